@@ -69,7 +69,7 @@ public static class ModelParity
 
     private static IEnumerable<Comparison> Resize(Golden golden, GoldenSizes sizes)
     {
-        using var model = golden.Load("pretrain_init.pt", () => new AlproForPretrain(sizes.Model)).Evaluating();
+        using var model = golden.Load("retrieval.pt", () => new AlproForRetrieval(sizes.Model)).Evaluating();
         using var noGrad = no_grad();
         var values = new Comparison("resize: more frames than embeddings", Comparison.Values);
         values.Add("frames8_tokens", golden["frames8_tokens"], model.visual_encoder.model.Forward(golden["frames8"].transpose(1, 2)));
@@ -78,11 +78,11 @@ public static class ModelParity
 
     private static IEnumerable<Comparison> Prompts(Golden golden, GoldenSizes sizes)
     {
-        using var model = golden.Load("prompter_init.pt", () => new Prompter(sizes.Model));
-        model.BuildEntityPrompts((golden["video_ids"], golden["video_mask"]), (golden["image_ids"], golden["image_mask"]));
+        using var model = golden.Load("pretrain_init.pt", () => new AlproForPretrain(sizes.Model));
+        model.prompter.BuildEntityPrompts((golden["video_ids"], golden["video_mask"]), (golden["image_ids"], golden["image_mask"]));
         var values = new Comparison("prompts", Comparison.Values);
-        values.Add("video_prompt_feat", golden["video_prompt_feat"], model.video_prompt_feat);
-        values.Add("image_prompt_feat", golden["image_prompt_feat"], model.image_prompt_feat);
+        values.Add("video_prompt_feat", golden["video_prompt_feat"], model.prompter.video_prompt_feat);
+        values.Add("image_prompt_feat", golden["image_prompt_feat"], model.prompter.image_prompt_feat);
         return [values];
     }
 
