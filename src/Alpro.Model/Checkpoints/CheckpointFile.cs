@@ -23,6 +23,9 @@ public enum CheckpointFormat
 /// </summary>
 public sealed class CheckpointFile : IDisposable
 {
+    /// <summary>How large a tensor may grow that repeats few stored elements by strides of zero.</summary>
+    private const long LargestExpanded = 64 << 20;
+
     private readonly SafeFileHandle file;
 
     internal CheckpointFile(string path, SafeFileHandle file, CheckpointContent content)
@@ -52,13 +55,15 @@ public sealed class CheckpointFile : IDisposable
 
     /// <summary>Opens a checkpoint file; its format is told by its content. Nothing in the file is executed.</summary>
     /// <exception cref="CheckpointException">The file is not a checkpoint, is damaged, or names something that is not allowed.</exception>
-    public static CheckpointFile Open(string path) => Open(path, file => Safetensors.Read(file));
+    public static CheckpointFile Open(string path) => Open(path, Read);
 
     /// <summary>Reads one tensor into memory of its own, in C order.</summary>
     /// <exception cref="CheckpointException">There is no such tensor, or its bytes are damaged.</exception>
     public Tensor Read(string name)
     {
         StoredTensor stored = Find(name);
+        if (stored.Elements > Math.Max(Length, LargestExpanded) / stored.Run.Element.Size)
+            throw new CheckpointException(Path, $"'{name}' claims {stored.Elements} elements, far more than the file has");
         using var scope = NewDisposeScope();
         Tensor tensor = empty(stored.Shape, stored.Run.Element.Type);
         ReadInto(name, tensor);
@@ -113,6 +118,23 @@ public sealed class CheckpointFile : IDisposable
             file?.Dispose();
             throw new CheckpointException(path, fault is FileNotFoundException or DirectoryNotFoundException ? "no such file" : fault.Message, fault);
         }
+    }
+
+    private static CheckpointContent Read(SafeFileHandle file)
+    {
+        Span<byte> start = stackalloc byte[16];
+        start = start[..RandomAccess.Read(file, start, 0)];
+        if (start.StartsWith("PK\x03\x04"u8)) return TorchFile.ReadZip(file);
+        if (start.StartsWith(TorchLegacyStream.Magic)) return TorchFile.ReadStream(file);
+        if (start.Length > 8 && start[8] == '{') return Safetensors.Read(file);
+        throw new InvalidDataException("it is no checkpoint (neither PyTorch nor safetensors)" + start switch
+        {
+            [] => ": it is empty",
+            [(byte)'<', ..] => ": it looks like a web page; was it downloaded from the right address?",
+            [(byte)'v', (byte)'e', (byte)'r', (byte)'s', (byte)'i', (byte)'o', (byte)'n', ..] => ": it looks like a pointer to a large file that was not fetched (git lfs pull)",
+            [0x80, <= 5, ..] => ": it is a pickle of something else",
+            _ => "",
+        });
     }
 
     private StoredTensor Find(string name) =>

@@ -128,7 +128,8 @@ public sealed class StoredTensor
     /// <summary>The type and shape, <c>float32 [2, 768]</c>.</summary>
     public override string ToString() => $"{Run.Element.Name} [{string.Join(", ", Shape)}]";
 
-    private static long[] ContiguousStrides(long[] shape)
+    /// <summary>The strides of a C-order tensor.</summary>
+    internal static long[] ContiguousStrides(long[] shape)
     {
         var strides = new long[shape.Length];
         long stride = 1;
