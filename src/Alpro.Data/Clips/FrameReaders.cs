@@ -4,7 +4,8 @@ namespace Alpro.Data.Clips;
 public static class FrameReaders
 {
     /// <summary>A reader that decodes in this process, or through the ffmpeg command where that is not possible.</summary>
-    public static IFrameReader Create(DecodeLimits limits) => new VideoReader(limits);
+    public static IFrameReader Create(DecodeLimits limits) =>
+        NativeDecoder.IsAvailable ? new VideoReader(limits) : new FfmpegProcessReader(limits);
 
     /// <summary>The mistakes a caller of <see cref="IFrameReader.Read"/> can make.</summary>
     internal static void CheckRequest(VideoInfo info, ReadOnlySpan<int> indices, int width, int height, int bytes)
