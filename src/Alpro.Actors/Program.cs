@@ -1,1 +1,10 @@
-return 0;
+using System.CommandLine;
+using Alpro.Actors;
+using Alpro.Actors.Commands;
+
+var root = new RootCommand("Alpro.Actors: stream video and text through actors into ALPRO, train it and evaluate it.")
+{
+    DoctorCommand.Create(),
+};
+root.Options.Add(CommandLine.Json);
+return await CommandLine.RunAsync(root, args);

@@ -1,1 +1,10 @@
-return 0;
+// Benchmarks print ratios beside a peer or a floor taken in the same run: dotnet run -c Release --project tests/Alpro.Benchmarks -- NAME
+var benchmarks = new Dictionary<string, Func<string[], int>>
+{
+};
+if (args.Length == 0 || !benchmarks.TryGetValue(args[0], out Func<string[], int>? benchmark))
+{
+    Console.Error.WriteLine($"usage: Alpro.Benchmarks ({string.Join(" | ", benchmarks.Keys)}) [arguments]");
+    return 2;
+}
+return benchmark(args[1..]);

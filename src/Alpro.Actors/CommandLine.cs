@@ -1,0 +1,123 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Parsing;
+using System.Runtime.InteropServices;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Alpro.Data.Corpus;
+using Spectre.Console;
+
+namespace Alpro.Actors;
+
+/// <summary>The input of a command is wrong: the message says what, and what to do. The process exits with 2.</summary>
+public sealed class UsageException(string message) : Exception(message);
+
+/// <summary>
+/// What all commands share: where results, progress and errors go, and what the exit code means. Results go to standard output
+/// (as one JSON line with <c>--json</c>), everything else to standard error.
+/// </summary>
+public static class CommandLine
+{
+    /// <summary>Exit code of success.</summary>
+    public const int Success = 0;
+
+    /// <summary>Exit code of a command that ran and failed.</summary>
+    public const int Failure = 1;
+
+    /// <summary>Exit code of wrong input: arguments, configuration, files.</summary>
+    public const int BadInput = 2;
+
+    /// <summary>Exit code of a run that was stopped in order by Ctrl-C or SIGTERM.</summary>
+    public const int Interrupted = 130;
+
+    private static readonly JsonSerializerOptions _json = new(JsonSerializerDefaults.Web)
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower) },
+    };
+
+    /// <summary>The option every command has.</summary>
+    public static Option<bool> Json { get; } = new("--json")
+    {
+        Description = "Print the result as one line of JSON on standard output.",
+        Recursive = true,
+    };
+
+    /// <summary>Standard output, for results.</summary>
+    public static IAnsiConsole Output { get; } = CreateConsole(Console.Out, Console.IsOutputRedirected);
+
+    /// <summary>Standard error, for progress and messages.</summary>
+    public static IAnsiConsole Error { get; } = CreateConsole(Console.Error, Console.IsErrorRedirected);
+
+    /// <summary>Prints a command's result: one JSON line with <c>--json</c>, else what <paramref name="show"/> draws.</summary>
+    public static void Result<T>(ParseResult arguments, T result, Action<IAnsiConsole> show)
+    {
+        if (arguments.GetValue(Json)) Console.Out.WriteLine(JsonSerializer.Serialize(result, _json));
+        else show(Output);
+    }
+
+    /// <summary>Describes a command with an example, as <c>--help</c> prints it.</summary>
+    public static string Describe(string summary, string example) => $"{summary}{Environment.NewLine}{Environment.NewLine}  Example: {example}";
+
+    /// <summary>Parses and runs, turning every way to fail into a message and an exit code.</summary>
+    public static async Task<int> RunAsync(RootCommand root, string[] args)
+    {
+        ParseResult parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
+        if (parsed.Errors.Count > 0 && parsed.Action is not HelpAction)
+        {
+            foreach (var error in parsed.Errors) Console.Error.WriteLine($"alpro: {error.Message}");
+            Console.Error.WriteLine($"alpro: '{CommandPath(parsed)} --help' shows what is expected.");
+            return BadInput;
+        }
+        using var stop = new CancellationTokenSource();
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, StopInOrder);
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, StopInOrder);
+        try
+        {
+            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, stop.Token);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return Interrupted;
+        }
+        catch (Exception error) when (IsBadInput(error))
+        {
+            Console.Error.WriteLine($"alpro: {error.Message}");
+            return BadInput;
+        }
+#pragma warning disable CA1031 // The last place to catch: a failure must become a message and an exit code, never a silent one.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            Console.Error.WriteLine($"alpro: {error}");
+            return Failure;
+        }
+
+        // The first signal asks the command to stop in order (checkpoint, then exit); a second one ends the process at once.
+        void StopInOrder(PosixSignalContext signal)
+        {
+            if (stop.IsCancellationRequested) return;
+            signal.Cancel = true;
+            stop.Cancel();
+        }
+    }
+
+    private static IAnsiConsole CreateConsole(TextWriter writer, bool redirected)
+    {
+        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(writer) });
+        if (redirected) console.Profile.Width = 200;                 // a file has no right edge at which to wrap
+        return console;
+    }
+
+    private static bool IsBadInput(Exception error) => error is UsageException or CorpusException;
+
+    private static string CommandPath(ParseResult parsed)
+    {
+        var names = new List<string>();
+        for (SymbolResult? at = parsed.CommandResult; at is not null; at = at.Parent)
+            if (at is CommandResult command) names.Insert(0, command.Command is RootCommand ? "alpro" : command.Command.Name);
+        return string.Join(' ', names);
+    }
+}

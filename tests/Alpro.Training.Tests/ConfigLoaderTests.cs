@@ -1,0 +1,135 @@
+namespace Alpro.Training.Tests;
+
+public sealed class ConfigLoaderTests : IDisposable
+{
+    private const string Good = """
+        {
+          // What it learns.
+          "task": "retrieval",
+          "model": { "vision": { "imageSize": 32, "patchSize": 8, "width": 32, "heads": 4 }, "text": { "width": 32, "heads": 4 } },
+          "data": {
+            "corpora": [
+              { "name": "train", "annotations": "train.jsonl", "media": "videos", "format": "retrieval-jsonl" },
+            ],
+            "vocabulary": "vocab.txt",
+            "clip": { "strategy": "nlvl-uniform", "decodeSize": 32, "size": 32, "textLength": 12 }
+          },
+          "training": { "batchSize": 8, "steps": 30 }
+        }
+        """;
+
+    private readonly TemporaryFolder _folder = new();
+
+    public ConfigLoaderTests()
+    {
+        Directory.CreateDirectory(_folder.File("videos"));
+        File.WriteAllText(_folder.File("train.jsonl"), "");
+        File.WriteAllText(_folder.File("vocab.txt"), "");
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    private string Write(string text)
+    {
+        File.WriteAllText(_folder.File("run.json"), text);
+        return _folder.File("run.json");
+    }
+
+    private string Problems(string text, params string[] overrides)
+    {
+        string file = Write(text);
+        return Assert.Throws<ConfigException>(() => ConfigLoader.Load(file, overrides)).Message.Replace(_folder.Path + "/", "", StringComparison.Ordinal).ReplaceLineEndings("\n");
+    }
+
+    [Fact]
+    public void A_complete_file_binds_and_its_paths_are_relative_to_it()
+    {
+        RunConfig config = ConfigLoader.Load(Write(Good));
+        Assert.Equal(LearningTask.Retrieval, config.Task);
+        Assert.Equal(30, config.Training.Steps);
+        Assert.Equal(_folder.File("train.jsonl"), config.Data.Corpora[0].Annotations);
+        Assert.Equal(_folder.File("videos"), config.Data.Corpora[0].Media);
+        Assert.Equal(_folder.File("vocab.txt"), config.Data.Vocabulary);
+        Assert.Equal(ConfigLoader.ToJson(config), ConfigLoader.ToJson(ConfigLoader.FromJson(ConfigLoader.ToJson(config))));
+    }
+
+    [Fact]
+    public void Misspelt_keys_and_names_are_refused_with_line_path_and_nearest_spelling() => Assert.Equal(
+        """
+        run.json: 5 problems
+          line 1: task: is "retreival"; expected one of pretrain, prompter, retrieval, question-answering; did you mean "retrieval"?
+          line 1: data: lacks "vocabulary", a text
+          line 2: data.corpora[0].anotations: is not a setting; did you mean "annotations"?
+          line 2: data.corpora[0]: lacks "annotations", a text
+          line 4: training.batchsize: is not a setting; did you mean "batchSize"?
+        """, Problems("""
+        { "task": "retreival", "data": { "corpora": [
+            { "name": "train", "anotations": "train.jsonl" }], "clip": {} },
+          "training": {
+            "batchsize": 8, "steps": 30 } }
+        """));
+
+    [Fact]
+    public void Values_of_the_wrong_kind_are_refused_together() => Assert.Equal(
+        """
+        run.json: 4 problems
+          line 3: task: is null; expected one of pretrain, prompter, retrieval, question-answering
+          line 4: model.vision.imageSize: is 32.5; expected a whole number
+          line 6: data.corpora: is {}; expected a list [ … ]
+          line 9: training.steps: is "many"; expected a whole number
+        """, Problems("""
+
+        {
+          "task": null,
+          "model": { "vision": { "imageSize": 32.5 } },
+          "data": {
+            "corpora": {}, "vocabulary": "vocab.txt",
+            "clip": {}
+          },
+          "training": { "steps": "many" }
+        }
+        """));
+
+    [Fact]
+    public void Values_out_of_range_and_absent_files_are_refused_together() => Assert.Equal(
+        """
+        run.json: 5 problems
+          line 7: data.corpora[0].media: there is no folder nowhere
+          line 10: data.clip.decodeSize: is 16; expected at least the size, 32
+          line 12: training.accumulation: is 3; expected a divisor of training.batchSize, 8
+          line 12: training: is given both steps and epochs; expected one of steps and epochs
+          --set: optimizer.learningRate: is -1; expected above 0
+        """, Problems(Good
+            .Replace("\"videos\"", "\"nowhere\"", StringComparison.Ordinal)
+            .Replace("\"decodeSize\": 32", "\"decodeSize\": 16", StringComparison.Ordinal)
+            .Replace("\"steps\": 30", "\"steps\": 30, \"epochs\": 2, \"accumulation\": 3", StringComparison.Ordinal),
+            "optimizer.learningRate=-1"));
+
+    [Fact]
+    public void Text_that_is_not_json_is_refused_with_its_line() =>
+        Assert.StartsWith("run.json: 1 problem\n  line 2: not valid JSON: ", Problems("{\n  \"task\" \"retrieval\" }"), StringComparison.Ordinal);
+
+    [Fact]
+    public void A_key_given_twice_is_refused() =>
+        Assert.StartsWith("run.json: 1 problem\n  line 1: not valid JSON: ", Problems("{ \"seed\": 1, \"seed\": 2 }"), StringComparison.Ordinal);
+
+    [Fact]
+    public void Overrides_reach_objects_lists_and_absent_sections()
+    {
+        RunConfig config = ConfigLoader.Load(Write(Good), ["training.steps=7", "data.corpora[0].name=other", "optimizer.learningRate=1e-3", "evaluation.rerank=null"]);
+        Assert.Equal((7, "other", 1e-3, null), (config.Training.Steps, config.Data.Corpora[0].Name, config.Optimizer.LearningRate, config.Evaluation.Rerank));
+    }
+
+    [Fact]
+    public void Overrides_that_reach_nothing_are_refused() => Assert.Equal(
+        """
+        run.json: 3 problems
+          --set: "training" is not a setting; expected key.path=value, such as training.batchSize=8
+          --set: data.corpora[3].name: there is nothing of that name to set
+          --set: training.stepz: is not a setting; did you mean "steps"?
+        """, Problems(Good, "training", "data.corpora[3].name=x", "training.stepz=3"));
+
+    [Fact]
+    public void A_file_that_is_not_there_is_named() =>
+        Assert.Contains("nothing.json: 1 problem", Assert.Throws<ConfigException>(() => ConfigLoader.Load("nothing.json")).Message, StringComparison.Ordinal);
+}
