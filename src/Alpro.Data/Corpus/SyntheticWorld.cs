@@ -10,8 +10,14 @@ namespace Alpro.Data.Corpus;
 /// <summary>What to synthesise.</summary>
 public sealed record SyntheticWorldSettings
 {
-    /// <summary>Training clips; there are half as many images, and a tenth (10 to 100) validation clips.</summary>
+    /// <summary>Training clips.</summary>
     public int Clips { get; init; } = 1000;
+
+    /// <summary>Images: half as many as training clips.</summary>
+    public int ImageCount => Math.Max(Clips / 2, 1);
+
+    /// <summary>Validation clips: a tenth of the training clips, 10 to 100.</summary>
+    public int ValidationClips => Math.Clamp(Clips / 10, 10, 100);
 
     /// <summary>The world's seed: the same seed makes the same bytes.</summary>
     public ulong Seed { get; init; }
@@ -68,9 +74,9 @@ public static class SyntheticWorld
         int[] order = [.. Enumerable.Range(0, SyntheticScene.Combinations).Select(i => (int)combinations[i])];
 
         List<SyntheticClip> test = Draw(settings, order[..heldOut], settings.TestClips, firstId: 3_000_000);
-        List<SyntheticClip> val = Draw(settings, order[heldOut..(2 * heldOut)], Math.Clamp(settings.Clips / 10, 10, 100), firstId: 2_000_000);
+        List<SyntheticClip> val = Draw(settings, order[heldOut..(2 * heldOut)], settings.ValidationClips, firstId: 2_000_000);
         List<SyntheticClip> train = Draw(settings, order[(2 * heldOut)..], settings.Clips, firstId: 1_000_000);
-        List<SyntheticClip> images = Draw(settings, order[(2 * heldOut)..], Math.Max(settings.Clips / 2, 1), firstId: 4_000_000, still: true);
+        List<SyntheticClip> images = Draw(settings, order[(2 * heldOut)..], settings.ImageCount, firstId: 4_000_000, still: true);
 
         WriteAnnotations(folder, train, val, test, images);
         await RenderAsync(folder, settings, [("train/videos", train), ("val/videos", val), ("test/videos", test)], images, progress, cancellation).ConfigureAwait(false);

@@ -20,7 +20,7 @@ internal static class FfmpegCommand
         {
             await command.ProcessAsynchronously(throwOnError: true, new FFOptions { LogLevel = FFMpegLogLevel.Error }, cancellation).ConfigureAwait(false);
         }
-        catch (Exception missing) when (missing is Win32Exception || missing.InnerException is Win32Exception)
+        catch (Exception missing) when (missing.GetBaseException() is Win32Exception)
         {
             throw new CorpusException("The ffmpeg command is not found. Install it (Debian, Ubuntu: apt-get install ffmpeg) or put it on the PATH.", missing);
         }
