@@ -80,17 +80,19 @@ public sealed class CheckpointFile : IDisposable
         Guarded(() => Copy(stored, destination));
     }
 
-    /// <summary>Reads every tensor; those that share storage in the file share it here too.</summary>
-    /// <exception cref="CheckpointException">The bytes are damaged.</exception>
-    public IReadOnlyDictionary<string, Tensor> ReadAll()
+    /// <summary>Reads tensors by their names in the file; those that share storage there share it here too.</summary>
+    /// <param name="names">Which; all by default.</param>
+    /// <exception cref="CheckpointException">There is no such tensor, or its bytes are damaged.</exception>
+    public IReadOnlyDictionary<string, Tensor> ReadAll(IEnumerable<string>? names = null)
     {
         var tensors = new OrderedDictionary<string, Tensor>();
         Guarded(() =>
         {
             using var scope = NewDisposeScope();
             var runs = new Dictionary<StoredRun, Tensor>();
-            foreach ((string name, StoredTensor stored) in Tensors)
+            foreach (string name in names ?? Tensors.Keys)
             {
+                StoredTensor stored = Find(name);
                 if (!runs.TryGetValue(stored.Run, out Tensor? run))
                 {
                     runs[stored.Run] = run = empty([stored.Run.Count], stored.Run.Element.Type);

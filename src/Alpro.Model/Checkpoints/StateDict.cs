@@ -70,7 +70,7 @@ public static class StateDict
     public static void Save(Module module, string path, IReadOnlyDictionary<string, string>? metadata = null)
     {
         using var scope = NewDisposeScope();
-        if (path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)) Safetensors.Save(path, Of(module), metadata);
+        if (Safetensors.IsName(path)) Safetensors.Save(path, Of(module), metadata);
         else TorchFile.Save(path, Of(module));
     }
 
