@@ -32,6 +32,12 @@ public sealed class AlproForPretrain : AlproModel
         RegisterComponents();
     }
 
+    /// <summary>Whether the losses have the contrastive one.</summary>
+    public bool UseContrastive { get; init; } = true;
+
+    /// <summary>Whether the losses have matching.</summary>
+    public bool UseMatching { get; init; } = true;
+
     /// <inheritdoc/>
     public override Bert Encoder => text_encoder.bert;
 
@@ -39,8 +45,8 @@ public sealed class AlproForPretrain : AlproModel
     public override ModelLosses Forward(ModelInputs inputs) => Forward(inputs, null);
 
     /// <summary>
-    /// The losses of a batch: vtc and vtm; mlm when the inputs have masked ids; mpm when they have a crop. All sequences go through the
-    /// fusion encoder together, up to its last layer.
+    /// The losses of a batch: vtc and vtm unless switched off; mlm when the inputs have masked ids; mpm when they have a crop. All
+    /// sequences that any loss needs go through the fusion encoder together, up to its last layer.
     /// </summary>
     /// <param name="inputs">The batch.</param>
     /// <param name="negatives">The negatives of matching; drawn when not given.</param>
@@ -51,42 +57,53 @@ public sealed class AlproForPretrain : AlproModel
         bool masks = inputs.MaskedIds_BL is not null, region = inputs.CropVideo_BTCHW is not null;
         Tensor mask_BL = inputs.TokenMask_BL;
         long clips = mask_BL.shape[0], length = mask_BL.shape[1];
+        var terms = new List<LossTerm>();
 
         (Tensor video_BVD, Tensor videoFeatures_BF) = EncodeVideo(inputs.Video_BTCHW);
         Tensor texts = masks
             ? Encoder.EncodeText(cat([inputs.TokenIds_BL, inputs.MaskedIds_BL!], 0), cat([mask_BL, mask_BL], 0))
             : Encoder.EncodeText(inputs.TokenIds_BL, mask_BL);
         Tensor text_BLD = texts.narrow(0, 0, clips);
-
         var similarities = Similarities.Of(videoFeatures_BF, Feature(text_proj, text_BLD), temp, gather, Config.Reference.LocalRankTargets);
-        var terms = new List<LossTerm> { Losses.Contrastive(similarities) };
+        if (UseContrastive) terms.Add(Losses.Contrastive(similarities));
 
-        (Tensor text, Tensor mask, Tensor video) = WithNegatives(text_BLD, mask_BL, video_BVD, negatives ?? HardNegatives.Draw(similarities));
-        if (masks) (text, mask, video) = (cat([text, texts.narrow(0, clips, clips)], 0), cat([mask, mask_BL], 0), cat([video, video_BVD], 0));
-        FusedTokens fused = Encoder.Fuse(text, mask, video);
+        var pairs = new List<TokenPairs>();
+        if (UseMatching) pairs.AddRange(TokenPairs.WithNegatives(text_BLD, mask_BL, video_BVD, negatives ?? HardNegatives.Draw(similarities)));
+        else if (region) pairs.Add(new(text_BLD, mask_BL, video_BVD));
+        if (masks) pairs.Add(new(texts.narrow(0, clips, clips), mask_BL, video_BVD));
+        if (pairs.Count == 0) return ModelLosses.Sum(terms).MoveToOuterDisposeScope();
+        FusedTokens fused = Encoder.Fuse(TokenPairs.Join(pairs));
 
-        // Of the positives, entity modelling reads the patch tokens too; matching reads the class token of all.
+        // Matching reads the class token of all; entity modelling reads the patch tokens of the positives, in the same pass.
         (long, long) classRow = (0, 1), patchRows = (length + 1, video_BVD.shape[1] - 1);
-        FusedTokens positives = fused.Sequences(0, clips);
-        Tensor positives_BQD = region ? Encoder.LastLayer(positives, classRow, patchRows) : Encoder.LastLayer(positives, classRow);
-        Tensor class_PD = cat([positives_BQD.select(1, 0), FusedClass(fused.Sequences(clips, 2 * clips))], 0);
-        terms.Add(Losses.Matching(itm_head.call(class_PD), clips));
-
-        if (masks)
+        if (region || UseMatching)
         {
-            Tensor positions_M = inputs.MaskPositions ?? throw new ArgumentException("Masked ids come with the positions of their masks.", nameof(inputs));
-            Tensor labels_BL = inputs.MaskLabels_BL ?? throw new ArgumentException("Masked ids come with labels.", nameof(inputs));
-            Tensor hidden_BLD = Encoder.LastLayer(fused.Sequences(3 * clips, clips), (0, length));
-            Tensor hidden_MD = hidden_BLD.flatten(0, 1).index_select(0, positions_M);
-            terms.Add(Losses.MaskedLanguage(text_encoder.Vocabulary(hidden_MD), labels_BL.flatten().index_select(0, positions_M)));
+            FusedTokens positives = fused.Sequences(0, clips);
+            Tensor positives_BQD = region ? Encoder.LastLayer(positives, classRow, patchRows) : Encoder.LastLayer(positives, classRow);
+            if (UseMatching)
+            {
+                Tensor class_PD = cat([positives_BQD.select(1, 0), FusedClass(fused.Sequences(clips, 2 * clips))], 0);
+                terms.Add(Losses.Matching(itm_head.call(class_PD), clips));
+            }
+            if (region) terms.Add(EntityModelling(inputs, positives_BQD.narrow(1, 1, patchRows.Item2)));
         }
-        if (region)
-        {
-            Tensor mask_BHW = inputs.RegionMask_BHW ?? throw new ArgumentException("A crop comes with the mask of its region.", nameof(inputs));
-            Tensor region_BD = RegionMean(positives_BQD.narrow(1, 1, patchRows.Item2), mask_BHW);
-            terms.Add(Losses.EntityModelling(mpm_head.call(region_BD), prompter.Label(inputs.CropVideo_BTCHW!, inputs.IsVideo)));
-        }
+        if (masks) terms.Add(MaskedLanguage(inputs, fused.Sequences((pairs.Count - 1) * clips, clips), length));
         return ModelLosses.Sum(terms).MoveToOuterDisposeScope();
+    }
+
+    // The last layer computes the text rows, the head the masked ones among them.
+    private LossTerm MaskedLanguage(ModelInputs inputs, FusedTokens fused, long length)
+    {
+        Tensor positions_M = inputs.MaskPositions ?? throw new ArgumentException("Masked ids come with the positions of their masks.", nameof(inputs));
+        Tensor labels_BL = inputs.MaskLabels_BL ?? throw new ArgumentException("Masked ids come with labels.", nameof(inputs));
+        Tensor hidden_MD = Encoder.LastLayer(fused, (0, length)).flatten(0, 1).index_select(0, positions_M);
+        return Losses.MaskedLanguage(text_encoder.Vocabulary(hidden_MD), labels_BL.flatten().index_select(0, positions_M));
+    }
+
+    private LossTerm EntityModelling(ModelInputs inputs, Tensor patches_BND)
+    {
+        Tensor mask_BHW = inputs.RegionMask_BHW ?? throw new ArgumentException("A crop comes with the mask of its region.", nameof(inputs));
+        return Losses.EntityModelling(mpm_head.call(RegionMean(patches_BND, mask_BHW)), prompter.Label(inputs.CropVideo_BTCHW!, inputs.IsVideo));
     }
 
     // Mean of the patch tokens [B, N, D] inside the region, where the mask [B, H/p, W/p] is 0.

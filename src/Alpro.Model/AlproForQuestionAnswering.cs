@@ -30,14 +30,14 @@ public sealed class AlproForQuestionAnswering : AlproModel
     {
         using var scope = NewDisposeScope();
         Tensor answers_B = inputs.Answers_B ?? throw new ArgumentException("Training needs the answers.", nameof(inputs));
-        Tensor logits_BA = Answer(Encoder.EncodeText(inputs.TokenIds_BL, inputs.TokenMask_BL), inputs.TokenMask_BL, visual_encoder.Forward(inputs.Video_BTCHW));
+        Tensor logits_BA = Answer(new(Encoder.EncodeText(inputs.TokenIds_BL, inputs.TokenMask_BL), inputs.TokenMask_BL, visual_encoder.Forward(inputs.Video_BTCHW)));
         return ModelLosses.Sum([Losses.Answers(logits_BA, answers_B)]).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Scores [P, answers] of P questions: text tokens [P, L, D] with their mask [P, L], and the tokens [P, V, D] of their videos.</summary>
-    public Tensor Answer(Tensor question_PLD, Tensor mask_PL, Tensor video_PVD)
+    /// <summary>Scores [P, answers] of P questions, each with its video.</summary>
+    public Tensor Answer(TokenPairs questions)
     {
         using var scope = NewDisposeScope();
-        return classifier.call(FusedClass(Encoder.Fuse(question_PLD, mask_PL, video_PVD))).MoveToOuterDisposeScope();
+        return classifier.call(FusedClass(Encoder.Fuse(questions))).MoveToOuterDisposeScope();
     }
 }

@@ -35,8 +35,9 @@ public sealed class AlproForRetrieval : AlproModel
         (Tensor video_BVD, Tensor video_BF) = EncodeVideo(inputs.Video_BTCHW);
         (Tensor text_BLD, Tensor text_BF) = EncodeText(inputs.TokenIds_BL, inputs.TokenMask_BL);
         var similarities = Similarities.Of(video_BF, text_BF, temp, gather, Config.Reference.LocalRankTargets);
-        (Tensor text, Tensor mask, Tensor video) = WithNegatives(text_BLD, inputs.TokenMask_BL, video_BVD, negatives ?? HardNegatives.Draw(similarities));
-        return ModelLosses.Sum([Losses.Contrastive(similarities), Losses.Matching(Match(text, mask, video), text_BLD.shape[0])]).MoveToOuterDisposeScope();
+        var pairs = TokenPairs.WithNegatives(text_BLD, inputs.TokenMask_BL, video_BVD, negatives ?? HardNegatives.Draw(similarities));
+        LossTerm matching = Losses.Matching(Match(TokenPairs.Join(pairs)), positives: text_BLD.shape[0]);
+        return ModelLosses.Sum([Losses.Contrastive(similarities), matching]).MoveToOuterDisposeScope();
     }
 
     /// <summary>Contrastive scores [videos, texts]: similarity of features over the temperature.</summary>

@@ -60,11 +60,11 @@ public abstract class AlproModel : Module
         return (tokens_BLD, Feature(text_proj, tokens_BLD));
     }
 
-    /// <summary>Scores [P, 2] (no match, match) of P pairs: text tokens [P, L, D] with their mask [P, L], video tokens [P, V, D].</summary>
-    public Tensor Match(Tensor text_PLD, Tensor mask_PL, Tensor video_PVD)
+    /// <summary>Scores [P, 2] (no match, match) of P pairs.</summary>
+    public Tensor Match(TokenPairs pairs)
     {
         using var scope = NewDisposeScope();
-        return itm_head.call(FusedClass(Encoder.Fuse(text_PLD, mask_PL, video_PVD))).MoveToOuterDisposeScope();
+        return itm_head.call(FusedClass(Encoder.Fuse(pairs))).MoveToOuterDisposeScope();
     }
 
     /// <summary>The class token [P, D] after the last fusion layer, which computes nothing else.</summary>
@@ -83,10 +83,23 @@ public abstract class AlproModel : Module
         using var noGrad = no_grad();
         temp.Clamp_(MinTemperature, MaxTemperature);
     }
+}
 
-    /// <summary>Text tokens and video tokens of B positive pairs, then of (text, negative video), then of (negative text, video): [3B, ...].</summary>
-    private protected static (Tensor Text, Tensor Mask, Tensor Video) WithNegatives(Tensor text_BLD, Tensor mask_BL, Tensor video_BVD, HardNegatives negatives) => (
-        cat([text_BLD, text_BLD, text_BLD.index_select(0, negatives.TextForVideo_B)], 0),
-        cat([mask_BL, mask_BL, mask_BL.index_select(0, negatives.TextForVideo_B)], 0),
-        cat([video_BVD, video_BVD.index_select(0, negatives.VideoForText_B), video_BVD], 0));
+/// <summary>P pairs of a text and a video, both encoded, for the fusion encoder.</summary>
+/// <param name="Text_PLD">Text tokens.</param>
+/// <param name="Mask_PL">1 for a token, 0 for padding.</param>
+/// <param name="Video_PVD">Video tokens.</param>
+public sealed record TokenPairs(Tensor Text_PLD, Tensor Mask_PL, Tensor Video_PVD)
+{
+    /// <summary>B positive pairs, then each text with its negative video, then each video with its negative text.</summary>
+    public static IReadOnlyList<TokenPairs> WithNegatives(Tensor text_BLD, Tensor mask_BL, Tensor video_BVD, HardNegatives negatives) =>
+    [
+        new(text_BLD, mask_BL, video_BVD),
+        new(text_BLD, mask_BL, video_BVD.index_select(0, negatives.VideoForText_B)),
+        new(text_BLD.index_select(0, negatives.TextForVideo_B), mask_BL.index_select(0, negatives.TextForVideo_B), video_BVD),
+    ];
+
+    /// <summary>The pairs one after the other.</summary>
+    public static TokenPairs Join(IReadOnlyCollection<TokenPairs> parts) => new(
+        cat([.. parts.Select(part => part.Text_PLD)], 0), cat([.. parts.Select(part => part.Mask_PL)], 0), cat([.. parts.Select(part => part.Video_PVD)], 0));
 }

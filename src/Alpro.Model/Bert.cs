@@ -46,14 +46,13 @@ public sealed class Bert : Module
     }
 
     /// <summary>
-    /// Mode fusion, all layers but the last: text tokens [B, L, D] with their mask [B, L], and video tokens [B, V, D], all attended.
-    /// <see cref="LastLayer"/> computes the rows that are wanted.
+    /// Mode fusion, all layers but the last; video tokens are all attended. <see cref="LastLayer"/> computes the rows that are wanted.
     /// </summary>
-    public FusedTokens Fuse(Tensor text_BLD, Tensor mask_BL, Tensor video_BVD)
+    public FusedTokens Fuse(TokenPairs pairs)
     {
         using var scope = NewDisposeScope();
-        Tensor tokens_BSD = cat([text_BLD, video_BVD], 1);
-        Tensor mask_B11S = functional.pad(ScoreMask(mask_BL), [0, video_BVD.shape[1]]);
+        Tensor tokens_BSD = cat([pairs.Text_PLD, pairs.Video_PVD], 1);
+        Tensor mask_B11S = functional.pad(ScoreMask(pairs.Mask_PL), [0, pairs.Video_PVD.shape[1]]);
         for (int i = fusionLayer; i < encoder.layer.Count - 1; i++) tokens_BSD = encoder.layer[i].Forward(tokens_BSD, tokens_BSD, mask_B11S);
         return new(tokens_BSD.MoveToOuterDisposeScope(), mask_B11S.MoveToOuterDisposeScope());
     }
