@@ -75,6 +75,10 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, Acti
         return Damage(path) is { } damage ? throw new CheckpointException(path, damage) : Read(path);
     }
 
+    /// <summary>Writes a checkpoint's weights for others to read: <c>.pt</c> as PyTorch writes them, <c>.safetensors</c> as such.</summary>
+    /// <exception cref="IOException">The file cannot be written; one that was there is as it was.</exception>
+    public static void Export(Checkpoint checkpoint, string file) => CheckpointConverter.Convert(checkpoint.Weights, file);
+
     /// <summary>The steps of which there are checkpoints, in order.</summary>
     public IReadOnlyList<long> Steps() => !Directory.Exists(Folder) ? [] :
         [.. Directory.EnumerateDirectories(Folder, Prefix + "*").Select(path => Path.GetFileName(path)[Prefix.Length..])
