@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Alpro.Model;
 using Alpro.Training.Evaluation;
 using TorchSharp;
@@ -9,22 +8,9 @@ namespace Alpro.Training.Tests.Evaluation;
 public sealed class QuestionAnsweringTests
 {
     [Fact]
-    public void Figures_equal_the_golden_ones()
-    {
-        using JsonDocument golden = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Locations.Golden, "data", "qa_metrics.json")));
-        var labels = golden.RootElement.GetProperty("label2answer").EnumerateArray().Select((answer, label) => (answer, label)).ToDictionary(entry => entry.answer.GetString()!, entry => entry.label);
-        QuestionAnsweringMetrics found = QuestionAnsweringMetrics.Of([.. golden.RootElement.GetProperty("questions").EnumerateArray().Select(question => new AnsweredQuestion(
-            question.GetProperty("answer_type").GetString()!, labels.GetValueOrDefault(question.GetProperty("answer").GetString()!, -1), question.GetProperty("predicted_label").GetInt32()))]);
-        JsonElement wanted = golden.RootElement.GetProperty("metrics");
-        Assert.Equal(wanted.GetProperty("overall_acc").GetDouble(), found.Overall.Accuracy, 1e-9);
-        foreach (string type in new[] { "what", "who", "how", "where", "when" })
-        {
-            Assert.Equal(wanted.GetProperty($"{type}_acc").GetDouble(), found.ByType[type].Accuracy, 1e-9);
-            JsonElement ratio = wanted.GetProperty("ratios").GetProperty($"{type}_ratio");
-            Assert.Equal((ratio[0].GetDouble(), ratio[1].GetInt32()), (found.ByType[type].Share, found.ByType[type].Count));
-        }
-        Assert.StartsWith("{'ratios': {'what_ratio': [0.566, 283], 'who_ratio': [0.23, 115]", found.ToString(), StringComparison.Ordinal);
-    }
+    public void The_line_is_the_one_the_released_code_prints() => Assert.Equal(
+        "{'ratios': {'what_ratio': [0.75, 3], 'how_ratio': [0.25, 1]}, 'overall_acc': 0.5, 'what_acc': 0.3333333333333333, 'how_acc': 1}",
+        QuestionAnsweringMetrics.Of([new("how", 2, 2), new("what", 1, 1), new("what", 1, 3), new("what", -1, -1)]).ToString());
 
     [Fact]
     public void Answers_equal_those_of_one_question_at_a_time()

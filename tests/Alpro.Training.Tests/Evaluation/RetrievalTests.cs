@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Alpro.Data.Batches;
 using Alpro.Model;
 using Alpro.Training.Evaluation;
@@ -9,21 +8,6 @@ namespace Alpro.Training.Tests.Evaluation;
 
 public sealed class RetrievalTests
 {
-    [Fact]
-    public void Figures_equal_the_golden_ones()
-    {
-        using JsonDocument golden = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Locations.Golden, "data", "retrieval_metrics.json")));
-        foreach (JsonElement set in golden.RootElement.EnumerateArray())
-        {
-            float[] scores = [.. set.GetProperty("scores").EnumerateArray().SelectMany(row => row.EnumerateArray().Select(score => score.GetSingle()))];
-            int videos = set.GetProperty("scores").GetArrayLength();
-            JsonElement found = JsonSerializer.SerializeToElement(RetrievalMetrics.Of(scores, videos, [.. Enumerable.Range(0, videos)]));
-            foreach (JsonProperty direction in set.GetProperty("metrics").EnumerateObject())
-                foreach (JsonProperty figure in direction.Value.EnumerateObject())
-                    Assert.Equal(figure.Value.GetDouble(), found.GetProperty(direction.Name).GetProperty(figure.Name).GetDouble(), 1e-9);
-        }
-    }
-
     [Fact]
     public void Equal_scores_are_ranked_in_order_and_counted()
     {
