@@ -1,3 +1,4 @@
+using Alpro.Model.Checkpoints;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -40,7 +41,7 @@ public sealed class AdamW : IDisposable
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         if (_parameters.Device.type == DeviceType.CPU)
-            return tensor(Math.Sqrt(FlatArithmetic.SumOfSquares(FlatParameters.AddressOf(_parameters.Gradients), _parameters.Length, _threads))).MoveToOuterDisposeScope();
+            return tensor(Math.Sqrt(FlatArithmetic.SumOfSquares(Address(_parameters.Gradients), _parameters.Length, _threads))).MoveToOuterDisposeScope();
         return linalg.vector_norm(_parameters.Gradients).to(ScalarType.Float64).MoveToOuterDisposeScope();
     }
 
@@ -56,8 +57,8 @@ public sealed class AdamW : IDisposable
         }
         (double stepSize, double keep) = NextRates(learningRate);
         FlatArithmetic.AdamW(
-            FlatParameters.AddressOf(_parameters.Values), FlatParameters.AddressOf(_parameters.Gradients),
-            FlatParameters.AddressOf(FirstMoment), FlatParameters.AddressOf(SecondMoment), _parameters.Length, _parameters.DecayingLength,
+            Address(_parameters.Values), Address(_parameters.Gradients),
+            Address(FirstMoment), Address(SecondMoment), _parameters.Length, _parameters.DecayingLength,
             new(_config.Beta1, _config.Beta2, _config.Epsilon, stepSize, keep, gradientScale), _threads);
     }
 
@@ -70,6 +71,8 @@ public sealed class AdamW : IDisposable
         FirstMoment.Dispose();
         SecondMoment.Dispose();
     }
+
+    private static unsafe float* Address(Tensor tensor) => (float*)TensorMemory.Address(tensor);
 
     /// <summary>The update as tensor operations, for devices other than the CPU.</summary>
     internal void StepWithTensors(double learningRate, double gradientScale)

@@ -1,5 +1,4 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
+using Alpro.Model.Checkpoints;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -24,6 +23,7 @@ public sealed class FlatParameters : IDisposable
     private const long Alignment = 16;                              // elements: 64 bytes, a cache line and a vector at least
 
     private readonly List<(FlatSlot Slot, Parameter Parameter)> _parameters = [];
+    private readonly Dictionary<long, FlatSlot> _slots = [];          // by offset
 
     /// <summary>Moves the trainable parameters of a module into one buffer.</summary>
     public FlatParameters(nn.Module module)
@@ -39,6 +39,7 @@ public sealed class FlatParameters : IDisposable
         {
             long length = parameter.numel();
             _parameters.Add((new(name, parameter.shape, offset, length), parameter));
+            _slots.Add(offset, _parameters[^1].Slot);
             offset += (length + Alignment - 1) / Alignment * Alignment;
             if (Decays(parameter)) DecayingLength = offset;
         }
@@ -74,6 +75,16 @@ public sealed class FlatParameters : IDisposable
     /// <summary>Where each parameter lies.</summary>
     public IEnumerable<FlatSlot> Slots => _parameters.Select(entry => entry.Slot);
 
+    /// <summary>The part of a flat buffer, such as a moment of the optimizer, that belongs to a parameter, in its shape.</summary>
+    public static Tensor View(Tensor buffer, FlatSlot slot) => buffer.narrow(0, slot.Offset, slot.Length).view(slot.Shape);
+
+    /// <summary>The parameter that a tensor of the state dict is, or null where it is not trainable.</summary>
+    public FlatSlot? SlotOf(Tensor tensor)
+    {
+        long place = TensorMemory.Address(tensor) - TensorMemory.Address(Values);
+        return _slots.GetValueOrDefault(place / sizeof(float)) is { } slot && place >= 0 ? slot : null;
+    }
+
     /// <summary>Sets all gradients to 0.</summary>
     public void ZeroGradients()
     {
@@ -86,16 +97,8 @@ public sealed class FlatParameters : IDisposable
     {
         using var scope = NewDisposeScope();
         return _parameters.All(entry => entry.Parameter.grad is { } gradient
-            && SharesStorage(entry.Parameter, View(Values, entry.Slot))
-            && SharesStorage(gradient, View(Gradients, entry.Slot)));
-    }
-
-    /// <summary>The address of the first element of a tensor on the CPU.</summary>
-    internal static unsafe float* AddressOf(Tensor tensor)
-    {
-        using var scope = NewDisposeScope();
-        Span<byte> first = tensor.detach().view(-1).narrow(0, 0, 1).bytes;      // one element: spans end at 2 GB
-        return (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first));
+            && TensorMemory.Address(entry.Parameter) == TensorMemory.Address(Values) + sizeof(float) * (nint)entry.Slot.Offset
+            && TensorMemory.Address(gradient) == TensorMemory.Address(Gradients) + sizeof(float) * (nint)entry.Slot.Offset);
     }
 
     /// <inheritdoc/>
@@ -107,10 +110,4 @@ public sealed class FlatParameters : IDisposable
 
     /// <summary>Weight decay is for matrices and embeddings, not for biases, layer norms and scalars.</summary>
     private static bool Decays(Tensor parameter) => parameter.dim() > 1;
-
-    private static Tensor View(Tensor buffer, FlatSlot slot) => buffer.narrow(0, slot.Offset, slot.Length).view(slot.Shape);
-
-    private static unsafe bool SharesStorage(Tensor one, Tensor other) => one.device_type == DeviceType.CPU
-        ? AddressOf(one) == AddressOf(other)
-        : (one - other).abs().max().item<float>() == 0;
 }

@@ -31,7 +31,16 @@ public static class Safetensors
     /// <param name="tensors">Tensors by name. Those that share memory are written once each: the format cannot share.</param>
     /// <param name="metadata">Free text by name.</param>
     /// <exception cref="CheckpointException">A tensor's type has no code in the format.</exception>
-    public static void Save(string path, IEnumerable<KeyValuePair<string, Tensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    public static void Save(string path, IEnumerable<KeyValuePair<string, Tensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null) =>
+        WholeFile.Write(path, stream => Write(stream, path, tensors, metadata));
+
+    /// <summary>Writes tensors to a stream; the bytes depend on the content alone.</summary>
+    /// <param name="stream">Receives the file.</param>
+    /// <param name="path">The file's name, for messages.</param>
+    /// <param name="tensors">Tensors by name.</param>
+    /// <param name="metadata">Free text by name.</param>
+    /// <exception cref="CheckpointException">A tensor's type has no code in the format.</exception>
+    public static void Write(Stream stream, string path, IEnumerable<KeyValuePair<string, Tensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
         // Widest elements first, so that every tensor is aligned to its element size; then by name, so that equal content gives equal bytes.
         var ordered = tensors.Select(entry => (Name: entry.Key, Tensor: entry.Value, Element: ElementType.Of(entry.Value.dtype)))
@@ -62,11 +71,8 @@ public static class Safetensors
         while (header.Length % 8 != 0) header.WriteByte((byte)' ');
         BinaryPrimitives.WriteInt64LittleEndian(header.GetBuffer(), header.Length - 8);
 
-        WholeFile.Write(path, stream =>
-        {
-            header.WriteTo(stream);
-            foreach ((_, Tensor tensor, _) in ordered) TensorMemory.ForEachPiece(tensor, stream.Write);
-        });
+        header.WriteTo(stream);
+        foreach ((_, Tensor tensor, _) in ordered) TensorMemory.ForEachPiece(tensor, stream.Write);
     }
 
     /// <summary>Reads and checks a header.</summary>

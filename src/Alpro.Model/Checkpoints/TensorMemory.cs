@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Alpro.Model.Checkpoints;
 
 /// <summary>The memory of a tensor, for reading a file straight into it and writing it straight out.</summary>
-internal static unsafe partial class TensorMemory
+public static unsafe partial class TensorMemory
 {
     /// <summary>The most bytes that are staged or handed to the operating system at once.</summary>
     public const int Piece = 8 << 20;
