@@ -6,6 +6,8 @@ var root = new RootCommand("Alpro.Actors: stream video and text through actors i
 {
     CorpusCommand.Create(),
     CheckpointCommand.Create(),
+    CheckpointCommand.Create(),
+    CorpusCommand.Create(),
     DoctorCommand.Create(),
 };
 root.Options.Add(CommandLine.Json);
