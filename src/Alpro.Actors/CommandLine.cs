@@ -5,6 +5,7 @@ using System.Runtime.InteropServices;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Alpro.Data.Clips;
 using Alpro.Data.Corpus;
 using Spectre.Console;
 
@@ -111,7 +112,7 @@ public static class CommandLine
         return console;
     }
 
-    private static bool IsBadInput(Exception error) => error is UsageException or CorpusException;
+    private static bool IsBadInput(Exception error) => error is UsageException or CorpusException or UnreadableClipException;
 
     private static string CommandPath(ParseResult parsed)
     {
