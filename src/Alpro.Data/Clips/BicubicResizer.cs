@@ -4,7 +4,7 @@ namespace Alpro.Data.Clips;
 /// Cuts a rectangle out of an image and scales it to a square with a bicubic filter that widens when it shrinks, as Pillow's does
 /// (a = -0.5, 8-bit intermediate). Keeps its scratch memory; belongs to one thread.
 /// </summary>
-internal sealed class BicubicResizer
+public sealed class BicubicResizer
 {
     private const int WeightBits = 22;
     private int[] _firsts = [], _weights = [];
