@@ -99,9 +99,9 @@ internal sealed class CorpusOpener
                 continue;
             }
             AnnotationRow row = schema!.Read(fields, rows - 1, _config.MediaExtension ?? schema.Extension);
-            string[] captions = [.. row.Captions.Where(caption => !string.IsNullOrWhiteSpace(caption) && !(WordCount(caption) >= _config.MaxCaptionWords))];
+            IReadOnlyList<string> captions = row.Captions.All(IsWanted) ? row.Captions : [.. row.Captions.Where(IsWanted)];
             IReadOnlyList<string>? paths = row.Media is { } stretch ? [stretch.Path] : folder.Find(row.MediaPaths);
-            if (captions.Length == 0) filtered++;
+            if (captions.Count == 0) filtered++;
             else if (paths is null)
             {
                 refused++;
@@ -155,6 +155,8 @@ internal sealed class CorpusOpener
         : Error($"{_annotations} has the columns {string.Join(", ", found)}; expected " + (schema is not null
             ? $"{string.Join(", ", schema.Required)}: {schema.Lacking(found)}"
             : string.Join(", or ", AnnotationSchema.Named.Select(named => string.Join(", ", named.Required)))));
+
+    private bool IsWanted(string caption) => !string.IsNullOrWhiteSpace(caption) && !(_config.MaxCaptionWords <= WordCount(caption));
 
     private static int WordCount(string text)
     {

@@ -12,6 +12,7 @@ internal sealed class DelimitedReader : AnnotationReader
     private readonly bool _quotes;
     private readonly Dictionary<string, int> _columns = [];
     private readonly List<(int Start, int Length, bool Quoted)> _fields = [];
+    private readonly string[]?[] _values;
 
     private DelimitedReader(Stream stream, char delimiter, IReadOnlyList<string>? columns)
     {
@@ -26,6 +27,7 @@ internal sealed class DelimitedReader : AnnotationReader
             _bytes.Skip(length);
         }
         for (int i = 0; i < columns.Count; i++) _columns.TryAdd(columns[i], i);
+        _values = new string[columns.Count][];
     }
 
     /// <summary>A reader of comma-separated values with a header.</summary>
@@ -38,6 +40,7 @@ internal sealed class DelimitedReader : AnnotationReader
 
     public override IEnumerable<AnnotationFields> Rows()
     {
+        Row row = new(this);
         while (_bytes.Has(0))
         {
             int length = ParseRow(out string? problem);
@@ -45,8 +48,9 @@ internal sealed class DelimitedReader : AnnotationReader
             if (problem is null && !blank && _fields.Count != _columns.Count)
                 problem = $"it has {_fields.Count} columns, not {_columns.Count}";
             if (problem is not null) yield return new MalformedFields(problem);
-            else if (!blank) yield return new Row(this);
+            else if (!blank) yield return row;
             _bytes.Skip(length);
+            Array.Clear(_values);
         }
     }
 
@@ -99,11 +103,11 @@ internal sealed class DelimitedReader : AnnotationReader
 
     public override void Dispose() => _bytes.Dispose();
 
-    /// <summary>The row at the window's beginning; what is not asked for is not decoded.</summary>
+    /// <summary>The row at the window's beginning; what is asked for is decoded, once.</summary>
     private sealed class Row(DelimitedReader reader) : AnnotationFields
     {
         public override IReadOnlyCollection<string> Names => reader.Columns;
 
-        public override IReadOnlyList<string> this[string name] => reader._columns.TryGetValue(name, out int column) ? [reader.Field(column)] : [];
+        public override IReadOnlyList<string> this[string name] => reader._columns.TryGetValue(name, out int column) ? reader._values[column] ??= [reader.Field(column)] : [];
     }
 }
