@@ -41,13 +41,33 @@ public sealed record ModelInputs
 /// <param name="Loss">The loss, a scalar tensor; it carries gradients.</param>
 /// <param name="Correct">How many decisions were right, a scalar tensor, or null where the loss has none.</param>
 /// <param name="Count">Of how many decisions, a scalar tensor.</param>
-public sealed record LossTerm(string Name, Tensor Loss, Tensor? Correct = null, Tensor? Count = null);
+/// <param name="Logits">The scores that were judged, [decisions, classes], where a loss has them.</param>
+public sealed record LossTerm(string Name, Tensor Loss, Tensor? Correct = null, Tensor? Count = null, Tensor? Logits = null)
+{
+    /// <summary>Hands the tensors to the dispose scope round the current one.</summary>
+    public LossTerm MoveToOuterDisposeScope()
+    {
+        foreach (Tensor? tensor in new[] { Loss, Correct, Count, Logits }) tensor?.MoveToOuterDisposeScope();
+        return this;
+    }
+}
 
 /// <summary>What a training forward pass gives: the terms and their sum.</summary>
 public sealed record ModelLosses(Tensor Total, IReadOnlyList<LossTerm> Terms)
 {
     /// <summary>The term with this name.</summary>
     public LossTerm this[string name] => Terms.First(term => term.Name == name);
+
+    /// <summary>These terms and their sum.</summary>
+    public static ModelLosses Sum(IReadOnlyList<LossTerm> terms) => new(stack([.. terms.Select(term => term.Loss)]).sum(), terms);
+
+    /// <summary>Hands the tensors to the dispose scope round the current one.</summary>
+    public ModelLosses MoveToOuterDisposeScope()
+    {
+        Total.MoveToOuterDisposeScope();
+        foreach (LossTerm term in Terms) term.MoveToOuterDisposeScope();
+        return this;
+    }
 }
 
 /// <summary>How contrastive features of all ranks are brought together; the model does not know how ranks talk.</summary>
@@ -55,6 +75,9 @@ public interface IFeatureGather
 {
     /// <summary>This rank's number.</summary>
     int Rank { get; }
+
+    /// <summary>This rank's number on its machine; only <see cref="ReferenceSwitches.LocalRankTargets"/> asks.</summary>
+    int LocalRank => Rank;
 
     /// <summary>Features [B, F] of this rank to features [ranks * B, F] of all, in rank order, with gradient to this rank's part.</summary>
     Tensor Gather(Tensor features_BF);

@@ -126,23 +126,22 @@ internal static class ConfigRules
 
     private static void CheckTask(RunConfig config, ConfigProblems problems)
     {
-        LossConfig losses = config.Losses;
-        if (config.Task == LearningTask.Pretrain)
+        if (config.Task == LearningTask.Pretrain && config.Data.Clip.RegionPatch > 0)
         {
-            problems.Require(losses.Vtc || losses.Vtm || losses.Mlm || losses.Pem, "losses", "all false", "one loss at least");
-            problems.Require(!losses.Mlm || config.Data.Clip.MaskProbability > 0, "data.clip.maskProbability", config.Data.Clip.MaskProbability, "above 0 (0.15 in the paper), since losses.mlm is true");
-            problems.Require(!losses.Pem || config.Data.Clip.RegionPatch > 0, "data.clip.regionPatch", config.Data.Clip.RegionPatch, $"model.vision.patchSize, {config.Model.Vision.PatchSize}, since losses.pem is true");
-            problems.Require(!losses.Pem || config.Initialize.Prompter is not null, "initialize.prompter", null, "the checkpoint of a prompter, since losses.pem is true; train one with task \"prompter\" first");
-            problems.Require(!losses.Pem || config.Data.Entities is not null, "data.entities", null, "a list of entities, since losses.pem is true; \"alpro entities\" makes one");
+            problems.Require(config.Initialize.Prompter is not null, "initialize.prompter", null, "the checkpoint of a prompter, since data.clip.regionPatch asks for entity modelling; train one with task \"prompter\" first");
+            problems.Require(config.Data.Entities is not null, "data.entities", null, "a list of entities, since data.clip.regionPatch asks for entity modelling; \"alpro entities\" makes one");
+        }
+        if (config.Task != LearningTask.Pretrain)
+        {
+            problems.Require(config.Data.Clip.RegionPatch == 0, "data.clip.regionPatch", config.Data.Clip.RegionPatch, "0: entity modelling belongs to the task pretrain");
+            problems.Require(config.Data.Clip.MaskProbability == 0, "data.clip.maskProbability", config.Data.Clip.MaskProbability, "0: masked language modelling belongs to the task pretrain");
         }
         if (config.Task == LearningTask.QuestionAnswering)
             problems.Require(config.Data.Answers is not null, "data.answers", null, "a JSON file of answers and their labels");
         problems.Require(!config.Model.Reference.FreezeCheckpointed || config.Model.Vision.ActivationCheckpointing, "model.reference.freezeCheckpointed", true, "model.vision.activationCheckpointing to be true with it: it has no meaning alone");
-        if (config.Training.BatchSize / Math.Max(1, config.Training.Accumulation) < 2 && NeedsNegatives(config))
-            problems.Require(false, "training.batchSize", config.Training.BatchSize, "2 clips at least in each part of a batch: matching takes its negatives from them");
+        if (config.Task is LearningTask.Pretrain or LearningTask.Retrieval)
+            problems.Require(config.Training.BatchSize / Math.Max(1, config.Training.Accumulation) >= 2, "training.batchSize", config.Training.BatchSize, "2 clips at least in each part of a batch: matching takes its negatives from them");
     }
-
-    private static bool NeedsNegatives(RunConfig config) => config.Task == LearningTask.Retrieval || (config.Task == LearningTask.Pretrain && config.Losses.Vtm);
 
     private static void CheckFile(string? file, string path, ConfigProblems problems)
     {

@@ -31,9 +31,6 @@ public sealed record RunConfig
     /// <summary>The loop.</summary>
     public TrainingConfig Training { get; init; } = new();
 
-    /// <summary>Which losses a pretraining run sums.</summary>
-    public LossConfig Losses { get; init; } = new();
-
     /// <summary>What the first weights come from.</summary>
     public InitializeConfig Initialize { get; init; } = new();
 
@@ -44,7 +41,10 @@ public sealed record RunConfig
 /// <summary>What a model learns to do.</summary>
 public enum LearningTask
 {
-    /// <summary>ALPRO's pretraining (paper section 3.2): VTC, VTM, MLM, and PEM under a frozen prompter.</summary>
+    /// <summary>
+    /// ALPRO's pretraining (paper section 3.2): VTC and VTM, MLM where <c>data.clip.maskProbability</c> is above 0, and PEM under a
+    /// frozen prompter where <c>data.clip.regionPatch</c> is.
+    /// </summary>
     Pretrain,
 
     /// <summary>The prompter: the contrastive loss alone (paper section 3.3).</summary>
@@ -197,22 +197,6 @@ public sealed record TrainingConfig
 
     /// <summary>Steps that may be left out in all.</summary>
     public int MaxSkipped { get; init; } = 10;
-}
-
-/// <summary>Which losses a pretraining run sums, with equal weights (<c>losses</c>).</summary>
-public sealed record LossConfig
-{
-    /// <summary>Video-text contrastive.</summary>
-    public bool Vtc { get; init; } = true;
-
-    /// <summary>Video-text matching.</summary>
-    public bool Vtm { get; init; } = true;
-
-    /// <summary>Masked language modelling.</summary>
-    public bool Mlm { get; init; } = true;
-
-    /// <summary>Prompting entity modelling.</summary>
-    public bool Pem { get; init; } = true;
 }
 
 /// <summary>What the first weights come from (<c>initialize</c>); what is null starts at random. Paths are relative to the configuration file.</summary>

@@ -1,0 +1,14 @@
+namespace Alpro.Data.Clips;
+
+/// <summary>What reading one media file may cost, so that no file can hold up or exhaust a run.</summary>
+public sealed record DecodeLimits
+{
+    /// <summary>The most time one call, opening or reading, may take; then the clip has timed out.</summary>
+    public TimeSpan Deadline { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>The largest picture in pixels, width times height as coded.</summary>
+    public long MaxPixels { get; init; } = 1L << 26;
+
+    /// <summary>The most packets a video stream may have: about the number of its frames.</summary>
+    public long MaxPackets { get; init; } = 1L << 22;
+}

@@ -1,0 +1,113 @@
+/*
+ * alproclip: chosen frames of a video or image, exactly, over FFmpeg 4.4 to 7.
+ *
+ * Three files: index.c finds out which packets there are and in which order they are shown, alproclip.c opens files and
+ * decodes the packets that wanted frames depend on, picture.c turns decoded frames into RGB of the wanted size.
+ * A reader belongs to one thread at a time; nothing here is shared between readers.
+ */
+#ifndef ALPROCLIP_H
+#define ALPROCLIP_H
+
+#include <stdint.h>
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+#include <libswscale/swscale.h>
+
+/* What a call returns: 0, or one more than the value of Alpro.Data.Clips.RejectReason. */
+enum {
+    OK = 0, MISSING = 1, EMPTY, NOT_MEDIA, NO_VIDEO_STREAM, CORRUPT, TRUNCATED, TOO_LARGE, TIMED_OUT, READ_ERROR = 12
+};
+
+/* What a reader may spend on one file. */
+typedef struct Limits {
+    int64_t deadline_ns;   /* on one call */
+    int64_t max_pixels;    /* of a coded picture */
+    int64_t max_packets;   /* of a video stream */
+} Limits;
+
+/* VideoInfo. */
+typedef struct Info {
+    double frame_rate;
+    int32_t frame_count, width, height, rotation;
+} Info;
+
+/* Where the time of the last open and read went, and what was decoded for it. */
+typedef struct Statistics {
+    int64_t open_ns, index_ns, read_ns, decode_ns, convert_ns;
+    int64_t packets, sent, dropped, bytes;
+} Statistics;
+
+/* One packet of the video stream, in decode order. */
+typedef struct Packet {
+    int64_t pts, position;
+    int32_t size;
+    uint8_t key, shown;
+} Packet;
+
+/* How a decoded picture is turned for display, as the coefficients of the file's display matrix: -1, 0 or 1. */
+typedef struct Orientation { int a, b, c, d; } Orientation;
+
+/* What converting keeps from frame to frame and from clip to clip. */
+typedef struct Picture {
+    struct SwsContext *scaler;
+    int source_width, source_height, source_format, colorspace, range, width, height, filter;
+    AVFrame *turned, *rgb;
+} Picture;
+
+/* A frame that a call wants: the packet that holds it, the key packet to start from, the place in the caller's buffer. */
+typedef struct Wanted {
+    int ordinal, start, slot;
+    int done, damaged;
+} Wanted;
+
+typedef struct Reader {
+    Limits limits;
+    Statistics statistics;
+    char message[512];
+    int64_t expires;
+    int timed_out, read_errno;
+
+    int file;
+    int64_t offset, length, position;   /* length < 0: a pipe, read once from front to end */
+    AVIOContext *io;
+    AVFormatContext *format;
+    AVStream *stream;
+    AVFrame *still;                     /* the picture, where the file is an image */
+    Orientation orientation;
+
+    Packet *packets;
+    int packet_count, packet_capacity;
+    int *order, *wanted_at;             /* frame number -> packet; packet -> 1 + index into wanted */
+    int frame_count, first_key, delay;
+    int direct;                         /* packets are read at their position, without the demuxer */
+    int counted;                        /* timestamps do not tell the order: frames are numbered as they come out */
+
+    AVCodecContext *codec;
+    AVPacket *packet;
+    AVFrame *frame;
+    int next, output, chain, chain_broken;
+    Wanted *wanted;
+    int wanted_count, wanted_capacity, remaining;
+    Picture picture;
+    int filter, width, height;
+    uint8_t *pixels;
+} Reader;
+
+/* alproclip.c */
+int64_t now_ns(void);
+int expired(Reader *r);
+int fail(Reader *r, int reason, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int read_at(Reader *r, int64_t position, uint8_t *bytes, int size);
+int count_by_decoding(Reader *r);
+
+/* index.c */
+int build_index(Reader *r);
+int cut_short(Reader *r);
+
+/* picture.c */
+Orientation orientation_of(const AVStream *stream);
+int rotation_of(Orientation o);
+int convert(Picture *p, const AVFrame *frame, Orientation o, int width, int height, int filter, uint8_t *rgb);
+void picture_free(Picture *p);
+
+#endif

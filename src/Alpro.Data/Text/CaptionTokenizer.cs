@@ -1,0 +1,95 @@
+using System.Buffers;
+using Alpro.Data.Corpus;
+using Microsoft.ML.Tokenizers;
+
+namespace Alpro.Data.Text;
+
+/// <summary>
+/// Captions to token ids as <c>bert-base-uncased</c> does it (paper section 3.1): cleaned, lower case, accents stripped, split at spaces,
+/// punctuation and ideographs, then into word pieces. Safe to use from several threads at once.
+/// </summary>
+public sealed class CaptionTokenizer
+{
+    private readonly WordPieceTokenizer _wordPieces;
+
+    /// <summary>A tokenizer over the word pieces of a vocabulary file.</summary>
+    /// <exception cref="CorpusException">The vocabulary cannot be used; the message says why.</exception>
+    public CaptionTokenizer(string vocabularyPath)
+    {
+        var vocabulary = Vocabulary.Load(vocabularyPath);
+        VocabularySize = vocabulary.Size;
+        PadId = vocabulary["[PAD]"];
+        UnknownId = vocabulary[Vocabulary.Unknown];
+        ClassId = vocabulary["[CLS]"];
+        SeparatorId = vocabulary["[SEP]"];
+        MaskId = vocabulary["[MASK]"];
+        _wordPieces = WordPieceTokenizer.Create(vocabularyPath, new WordPieceOptions
+        {
+            UnknownToken = Vocabulary.Unknown,
+            PreTokenizer = new SpaceSplitter(),
+            // Counted in UTF-16 units here; the basic tokenizer has already counted the code points.
+            MaxInputCharsPerWord = 2 * BasicTokenizer.MaxWordLength,
+        });
+    }
+
+    /// <summary>Number of word pieces, V.</summary>
+    public int VocabularySize { get; }
+
+    /// <summary>Id of [PAD].</summary>
+    public int PadId { get; }
+
+    /// <summary>Id of [UNK].</summary>
+    public int UnknownId { get; }
+
+    /// <summary>Id of [CLS].</summary>
+    public int ClassId { get; }
+
+    /// <summary>Id of [SEP].</summary>
+    public int SeparatorId { get; }
+
+    /// <summary>Id of [MASK].</summary>
+    public int MaskId { get; }
+
+    /// <summary>Whether an id is one of the tokens that are not words.</summary>
+    public bool IsSpecial(int id) => id == PadId || id == UnknownId || id == ClassId || id == SeparatorId || id == MaskId;
+
+    /// <summary>
+    /// Encodes a text as [CLS] pieces [SEP] [PAD] …: a text that is too long loses its last pieces, never its [SEP]. Costs what the pieces
+    /// that fit cost, however long the text is.
+    /// </summary>
+    /// <param name="text">Any text.</param>
+    /// <param name="ids_L">Receives L = its length ids; at least 2.</param>
+    /// <returns>How many ids are not padding.</returns>
+    public int Encode(ReadOnlySpan<char> text, Span<int> ids_L)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(ids_L.Length, 2, nameof(ids_L));
+        int room = ids_L.Length - 2;
+        char[] words = ArrayPool<char>.Shared.Rent(BasicTokenizer.OutputBound(text.Length, room));
+        int length = BasicTokenizer.Tokenize(text, room, words);
+        IReadOnlyList<int> pieces = _wordPieces.EncodeToIds(words.AsSpan(0, length));
+        ArrayPool<char>.Shared.Return(words);
+
+        int count = Math.Min(pieces.Count, room);
+        ids_L[0] = ClassId;
+        for (int i = 0; i < count; i++) ids_L[1 + i] = pieces[i];
+        ids_L[1 + count] = SeparatorId;
+        ids_L[(count + 2)..].Fill(PadId);
+        return count + 2;
+    }
+
+    /// <summary>Words are where the basic tokenizer put single spaces.</summary>
+    private sealed class SpaceSplitter : PreTokenizer
+    {
+        public override IEnumerable<(int Offset, int Length)> PreTokenize(ReadOnlySpan<char> text) => PreTokenize(text.ToString());
+
+        public override IEnumerable<(int Offset, int Length)> PreTokenize(string text)
+        {
+            for (int start = 0, end; start < text.Length; start = end + 1)
+            {
+                end = text.IndexOf(' ', start);
+                if (end < 0) end = text.Length;
+                yield return (start, end - start);
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Alpro.Model;
+
+/// <summary>Video question answering (paper section 4.3): the fused class token chooses among the known answers.</summary>
+public sealed class AlproForQuestionAnswering : AlproModel
+{
+    /// <summary>The text and fusion encoder, without a head.</summary>
+    public readonly Bert text_encoder;
+
+    /// <summary>D to the answers.</summary>
+    public readonly Sequential classifier;
+
+    /// <summary>Builds the model with fresh weights.</summary>
+    public AlproForQuestionAnswering(ModelConfig config) : base(nameof(AlproForQuestionAnswering), config)
+    {
+        text_encoder = new Bert(config.Text);
+        classifier = Sequential(Linear(config.Text.Width, 2 * config.Text.Width), ReLU(), Linear(2 * config.Text.Width, config.Answers));
+        RegisterComponents();
+    }
+
+    /// <inheritdoc/>
+    public override Bert Encoder => text_encoder;
+
+    /// <summary>The loss of a batch of questions with their answers: qa.</summary>
+    public override ModelLosses Forward(ModelInputs inputs)
+    {
+        using var scope = NewDisposeScope();
+        Tensor answers_B = inputs.Answers_B ?? throw new ArgumentException("Training needs the answers.", nameof(inputs));
+        Tensor logits_BA = Answer(new(Encoder.EncodeText(inputs.TokenIds_BL, inputs.TokenMask_BL), inputs.TokenMask_BL, visual_encoder.Forward(inputs.Video_BTCHW)));
+        return ModelLosses.Sum([Losses.Answers(logits_BA, answers_B)]).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Scores [P, answers] of P questions, each with its video.</summary>
+    public Tensor Answer(TokenPairs questions)
+    {
+        using var scope = NewDisposeScope();
+        return classifier.call(FusedClass(Encoder.Fuse(questions))).MoveToOuterDisposeScope();
+    }
+}

@@ -1,0 +1,364 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace Alpro.Model;
+
+// B sequences, L text tokens, V video tokens, S = L + V, D width, Q rows that are computed. Names of module fields are checkpoint keys.
+
+/// <summary>
+/// BERT split in two (paper section 3.1): the layers before <see cref="TextConfig.FusionLayer"/> read text alone, the others read
+/// [text tokens ; video tokens]. No pooler.
+/// </summary>
+public sealed class Bert : Module
+{
+    // Added to the scores of padding: far below any score, and finite.
+    private const double Padding = -10000;
+
+    private readonly int fusionLayer;
+
+    /// <summary>Word, position and type embeddings.</summary>
+    public readonly BertEmbeddings embeddings;
+
+    /// <summary>The layers.</summary>
+    public readonly BertEncoder encoder;
+
+    /// <summary>Builds the encoder with fresh weights.</summary>
+    public Bert(TextConfig config) : base(nameof(Bert))
+    {
+        if (config.FusionLayer >= config.Layers)
+            throw new ArgumentException($"The fusion encoder starts at layer {config.FusionLayer} of {config.Layers}: at least the last layer must belong to it.", nameof(config));
+        fusionLayer = config.FusionLayer;
+        embeddings = new BertEmbeddings(config);
+        encoder = new BertEncoder(config);
+        RegisterComponents();
+        Initialization.BertWeights(this);
+    }
+
+    /// <summary>Mode text: ids int64 [B, L] and mask [B, L] (1 token, 0 padding) to tokens [B, L, D].</summary>
+    public Tensor EncodeText(Tensor ids_BL, Tensor mask_BL)
+    {
+        using var scope = NewDisposeScope();
+        Tensor tokens_BLD = embeddings.Forward(ids_BL), mask_B11L = ScoreMask(mask_BL);
+        for (int i = 0; i < fusionLayer; i++) tokens_BLD = encoder.layer[i].Forward(tokens_BLD, tokens_BLD, mask_B11L);
+        return tokens_BLD.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// Mode fusion, all layers but the last; video tokens are all attended. <see cref="LastLayer"/> computes the rows that are wanted.
+    /// </summary>
+    public FusedTokens Fuse(TokenPairs pairs)
+    {
+        using var scope = NewDisposeScope();
+        Tensor tokens_BSD = cat([pairs.Text_PLD, pairs.Video_PVD], 1);
+        Tensor mask_B11S = functional.pad(ScoreMask(pairs.Mask_PL), [0, pairs.Video_PVD.shape[1]]);
+        for (int i = fusionLayer; i < encoder.layer.Count - 1; i++) tokens_BSD = encoder.layer[i].Forward(tokens_BSD, tokens_BSD, mask_B11S);
+        return new(tokens_BSD.MoveToOuterDisposeScope(), mask_B11S.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>The last fusion layer at these rows of each sequence only, [B, Q, D] in the order given.</summary>
+    public Tensor LastLayer(FusedTokens fused, params ReadOnlySpan<(long Start, long Count)> rows)
+    {
+        using var scope = NewDisposeScope();
+        var parts = new Tensor[rows.Length];
+        for (int i = 0; i < parts.Length; i++) parts[i] = fused.Tokens_BSD.narrow(1, rows[i].Start, rows[i].Count);
+        Tensor queries_BQD = parts.Length == 1 ? parts[0] : cat(parts, 1);
+        return encoder.layer[^1].Forward(queries_BQD, fused.Tokens_BSD, fused.Mask_B11S).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor ScoreMask(Tensor mask_BL) => mask_BL.to_type(ScalarType.Float32).OneMinus().Times(Padding).unsqueeze(1).unsqueeze(1);
+}
+
+/// <summary>Sequences inside the fusion encoder, before its last layer.</summary>
+/// <param name="Tokens_BSD">Hidden states, text before video.</param>
+/// <param name="Mask_B11S">What is added to attention scores.</param>
+public sealed record FusedTokens(Tensor Tokens_BSD, Tensor Mask_B11S)
+{
+    /// <summary>Some of the sequences.</summary>
+    public FusedTokens Sequences(long start, long count) => new(Tokens_BSD.narrow(0, start, count), Mask_B11S.narrow(0, start, count));
+}
+
+/// <summary>A <see cref="Bert"/> with the head of masked language modelling, whose decoder is tied to the word embeddings.</summary>
+public sealed class BertForMaskedLM : Module
+{
+    /// <summary>The encoder.</summary>
+    public readonly Bert bert;
+
+    /// <summary>The head.</summary>
+    public readonly MlmHead cls;
+
+    /// <summary>Builds encoder and head with fresh weights.</summary>
+    public BertForMaskedLM(TextConfig config) : base(nameof(BertForMaskedLM))
+    {
+        bert = new Bert(config);
+        cls = new MlmHead(config);
+        RegisterComponents();
+    }
+
+    /// <summary>Hidden states [M, D] to vocabulary scores [M, vocabulary].</summary>
+    public Tensor Vocabulary(Tensor hidden_MD)
+    {
+        using var scope = NewDisposeScope();
+        Tensor transformed_MD = cls.predictions.transform.Forward(hidden_MD);
+        return functional.linear(transformed_MD, bert.embeddings.word_embeddings.weight!, cls.predictions.bias).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Checkpoints name the tied decoder too: the same tensors under the names <c>decoder.weight</c> and <c>decoder.bias</c>.</summary>
+    public override Dictionary<string, Tensor> state_dict(Dictionary<string, Tensor>? destination = null, string? prefix = null)
+    {
+        destination = base.state_dict(destination, prefix);
+        string decoder = string.IsNullOrEmpty(prefix) ? "cls.predictions.decoder" : $"{prefix}.cls.predictions.decoder";
+        destination[$"{decoder}.weight"] = bert.embeddings.word_embeddings.weight!;
+        destination[$"{decoder}.bias"] = cls.predictions.bias;
+        return destination;
+    }
+}
+
+/// <summary>The head of masked language modelling, <c>cls.*</c>.</summary>
+public sealed class MlmHead : Module
+{
+    /// <summary>Its one part.</summary>
+    public readonly MlmPredictions predictions;
+
+    internal MlmHead(TextConfig config) : base(nameof(MlmHead))
+    {
+        predictions = new MlmPredictions(config);
+        RegisterComponents();
+    }
+}
+
+/// <summary>A transform and the bias of the tied decoder.</summary>
+public sealed class MlmPredictions : Module
+{
+    /// <summary>Bias per word piece.</summary>
+    public readonly Parameter bias;
+
+    /// <summary>Dense, GELU, norm.</summary>
+    public readonly MlmTransform transform;
+
+    internal MlmPredictions(TextConfig config) : base(nameof(MlmPredictions))
+    {
+        bias = new Parameter(zeros(config.VocabularySize));
+        transform = new MlmTransform(config);
+        RegisterComponents();
+        Initialization.BertWeights(this);
+    }
+}
+
+/// <summary>Dense, exact GELU, norm.</summary>
+public sealed class MlmTransform : Module
+{
+    /// <summary>D to D.</summary>
+    public readonly Linear dense;
+
+    /// <summary>The norm.</summary>
+    public readonly LayerNorm LayerNorm;
+
+    internal MlmTransform(TextConfig config) : base(nameof(MlmTransform))
+    {
+        dense = Linear(config.Width, config.Width);
+        LayerNorm = LayerNorm(config.Width, config.LayerNormEps);
+        RegisterComponents();
+    }
+
+    /// <summary>[M, D] to [M, D].</summary>
+    public Tensor Forward(Tensor hidden_MD) => LayerNorm.call(functional.gelu(dense.call(hidden_MD)));
+}
+
+/// <summary>Word + position + type embeddings, norm, dropout.</summary>
+public sealed class BertEmbeddings : Module
+{
+    private readonly double dropout;
+
+    /// <summary>0, 1, ... : int64 [1, positions]; a buffer of every checkpoint.</summary>
+    public readonly Tensor position_ids;
+
+    /// <summary>Per word piece; id 0, padding, gets no gradient from here.</summary>
+    public readonly Embedding word_embeddings;
+
+    /// <summary>Per position.</summary>
+    public readonly Embedding position_embeddings;
+
+    /// <summary>Per segment; only the first is used.</summary>
+    public readonly Embedding token_type_embeddings;
+
+    /// <summary>The norm.</summary>
+    public readonly LayerNorm LayerNorm;
+
+    internal BertEmbeddings(TextConfig config) : base(nameof(BertEmbeddings))
+    {
+        dropout = config.HiddenDropout;
+        position_ids = TensorOps.Range(0, config.MaxPositions, CPU).unsqueeze(0);
+        word_embeddings = Embedding(config.VocabularySize, config.Width, padding_idx: 0);
+        position_embeddings = Embedding(config.MaxPositions, config.Width);
+        token_type_embeddings = Embedding(2, config.Width);
+        LayerNorm = LayerNorm(config.Width, config.LayerNormEps);
+        RegisterComponents();
+    }
+
+    /// <summary>Ids int64 [B, L] to [B, L, D].</summary>
+    public Tensor Forward(Tensor ids_BL)
+    {
+        using var scope = NewDisposeScope();
+        Tensor positions_LD = position_embeddings.weight!.narrow(0, 0, ids_BL.shape[1]);
+        Tensor words_BLD = word_embeddings.call(ids_BL).Plus(token_type_embeddings.weight!.narrow(0, 0, 1)).Plus(positions_LD);
+        return functional.dropout(LayerNorm.call(words_BLD), dropout, training).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>The layers, <c>encoder.layer.*</c>.</summary>
+public sealed class BertEncoder : Module
+{
+    /// <summary>First to last.</summary>
+    public readonly ModuleList<BertLayer> layer;
+
+    internal BertEncoder(TextConfig config) : base(nameof(BertEncoder))
+    {
+        layer = new ModuleList<BertLayer>(Enumerable.Range(0, config.Layers).Select(_ => new BertLayer(config)).ToArray());
+        RegisterComponents();
+    }
+}
+
+/// <summary>Attention and a feed-forward part, each followed by dropout, residual and norm.</summary>
+public sealed class BertLayer : Module
+{
+    /// <summary>Attention.</summary>
+    public readonly BertAttention attention;
+
+    /// <summary>D to the hidden width.</summary>
+    public readonly BertIntermediate intermediate;
+
+    /// <summary>The hidden width to D.</summary>
+    public readonly BertOutput output;
+
+    internal BertLayer(TextConfig config) : base(nameof(BertLayer))
+    {
+        attention = new BertAttention(config);
+        intermediate = new BertIntermediate(config);
+        output = new BertOutput(config.IntermediateSize, config);
+        RegisterComponents();
+    }
+
+    /// <summary>The layer's output [B, Q, D] for rows of a sequence [B, S, D]: all of it, or those that are wanted.</summary>
+    internal Tensor Forward(Tensor rows_BQD, Tensor tokens_BSD, Tensor mask_B11S)
+    {
+        using var scope = NewDisposeScope();
+        Tensor attended_BQD = attention.output.Forward(attention.self.Forward(rows_BQD, tokens_BSD, mask_B11S), rows_BQD);
+        return output.Forward(intermediate.Forward(attended_BQD), attended_BQD).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>Attention with its output part.</summary>
+public sealed class BertAttention : Module
+{
+    /// <summary>The attention itself.</summary>
+    public readonly BertSelfAttention self;
+
+    /// <summary>D to D.</summary>
+    public readonly BertOutput output;
+
+    internal BertAttention(TextConfig config) : base(nameof(BertAttention))
+    {
+        self = new BertSelfAttention(config);
+        output = new BertOutput(config.Width, config);
+        RegisterComponents();
+    }
+}
+
+/// <summary>Multi-head attention.</summary>
+public sealed class BertSelfAttention : Module
+{
+    private readonly int heads;
+    private readonly double dropout;
+
+    /// <summary>D to D.</summary>
+    public readonly Linear query;
+
+    /// <summary>D to D.</summary>
+    public readonly Linear key;
+
+    /// <summary>D to D.</summary>
+    public readonly Linear value;
+
+    internal BertSelfAttention(TextConfig config) : base(nameof(BertSelfAttention))
+    {
+        heads = config.Heads;
+        dropout = config.AttentionDropout;
+        query = Linear(config.Width, config.Width);
+        key = Linear(config.Width, config.Width);
+        value = Linear(config.Width, config.Width);
+        RegisterComponents();
+    }
+
+    /// <summary>What rows [B, Q, D] read from tokens [B, S, D].</summary>
+    internal Tensor Forward(Tensor rows_BQD, Tensor tokens_BSD, Tensor mask_B11S)
+    {
+        using var scope = NewDisposeScope();
+        Tensor query_BHQd = Heads(query.call(rows_BQD)), key_BHSd = Heads(key.call(tokens_BSD)), value_BHSd = Heads(value.call(tokens_BSD));
+        Tensor context_BHQd = training && dropout > 0
+            ? WithDropout(query_BHQd, key_BHSd, value_BHSd, mask_B11S)
+            : functional.scaled_dot_product_attention(query_BHQd, key_BHSd, value_BHSd, mask_B11S);
+        return context_BHQd.transpose(1, 2).flatten(2).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Heads(Tensor x_BMD) => x_BMD.unflatten(2, heads, -1).transpose(1, 2);
+
+    // Written out: with dropout the fused form falls back to a slower path.
+    private Tensor WithDropout(Tensor query_BHQd, Tensor key_BHSd, Tensor value_BHSd, Tensor mask_B11S)
+    {
+        long sequences = query_BHQd.shape[0];
+        Tensor mask_G1S = mask_B11S.expand(-1, heads, -1, -1).flatten(0, 1);
+        Tensor scaled_GQd = query_BHQd.flatten(0, 1).Times(1 / Math.Sqrt(query_BHQd.shape[3]));
+        Tensor scores_GQS = scaled_GQd.bmm(key_BHSd.flatten(0, 1).transpose(1, 2)).Plus(mask_G1S);   // TorchSharp's baddbmm mixes up its arguments
+        Tensor weights_GQS = functional.dropout(scores_GQS.softmax(-1), dropout, training);
+        return weights_GQS.bmm(value_BHSd.flatten(0, 1)).unflatten(0, sequences, heads);
+    }
+}
+
+/// <summary>D to the hidden width, exact GELU.</summary>
+public sealed class BertIntermediate : Module
+{
+    /// <summary>D to the hidden width.</summary>
+    public readonly Linear dense;
+
+    internal BertIntermediate(TextConfig config) : base(nameof(BertIntermediate))
+    {
+        dense = Linear(config.Width, config.IntermediateSize);
+        RegisterComponents();
+    }
+
+    /// <summary>[B, Q, D] to [B, Q, hidden].</summary>
+    public Tensor Forward(Tensor x_BQD)
+    {
+        using var scope = NewDisposeScope();
+        return functional.gelu(dense.call(x_BQD)).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>Dense, dropout, residual, norm.</summary>
+public sealed class BertOutput : Module
+{
+    private readonly double dropout;
+
+    /// <summary>To D.</summary>
+    public readonly Linear dense;
+
+    /// <summary>The norm.</summary>
+    public readonly LayerNorm LayerNorm;
+
+    internal BertOutput(int inputWidth, TextConfig config) : base(nameof(BertOutput))
+    {
+        dropout = config.HiddenDropout;
+        dense = Linear(inputWidth, config.Width);
+        LayerNorm = LayerNorm(config.Width, config.LayerNormEps);
+        RegisterComponents();
+    }
+
+    /// <summary>[B, Q, *] and the residual [B, Q, D] to [B, Q, D].</summary>
+    public Tensor Forward(Tensor x, Tensor residual_BQD)
+    {
+        using var scope = NewDisposeScope();
+        return LayerNorm.call(functional.dropout(dense.call(x), dropout, training).Plus(residual_BQD)).MoveToOuterDisposeScope();
+    }
+}

@@ -1,0 +1,115 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Alpro.Model;
+
+/// <summary>
+/// The prompter (paper section 3.3): a model of the same shape trained with the contrastive loss alone, which then says, frozen, how
+/// probable each entity is in a region of a clip, by comparing the region with prompts that name the entity.
+/// </summary>
+public sealed class Prompter : AlproModel
+{
+    private readonly IFeatureGather gather;
+    private bool frozen;
+
+    /// <summary>The text encoder; its fusion layers and head are in every checkpoint, and unused.</summary>
+    public readonly BertForMaskedLM text_encoder;
+
+    /// <summary>Features of the entities as video prompts name them [E, F]; a buffer.</summary>
+    public readonly Tensor video_prompt_feat;
+
+    /// <summary>Features of the entities as image prompts name them [E, F]; a buffer.</summary>
+    public readonly Tensor image_prompt_feat;
+
+    /// <summary>Builds the prompter with fresh weights and empty prompt features.</summary>
+    public Prompter(ModelConfig config, IFeatureGather? gather = null) : base(nameof(Prompter), config)
+    {
+        this.gather = gather ?? SingleRank.Instance;
+        text_encoder = new BertForMaskedLM(config.Text);
+        video_prompt_feat = zeros(config.Entities, config.ProjectionWidth);
+        image_prompt_feat = zeros(config.Entities, config.ProjectionWidth);
+        RegisterComponents();
+    }
+
+    /// <summary>What a prompt of a video says; {} stands for the entity.</summary>
+    public static IReadOnlyList<string> VideoTemplates { get; } =
+        [.. from kind in new[] { "footage", "video", "portrait", "video footage" } from article in new[] { "a", "the", "one" } select $"A {kind} of {article} {{}}."];
+
+    /// <summary>What a prompt of an image says, in the order the released code has.</summary>
+    public static IReadOnlyList<string> ImageTemplates { get; } =
+    [
+        .. from kind in new[] { "photo", "picture" } from article in new[] { "a", "the", "one" } select $"A {kind} of {article} {{}}.",
+        .. from kind in new[] { "good photo", "good picture" } from article in new[] { "the", "a", "one" } select $"A {kind} of {article} {{}}.",
+    ];
+
+    /// <inheritdoc/>
+    public override Bert Encoder => text_encoder.bert;
+
+    /// <summary>Every template with every entity, template by template.</summary>
+    public static IReadOnlyList<string> Prompts(IEnumerable<string> templates, IReadOnlyCollection<string> entities) =>
+        [.. from template in templates from entity in entities select template.Replace("{}", entity, StringComparison.Ordinal)];
+
+    /// <summary>The contrastive loss.</summary>
+    public override ModelLosses Forward(ModelInputs inputs)
+    {
+        using var scope = NewDisposeScope();
+        ClampTemperature();
+        Tensor video_BF = EncodeVideo(inputs.Video_BTCHW).Features_BF;
+        Tensor text_BF = EncodeText(inputs.TokenIds_BL, inputs.TokenMask_BL).Features_BF;
+        var similarities = Similarities.Of(video_BF, text_BF, temp, gather, Config.Reference.LocalRankTargets);
+        return ModelLosses.Sum([Losses.Contrastive(similarities)]).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// Fills the prompt features from tokenised <see cref="Prompts"/>, ids and masks [templates * E, L]: each prompt's normalised feature,
+    /// averaged over the templates (and not normalised again).
+    /// </summary>
+    public void BuildEntityPrompts((Tensor Ids, Tensor Mask) video, (Tensor Ids, Tensor Mask) image)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        bool wasTraining = training;
+        eval();
+        video_prompt_feat.copy_(Average(video));
+        image_prompt_feat.copy_(Average(image));
+        train(wasTraining);
+
+        // One template at a time, so that memory does not grow with their number.
+        Tensor Average((Tensor Ids, Tensor Mask) prompts)
+        {
+            int templates = (int)(prompts.Ids.shape[0] / Config.Entities);
+            if (prompts.Ids.shape[0] != (long)templates * Config.Entities)
+                throw new ArgumentException($"{prompts.Ids.shape[0]} prompts are not a number of templates times {Config.Entities} entities.");
+            Tensor sum_EF = zeros_like(video_prompt_feat);
+            for (int t = 0; t < templates; t++)
+            {
+                using var each = NewDisposeScope();
+                Tensor ids_EL = prompts.Ids.narrow(0, (long)t * Config.Entities, Config.Entities), mask_EL = prompts.Mask.narrow(0, (long)t * Config.Entities, Config.Entities);
+                sum_EF.add_(EncodeText(ids_EL, mask_EL).Features_BF, TensorOps.One);
+            }
+            return sum_EF.Over(templates);
+        }
+    }
+
+    /// <summary>Stops training for good: evaluation mode, no gradients.</summary>
+    public void Freeze()
+    {
+        eval();
+        foreach (var parameter in parameters()) parameter.requires_grad = false;
+        frozen = true;
+    }
+
+    /// <summary>Sets the mode; a frozen prompter stays in evaluation mode.</summary>
+    public override void train(bool train = true) => base.train(train && !frozen);
+
+    /// <summary>How probable each entity is in a region: frames [B, T, 3, H, W] with everything outside it zeroed.</summary>
+    public PseudoLabels Label(Tensor crop_BTCHW, bool isVideo)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        Tensor prompts_EF = isVideo ? video_prompt_feat : image_prompt_feat;
+        Tensor probabilities_BE = EncodeVideo(crop_BTCHW).Features_BF.mm(prompts_EF.t()).div(temp).softmax(1);
+        Tensor confidence_B = Config.Reference.IgnoreMaskByIndex ? probabilities_BE.argmax(1) : probabilities_BE.amax([1]);
+        return new(probabilities_BE.MoveToOuterDisposeScope(), confidence_B.Below(Config.EntityThreshold).MoveToOuterDisposeScope());
+    }
+}

@@ -1,0 +1,89 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Alpro.Model;
+
+/// <summary>
+/// Arithmetic that the garbage collector cannot disturb. TorchSharp's <c>a + b</c>, <c>x * 0.5</c> and <c>x.clamp(0, 1)</c> make native
+/// scalars that nothing roots while native code reads them, so a collection can free them in use; here every scalar is a constant field or
+/// lives until the call has returned.
+/// </summary>
+public static class TensorOps
+{
+    /// <summary>0, rooted.</summary>
+    public static readonly Scalar Zero = 0.0;
+
+    /// <summary>1, rooted.</summary>
+    public static readonly Scalar One = 1.0;
+
+    private static readonly Scalar MinusOne = -1.0;
+    private static readonly Scalar NegativeInfinity = double.NegativeInfinity;
+
+    /// <summary>a + b.</summary>
+    public static Tensor Plus(this Tensor a, Tensor b) => a.add(b, One);
+
+    /// <summary>a + b.</summary>
+    public static Tensor Plus(this Tensor a, double b)
+    {
+        using Scalar scalar = b;
+        return a.add(scalar);
+    }
+
+    /// <summary>a - b.</summary>
+    public static Tensor Minus(this Tensor a, Tensor b) => a.add(b, MinusOne);
+
+    /// <summary>1 - a.</summary>
+    public static Tensor OneMinus(this Tensor a) => a.neg().add(One);
+
+    /// <summary>a * b.</summary>
+    public static Tensor Times(this Tensor a, double b)
+    {
+        using Scalar scalar = b;
+        return a.mul(scalar);
+    }
+
+    /// <summary>a / b.</summary>
+    public static Tensor Over(this Tensor a, double b)
+    {
+        using Scalar scalar = b;
+        return a.div(scalar);
+    }
+
+    /// <summary>Whether each element is below b.</summary>
+    public static Tensor Below(this Tensor a, double b)
+    {
+        using Scalar scalar = b;
+        return a.lt(scalar);
+    }
+
+    /// <summary>Each element, and at least <paramref name="low"/>.</summary>
+    public static Tensor AtLeast(this Tensor a, double low)
+    {
+        using Scalar scalar = low;
+        return a.clamp_min(scalar);
+    }
+
+    /// <summary>Limits each element to [low, high] in place.</summary>
+    public static Tensor Clamp_(this Tensor a, double low, double high)
+    {
+        using Scalar min = low, max = high;
+        return a.clamp_(min, max);
+    }
+
+    /// <summary>Minus infinity where the mask is true.</summary>
+    public static Tensor Exclude(this Tensor a, Tensor mask) => a.masked_fill(mask, NegativeInfinity);
+
+    /// <summary>start, start + 1, ... : int64 [count].</summary>
+    public static Tensor Range(long start, long count, Device device)
+    {
+        using Scalar first = start, end = start + count, step = 1L;
+        return arange(first, end, step, dtype: ScalarType.Int64, device: device);
+    }
+
+    /// <summary>A scalar tensor of this value, made on the device.</summary>
+    public static Tensor Constant(double value, Device device, ScalarType dtype = ScalarType.Float32)
+    {
+        using Scalar scalar = value;
+        return full([], scalar, dtype: dtype, device: device);
+    }
+}

@@ -1,0 +1,66 @@
+using System.Runtime.InteropServices;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Alpro.Training;
+
+/// <summary>
+/// libtorch's automatic mixed precision. TorchSharp does not expose it, but its switches are plain functions that libtorch exports:
+/// while it is on for a device type, linear layers and attention run in bfloat16, losses and layer norms in 32 bits, and
+/// gradients of 32-bit weights stay 32-bit. The switches are the calling thread's own.
+/// </summary>
+internal static partial class Autocast
+{
+    private const string Torch = "torch_cpu";
+
+    /// <summary>Turns mixed precision on until the result is disposed; does nothing for 32-bit precision.</summary>
+    public static IDisposable? For(Precision precision, DeviceType device) => precision == Precision.Bf16 ? new Guard((sbyte)device) : null;
+
+    /// <summary>Whether it is on for a device type, on this thread.</summary>
+    public static bool IsOn(DeviceType device) => IsEnabled((sbyte)device);
+
+    private sealed class Guard : IDisposable
+    {
+        private readonly sbyte _device;
+        private readonly bool _before;
+
+        public Guard(sbyte device)
+        {
+            (_device, _before) = (device, IsEnabled(device));
+            SetType(device, (sbyte)ScalarType.BFloat16);
+            SetEnabled(device, true);
+            _ = IncrementNesting();
+        }
+
+        public void Dispose()
+        {
+            if (DecrementNesting() == 0) ClearCache();          // the cache holds bfloat16 copies of the weights
+            SetEnabled(_device, _before);
+        }
+    }
+
+    [LibraryImport(Torch, EntryPoint = "_ZN2at8autocast20set_autocast_enabledEN3c1010DeviceTypeEb")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial void SetEnabled(sbyte device, [MarshalAs(UnmanagedType.U1)] bool on);
+
+    [LibraryImport(Torch, EntryPoint = "_ZN2at8autocast19is_autocast_enabledEN3c1010DeviceTypeE")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    [return: MarshalAs(UnmanagedType.U1)]
+    private static partial bool IsEnabled(sbyte device);
+
+    [LibraryImport(Torch, EntryPoint = "_ZN2at8autocast18set_autocast_dtypeEN3c1010DeviceTypeENS1_10ScalarTypeE")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial void SetType(sbyte device, sbyte type);
+
+    [LibraryImport(Torch, EntryPoint = "_ZN2at8autocast17increment_nestingEv")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int IncrementNesting();
+
+    [LibraryImport(Torch, EntryPoint = "_ZN2at8autocast17decrement_nestingEv")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int DecrementNesting();
+
+    [LibraryImport(Torch, EntryPoint = "_ZN2at8autocast11clear_cacheEv")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial void ClearCache();
+}

@@ -1,0 +1,114 @@
+using Alpro.Data.Batches;
+using Alpro.Data.Clips;
+using Alpro.Model;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Alpro.Training;
+
+/// <summary>
+/// Makes the tensors of a batch on the model's device. Pixels travel as bytes, through pinned memory where there is a GPU, and are
+/// normalised there; what the host knows (where the masks are) is not asked of the device.
+/// </summary>
+public sealed class BatchTensors : IDisposable
+{
+    private static readonly float[] Mean = [0.48145466f, 0.4578275f, 0.40821073f];
+    private static readonly float[] Deviation = [0.26862954f, 0.26130258f, 0.27577711f];
+
+    private readonly Device _device;
+    private readonly int _patch;
+    private readonly Tensor _scale_C11, _shift_C11;
+
+    /// <summary>Tensors for a device and a model whose patches have this side.</summary>
+    public BatchTensors(Device device, int patchSize)
+    {
+        (_device, _patch) = (device, patchSize);
+        using var scope = NewDisposeScope();
+        _scale_C11 = tensor([.. Deviation.Select(deviation => 1 / (255 * deviation))], [3, 1, 1]).to(device).DetachFromDisposeScope();
+        _shift_C11 = tensor([.. Mean.Zip(Deviation, (mean, deviation) => mean / deviation)], [3, 1, 1]).to(device).DetachFromDisposeScope();
+    }
+
+    /// <summary>The tensors of some clips of a batch, which must outlive them; they belong to the caller's dispose scope.</summary>
+    /// <param name="batch">The batch.</param>
+    /// <param name="first">The first clip.</param>
+    /// <param name="count">How many.</param>
+    public ModelInputs Of(ClipBatch batch, int first, int count)
+    {
+        int tokens = first * batch.TextLength, length = count * batch.TextLength;
+        Tensor video_BTCHW = Normalised(batch, first, count);
+        Tensor? outside_BHW = batch.Regions_B[first] is null ? null : Outside(batch, first, count);
+        return new ModelInputs
+        {
+            Video_BTCHW = video_BTCHW,
+            TokenIds_BL = Numbers(batch.TokenIds_BL, tokens, length).view(count, batch.TextLength),
+            TokenMask_BL = Numbers(batch.TokenMask_BL, tokens, length).view(count, batch.TextLength),
+            MaskedIds_BL = batch.MaskedIds_BL is { } masked ? Numbers(masked, tokens, length).view(count, batch.TextLength) : null,
+            MaskLabels_BL = batch.MaskLabels_BL is { } labels ? Numbers(labels, tokens, length).view(count, batch.TextLength) : null,
+            MaskPositions = batch.MaskLabels_BL is { } chosen ? Numbers(Chosen(chosen.AsSpan(tokens, length))) : null,
+            RegionMask_BHW = outside_BHW,
+            CropVideo_BTCHW = outside_BHW is null ? null : Crop(video_BTCHW, outside_BHW),
+            IsVideo = batch.IsVideo,
+            Answers_B = Numbers(batch.Answers_B, first, count),
+        };
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _scale_C11.Dispose();
+        _shift_C11.Dispose();
+    }
+
+    /// <summary>(pixel / 255 - mean) / deviation, [B, T, 3, H, W].</summary>
+    private Tensor Normalised(ClipBatch batch, int first, int count)
+    {
+        using var scope = NewDisposeScope();
+        int clip = batch.Frames * batch.Side * batch.Side * 3;
+        Tensor bytes = ToDevice(frombuffer(batch.PixelBuffer, ScalarType.Byte, (long)count * clip, (long)first * clip));
+        Tensor video_BTCHW = bytes.view([count, batch.Frames, batch.Side, batch.Side, 3]).permute(0, 1, 4, 2, 3).to(ScalarType.Float32).contiguous();
+        return video_BTCHW.mul_(_scale_C11).sub_(_shift_C11).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The frames with everything outside the region 0.</summary>
+    private Tensor Crop(Tensor video_BTCHW, Tensor outside_BHW)
+    {
+        using var scope = NewDisposeScope();
+        long[] shape = video_BTCHW.shape;
+        Tensor inside = outside_BHW.OneMinus().view([shape[0], 1, 1, shape[3] / _patch, 1, shape[4] / _patch, 1]);
+        return video_BTCHW.view([shape[0], shape[1], shape[2], shape[3] / _patch, _patch, shape[4] / _patch, _patch]).mul(inside).view(shape).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>0 inside the region of each clip, 1 outside, [B, H/p, W/p].</summary>
+    private Tensor Outside(ClipBatch batch, int first, int count)
+    {
+        int side = batch.Side / _patch;
+        float[] outside = new float[count * side * side];
+        Array.Fill(outside, 1);
+        for (int i = 0; i < count; i++)
+        {
+            PixelRegion region = batch.Regions_B[first + i] ?? throw new InvalidOperationException($"Clip {batch.Keys[first + i]} of step {batch.Step} lacks the rectangle that other clips of its batch have.");
+            for (int row = region.Top / _patch; row < (region.Top + region.Height) / _patch; row++)
+                outside.AsSpan((i * side + row) * side + region.Left / _patch, region.Width / _patch).Clear();
+        }
+        using var scope = NewDisposeScope();
+        return ToDevice(tensor(outside, [count, side, side])).MoveToOuterDisposeScope();
+    }
+
+    private static long[] Chosen(ReadOnlySpan<long> labels)
+    {
+        var positions = new List<long>(labels.Length / 4);
+        for (int i = 0; i < labels.Length; i++)
+            if (labels[i] >= 0) positions.Add(i);
+        return [.. positions];
+    }
+
+    private Tensor Numbers(long[] numbers, int first, int count) => Numbers(numbers.AsSpan(first, count).ToArray());
+
+    private Tensor Numbers(long[] numbers)
+    {
+        using var scope = NewDisposeScope();
+        return ToDevice(tensor(numbers)).MoveToOuterDisposeScope();
+    }
+
+    private Tensor ToDevice(Tensor tensor) => _device.type == DeviceType.CPU ? tensor : tensor.pin_memory().to(_device, non_blocking: true);
+}

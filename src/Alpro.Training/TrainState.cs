@@ -1,0 +1,35 @@
+namespace Alpro.Training;
+
+/// <summary>
+/// Where a run stands; with the weights and the optimizer's moments, all that is needed to continue it bit for bit. The order of
+/// the data and every random number follow from the seed and <see cref="Step"/>.
+/// </summary>
+public sealed record TrainState
+{
+    /// <summary>Steps done; also the number of the next one, from 0.</summary>
+    public long Step { get; init; }
+
+    /// <summary>Steps of the whole run, by which the learning rate goes.</summary>
+    public required long TotalSteps { get; init; }
+
+    /// <summary>Steps of an epoch.</summary>
+    public required long StepsPerEpoch { get; init; }
+
+    /// <summary>Updates of the weights: the steps that were not skipped.</summary>
+    public long Updates { get; init; }
+
+    /// <summary>Steps that were skipped because a loss or gradient was not finite.</summary>
+    public long Skipped { get; init; }
+
+    /// <summary>Clips trained on.</summary>
+    public long Clips { get; init; }
+
+    /// <summary>The best validation score so far; higher is better.</summary>
+    public double? BestScore { get; init; }
+
+    /// <summary>The step after which it was reached.</summary>
+    public long? BestStep { get; init; }
+
+    /// <summary>The epoch of the next step, from 0.</summary>
+    public int Epoch => (int)(Step / StepsPerEpoch);
+}

@@ -1,0 +1,50 @@
+using Alpro.Training.Parity;
+
+namespace Alpro.Training.Tests.Parity;
+
+public class ModelParityTests
+{
+    private static readonly string Golden = Path.Combine(Locations.Golden, "model");
+
+    [Fact]
+    public void The_models_compute_the_golden_numbers()
+    {
+        var rows = ModelParity.Check(Golden);
+        Assert.All(rows, row => Assert.True(row.Passed, row.ToString()));
+        Assert.Equal(
+            ["features", "resize", "prompts", "prompter", "pretrain", "retrieval", "question answering"],
+            rows.Select(row => row.Item.Split(':')[0]).Distinct());
+    }
+
+    [Fact]
+    public void A_model_that_computes_something_else_is_found()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (string file in new[] { "qa.safetensors", "qa.pt" }) File.Copy(Path.Combine(Golden, file), folder.File(file));
+        string config = File.ReadAllText(Path.Combine(Golden, "config.json"));
+        File.WriteAllText(folder.File("config.json"), config.Replace("\"num_attention_heads\": 4", "\"num_attention_heads\": 2", StringComparison.Ordinal));
+        Assert.All(ModelParity.Check(folder.Path), row =>
+        {
+            Assert.False(row.Passed);
+            Assert.Contains("is off by", row.Detail, StringComparison.Ordinal);
+        });
+    }
+
+    [Fact]
+    public void A_checkpoint_that_lacks_a_weight_is_a_row_that_names_it()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (string file in new[] { "config.json", "qa.safetensors" }) File.Copy(Path.Combine(Golden, file), folder.File(file));
+        File.Copy(Path.Combine(Golden, "retrieval.pt"), folder.File("qa.pt"));
+        var row = Assert.Single(ModelParity.Check(folder.Path));
+        Assert.False(row.Passed);
+        Assert.Contains("text_encoder.embeddings", row.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_folder_without_golden_models_has_nothing_to_check()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.Empty(ModelParity.Check(folder.Path));
+    }
+}
