@@ -216,7 +216,8 @@ internal sealed class CorpusOpener
         return _files.Length == 1 ? text.ToString() : Convert.ToHexString(XxHash128.Hash(Encoding.UTF8.GetBytes(text.ToString())));
     }
 
-    private static string IndexName(string annotations) => annotations.Replace('*', '_').Replace('?', '_') + ".alpro-index";
+    /// <summary>Beside the annotations; one with all rows and one with those that have their media do not displace each other.</summary>
+    private string IndexName(string annotations) => annotations.Replace('*', '_').Replace('?', '_') + (_config.Missing == MissingMedia.Lazy ? ".lazy" : "") + ".alpro-index";
 
     /// <summary>Where the index goes when the annotations' folder cannot be written.</summary>
     private string CachePath()
