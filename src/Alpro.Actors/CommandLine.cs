@@ -114,8 +114,8 @@ public static class CommandLine
         return console;
     }
 
-    private static bool IsBadInput(Exception error) => error is UsageException or CorpusException or CheckpointException or ConfigException;
-    private static bool IsBadInput(Exception error) => error is UsageException or CorpusException or UnreadableClipException;
+    private static bool IsBadInput(Exception error) =>
+        error is UsageException or CorpusException or CheckpointException or ConfigException or UnreadableClipException;
 
     private static string CommandPath(ParseResult parsed)
     {

@@ -4,8 +4,6 @@ using Alpro.Actors.Commands;
 
 var root = new RootCommand("Alpro.Actors: stream video and text through actors into ALPRO, train it and evaluate it.")
 {
-    CorpusCommand.Create(),
-    CheckpointCommand.Create(),
     CheckpointCommand.Create(),
     CorpusCommand.Create(),
     DecodeWorkerCommand.Create(),
