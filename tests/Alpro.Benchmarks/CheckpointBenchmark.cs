@@ -40,6 +40,7 @@ internal static class CheckpointBenchmark
                 table.AddRow(name, $"{bytes / 1e6:F0}", $"{read:F0}", $"{load:F0}", $"{load / read:F2}", $"{bytes / 1e6 / load:F1}", $"{memory / 1e6:F1}", $"{allocated / 1e3:F0}", $"{open:F1}");
                 File.Delete(path);
             }
+            AnsiConsole.Profile.Width = 120;
             AnsiConsole.Write(table);
             return 0;
         }

@@ -26,6 +26,9 @@ public sealed class CheckpointFile : IDisposable
     /// <summary>How large a tensor may grow that repeats few stored elements by strides of zero.</summary>
     private const long LargestExpanded = 64 << 20;
 
+    /// <summary>The most bytes that are read before they are converted or gathered.</summary>
+    private const long LargestStage = 8 << 20;
+
     private readonly SafeFileHandle file;
 
     internal CheckpointFile(string path, SafeFileHandle file, CheckpointContent content)
@@ -192,11 +195,11 @@ public sealed class CheckpointFile : IDisposable
             Stage(stored, destination);
     }
 
-    /// <summary>Copies through a small tensor of the stored type; what stretches over more than a piece of the file is halved until it does not.</summary>
+    /// <summary>Copies through a small tensor of the stored type; what stretches over more of the file than that is halved until it does not.</summary>
     private void Stage(StoredTensor stored, Tensor destination)
     {
         using var scope = NewDisposeScope();
-        if (stored.Extent * stored.Run.Element.Size <= TensorMemory.Piece)
+        if (stored.Extent * stored.Run.Element.Size <= LargestStage)
         {
             Tensor stage = empty([stored.Extent], stored.Run.Element.Type);
             Fill(stored.Run, stored.Offset * stored.Run.Element.Size, stage, stored.Extent * stored.Run.Element.Size);
