@@ -7,6 +7,8 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Alpro.Data.Clips;
 using Alpro.Data.Corpus;
+using Alpro.Model.Checkpoints;
+using Alpro.Training;
 using Spectre.Console;
 
 namespace Alpro.Actors;
@@ -112,7 +114,8 @@ public static class CommandLine
         return console;
     }
 
-    private static bool IsBadInput(Exception error) => error is UsageException or CorpusException or UnreadableClipException;
+    private static bool IsBadInput(Exception error) =>
+        error is UsageException or CorpusException or CheckpointException or ConfigException or UnreadableClipException;
 
     private static string CommandPath(ParseResult parsed)
     {
