@@ -2,6 +2,7 @@
 var benchmarks = new Dictionary<string, Func<string[], int>>
 {
     ["decode"] = Alpro.Benchmarks.DecodeBenchmark.Run,
+    ["clip"] = Alpro.Benchmarks.ClipBenchmark.Run,
 };
 if (args.Length == 0 || !benchmarks.TryGetValue(args[0], out Func<string[], int>? benchmark))
 {
