@@ -11,7 +11,7 @@ namespace Alpro.Data.Clips;
 /// entity modelling. The request alone decides the clip, bit for bit. An instance belongs to one decoder and one thread, and owns its
 /// reader; it keeps its scratch memory between clips.
 /// </summary>
-public sealed class ClipLoader : IDisposable
+public sealed class ClipLoader : IClipSource
 {
     private const int MaxImageSide = 2048;
 
