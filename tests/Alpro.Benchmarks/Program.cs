@@ -1,6 +1,7 @@
 // Benchmarks print ratios beside a peer or a floor taken in the same run: dotnet run -c Release --project tests/Alpro.Benchmarks -- NAME
 var benchmarks = new Dictionary<string, Func<string[], int>>
 {
+    ["checkpoint"] = Alpro.Benchmarks.CheckpointBenchmark.Run,
     ["decode"] = Alpro.Benchmarks.DecodeBenchmark.Run,
 };
 if (args.Length == 0 || !benchmarks.TryGetValue(args[0], out Func<string[], int>? benchmark))

@@ -26,6 +26,9 @@ public sealed class CheckpointFile : IDisposable
     /// <summary>How large a tensor may grow that repeats few stored elements by strides of zero.</summary>
     private const long LargestExpanded = 64 << 20;
 
+    /// <summary>The most bytes that are read before they are converted or gathered.</summary>
+    private const long LargestStage = 8 << 20;
+
     private readonly SafeFileHandle file;
 
     internal CheckpointFile(string path, SafeFileHandle file, CheckpointContent content)
@@ -80,17 +83,19 @@ public sealed class CheckpointFile : IDisposable
         Guarded(() => Copy(stored, destination));
     }
 
-    /// <summary>Reads every tensor; those that share storage in the file share it here too.</summary>
-    /// <exception cref="CheckpointException">The bytes are damaged.</exception>
-    public IReadOnlyDictionary<string, Tensor> ReadAll()
+    /// <summary>Reads tensors by their names in the file; those that share storage there share it here too.</summary>
+    /// <param name="names">Which; all by default.</param>
+    /// <exception cref="CheckpointException">There is no such tensor, or its bytes are damaged.</exception>
+    public IReadOnlyDictionary<string, Tensor> ReadAll(IEnumerable<string>? names = null)
     {
         var tensors = new OrderedDictionary<string, Tensor>();
         Guarded(() =>
         {
             using var scope = NewDisposeScope();
             var runs = new Dictionary<StoredRun, Tensor>();
-            foreach ((string name, StoredTensor stored) in Tensors)
+            foreach (string name in names ?? Tensors.Keys)
             {
+                StoredTensor stored = Find(name);
                 if (!runs.TryGetValue(stored.Run, out Tensor? run))
                 {
                     runs[stored.Run] = run = empty([stored.Run.Count], stored.Run.Element.Type);
@@ -100,6 +105,34 @@ public sealed class CheckpointFile : IDisposable
             }
         });
         return tensors;
+    }
+
+    /// <summary>Whether two tensors hold the same bytes, compared a piece at a time.</summary>
+    /// <exception cref="CheckpointException">The bytes are damaged.</exception>
+    public bool AreEqual(string first, string second)
+    {
+        StoredTensor a = Find(first), b = Find(second);
+        if (a.Run == b.Run && a.Offset == b.Offset && a.Shape.AsSpan().SequenceEqual(b.Shape) && a.Strides.AsSpan().SequenceEqual(b.Strides)) return true;
+        if (a.Run.Element != b.Run.Element || !a.Shape.AsSpan().SequenceEqual(b.Shape)) return false;
+        if (!a.IsContiguous || !b.IsContiguous)
+        {
+            using var scope = NewDisposeScope();
+            return Read(first).equal(Read(second)).all().item<bool>();
+        }
+        byte[] left = new byte[1 << 20], right = new byte[1 << 20];
+        long bytes = a.Elements * a.Run.Element.Size, done = 0;
+        bool equal = true;
+        Guarded(() =>
+        {
+            for (; equal && done < bytes; done += left.Length)
+            {
+                int length = (int)Math.Min(left.Length, bytes - done);
+                file.ReadExactly(left.AsSpan(0, length), a.Run.Position + a.Offset * a.Run.Element.Size + done);
+                file.ReadExactly(right.AsSpan(0, length), b.Run.Position + b.Offset * b.Run.Element.Size + done);
+                equal = left.AsSpan(0, length).SequenceEqual(right.AsSpan(0, length));
+            }
+        });
+        return equal;
     }
 
     /// <summary>Closes the file.</summary>
@@ -162,11 +195,11 @@ public sealed class CheckpointFile : IDisposable
             Stage(stored, destination);
     }
 
-    /// <summary>Copies through a small tensor of the stored type; what stretches over more than a piece of the file is halved until it does not.</summary>
+    /// <summary>Copies through a small tensor of the stored type; what stretches over more of the file than that is halved until it does not.</summary>
     private void Stage(StoredTensor stored, Tensor destination)
     {
         using var scope = NewDisposeScope();
-        if (stored.Extent * stored.Run.Element.Size <= TensorMemory.Piece)
+        if (stored.Extent * stored.Run.Element.Size <= LargestStage)
         {
             Tensor stage = empty([stored.Extent], stored.Run.Element.Type);
             Fill(stored.Run, stored.Offset * stored.Run.Element.Size, stage, stored.Extent * stored.Run.Element.Size);

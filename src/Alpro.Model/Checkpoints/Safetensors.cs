@@ -18,6 +18,9 @@ public static class Safetensors
     /// <exception cref="CheckpointException">The file breaks a rule of the format.</exception>
     public static CheckpointFile Open(string path) => CheckpointFile.Open(path, Read);
 
+    /// <summary>Whether a file's name says that it is of this format.</summary>
+    public static bool IsName(string path) => path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase);
+
     /// <summary>Reads every tensor of a safetensors file into memory.</summary>
     /// <exception cref="CheckpointException">The file breaks a rule of the format.</exception>
     public static IReadOnlyDictionary<string, Tensor> Load(string path)

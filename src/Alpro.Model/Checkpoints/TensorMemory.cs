@@ -6,8 +6,8 @@ namespace Alpro.Model.Checkpoints;
 /// <summary>The memory of a tensor, for reading a file straight into it and writing it straight out.</summary>
 public static unsafe partial class TensorMemory
 {
-    /// <summary>The most bytes that are staged or handed to the operating system at once.</summary>
-    public const int Piece = 8 << 20;
+    /// <summary>The bytes that are read or written at once: few enough to be still in the processor's cache when they are checked.</summary>
+    public const int Piece = 256 << 10;
 
     /// <summary>The address of a tensor's first element, on whatever device it lives. The caller keeps the tensor alive.</summary>
     public static nint Address(Tensor tensor) => THSTensor_data(tensor.Handle);
