@@ -7,7 +7,9 @@ var root = new RootCommand("Alpro.Actors: stream video and text through actors i
     CheckpointCommand.Create(),
     ConfigCommand.Create(),
     CorpusCommand.Create(),
+    DecodeWorkerCommand.Create(),
     DoctorCommand.Create(),
+    FramesCommand.Create(),
 };
 root.Options.Add(CommandLine.Json);
 return await CommandLine.RunAsync(root, args);

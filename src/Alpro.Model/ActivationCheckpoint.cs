@@ -9,20 +9,21 @@ namespace Alpro.Model;
 /// </summary>
 public sealed class ActivationCheckpoint : autograd.SingleTensorFunction<ActivationCheckpoint>
 {
-    // Native code copies returned gradients from bare handles: what is returned stays rooted until the next ones have long replaced it.
-    private const int Rooted = 64;
-
-    [ThreadStatic] private static Queue<Tensor>? returned;
+    // Native code copies a returned gradient from its bare handle after this has returned: it stays rooted until the next call.
+    [ThreadStatic] private static Tensor? returned;
     private static Exception? failure;
 
     /// <inheritdoc/>
     public override string Name => nameof(ActivationCheckpoint);
 
-    /// <summary>The segment's output, with gradients to <paramref name="input"/> and to the segment's parameters.</summary>
-    public static Tensor Run(Func<Tensor, Tensor> segment, Tensor input)
+    /// <summary>The segment's output, with gradients to the input and to the segment's parameters.</summary>
+    /// <param name="segment">From the input and the constants to the output; other tensors than parameters must not be captured, the backward pass would find them disposed.</param>
+    /// <param name="input">What gets a gradient.</param>
+    /// <param name="constants">What the segment needs besides, without gradient.</param>
+    public static Tensor Run(Func<Tensor, Tensor[], Tensor> segment, Tensor input, params Tensor[] constants)
     {
         ThrowIfFailed();
-        return apply(segment, input);
+        return apply([segment, input, .. constants]);
     }
 
     /// <summary>
@@ -38,26 +39,27 @@ public sealed class ActivationCheckpoint : autograd.SingleTensorFunction<Activat
     /// <inheritdoc/>
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
-        var segment = (Func<Tensor, Tensor>)vars[0];
-        var input = (Tensor)vars[1];
+        var segment = (Func<Tensor, Tensor[], Tensor>)vars[0];
+        Tensor[] tensors = [.. vars.Skip(1).Cast<Tensor>()];
         ctx.save_data(nameof(segment), segment);
-        ctx.save_for_backward([input]);
+        ctx.save_for_backward([.. tensors]);
         using var scope = NewDisposeScope();
-        return segment(input).MoveToOuterDisposeScope();
+        return segment(tensors[0], tensors[1..]).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
     {
         using var scope = NewDisposeScope();
+        List<Tensor> saved = ctx.get_saved_variables();
         Tensor gradient;
 #pragma warning disable CA1031 // whatever is thrown here would end the process: it is kept and thrown by ThrowIfFailed
         try
         {
-            var segment = (Func<Tensor, Tensor>)ctx.get_data("segment");
-            Tensor input = ctx.get_saved_variables()[0].detach().requires_grad_();
+            var segment = (Func<Tensor, Tensor[], Tensor>)ctx.get_data("segment");
+            Tensor input = saved[0].detach().requires_grad_();
             Tensor output;
-            using (enable_grad()) output = segment(input);
+            using (enable_grad()) output = segment(input, [.. saved.Skip(1)]);
             autograd.backward([output], [grad_output]);
             gradient = input.grad!;
         }
@@ -67,9 +69,8 @@ public sealed class ActivationCheckpoint : autograd.SingleTensorFunction<Activat
             gradient = grad_output.Times(double.NaN);
         }
 #pragma warning restore CA1031
-        returned ??= new Queue<Tensor>();
-        returned.Enqueue(gradient.MoveToOuterDisposeScope());
-        if (returned.Count > Rooted) returned.Dequeue();
-        return [null!, gradient];
+        returned?.Dispose();
+        returned = gradient.DetachFromDisposeScope();
+        return [null!, gradient, .. Enumerable.Repeat<Tensor>(null!, saved.Count - 1)];
     }
 }

@@ -310,7 +310,7 @@ public sealed class BertSelfAttention : Module
         long sequences = query_BHQd.shape[0];
         Tensor mask_G1S = mask_B11S.expand(-1, heads, -1, -1).flatten(0, 1);
         Tensor scaled_GQd = query_BHQd.flatten(0, 1).Times(1 / Math.Sqrt(query_BHQd.shape[3]));
-        Tensor scores_GQS = scaled_GQd.bmm(key_BHSd.flatten(0, 1).transpose(1, 2)).Plus(mask_G1S);   // TorchSharp's baddbmm mixes up its arguments
+        Tensor scores_GQS = scaled_GQd.bmm(key_BHSd.flatten(0, 1).transpose(1, 2)).add_(mask_G1S, TensorOps.One);
         Tensor weights_GQS = functional.dropout(scores_GQS.softmax(-1), dropout, training);
         return weights_GQS.bmm(value_BHSd.flatten(0, 1)).unflatten(0, sequences, heads);
     }

@@ -55,7 +55,7 @@ public static class Losses
         (Tensor videoToText_BG, Tensor textToVideo_BG, long first) = similarities;
         Tensor own_B = TensorOps.Range(first, videoToText_BG.shape[0], videoToText_BG.device);
         Tensor loss = functional.cross_entropy(videoToText_BG, own_B).Plus(functional.cross_entropy(textToVideo_BG, own_B)).Over(2);
-        return Term("vtc", loss, cat([videoToText_BG, textToVideo_BG], 0), own_B.repeat(2));
+        return Term("vtc", loss, cat([videoToText_BG, textToVideo_BG], 0).MoveToOuterDisposeScope(), own_B.repeat(2));
     }
 
     /// <summary>Video-text matching: logits [P + N, 2] of the positives and after them the negatives.</summary>
@@ -81,7 +81,8 @@ public static class Losses
         Tensor kept_B = labels.Ignored_B.logical_not().to_type(logits_BE.dtype), count = kept_B.sum();
         Tensor each_B = functional.cross_entropy(logits_BE, labels.Probabilities_BE, reduction: Reduction.None);
         Tensor correct = logits_BE.argmax(1).eq(labels.Probabilities_BE.argmax(1)).to_type(logits_BE.dtype).mul(kept_B).sum();
-        return new LossTerm("mpm", each_B.mul(kept_B).sum().div(count.AtLeast(1)), correct, count, logits_BE).MoveToOuterDisposeScope();
+        Tensor loss = each_B.mul(kept_B).sum().div(count.AtLeast(1));
+        return new("mpm", loss.MoveToOuterDisposeScope(), correct.MoveToOuterDisposeScope(), count.MoveToOuterDisposeScope(), logits_BE);
     }
 
     /// <summary>Question answering: logits [B, answers] and labels int64 [B].</summary>
@@ -91,6 +92,11 @@ public static class Losses
         return Term("qa", functional.cross_entropy(logits_BA, labels_B), logits_BA, labels_B);
     }
 
-    private static LossTerm Term(string name, Tensor loss, Tensor logits, Tensor labels) => new LossTerm(
-        name, loss, logits.argmax(1).eq(labels).sum(), TensorOps.Constant(labels.shape[0], labels.device), logits).MoveToOuterDisposeScope();
+    // The logits stay in the scope they came from.
+    private static LossTerm Term(string name, Tensor loss, Tensor logits, Tensor labels) => new(
+        name,
+        loss.MoveToOuterDisposeScope(),
+        logits.argmax(1).eq(labels).sum().MoveToOuterDisposeScope(),
+        TensorOps.Constant(labels.shape[0], labels.device).MoveToOuterDisposeScope(),
+        logits);
 }

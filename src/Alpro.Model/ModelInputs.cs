@@ -42,15 +42,7 @@ public sealed record ModelInputs
 /// <param name="Correct">How many decisions were right, a scalar tensor, or null where the loss has none.</param>
 /// <param name="Count">Of how many decisions, a scalar tensor.</param>
 /// <param name="Logits">The scores that were judged, [decisions, classes], where a loss has them.</param>
-public sealed record LossTerm(string Name, Tensor Loss, Tensor? Correct = null, Tensor? Count = null, Tensor? Logits = null)
-{
-    /// <summary>Hands the tensors to the dispose scope round the current one.</summary>
-    public LossTerm MoveToOuterDisposeScope()
-    {
-        foreach (Tensor? tensor in new[] { Loss, Correct, Count, Logits }) tensor?.MoveToOuterDisposeScope();
-        return this;
-    }
-}
+public sealed record LossTerm(string Name, Tensor Loss, Tensor? Correct = null, Tensor? Count = null, Tensor? Logits = null);
 
 /// <summary>What a training forward pass gives: the terms and their sum.</summary>
 public sealed record ModelLosses(Tensor Total, IReadOnlyList<LossTerm> Terms)
@@ -65,7 +57,8 @@ public sealed record ModelLosses(Tensor Total, IReadOnlyList<LossTerm> Terms)
     public ModelLosses MoveToOuterDisposeScope()
     {
         Total.MoveToOuterDisposeScope();
-        foreach (LossTerm term in Terms) term.MoveToOuterDisposeScope();
+        foreach (LossTerm term in Terms)
+            foreach (Tensor? tensor in new[] { term.Loss, term.Correct, term.Count, term.Logits }) tensor?.MoveToOuterDisposeScope();
         return this;
     }
 }

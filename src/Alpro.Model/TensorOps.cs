@@ -6,7 +6,7 @@ namespace Alpro.Model;
 /// <summary>
 /// Arithmetic that the garbage collector cannot disturb. TorchSharp's <c>a + b</c>, <c>x * 0.5</c> and <c>x.clamp(0, 1)</c> make native
 /// scalars that nothing roots while native code reads them, so a collection can free them in use; here every scalar is a constant field or
-/// lives until the call has returned.
+/// lives until the call has returned, the hidden factor of an addition included.
 /// </summary>
 public static class TensorOps
 {
@@ -26,14 +26,14 @@ public static class TensorOps
     public static Tensor Plus(this Tensor a, double b)
     {
         using Scalar scalar = b;
-        return a.add(scalar);
+        return a.add(scalar, One);
     }
 
     /// <summary>a - b.</summary>
     public static Tensor Minus(this Tensor a, Tensor b) => a.add(b, MinusOne);
 
     /// <summary>1 - a.</summary>
-    public static Tensor OneMinus(this Tensor a) => a.neg().add(One);
+    public static Tensor OneMinus(this Tensor a) => a.neg().add(One, One);
 
     /// <summary>a * b.</summary>
     public static Tensor Times(this Tensor a, double b)

@@ -103,9 +103,9 @@ public sealed class TimeSformer : Module
         for (int i = 0; i < blocks.Count; i++)
         {
             SpaceTimeBlock block = blocks[i];
-            DropPath? drop = DropPath.Draw(training ? DropPathRate(i) : 0, clips, frames, rows * columns, tokens_BSD.device);
+            Tensor[] drop = DropPath.Draw(training ? DropPathRate(i) : 0, clips, frames, rows * columns, tokens_BSD.device);
             tokens_BSD = config.ActivationCheckpointing && training && is_grad_enabled()
-                ? ActivationCheckpoint.Run(x => block.Forward(x, frames, drop), tokens_BSD)
+                ? ActivationCheckpoint.Run((tokens, drop) => block.Forward(tokens, frames, drop), tokens_BSD, drop)
                 : block.Forward(tokens_BSD, frames, drop);
         }
         return norm.call(tokens_BSD).MoveToOuterDisposeScope();
@@ -183,25 +183,25 @@ public sealed class SpaceTimeBlock : Module
     }
 
     /// <summary>Tokens [B, 1 + N * T, D] to tokens of the same shape.</summary>
-    internal Tensor Forward(Tensor tokens_BSD, long frames, DropPath? drop)
+    internal Tensor Forward(Tensor tokens_BSD, long frames, Tensor[] drop)
     {
         using var scope = NewDisposeScope();
         long clips = tokens_BSD.shape[0], patches = (tokens_BSD.shape[1] - 1) / frames;
         Tensor class_B1D = tokens_BSD.narrow(1, 0, 1), patches_BSD = tokens_BSD.narrow(1, 1, patches * frames);
 
         Tensor time_QTD = temporal_attn.Forward(temporal_norm1.call(patches_BSD).reshape(clips * patches, frames, -1));
-        Tensor time_BSD = temporal_fc.call(DropPath.Apply(drop?.Time_Q11, time_QTD)).view(clips, patches * frames, -1);
+        Tensor time_BSD = temporal_fc.call(DropPath.Time(drop, time_QTD)).view(clips, patches * frames, -1);
         Tensor patches_BNTD = patches_BSD.Plus(time_BSD).unflatten(1, patches, frames);
 
         // The class token joins every frame; what the frames do to it is averaged.
         Tensor frames_BTMD = cat([class_B1D.unsqueeze(1).expand(-1, frames, -1, -1), patches_BNTD.transpose(1, 2)], 2);
-        Tensor space_QMD = DropPath.Apply(drop?.Space_Q11, attn.Forward(norm1.call(frames_BTMD.flatten(0, 1))));
+        Tensor space_QMD = DropPath.Space(drop, attn.Forward(norm1.call(frames_BTMD.flatten(0, 1))));
         Tensor space_BTMD = space_QMD.unflatten(0, clips, frames);
         Tensor classSpace_B1D = space_BTMD.select(2, 0).mean([1], keepdim: true);
         Tensor patchSpace_BNTD = space_BTMD.narrow(2, 1, patches).transpose(1, 2);
         tokens_BSD = cat([class_B1D.Plus(classSpace_B1D), patches_BNTD.Plus(patchSpace_BNTD).reshape(clips, patches * frames, -1)], 1);
 
-        Tensor mlp_BSD = DropPath.Apply(drop?.Mlp_B11, mlp.Forward(norm2.call(tokens_BSD)));
+        Tensor mlp_BSD = DropPath.Mlp(drop, mlp.Forward(norm2.call(tokens_BSD)));
         return tokens_BSD.Plus(mlp_BSD).MoveToOuterDisposeScope();
     }
 
@@ -276,16 +276,19 @@ public sealed class VisionMlp : Module
 /// Stochastic depth: what a residual branch of each sequence is multiplied by, 0 or 1 / (1 - rate). Drawn before the block runs, so that a
 /// block computed twice (activation checkpointing) drops the same paths on any device.
 /// </summary>
-internal sealed record DropPath(Tensor Time_Q11, Tensor Space_Q11, Tensor Mlp_B11)
+internal static class DropPath
 {
-    /// <summary>The factors of one block, or null where nothing is dropped.</summary>
-    public static DropPath? Draw(double rate, long clips, long frames, long patches, Device device)
+    /// <summary>The factors of one block's branches, [B * N, 1, 1] over time, [B * T, 1, 1] over space and [B, 1, 1]; none where nothing is dropped.</summary>
+    public static Tensor[] Draw(double rate, long clips, long frames, long patches, Device device)
     {
-        if (rate == 0) return null;
-        return new(Factors(clips * patches), Factors(clips * frames), Factors(clips));
+        return rate == 0 ? [] : [Factors(clips * patches), Factors(clips * frames), Factors(clips)];
 
         Tensor Factors(long sequences) => rand(sequences, 1, 1, device: device).Plus(1 - rate).floor().Over(1 - rate);
     }
 
-    public static Tensor Apply(Tensor? factors, Tensor branch) => factors is null ? branch : branch.mul(factors);
+    public static Tensor Time(Tensor[] drop, Tensor branch_QTD) => drop.Length == 0 ? branch_QTD : branch_QTD.mul(drop[0]);
+
+    public static Tensor Space(Tensor[] drop, Tensor branch_QMD) => drop.Length == 0 ? branch_QMD : branch_QMD.mul(drop[1]);
+
+    public static Tensor Mlp(Tensor[] drop, Tensor branch_BSD) => drop.Length == 0 ? branch_BSD : branch_BSD.mul(drop[2]);
 }

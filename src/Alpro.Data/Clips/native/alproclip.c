@@ -212,7 +212,7 @@ static int open_codec(Reader *r)
     r->codec->thread_count = 1;
     r->codec->max_pixels = r->limits.max_pixels;
     r->codec->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT;   /* else frames after a key frame that is no IDR are withheld */
-    r->codec->has_b_frames = FFMAX(r->codec->has_b_frames, r->delay);
+    r->codec->has_b_frames = FFMIN(FFMAX(r->codec->has_b_frames, r->delay), MAX_DELAY);
     if (avcodec_open2(r->codec, decoder, NULL) < 0) return fail(r, CORRUPT, "its %s decoder does not open", decoder->name);
     return OK;
 }

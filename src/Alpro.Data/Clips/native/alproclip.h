@@ -18,6 +18,9 @@ enum {
     OK = 0, MISSING = 1, EMPTY, NOT_MEDIA, NO_VIDEO_STREAM, CORRUPT, TRUNCATED, TOO_LARGE, TIMED_OUT, READ_ERROR = 12
 };
 
+/* The deepest reordering of frames of any codec; decoders abort on more. */
+enum { MAX_DELAY = 16 };
+
 /* What a reader may spend on one file. */
 typedef struct Limits {
     int64_t deadline_ns;   /* on one call */

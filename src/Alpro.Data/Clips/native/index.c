@@ -6,7 +6,7 @@
 #include <string.h>
 #include <libavutil/intreadwrite.h>
 
-enum { MAX_DELAY = 16, MAX_MOOV = 256 << 20 };   /* the deepest reordering of any codec; the largest index that is read */
+enum { MAX_MOOV = 256 << 20 };   /* the largest index that is read */
 
 #define TAG(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
 
@@ -207,6 +207,7 @@ static void order_by_time(Reader *r)
         if (p->shown && p->pts >= r->packets[r->first_key].pts) r->order[shown++] = r->order[i];
     }
     r->frame_count = shown;
+    if (r->counted) r->delay = MAX_DELAY;   /* unknown: the most that decoders take */
 }
 
 /* Lists the packets of the open stream and numbers its frames. */

@@ -1,0 +1,97 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace Alpro.Data.Clips;
+
+/// <summary>
+/// An affine map of frames, sampled bilinearly on a grid of 1/32 pixel in the fixed-point arithmetic of OpenCV's <c>warpAffine</c>, so that
+/// the pixels are the same. The point (x, y) goes to (M11 x + M12 y + M13, M21 x + M22 y + M23).
+/// </summary>
+internal readonly record struct AffineWarp(double M11, double M12, double M13, double M21, double M22, double M23)
+{
+    private const byte Fill = 128;
+    private const int FractionBits = 5, Fractions = 1 << FractionBits, ExtraBits = 5;
+    private const double Scale = 1 << (FractionBits + ExtraBits);
+
+    /// <summary>A counter-clockwise turn by an angle in degrees about a point.</summary>
+    public static AffineWarp Rotation(double degrees, double x, double y)
+    {
+        double angle = degrees * (Math.PI / 180), cos = Math.Cos(angle), sin = Math.Sin(angle);
+        return new(cos, sin, (1 - cos) * x - sin * y, -sin, cos, sin * x + (1 - cos) * y);
+    }
+
+    /// <summary>Maps one frame into another of the same size; the two may not overlap.</summary>
+    /// <param name="source_HWC">RGB bytes [H, W, 3].</param>
+    /// <param name="target_HWC">Receives as many.</param>
+    /// <param name="width">Width in pixels.</param>
+    public void Apply(ReadOnlySpan<byte> source_HWC, Span<byte> target_HWC, int width)
+    {
+        int height = source_HWC.Length / 3 / width;
+        AffineWarp inverse = Inverse();
+        Span<int> deltas = stackalloc int[2 * width];
+        Span<int> deltaX = deltas[..width], deltaY = deltas[width..];
+        for (int x = 0; x < width; x++)
+        {
+            deltaX[x] = Fix(inverse.M11 * x);
+            deltaY[x] = Fix(inverse.M21 * x);
+        }
+        var frame = new Frame(source_HWC, width, height);
+        for (int y = 0; y < height; y++)
+        {
+            int startX = Fix(inverse.M12 * y + inverse.M13) + Fractions / 2, startY = Fix(inverse.M22 * y + inverse.M23) + Fractions / 2;
+            Span<byte> row = target_HWC.Slice(y * width * 3, width * 3);
+            for (int x = 0; x < width; x++)
+                frame.Sample((startX + deltaX[x]) >> ExtraBits, (startY + deltaY[x]) >> ExtraBits, ref row[3 * x]);
+        }
+    }
+
+    /// <summary>The map back, in the order of operations whose rounding OpenCV's has.</summary>
+    private AffineWarp Inverse()
+    {
+        double determinant = M11 * M22 - M12 * M21;
+        double scale = determinant == 0 ? 0 : 1 / determinant;
+        double m11 = M22 * scale, m12 = M12 * -scale, m21 = M21 * -scale, m22 = M11 * scale;
+        return new(m11, m12, -m11 * M13 - m12 * M23, m21, m22, -m21 * M13 - m22 * M23);
+    }
+
+    private static int Fix(double value) => (int)Math.Round(value * Scale, MidpointRounding.ToEven);
+
+    /// <summary>The frame that is sampled.</summary>
+    private readonly ref struct Frame(ReadOnlySpan<byte> pixels, int width, int height)
+    {
+        private readonly ReadOnlySpan<byte> _pixels = pixels;
+
+        /// <summary>Writes the pixel at a position in 1/32 pixels, three bytes.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Sample(int fixedX, int fixedY, ref byte target)
+        {
+            int x = fixedX >> FractionBits, y = fixedY >> FractionBits;
+            ulong right = (ulong)(fixedX & (Fractions - 1)), down = (ulong)(fixedY & (Fractions - 1));
+            ulong left = Fractions - right, up = Fractions - down;
+            ulong sum;
+            if ((uint)x < (uint)(width - 1) && (uint)y < (uint)(height - 1))
+            {
+                ref byte here = ref Unsafe.Add(ref MemoryMarshal.GetReference(_pixels), (y * width + x) * 3);
+                ref byte below = ref Unsafe.Add(ref here, width * 3);
+                sum = up * (left * Spread(ref here) + right * Spread(ref Unsafe.Add(ref here, 3)))
+                    + down * (left * Spread(ref below) + right * Spread(ref Unsafe.Add(ref below, 3)));
+            }
+            else
+            {
+                sum = up * (left * At(x, y) + right * At(x + 1, y)) + down * (left * At(x, y + 1) + right * At(x + 1, y + 1));
+            }
+            sum += Lanes * (Fractions * Fractions / 2);
+            target = (byte)(sum >> 10);
+            Unsafe.Add(ref target, 1) = (byte)(sum >> 31);
+            Unsafe.Add(ref target, 2) = (byte)(sum >> 52);
+        }
+
+        /// <summary>A one in each lane of 21 bits: a colour times the weights of 1024 takes 18, so one multiplication serves three colours.</summary>
+        private const ulong Lanes = 1 | 1UL << 21 | 1UL << 42;
+
+        private static ulong Spread(ref byte pixel) => pixel | (ulong)Unsafe.Add(ref pixel, 1) << 21 | (ulong)Unsafe.Add(ref pixel, 2) << 42;
+
+        private ulong At(int x, int y) =>
+            (uint)x < (uint)width && (uint)y < (uint)height ? Spread(ref Unsafe.AsRef(in _pixels[(y * width + x) * 3])) : Lanes * Fill;
+    }
+}
