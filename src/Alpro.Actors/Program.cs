@@ -8,7 +8,10 @@ var root = new RootCommand("Alpro.Actors: stream video and text through actors i
     CorpusCommand.Create(),
     DecodeWorkerCommand.Create(),
     DoctorCommand.Create(),
+    EntitiesCommand.Create(),
     FramesCommand.Create(),
+    PrepareCommand.Create(),
+    ScanCommand.Create(),
 };
 root.Options.Add(CommandLine.Json);
 return await CommandLine.RunAsync(root, args);
