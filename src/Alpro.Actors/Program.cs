@@ -5,6 +5,7 @@ using Alpro.Actors.Commands;
 var root = new RootCommand("Alpro.Actors: stream video and text through actors into ALPRO, train it and evaluate it.")
 {
     CheckpointCommand.Create(),
+    ConfigCommand.Create(),
     CorpusCommand.Create(),
     DecodeWorkerCommand.Create(),
     DoctorCommand.Create(),

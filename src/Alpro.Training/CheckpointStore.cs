@@ -114,8 +114,10 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, Acti
         string file = Path.Combine(path, name);
         Touching($"create {file}");
         using var stream = new FileStream(file, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0);
-        using var hashed = new HashedStream(stream, () => Touching($"write {file}"));
-        write(hashed);
+        var hashed = new HashedStream(stream, () => Touching($"write {file}"));
+        var buffered = new BufferedStream(hashed, 1 << 16);          // not disposed: after a failure nothing more is to be written
+        write(buffered);
+        buffered.Flush();
         Touching($"flush {file}");
         stream.Flush(flushToDisk: true);
         return $"{hashed.Hash}  {name}";

@@ -80,10 +80,13 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>Where the run stands.</summary>
-    public TrainState State { get; private set; }
+    public TrainState State { get; internal set; }
 
     /// <summary>The model's forward pass; another in its place where negatives are given instead of drawn.</summary>
     internal Func<ModelInputs, ModelLosses> Forward { get; init; }
+
+    /// <summary>Sees the gradients of a step before the update clears them.</summary>
+    internal Action<FlatParameters> BeforeUpdate { get; init; } = static _ => { };
 
     /// <summary>Trains until the last step is done, or until it is told to stop: then at the end of a step, with a checkpoint.</summary>
     /// <param name="batches">The batches of the steps from <see cref="TrainState.Step"/> on, in order; each is disposed here.</param>
@@ -103,7 +106,7 @@ public sealed class Trainer : IDisposable
             using (batch)
             {
                 var clock = new StepClock(ended, began, batches.CanCount ? batches.Count : 0);
-                StepRecord record = Advance(new(batch.Keys, batch.Corpus, batch.Size, (first, count) => _tensors.Of(batch, first, count)), clock);
+                StepRecord record = Advance(batch, clock);
                 ended = Stopwatch.GetTimestamp();
                 _ports.Record(record);
                 if (record.Skipped) Tolerate(record, batch);
@@ -137,6 +140,10 @@ public sealed class Trainer : IDisposable
     /// <summary>When a step began, and what it found.</summary>
     internal readonly record struct StepClock(long PreviousEnd, long Began, int QueueDepth);
 
+    /// <summary>One step on a batch.</summary>
+    internal StepRecord Advance(ClipBatch batch, StepClock clock) =>
+        Advance(new StepInputs(batch.Keys, batch.Corpus, batch.Size, (first, count) => _tensors.Of(batch, first, count)), clock);
+
     /// <summary>One step: forward and backward for each part of the batch, one look at the figures, and the update if all are finite.</summary>
     internal StepRecord Advance(StepInputs step, StepClock clock)
     {
@@ -167,6 +174,7 @@ public sealed class Trainer : IDisposable
         double[] values = cat([figures!, _optimizer.GradientNorm().to(_parameters.Device).view(1)], 0).cpu().data<double>().ToArray();   // the step's one wait for the device
         double synchronizeMs = Lap(ref synchronizing), norm = values[^1], learningRate = _schedule.At(State.Step + 1, State.Epoch);
         bool finite = values.All(double.IsFinite);
+        BeforeUpdate(_parameters);
         if (finite) _optimizer.Step(learningRate, AdamW.ClipScale(norm, _config.Training.GradientNorm));
         else _parameters.ZeroGradients();
         double optimizerMs = Lap(ref synchronizing), stepMs = Milliseconds(clock.Began, synchronizing), betweenMs = Milliseconds(clock.PreviousEnd, clock.Began);

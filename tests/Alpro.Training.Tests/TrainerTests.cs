@@ -103,6 +103,29 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
+    public void A_step_that_is_set_aside_can_be_done_again()
+    {
+        RunConfig config = TinyRun.Config(LearningTask.Pretrain);
+        using AlproModel model = RunModel.Create(config, CPU);
+        using Trainer trainer = TinyRun.Trainer(config, new()
+        {
+            Record = record => { if (record.Step == 1) Poison(model); },
+            KeepForReplay = (batch, before) => BatchReplay.Save(_folder.File("replay"), batch, before),
+        }, model: model);
+        NonFiniteLossException failure = Assert.Throws<NonFiniteLossException>(() => trainer.Run(TinyRun.Batches(config)));
+        string file = _folder.File("replay/step_00000002.safetensors");
+        Assert.EndsWith($"The batch is in {file}: look at it with \"alpro replay {file}\"", failure.Message, StringComparison.Ordinal);
+
+        ReplayReport again = BatchReplay.Run(file, CPU);
+        Assert.Equal(2, again.Step);
+        Assert.Equal(failure.Keys, again.Keys);
+        foreach (string term in new[] { "vtm", "mlm", "mpm" }) Assert.Equal(failure.Record.Terms[term].Loss, again.Terms[term].Loss);      // bit for bit
+        Assert.Equal(["vision_proj.weight"], again.BadWeights);
+        Assert.Contains("vision_proj.weight", again.BadGradients);
+        Assert.DoesNotContain("itm_head.weight", again.BadGradients);
+    }
+
+    [Fact]
     public void Steps_that_are_not_finite_are_skipped_up_to_the_bound()
     {
         RunConfig config = TinyRun.Config();

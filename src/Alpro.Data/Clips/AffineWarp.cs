@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace Alpro.Data.Clips;
 
@@ -9,7 +10,7 @@ namespace Alpro.Data.Clips;
 /// </summary>
 internal readonly record struct AffineWarp(double M11, double M12, double M13, double M21, double M22, double M23)
 {
-    private const byte Fill = 128;
+    private const ulong Fill = 128;
     private const int FractionBits = 5, Fractions = 1 << FractionBits, ExtraBits = 5;
     private const double Scale = 1 << (FractionBits + ExtraBits);
 
@@ -60,38 +61,44 @@ internal readonly record struct AffineWarp(double M11, double M12, double M13, d
     private readonly ref struct Frame(ReadOnlySpan<byte> pixels, int width, int height)
     {
         private readonly ReadOnlySpan<byte> _pixels = pixels;
+        private readonly uint _innerWidth = (uint)Math.Max(width - 2, 0), _innerHeight = (uint)Math.Max(height - 1, 0);
 
         /// <summary>Writes the pixel at a position in 1/32 pixels, three bytes.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void Sample(int fixedX, int fixedY, ref byte target)
         {
-            int x = fixedX >> FractionBits, y = fixedY >> FractionBits;
-            ulong right = (ulong)(fixedX & (Fractions - 1)), down = (ulong)(fixedY & (Fractions - 1));
-            ulong left = Fractions - right, up = Fractions - down;
-            ulong sum;
-            if ((uint)x < (uint)(width - 1) && (uint)y < (uint)(height - 1))
+            int x = fixedX >> FractionBits, y = fixedY >> FractionBits, right = fixedX & (Fractions - 1), down = fixedY & (Fractions - 1);
+            Vector128<ushort> above, below;
+            // Eight bytes are read for the six of two neighbours, so a third has to follow.
+            if ((uint)x < _innerWidth && (uint)y < _innerHeight)
             {
                 ref byte here = ref Unsafe.Add(ref MemoryMarshal.GetReference(_pixels), (y * width + x) * 3);
-                ref byte below = ref Unsafe.Add(ref here, width * 3);
-                sum = up * (left * Spread(ref here) + right * Spread(ref Unsafe.Add(ref here, 3)))
-                    + down * (left * Spread(ref below) + right * Spread(ref Unsafe.Add(ref below, 3)));
+                above = Widen(Unsafe.ReadUnaligned<ulong>(ref here));
+                below = Widen(Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref here, width * 3)));
             }
             else
             {
-                sum = up * (left * At(x, y) + right * At(x + 1, y)) + down * (left * At(x, y + 1) + right * At(x + 1, y + 1));
+                above = Widen(At(x, y) | At(x + 1, y) << 24);
+                below = Widen(At(x, y + 1) | At(x + 1, y + 1) << 24);
             }
-            sum += Lanes * (Fractions * Fractions / 2);
-            target = (byte)(sum >> 10);
-            Unsafe.Add(ref target, 1) = (byte)(sum >> 31);
-            Unsafe.Add(ref target, 2) = (byte)(sum >> 52);
+            // Weights of 32 down fit 16 bits; times those across they need 18.
+            Vector128<ushort> column = above * (ushort)(Fractions - down) + below * (ushort)down;
+            Vector128<uint> left = Vector128.WidenLower(column), next = Vector128.WidenLower(Vector128.Shuffle(column, Vector128.Create((ushort)3, 4, 5, 0, 0, 0, 0, 0)));
+            Vector128<uint> sum = left * (uint)(Fractions - right) + next * (uint)right + Vector128.Create((uint)Fractions * Fractions / 2);
+            Vector128<ushort> rounded = (sum >> (2 * FractionBits)).AsUInt16();
+            target = (byte)rounded[0];
+            Unsafe.Add(ref target, 1) = (byte)rounded[2];
+            Unsafe.Add(ref target, 2) = (byte)rounded[4];
         }
 
-        /// <summary>A one in each lane of 21 bits: a colour times the weights of 1024 takes 18, so one multiplication serves three colours.</summary>
-        private const ulong Lanes = 1 | 1UL << 21 | 1UL << 42;
+        private static Vector128<ushort> Widen(ulong pixels) => Vector128.WidenLower(Vector128.CreateScalarUnsafe(pixels).AsByte());
 
-        private static ulong Spread(ref byte pixel) => pixel | (ulong)Unsafe.Add(ref pixel, 1) << 21 | (ulong)Unsafe.Add(ref pixel, 2) << 42;
-
-        private ulong At(int x, int y) =>
-            (uint)x < (uint)width && (uint)y < (uint)height ? Spread(ref Unsafe.AsRef(in _pixels[(y * width + x) * 3])) : Lanes * Fill;
+        /// <summary>One pixel in the low three bytes.</summary>
+        private ulong At(int x, int y)
+        {
+            if ((uint)x >= (uint)width || (uint)y >= (uint)height) return Fill | Fill << 8 | Fill << 16;
+            ReadOnlySpan<byte> pixel = _pixels.Slice((y * width + x) * 3, 3);
+            return pixel[0] | (ulong)pixel[1] << 8 | (ulong)pixel[2] << 16;
+        }
     }
 }

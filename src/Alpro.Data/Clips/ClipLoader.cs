@@ -54,7 +54,7 @@ public sealed class ClipLoader : IClipSource
         var clip = new Clip(request, _settings.Frames, _settings.Size, _settings.TextLength) { Key = pair.Key, Kind = pair.Kind };
         try
         {
-            Write(pair, request.Seed, clip);
+            Annotate(pair, request.Seed, clip);
             Read(pair, request.Seed, clip.Pixels_THWC);
             return clip;
         }
@@ -69,7 +69,7 @@ public sealed class ClipLoader : IClipSource
     public void Dispose() => _reader.Dispose();
 
     /// <summary>Everything about the clip that is not pixels.</summary>
-    private void Write(VideoTextPair pair, ulong seed, Clip clip)
+    private void Annotate(VideoTextPair pair, ulong seed, Clip clip)
     {
         clip.TokenCount = _tokenizer.Encode(ChooseCaption(pair, seed), clip.TokenIds_L);
         if (_masker is not null)

@@ -8,7 +8,7 @@ namespace Alpro.Data.Tests.Clips;
 /// <summary>Mutated files never crash, hang or leak. They are decoded in a child process, so that a crash is a failed test.</summary>
 public sealed class FuzzTests
 {
-    private const int FilesPerKind = 60, Side = 48;
+    private const int FilesPerKind = 40, Side = 48;
     private static readonly string[] Seeds = ["b-frames", "open group mkv", "fragmented", "transport stream", "hevc", "vp9", "mpeg-4 avi b-frames", "flv", "rotated 90", "gif"];
 
     [Fact]

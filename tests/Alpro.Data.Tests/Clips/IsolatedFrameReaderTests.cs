@@ -66,7 +66,7 @@ public sealed class IsolatedFrameReaderTests : IDisposable
         TestVideos.Run("kill", $"-STOP {reader.WorkerId}");
         long start = Stopwatch.GetTimestamp();
         Assert.Equal(RejectReason.TimedOut, ReasonOf(() => reader.Read([0], 8, 8, ResizeFilter.Bilinear, new byte[8 * 8 * 3])));
-        Assert.InRange(Stopwatch.GetElapsedTime(start).TotalSeconds, 1, 5);
+        Assert.InRange(Stopwatch.GetElapsedTime(start).TotalSeconds, 1, 20);
         Assert.Equal(150, reader.Open(media).FrameCount);
     }
 
@@ -76,7 +76,7 @@ public sealed class IsolatedFrameReaderTests : IDisposable
         _reader.Open(new MediaSource(TestVideos.Get("b-frames")));
         using Process worker = Process.GetProcessById(_reader.WorkerId!.Value);
         _reader.Dispose();
-        Assert.True(worker.WaitForExit(5000));
+        Assert.True(worker.WaitForExit(20_000));
     }
 
     [Fact]

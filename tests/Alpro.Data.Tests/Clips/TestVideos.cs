@@ -81,9 +81,9 @@ internal static class TestVideos
     /// <summary>A new path for a file that a test writes itself.</summary>
     public static string NewPath(string extension) => Folder.File($"{Guid.NewGuid():N}{extension}");
 
-    /// <summary>Every frame as the ffmpeg command decodes and scales it.</summary>
-    public static byte[] DecodeByCommand(string path, int width, int height, string filter) =>
-        Run("ffmpeg", $"-v error -nostdin -threads 1 -i {Quote(path)} -map 0:v:0 -vf scale={width}:{height}:flags={filter} -vsync passthrough -pix_fmt rgb24 -f rawvideo -");
+    /// <summary>Every frame, or the first of them, as the ffmpeg command decodes and scales it.</summary>
+    public static byte[] DecodeByCommand(string path, int width, int height, string filter, int frames = int.MaxValue) =>
+        Run("ffmpeg", $"-v error -nostdin -threads 1 -i {Quote(path)} -map 0:v:0 -vf scale={width}:{height}:flags={filter} -vsync passthrough -frames:v {frames} -pix_fmt rgb24 -f rawvideo -");
 
     public static byte[] Run(string command, string arguments)
     {

@@ -169,11 +169,9 @@ static int index_from_demuxer(Reader *r)
             status = add_packet(r, (Packet){ p->pts, p->pos, p->size, !!(p->flags & AV_PKT_FLAG_KEY), shown });
         }
         av_packet_unref(p);
-        if (status == OK && expired(r)) return fail(r, TIMED_OUT, "its packets could not be listed in time");
+        if (expired(r)) break;
     }
-    if (status) return status;
-    if (r->timed_out) return fail(r, TIMED_OUT, "its packets could not be listed in time");
-    if (r->read_errno) return fail(r, READ_ERROR, "%s", strerror(r->read_errno));
+    if (status || (status = reading_failed(r, "listing its packets"))) return status;
     if (cut) r->packets[r->packet_count - 1].shown = 0;   /* the end of the file cuts the last one */
     return OK;
 }
