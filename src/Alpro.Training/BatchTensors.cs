@@ -12,6 +12,9 @@ namespace Alpro.Training;
 /// </summary>
 public sealed class BatchTensors : IDisposable
 {
+    /// <summary>The label that cross-entropy leaves out: an answer that has no label teaches nothing, and is not right whatever is chosen.</summary>
+    private const long Ignored = -100;
+
     private static readonly float[] Mean = [0.48145466f, 0.4578275f, 0.40821073f];
     private static readonly float[] Deviation = [0.26862954f, 0.26130258f, 0.27577711f];
 
@@ -48,7 +51,7 @@ public sealed class BatchTensors : IDisposable
             RegionMask_BHW = outside_BHW,
             CropVideo_BTCHW = outside_BHW is null ? null : Crop(video_BTCHW, outside_BHW),
             IsVideo = batch.IsVideo,
-            Answers_B = Numbers(batch.Answers_B, first, count),
+            Answers_B = Numbers([.. batch.Answers_B.Skip(first).Take(count).Select(answer => answer < 0 ? Ignored : answer)]),
         };
     }
 
