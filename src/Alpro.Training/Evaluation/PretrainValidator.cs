@@ -13,32 +13,29 @@ public static class PretrainValidator
     /// <summary>Runs the losses in evaluation mode; the score is the sum of the losses, negated.</summary>
     /// <param name="model">The model; it is left in evaluation mode.</param>
     /// <param name="step">Steps done before.</param>
-    /// <param name="config">The run: its arithmetic, and how many clips are enough.</param>
-    /// <param name="batches">Batches of held-out clips; disposed here, and taken no further than there are enough clips.</param>
-    public static ValidationRecord Validate(AlproModel model, long step, RunConfig config, IEnumerable<ClipBatch> batches)
+    /// <param name="precision">Arithmetic.</param>
+    /// <param name="batches">Batches of held-out clips; disposed here.</param>
+    public static ValidationRecord Validate(AlproModel model, long step, Precision precision, IEnumerable<ClipBatch> batches)
     {
         long began = Stopwatch.GetTimestamp();
         model.eval();
         using var tensors = new BatchTensors(model.temp.device, model.Config.Vision.PatchSize);
         var sums = new OrderedDictionary<string, (double Loss, double Clips, double Correct, double Count)>();
         ulong number = 0;
-        int seen = 0;
         foreach (ClipBatch batch in batches)
         {
             using (batch)
             {
                 using var scope = NewDisposeScope();
                 using var noGrad = no_grad();
-                using var autocast = Autocast.For(config.Training.Precision, model.temp.device.type);
+                using var autocast = Autocast.For(precision, model.temp.device.type);
                 manual_seed((long)SeededRandom.Mix(number++, (ulong)RandomPurpose.TrainingStep)).Dispose();      // the same negatives every time
                 foreach (LossTerm term in model.Forward(tensors.Of(batch, 0, batch.Size)).Terms)
                 {
                     (double loss, double clips, double correct, double count) = sums.GetValueOrDefault(term.Name);
                     sums[term.Name] = (loss + Value(term.Loss) * batch.Size, clips + batch.Size, correct + Value(term.Correct), count + Value(term.Count));
                 }
-                seen += batch.Size;
             }
-            if (seen >= config.Evaluation.MaxClips) break;
         }
         if (sums.Count == 0) throw new InvalidOperationException("There is no clip to validate on.");
 

@@ -17,16 +17,6 @@ public sealed class PretrainValidatorTests
         Assert.Equal(["loss", "mlmAccuracy", "mlmLoss", "mpmAccuracy", "mpmLoss", "vtcAccuracy", "vtcLoss", "vtmAccuracy", "vtmLoss"], one.Figures.Keys.Order());
         Assert.Equal(-one.Figures["loss"], one.Score);
 
-        ValidationRecord Validate() => PretrainValidator.Validate(model, 5, config, [TinyRun.Batch(config, 0), TinyRun.Batch(config, 1)]);
-    }
-
-    [Fact]
-    public void Enough_clips_are_enough()
-    {
-        RunConfig config = TinyRun.Config(LearningTask.Pretrain) with { Evaluation = new() { MaxClips = 8 } };
-        using AlproModel model = RunModel.Create(config, CPU);
-        int taken = 0;
-        PretrainValidator.Validate(model, 0, config, Enumerable.Range(0, 100).Select(step => { taken++; return TinyRun.Batch(config, step); }));
-        Assert.Equal(2, taken);
+        ValidationRecord Validate() => PretrainValidator.Validate(model, 5, Precision.Fp32, [TinyRun.Batch(config, 0), TinyRun.Batch(config, 1)]);
     }
 }
