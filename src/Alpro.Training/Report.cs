@@ -27,12 +27,15 @@ public static class Report
     /// <param name="folder">The output folder; the page is <see cref="FileName"/> in it.</param>
     /// <param name="config">The run.</param>
     /// <param name="ledger">What became of the clips: names and numbers.</param>
-    public static void Write(string folder, RunConfig config, IReadOnlyList<KeyValuePair<string, string>> ledger)
+    /// <returns>The page's path.</returns>
+    public static string Write(string folder, RunConfig config, IReadOnlyList<KeyValuePair<string, string>> ledger)
     {
         StepRecord[] steps = [.. RunLog.Read<StepRecord>(RunLog.StepsFile(folder))];
         ValidationRecord[] validations = [.. RunLog.Read<ValidationRecord>(RunLog.ValidationsFile(folder))];
         string page = Page(config, ledger, steps, validations);
-        File.WriteAllText(Path.Combine(folder, FileName), page);
+        string file = Path.Combine(folder, FileName);
+        WholeFile.Write(file, stream => stream.Write(Encoding.UTF8.GetBytes(page)));
+        return file;
     }
 
     private static string Page(RunConfig config, IReadOnlyList<KeyValuePair<string, string>> ledger, StepRecord[] steps, ValidationRecord[] validations)
