@@ -10,9 +10,13 @@ var root = new RootCommand("Alpro.Actors: stream video and text through actors i
     DecodeWorkerCommand.Create(),
     DoctorCommand.Create(),
     EntitiesCommand.Create(),
+    EvaluateCommand.Create(),
     FramesCommand.Create(),
+    ParityCommand.Create(),
     PrepareCommand.Create(),
     ScanCommand.Create(),
+    TrainCommand.CreateFinetune(),
+    TrainCommand.CreatePretrain(),
 };
 root.Options.Add(CommandLine.Json);
 return await CommandLine.RunAsync(root, args);

@@ -9,6 +9,13 @@ namespace Alpro.Training.Parity;
 /// <summary>The tensors of one golden file, and the checkpoints beside it.</summary>
 internal sealed record Golden(string Directory, IReadOnlyDictionary<string, Tensor> Tensors)
 {
+    /// <summary>The tensors of a file; they live as long as the caller's dispose scope.</summary>
+    public static Golden Open(string directory, string path)
+    {
+        using CheckpointFile file = CheckpointFile.Open(path);
+        return new(directory, file.ReadAll());
+    }
+
     public Tensor this[string name] => Tensors.TryGetValue(name, out Tensor? tensor) ? tensor : throw new KeyNotFoundException($"no tensor '{name}'");
 
     public bool Has(string name) => Tensors.ContainsKey(name);
@@ -17,9 +24,22 @@ internal sealed record Golden(string Directory, IReadOnlyDictionary<string, Tens
     public T Load<T>(string checkpoint, Func<T> build) where T : AlproModel
     {
         T model = build();
-        using var file = CheckpointFile.Open(Path.Combine(Directory, checkpoint));
-        foreach ((string key, Tensor weight) in model.state_dict()) file.ReadInto(key, weight);
+        StateDict.Load(model, Path.Combine(Directory, checkpoint), LoadMode.Resume);
         return model;
+    }
+
+    /// <summary>The weights of a downstream model after it has been loaded from the pretraining checkpoint.</summary>
+    public Comparison Weights(string item, AlproModel model)
+    {
+        StateDict.Load(model, Path.Combine(Directory, "pretrain_init.pt"), LoadMode.FineTuning);
+        var comparison = new Comparison(item, Comparison.Exact);
+        var weights = StateDict.Of(model);
+        foreach ((string name, Tensor golden) in Tensors)
+        {
+            if (weights.TryGetValue(name, out Tensor? weight)) comparison.Add(name, golden, weight);
+            else comparison.Fail($"{name} is not a weight of the model");
+        }
+        return comparison;
     }
 
     public ModelInputs Inputs(string prefix) => new()

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;
 using TorchSharp;
@@ -17,24 +19,31 @@ public static class ModelParity
     {
         string config = Path.Combine(directory, "config.json");
         if (!File.Exists(config)) return [];
-        GoldenSizes sizes = GoldenSizes.Read(config);
-        var rows = new List<ParityRow>();
-        foreach ((string file, Func<Golden, GoldenSizes, IEnumerable<Comparison>> check) in Checks)
+        try
         {
-            string path = Path.Combine(directory, file);
-            if (!File.Exists(path)) continue;
-            try
-            {
-                using var scope = NewDisposeScope();
-                rows.AddRange(check(new Golden(directory, Safetensors.Load(path)), sizes).Select(comparison => comparison.Row()));
-            }
-            catch (Exception fault) when (fault is CheckpointException or KeyNotFoundException or System.Runtime.InteropServices.ExternalException or ArgumentException)
-            {
-                rows.Add(new ParityRow(file, 0, 0, 0, "", false, fault.Message));
-            }
+            GoldenSizes sizes = GoldenSizes.Read(config);
+            return [.. Checks.Where(check => File.Exists(Path.Combine(directory, check.File))).SelectMany(check => Rows(directory, check.File, check.Check, sizes))];
         }
-        return rows;
+        catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException)
+        {
+            return [Failed("config.json", fault)];
+        }
     }
+
+    private static IEnumerable<ParityRow> Rows(string directory, string file, Func<Golden, GoldenSizes, IEnumerable<Comparison>> check, GoldenSizes sizes)
+    {
+        try
+        {
+            using var scope = NewDisposeScope();
+            return [.. check(Golden.Open(directory, Path.Combine(directory, file)), sizes).Select(comparison => comparison.Row())];
+        }
+        catch (Exception fault) when (fault is CheckpointException or KeyNotFoundException or ExternalException or ArgumentException)
+        {
+            return [Failed(file, fault)];
+        }
+    }
+
+    private static ParityRow Failed(string item, Exception fault) => new(item, 0, 0, 0, "", false, fault.Message);
 
     private static readonly (string File, Func<Golden, GoldenSizes, IEnumerable<Comparison>> Check)[] Checks =
     [
@@ -45,6 +54,8 @@ public static class ModelParity
         ("pretrain_steps.safetensors", PretrainSteps),
         ("retrieval.safetensors", Retrieval),
         ("qa.safetensors", QuestionAnswering),
+        ("retrieval_from_pretrain_8frm.pt", RetrievalFromPretraining),
+        ("qa_from_pretrain.safetensors", QuestionAnsweringFromPretraining),
     ];
 
     private static IEnumerable<Comparison> Features(Golden golden, GoldenSizes sizes)
@@ -168,6 +179,19 @@ public static class ModelParity
         values.Add("loss", golden["loss"], losses.Total);
         values.Add("logits", golden["logits"], losses["qa"].Logits!);
         return [values, golden.Gradients("question answering: gradients", "grad/", model)];
+    }
+
+    private static IEnumerable<Comparison> RetrievalFromPretraining(Golden golden, GoldenSizes sizes)
+    {
+        int frames = (int)golden["visual_encoder.model.time_embed"].shape[1];
+        using var model = new AlproForRetrieval(sizes.Model with { Vision = sizes.Model.Vision with { Frames = frames } });
+        return [golden.Weights($"retrieval from pretraining: weights at {frames} frames", model)];
+    }
+
+    private static IEnumerable<Comparison> QuestionAnsweringFromPretraining(Golden golden, GoldenSizes sizes)
+    {
+        using var model = new AlproForQuestionAnswering(sizes.Model);
+        return [golden.Weights("question answering from pretraining: weights", model)];
     }
 
     private static T Evaluating<T>(this T model) where T : AlproModel
