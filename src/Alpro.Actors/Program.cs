@@ -11,12 +11,12 @@ var root = new RootCommand("Alpro.Actors: stream video and text through actors i
     DoctorCommand.Create(),
     EntitiesCommand.Create(),
     EvaluateCommand.Create(),
+    TrainCommand.CreateFinetune(),
     FramesCommand.Create(),
     ParityCommand.Create(),
     PrepareCommand.Create(),
-    ScanCommand.Create(),
-    TrainCommand.CreateFinetune(),
     TrainCommand.CreatePretrain(),
+    ScanCommand.Create(),
 };
 root.Options.Add(CommandLine.Json);
 return await CommandLine.RunAsync(root, args);

@@ -39,6 +39,10 @@ public sealed record RunConfig
 
     /// <summary>How the model is scored.</summary>
     public EvaluationConfig Evaluation { get; init; } = new();
+
+    /// <summary>Steps of the whole run.</summary>
+    /// <param name="stepsPerEpoch">Steps of an epoch.</param>
+    public long TotalSteps(long stepsPerEpoch) => Training.Steps ?? Training.Epochs!.Value * stepsPerEpoch;
 }
 
 /// <summary>What a model learns to do.</summary>
@@ -89,6 +93,10 @@ public sealed record DataConfig
 
     /// <summary>Share of unreadable clips above which the run fails.</summary>
     public double MaxRejectedFraction { get; init; } = 0.05;
+
+    /// <summary>The corpus of a downstream task to score the model on, or null where the run names none.</summary>
+    /// <param name="test">Whether it is the test corpus, else the (first) validation corpus.</param>
+    public CorpusConfig? ForEvaluation(bool test) => test ? Test : Validation is [var first, ..] ? first : null;
 
     /// <summary>How a row becomes a clip where the model is scored.</summary>
     public ClipSettings ClipForEvaluation() => EvaluationClip ?? Clip with { Augment = Augmentation.None };
