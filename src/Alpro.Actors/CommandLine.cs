@@ -5,6 +5,7 @@ using System.Runtime.InteropServices;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Alpro.Data.Clips;
 using Alpro.Data.Corpus;
 using Alpro.Model.Checkpoints;
 using Alpro.Training;
@@ -113,7 +114,8 @@ public static class CommandLine
         return console;
     }
 
-    private static bool IsBadInput(Exception error) => error is UsageException or CorpusException or CheckpointException or ConfigException;
+    private static bool IsBadInput(Exception error) =>
+        error is UsageException or CorpusException or CheckpointException or ConfigException or UnreadableClipException;
 
     private static string CommandPath(ParseResult parsed)
     {

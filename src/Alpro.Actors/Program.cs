@@ -5,8 +5,11 @@ using Alpro.Actors.Commands;
 var root = new RootCommand("Alpro.Actors: stream video and text through actors into ALPRO, train it and evaluate it.")
 {
     CheckpointCommand.Create(),
+    ConfigCommand.Create(),
     CorpusCommand.Create(),
+    DecodeWorkerCommand.Create(),
     DoctorCommand.Create(),
+    FramesCommand.Create(),
 };
 root.Options.Add(CommandLine.Json);
 return await CommandLine.RunAsync(root, args);

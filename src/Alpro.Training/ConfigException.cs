@@ -2,7 +2,7 @@ namespace Alpro.Training;
 
 /// <summary>One thing wrong with a configuration.</summary>
 /// <param name="Path">Where it is, as in <c>training.batchSize</c> or <c>data.corpora[0].name</c>.</param>
-/// <param name="Line">Line in the file, from 1; null for what came from the command line.</param>
+/// <param name="Line">Line in the file, from 1; null where there is no line.</param>
 /// <param name="Message">What is wrong, what was expected, what to do.</param>
 public sealed record ConfigProblem(string Path, int? Line, string Message);
 
@@ -22,5 +22,5 @@ public sealed class ConfigException : Exception
     private static string Describe(string file, IReadOnlyList<ConfigProblem> problems) =>
         $"{file}: {(problems.Count == 1 ? "1 problem" : $"{problems.Count} problems")}"
         + string.Concat(problems.OrderBy(problem => problem.Line ?? int.MaxValue).Select(problem =>
-            $"{Environment.NewLine}  {(problem.Line is { } line ? $"line {line}" : "--set")}: {(problem.Path.Length > 0 ? problem.Path + ": " : "")}{problem.Message}"));
+            $"{Environment.NewLine}  {(problem.Line is { } line ? $"line {line}: " : "")}{(problem.Path.Length > 0 ? problem.Path + ": " : "")}{problem.Message}"));
 }

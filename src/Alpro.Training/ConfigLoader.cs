@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
+using Alpro.Data;
 
 namespace Alpro.Training;
 
@@ -151,7 +152,7 @@ public static class ConfigLoader
     };
 
     /// <summary>The line of every key, by path.</summary>
-    private static Dictionary<string, int> LinesOf(byte[] bytes)
+    internal static Dictionary<string, int> LinesOf(byte[] bytes)
     {
         var lines = new Dictionary<string, int> { [""] = 1 };
         var reader = new Utf8JsonReader(bytes, new JsonReaderOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });

@@ -12,10 +12,10 @@ internal sealed class ConfigProblems
     public List<string> Overridden { get; } = [];
 
     /// <summary>Notes a problem at a path, at the line of it or of the nearest key above it.</summary>
-    public void Add(string path, string message) => _problems.Add(new(path, LineOf(path), message));
+    public void Add(string path, string message) => _problems.Add(LineOf(path) is { } line ? new(path, line, message) : new($"--set {path}", null, message));
 
     /// <summary>Notes a problem of the command line.</summary>
-    public void AddOverride(string path, string message) => _problems.Add(new(path, null, message));
+    public void AddOverride(string path, string message) => _problems.Add(new($"--set {path}".TrimEnd(), null, message));
 
     /// <summary>Notes a problem unless a value is as it should be.</summary>
     public void Require(bool fine, string path, object? value, string expected)

@@ -130,16 +130,20 @@ internal static class ConfigRules
         {
             problems.Require(config.Initialize.Prompter is not null, "initialize.prompter", null, "the checkpoint of a prompter, since data.clip.regionPatch asks for entity modelling; train one with task \"prompter\" first");
             problems.Require(config.Data.Entities is not null, "data.entities", null, "a list of entities, since data.clip.regionPatch asks for entity modelling; \"alpro entities\" makes one");
+            if (config.Data.Entities is { } entities && File.Exists(entities) && EntityPrompts.ReadEntities(entities, config.Model.Entities).Count is var count && count < config.Model.Entities)
+                problems.Add("data.entities", $"{entities} has {count} entities; expected model.entities, {config.Model.Entities}, at least");
         }
+        problems.Require(config.Losses.Vtc || config.Losses.Vtm || config.Data.Clip.MaskProbability > 0 || config.Data.Clip.RegionPatch > 0, "losses", "without any", "one loss at least");
         if (config.Task != LearningTask.Pretrain)
         {
+            problems.Require(config.Losses == new LossConfig(), "losses", "given", "it only with the task pretrain: other tasks have the losses they have");
             problems.Require(config.Data.Clip.RegionPatch == 0, "data.clip.regionPatch", config.Data.Clip.RegionPatch, "0: entity modelling belongs to the task pretrain");
             problems.Require(config.Data.Clip.MaskProbability == 0, "data.clip.maskProbability", config.Data.Clip.MaskProbability, "0: masked language modelling belongs to the task pretrain");
         }
         if (config.Task == LearningTask.QuestionAnswering)
             problems.Require(config.Data.Answers is not null, "data.answers", null, "a JSON file of answers and their labels");
         problems.Require(!config.Model.Reference.FreezeCheckpointed || config.Model.Vision.ActivationCheckpointing, "model.reference.freezeCheckpointed", true, "model.vision.activationCheckpointing to be true with it: it has no meaning alone");
-        if (config.Task is LearningTask.Pretrain or LearningTask.Retrieval)
+        if (config.Losses.Vtm && config.Task is LearningTask.Pretrain or LearningTask.Retrieval)
             problems.Require(config.Training.BatchSize / Math.Max(1, config.Training.Accumulation) >= 2, "training.batchSize", config.Training.BatchSize, "2 clips at least in each part of a batch: matching takes its negatives from them");
     }
 

@@ -31,6 +31,9 @@ public sealed record RunConfig
     /// <summary>The loop.</summary>
     public TrainingConfig Training { get; init; } = new();
 
+    /// <summary>Which losses a pretraining run sums.</summary>
+    public LossConfig Losses { get; init; } = new();
+
     /// <summary>What the first weights come from.</summary>
     public InitializeConfig Initialize { get; init; } = new();
 
@@ -197,6 +200,19 @@ public sealed record TrainingConfig
 
     /// <summary>Steps that may be left out in all.</summary>
     public int MaxSkipped { get; init; } = 10;
+}
+
+/// <summary>
+/// Which losses a pretraining run sums (<c>losses</c>), for ablations. The other two follow from the clips: MLM where
+/// <c>data.clip.maskProbability</c> is above 0, PEM where <c>data.clip.regionPatch</c> is.
+/// </summary>
+public sealed record LossConfig
+{
+    /// <summary>Video-text contrastive.</summary>
+    public bool Vtc { get; init; } = true;
+
+    /// <summary>Video-text matching.</summary>
+    public bool Vtm { get; init; } = true;
 }
 
 /// <summary>What the first weights come from (<c>initialize</c>); what is null starts at random. Paths are relative to the configuration file.</summary>

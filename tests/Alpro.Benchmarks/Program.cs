@@ -3,6 +3,7 @@ var benchmarks = new Dictionary<string, Func<string[], int>>
 {
     ["checkpoint"] = Alpro.Benchmarks.CheckpointBenchmark.Run,
     ["decode"] = Alpro.Benchmarks.DecodeBenchmark.Run,
+    ["clip"] = Alpro.Benchmarks.ClipBenchmark.Run,
     ["step"] = Alpro.Benchmarks.StepBenchmark.Run,
 };
 if (args.Length == 0 || !benchmarks.TryGetValue(args[0], out Func<string[], int>? benchmark))

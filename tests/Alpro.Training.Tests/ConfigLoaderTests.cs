@@ -98,7 +98,7 @@ public sealed class ConfigLoaderTests : IDisposable
           line 10: data.clip.decodeSize: is 16; expected at least the size, 32
           line 12: training.accumulation: is 3; expected a divisor of training.batchSize, 8
           line 12: training: is given both steps and epochs; expected one of steps and epochs
-          --set: optimizer.learningRate: is -1; expected above 0
+          --set optimizer.learningRate: is -1; expected above 0
         """, Problems(Good
             .Replace("\"videos\"", "\"nowhere\"", StringComparison.Ordinal)
             .Replace("\"decodeSize\": 32", "\"decodeSize\": 16", StringComparison.Ordinal)
@@ -125,8 +125,8 @@ public sealed class ConfigLoaderTests : IDisposable
         """
         run.json: 3 problems
           --set: "training" is not a setting; expected key.path=value, such as training.batchSize=8
-          --set: data.corpora[3].name: there is nothing of that name to set
-          --set: training.stepz: is not a setting; did you mean "steps"?
+          --set data.corpora[3].name: there is nothing of that name to set
+          --set training.stepz: is not a setting; did you mean "steps"?
         """, Problems(Good, "training", "data.corpora[3].name=x", "training.stepz=3"));
 
     [Fact]

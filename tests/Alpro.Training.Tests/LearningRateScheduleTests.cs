@@ -1,4 +1,4 @@
-using System.Text.Json;
+using Alpro.Training.Parity;
 
 namespace Alpro.Training.Tests;
 
@@ -7,24 +7,14 @@ public sealed class LearningRateScheduleTests
     [Fact]
     public void Rates_equal_the_golden_ones()
     {
-        using JsonDocument golden = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Locations.Golden, "data", "lr_schedule.json")));
-        Assert.All(golden.RootElement.EnumerateArray(), row =>
-        {
-            var config = new ScheduleConfig
-            {
-                Decay = row.GetProperty("decay").GetString() switch
-                {
-                    "linear" => LearningRateDecay.Linear,
-                    "constant" => LearningRateDecay.Constant,
-                    "invsqrt" => LearningRateDecay.Invsqrt,
-                    _ => LearningRateDecay.MultiStep,
-                },
-                WarmupRatio = row.GetProperty("warmup_ratio").GetDouble(),
-                Milestones = row.TryGetProperty("decay_epochs", out JsonElement epochs) ? [.. epochs.EnumerateArray().Select(epoch => epoch.GetInt32())] : [],
-            };
-            double rate = new LearningRateSchedule(config, 1e-4, row.GetProperty("total").GetInt64())
-                .At(row.GetProperty("step").GetInt64(), row.TryGetProperty("epoch", out JsonElement at) ? at.GetInt32() : 0);
-            Assert.Equal(row.GetProperty("lr").GetDouble(), rate, 1e-15);
-        });
+        ParityRow row = Assert.Single(ScheduleParity.Check(Path.Combine(Locations.Golden, "data")));
+        Assert.True(row.Passed, row.ToString());
+        Assert.Equal(204, row.Cases);
     }
+
+    [Fact]
+    public void A_run_without_warm_up_starts_at_its_peak() => Assert.Equal(1e-3, new LearningRateSchedule(new() { WarmupRatio = 0 }, 1e-3, 10).At(0));
+
+    [Fact]
+    public void Inverse_square_root_without_warm_up_is_finite() => Assert.Equal(0.5e-3, new LearningRateSchedule(new() { Decay = LearningRateDecay.Invsqrt, WarmupRatio = 0 }, 1e-3, 10).At(4));
 }

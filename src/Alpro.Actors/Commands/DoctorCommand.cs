@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Alpro.Data.Clips;
 using Spectre.Console;
 using TorchSharp;
 
@@ -29,6 +30,9 @@ internal static class DoctorCommand
         yield return new(".NET", true, RuntimeInformation.FrameworkDescription);
         yield return Libtorch();
         yield return Ffmpeg();
+        yield return NativeDecoder.IsAvailable
+            ? new("decoder", true, $"in process ({NativeDecoder.Version})")
+            : new("decoder", true, $"through the ffmpeg command, several times slower: {NativeDecoder.WhyNot} (install libavformat-dev, libavcodec-dev, libavutil-dev, libswscale-dev, cc and pkg-config, then rebuild)");
         yield return new("cores", true, $"{Environment.ProcessorCount}");
         var memory = GC.GetGCMemoryInfo();
         yield return new("memory", true, $"{memory.TotalAvailableMemoryBytes / (1 << 20)} MiB");

@@ -10,7 +10,7 @@ namespace Alpro.Data.Batches;
 /// </summary>
 public sealed class Collator : IDisposable
 {
-    private readonly bool[] _filled;
+    private readonly bool[] _filled, _empty;
     private ClipBatch? _batch;
 
     /// <summary>An empty batch of <paramref name="size"/> clips made with these settings.</summary>
@@ -18,12 +18,19 @@ public sealed class Collator : IDisposable
     {
         _batch = new ClipBatch(step, size, settings.Frames, settings.Size, settings.TextLength, masked: settings.MaskProbability > 0);
         _filled = new bool[size];
+        _empty = new bool[size];
     }
 
-    /// <summary>Places that are still empty.</summary>
-    public int Missing => _filled.AsSpan().Count(false);
+    /// <summary>Places for which neither a clip nor word that there is none has come.</summary>
+    public int Missing => _filled.AsSpan().Count(false) - _empty.AsSpan().Count(true);
 
     private ClipBatch Batch => _batch ?? throw new InvalidOperationException("the batch has already been taken");
+
+    /// <summary>Whether a place has its clip.</summary>
+    public bool IsFilled(int place) => _filled[place];
+
+    /// <summary>Notes that a place has no clip, for its row is unreadable and nothing stands in for it.</summary>
+    public void LeaveEmpty(int place) => _empty[place] = true;
 
     /// <summary>Copies a clip into its place; the clip is the caller's to dispose.</summary>
     /// <exception cref="InvalidOperationException">The place is taken, or the clip does not belong to this batch.</exception>
@@ -36,7 +43,7 @@ public sealed class Collator : IDisposable
             Refuse(place, clip, $"the batch has {batch.Frames} frames of {batch.Side} pixels and {batch.TextLength} tokens");
         if ((clip.MaskedIds_L is null) != (batch.MaskedIds_BL is null)) Refuse(place, clip, "either all clips of a batch are masked or none is");
 
-        bool first = Missing == _filled.Length;
+        bool first = !_filled.AsSpan().Contains(true);
         if (!first && clip.Request.Corpus != batch.Corpus) Refuse(place, clip, $"the batch is of corpus {batch.Corpus}");
         batch.Corpus = clip.Request.Corpus;
         batch.IsVideo = clip.Kind == MediaKind.Video;
@@ -57,14 +64,15 @@ public sealed class Collator : IDisposable
         Span<long> Row(long[] matrix, int row) => matrix.AsSpan(row * batch.TextLength, batch.TextLength);
     }
 
-    /// <summary>Hands the finished batch over; the collator has none afterwards.</summary>
-    /// <exception cref="InvalidOperationException">Places are still empty.</exception>
-    public ClipBatch Take()
+    /// <summary>Hands the finished batch over, without the places that were left empty; null when they all were.</summary>
+    /// <exception cref="InvalidOperationException">Places are still missing.</exception>
+    public ClipBatch? Take()
     {
         ClipBatch batch = Batch;
         if (Missing > 0) throw new InvalidOperationException($"the batch of step {batch.Step} still misses {Missing} of {batch.Size} clips");
         _batch = null;
-        return batch;
+        if (!_empty.AsSpan().Contains(true)) return batch;
+        using (batch) return Compact(batch);
     }
 
     /// <summary>Gives up the batch, if it has not been taken.</summary>
@@ -72,6 +80,33 @@ public sealed class Collator : IDisposable
     {
         _batch?.Dispose();
         _batch = null;
+    }
+
+    private ClipBatch? Compact(ClipBatch batch)
+    {
+        int[] places = [.. Enumerable.Range(0, batch.Size).Where(place => _filled[place])];
+        if (places.Length == 0) return null;
+        var compact = new ClipBatch(batch.Step, places.Length, batch.Frames, batch.Side, batch.TextLength, masked: batch.MaskedIds_BL is not null)
+        {
+            Corpus = batch.Corpus,
+            IsVideo = batch.IsVideo,
+        };
+        int pixels = batch.Frames * batch.Side * batch.Side * 3, tokens = batch.TextLength;
+        for (int to = 0; to < places.Length; to++)
+        {
+            int from = places[to];
+            batch.Pixels_BTHWC.Slice(from * pixels, pixels).CopyTo(compact.Pixels_BTHWC[(to * pixels)..]);
+            Copy(batch.TokenIds_BL, compact.TokenIds_BL);
+            Copy(batch.TokenMask_BL, compact.TokenMask_BL);
+            if (batch.MaskedIds_BL is not null) Copy(batch.MaskedIds_BL, compact.MaskedIds_BL!);
+            if (batch.MaskLabels_BL is not null) Copy(batch.MaskLabels_BL, compact.MaskLabels_BL!);
+            compact.Answers_B[to] = batch.Answers_B[from];
+            compact.Regions_B[to] = batch.Regions_B[from];
+            compact.Keys[to] = batch.Keys[from];
+
+            void Copy(long[] source, long[] target) => source.AsSpan(from * tokens, tokens).CopyTo(target.AsSpan(to * tokens));
+        }
+        return compact;
     }
 
     private static void Widen(ReadOnlySpan<int> from, Span<long> to)

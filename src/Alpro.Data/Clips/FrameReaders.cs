@@ -7,6 +7,10 @@ public static class FrameReaders
     public static IFrameReader Create(DecodeLimits limits) =>
         NativeDecoder.IsAvailable ? new VideoReader(limits) : new FfmpegProcessReader(limits);
 
+    /// <summary>A reader that decodes in a child process: this program again, with these arguments, which must lead to <see cref="DecodeWorker.Run"/>.</summary>
+    public static IFrameReader CreateIsolated(DecodeLimits limits, params string[] workerArguments) =>
+        new IsolatedFrameReader(limits, WorkerCommand.ThisProgram(workerArguments));
+
     /// <summary>The mistakes a caller of <see cref="IFrameReader.Read"/> can make.</summary>
     internal static void CheckRequest(VideoInfo info, ReadOnlySpan<int> indices, int width, int height, int bytes)
     {

@@ -5,16 +5,32 @@ namespace Alpro.Data.Corpus;
 /// <param name="Filtered">Rows left out by a rule of the configuration.</param>
 /// <param name="Malformed">Rows that could not be understood, counted and skipped.</param>
 /// <param name="Missing">Rows whose media file is absent; 0 when that is checked lazily.</param>
-public sealed record CorpusCoverage(long Rows, long Filtered, long Malformed, long Missing)
+/// <param name="Refused">Rows whose path leads out of the media folder.</param>
+/// <param name="Duplicates">Usable rows equal to an earlier one; they are kept.</param>
+public sealed record CorpusCoverage(long Rows, long Filtered, long Malformed, long Missing, long Refused = 0, long Duplicates = 0)
 {
     /// <summary>Rows that can be asked for.</summary>
-    public long Usable => Rows - Filtered - Malformed - Missing;
+    public long Usable => Rows - Filtered - Malformed - Missing - Refused;
+
+    /// <summary>The coverage in a sentence, such as <c>2,312,004 of 2,497,000 rows have their video; 12 malformed</c>.</summary>
+    public string Describe(MediaKind kind)
+    {
+        (long Count, string What)[] rest = [(Filtered, "left out by the word limit"), (Malformed, "malformed"), (Refused, "outside the media folder"), (Duplicates, "duplicates")];
+        return $"{Rows - Filtered - Malformed - Refused - Missing:N0} of {Rows:N0} rows have their {(kind == MediaKind.Video ? "video" : "image")}"
+            + string.Concat(rest.Where(part => part.Count > 0).Select(part => $"; {part.Count:N0} {part.What}"));
+    }
 }
 
 /// <summary>The rows of one annotation file that have their media, addressable by number.</summary>
 /// <remarks>Safe to read from several threads at once.</remarks>
 public abstract class VideoTextCorpus : IDisposable
 {
+    /// <summary>Opens a corpus; the first time, and when the annotations or the folder changed, this reads all annotations and writes an index beside them.</summary>
+    /// <param name="config">The corpus.</param>
+    /// <param name="baseFolder">What its paths are relative to: the configuration file's folder.</param>
+    /// <exception cref="CorpusException">A file or folder is absent, or the annotations have not the columns they need; the message says which.</exception>
+    public static VideoTextCorpus Open(CorpusConfig config, string baseFolder = "") => CorpusOpener.Open(config, baseFolder);
+
     /// <summary>The corpus's name in messages and records.</summary>
     public abstract string Name { get; }
 
@@ -26,6 +42,9 @@ public abstract class VideoTextCorpus : IDisposable
 
     /// <summary>What was found when the corpus opened.</summary>
     public abstract CorpusCoverage Coverage { get; }
+
+    /// <summary>The first problems of single rows, for a person: row number in the annotations (from 1) and what is wrong.</summary>
+    public virtual IReadOnlyList<string> Problems => [];
 
     /// <summary>The row with this number, 0 to <see cref="Count"/> - 1.</summary>
     public abstract VideoTextPair this[long row] { get; }

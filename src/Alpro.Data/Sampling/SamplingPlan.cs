@@ -8,7 +8,7 @@ namespace Alpro.Data.Sampling;
 /// not depend on how many workers make it, and a run resumes at any step (paper section 4.1; the mixing of its released code).
 /// </summary>
 /// <remarks>Safe to ask from several threads at once.</remarks>
-public sealed class SamplingPlan
+public sealed class SamplingPlan : IClipPlan
 {
     private readonly long[] _rows, _stepsPerEpoch;
     private readonly ulong _seed;
@@ -42,6 +42,12 @@ public sealed class SamplingPlan
 
     /// <summary>Clips per step over all ranks, B.</summary>
     public int BatchSize { get; }
+
+    /// <inheritdoc/>
+    public bool ReplacesUnreadable => true;
+
+    /// <inheritdoc/>
+    public int Places(long step) => BatchSize;
 
     /// <summary>Number of corpora.</summary>
     public int CorpusCount => _rows.Length;

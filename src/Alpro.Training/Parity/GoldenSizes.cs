@@ -4,7 +4,7 @@ using Alpro.Model;
 namespace Alpro.Training.Parity;
 
 /// <summary>Sizes and optimizer of a set of golden model files, from its <c>config.json</c> (the released code's key names).</summary>
-internal sealed record GoldenSizes(ModelConfig Model, OptimizerConfig Optimizer, LearningRateSchedule Schedule, double GradientNorm, double[] Temperatures)
+internal sealed record GoldenSizes(ModelConfig Model, OptimizerConfig Optimizer, ScheduleConfig Schedule, long TotalSteps, double GradientNorm, double[] Temperatures)
 {
     public static GoldenSizes Read(string path)
     {
@@ -42,11 +42,11 @@ internal sealed record GoldenSizes(ModelConfig Model, OptimizerConfig Optimizer,
             Reference = new ReferenceSwitches { IgnoreMaskByIndex = true },
         };
         double[] betas = Numbers(optimizer, "betas");
-        double peak = Number(optimizer, "lr");
         return new(
             model,
-            new OptimizerConfig { LearningRate = peak, Beta1 = betas[0], Beta2 = betas[1], Epsilon = Number(optimizer, "eps"), WeightDecay = Number(optimizer, "weight_decay") },
-            new LearningRateSchedule(new ScheduleConfig { WarmupRatio = Number(optimizer, "warmup_ratio") }, peak, Int(optimizer, "total_steps")),
+            new OptimizerConfig { LearningRate = Number(optimizer, "lr"), Beta1 = betas[0], Beta2 = betas[1], Epsilon = Number(optimizer, "eps"), WeightDecay = Number(optimizer, "weight_decay") },
+            new ScheduleConfig { WarmupRatio = Number(optimizer, "warmup_ratio") },
+            Int(optimizer, "total_steps"),
             Number(optimizer, "grad_clip"),
             Numbers(root, "temp_after"));
     }

@@ -116,6 +116,7 @@ public static class ModelParity
         using var model = golden.Load("pretrain_init.pt", () => new AlproForPretrain(sizes.Model));
         using var parameters = new FlatParameters(model);
         using var optimizer = new AdamW(parameters, sizes.Optimizer);
+        var schedule = new LearningRateSchedule(sizes.Schedule, sizes.Optimizer.LearningRate, sizes.TotalSteps);
         var values = new Comparison("pretrain: three steps, losses and logits", Comparison.Values);
         var comparisons = new List<Comparison> { values };
         for (int step = 0; golden.Has($"out{step}/loss"); step++)
@@ -134,7 +135,7 @@ public static class ModelParity
             }) values.Add($"out{step}/{name}", golden[$"out{step}/{name}"], actual);
             values.Add($"out{step}/mlm_logits", golden[$"out{step}/mlm_logits"].flatten(0, 1).index_select(0, inputs.MaskPositions!), losses["mlm"].Logits!);
 
-            double norm = optimizer.GradientNorm().item<double>(), rate = sizes.Schedule.At(step + 1);
+            double norm = optimizer.GradientNorm().item<double>(), rate = schedule.At(step + 1);
             values.Add($"out{step}/grad_norm", golden[$"out{step}/grad_norm"], tensor(norm));
             values.Add($"out{step}/lr", golden[$"out{step}/lr"], tensor(rate));
             optimizer.Step(rate, AdamW.ClipScale(norm, sizes.GradientNorm));
@@ -197,72 +198,5 @@ public static class ModelParity
     {
         model.eval();
         return model;
-    }
-
-    /// <summary>The tensors of one golden file, and the checkpoints beside it.</summary>
-    private sealed record Golden(string Directory, IReadOnlyDictionary<string, Tensor> Tensors)
-    {
-        public static Golden Open(string directory, string path)
-        {
-            using CheckpointFile file = CheckpointFile.Open(path);
-            return new Golden(directory, file.ReadAll());
-        }
-
-        public Tensor this[string name] => Tensors.TryGetValue(name, out Tensor? tensor) ? tensor : throw new KeyNotFoundException($"no tensor '{name}'");
-
-        public bool Has(string name) => Tensors.ContainsKey(name);
-
-        /// <summary>A model with the weights of a checkpoint, every one of them.</summary>
-        public T Load<T>(string checkpoint, Func<T> build) where T : AlproModel
-        {
-            T model = build();
-            StateDict.Load(model, Path.Combine(Directory, checkpoint), LoadMode.Resume);
-            return model;
-        }
-
-        /// <summary>The weights of a downstream model after it has been loaded from the pretraining checkpoint.</summary>
-        public Comparison Weights(string item, AlproModel model)
-        {
-            StateDict.Load(model, Path.Combine(Directory, "pretrain_init.pt"), LoadMode.FineTuning);
-            var comparison = new Comparison(item, Comparison.Exact);
-            var weights = StateDict.Of(model);
-            foreach ((string name, Tensor golden) in Tensors)
-            {
-                if (weights.TryGetValue(name, out Tensor? weight)) comparison.Add(name, golden, weight);
-                else comparison.Fail($"{name} is not a weight of the model");
-            }
-            return comparison;
-        }
-
-        public ModelInputs Inputs(string prefix) => new()
-        {
-            Video_BTCHW = this[$"{prefix}visual_inputs"],
-            TokenIds_BL = this[$"{prefix}text_input_ids"],
-            TokenMask_BL = this[$"{prefix}text_input_mask"],
-            MaskedIds_BL = Find($"{prefix}mlm_text_input_ids"),
-            MaskLabels_BL = Find($"{prefix}mlm_labels"),
-            MaskPositions = Find($"{prefix}mlm_labels")?.flatten().Below(0).logical_not().nonzero().flatten(),
-            CropVideo_BTCHW = Find($"{prefix}crop_visual_inputs"),
-            RegionMask_BHW = Find($"{prefix}mpm_mask"),
-            IsVideo = Find($"{prefix}is_video")?.item<long>() != 0,
-            Answers_B = Find("labels"),
-        };
-
-        public HardNegatives Negatives(string prefix) => new(this[$"{prefix}neg_video_for_text"], this[$"{prefix}neg_text_for_video"]);
-
-        /// <summary>Every gradient the file has, with the model's; a parameter without one has a gradient of 0.</summary>
-        public Comparison Gradients(string item, string prefix, Module model)
-        {
-            var comparison = new Comparison(item, Comparison.Gradients);
-            var parameters = model.named_parameters().ToDictionary(named => named.name, named => named.parameter);
-            foreach ((string name, Tensor golden) in Tensors.Where(entry => entry.Key.StartsWith(prefix, StringComparison.Ordinal)))
-            {
-                if (parameters.TryGetValue(name[prefix.Length..], out var parameter)) comparison.Add(name, golden, parameter.grad ?? zeros_like(parameter));
-                else comparison.Fail($"{name} is not a parameter of the model");
-            }
-            return comparison;
-        }
-
-        private Tensor? Find(string name) => Tensors.GetValueOrDefault(name);
     }
 }

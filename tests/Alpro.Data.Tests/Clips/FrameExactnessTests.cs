@@ -33,9 +33,9 @@ public sealed class FrameExactnessTests : IDisposable
         AssertSame(expected, all, [.. Enumerable.Range(0, count)]);
 
         var random = new SeededRandom(7);
-        for (int attempt = 0; attempt < 24; attempt++)
+        for (int attempt = 0; attempt < (count > 200 ? 9 : 24); attempt++)
         {
-            int wanted = attempt < 12 ? 1 : 1 + random.NextInt32(6);
+            int wanted = attempt % 2 == 0 ? 1 : 2 + random.NextInt32(5);
             int[] indices = [.. Enumerable.Range(0, wanted).Select(_ => random.NextInt32(count)).Order()];
             var frames = new byte[wanted * FrameBytes];
             if (attempt % 3 == 0) _reader.Open(new MediaSource(path));

@@ -57,9 +57,10 @@ internal static class TestVideos
     {
         "edit list" => Derive("editlist.mp4", $"-ss 1.21 -i {Quote(Get("b-frames"))} -c copy -avoid_negative_ts make_non_negative"),
         "edit list pause" => Derive("pause.mp4", $"-itsoffset 1.5 -i {Quote(Get("b-frames"))} -f lavfi -t 3 -i anullsrc -map 0:v -map 1:a -c:v copy -c:a aac"),
-        "rotated 90" => Derive("r90.mp4", $"-i {Quote(Get("b-frames"))} -c copy -metadata:s:v rotate=90"),
+        // The command counts the tag against the clock.
+        "rotated 90" => Derive("r90.mp4", $"-i {Quote(Get("b-frames"))} -c copy -metadata:s:v rotate=270"),
         "rotated 180" => Derive("r180.mp4", $"-i {Quote(Get("odd size"))} -c copy -metadata:s:v rotate=180"),
-        "rotated 270" => Derive("r270.mp4", $"-i {Quote(Get("10 bit"))} -c copy -metadata:s:v rotate=270"),
+        "rotated 270" => Derive("r270.mp4", $"-i {Quote(Get("10 bit"))} -c copy -metadata:s:v rotate=90"),
         "rotated 4:2:2" => Derive("r422.mp4", $"-i {Quote(Get("4:2:2"))} -c copy -metadata:s:v rotate=180"),
         "cut transport stream" => CutTransportStream(),
         "audio beside" => Derive("audio.mp4", $"-i {Quote(Get("b-frames"))} -f lavfi -t 6 -i sine -map 0:v -map 1:a -c:v copy -c:a aac"),
@@ -80,9 +81,9 @@ internal static class TestVideos
     /// <summary>A new path for a file that a test writes itself.</summary>
     public static string NewPath(string extension) => Folder.File($"{Guid.NewGuid():N}{extension}");
 
-    /// <summary>Every frame as the ffmpeg command decodes and scales it.</summary>
-    public static byte[] DecodeByCommand(string path, int width, int height, string filter) =>
-        Run("ffmpeg", $"-v error -nostdin -threads 1 -i {Quote(path)} -map 0:v:0 -vf scale={width}:{height}:flags={filter} -vsync passthrough -pix_fmt rgb24 -f rawvideo -");
+    /// <summary>Every frame, or the first of them, as the ffmpeg command decodes and scales it.</summary>
+    public static byte[] DecodeByCommand(string path, int width, int height, string filter, int frames = int.MaxValue) =>
+        Run("ffmpeg", $"-v error -nostdin -threads 1 -i {Quote(path)} -map 0:v:0 -vf scale={width}:{height}:flags={filter} -vsync passthrough -frames:v {frames} -pix_fmt rgb24 -f rawvideo -");
 
     public static byte[] Run(string command, string arguments)
     {

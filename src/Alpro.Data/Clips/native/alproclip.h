@@ -1,13 +1,14 @@
 /*
  * alproclip: chosen frames of a video or image, exactly, over FFmpeg 4.4 to 7.
  *
- * Three files: index.c finds out which packets there are and in which order they are shown, alproclip.c opens files and
- * decodes the packets that wanted frames depend on, picture.c turns decoded frames into RGB of the wanted size.
+ * file.c opens files within a deadline, index.c finds out which packets there are and in which order they are shown, decode.c
+ * decodes those that wanted frames depend on, picture.c turns frames into RGB of the wanted size, alproclip.c is what is called.
  * A reader belongs to one thread at a time; nothing here is shared between readers.
  */
 #ifndef ALPROCLIP_H
 #define ALPROCLIP_H
 
+#include <stdarg.h>
 #include <stdint.h>
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
@@ -17,6 +18,9 @@
 enum {
     OK = 0, MISSING = 1, EMPTY, NOT_MEDIA, NO_VIDEO_STREAM, CORRUPT, TRUNCATED, TOO_LARGE, TIMED_OUT, READ_ERROR = 12
 };
+
+/* The deepest reordering of frames of any codec; decoders abort on more. */
+enum { MAX_DELAY = 16 };
 
 /* What a reader may spend on one file. */
 typedef struct Limits {
@@ -93,11 +97,25 @@ typedef struct Reader {
     uint8_t *pixels;
 } Reader;
 
-/* alproclip.c */
+/* file.c */
 int64_t now_ns(void);
+void begin(Reader *r);
 int expired(Reader *r);
 int fail(Reader *r, int reason, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int reading_failed(Reader *r, const char *task);
+int was_oversized(void);
+void keep_complaint(void *context, int level, const char *format, va_list arguments);
 int read_at(Reader *r, int64_t position, uint8_t *bytes, int size);
+int open_bytes(Reader *r, const char *path, int64_t offset, int64_t length);
+int open_demuxer(Reader *r);
+void close_demuxer(Reader *r);
+int is_image(const AVFormatContext *f);
+int check_size(Reader *r, int64_t width, int64_t height);
+int open_codec(Reader *r);
+
+/* decode.c */
+int open_image(Reader *r);
+int read_video(Reader *r, const int32_t *indices, int count);
 int count_by_decoding(Reader *r);
 
 /* index.c */

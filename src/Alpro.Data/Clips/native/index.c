@@ -6,7 +6,7 @@
 #include <string.h>
 #include <libavutil/intreadwrite.h>
 
-enum { MAX_DELAY = 16, MAX_MOOV = 256 << 20 };   /* the deepest reordering of any codec; the largest index that is read */
+enum { MAX_MOOV = 256 << 20 };   /* the largest index that is read */
 
 #define TAG(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
 
@@ -169,11 +169,9 @@ static int index_from_demuxer(Reader *r)
             status = add_packet(r, (Packet){ p->pts, p->pos, p->size, !!(p->flags & AV_PKT_FLAG_KEY), shown });
         }
         av_packet_unref(p);
-        if (status == OK && expired(r)) return fail(r, TIMED_OUT, "its packets could not be listed in time");
+        if (expired(r)) break;
     }
-    if (status) return status;
-    if (r->timed_out) return fail(r, TIMED_OUT, "its packets could not be listed in time");
-    if (r->read_errno) return fail(r, READ_ERROR, "%s", strerror(r->read_errno));
+    if (status || (status = reading_failed(r, "listing its packets"))) return status;
     if (cut) r->packets[r->packet_count - 1].shown = 0;   /* the end of the file cuts the last one */
     return OK;
 }
@@ -207,6 +205,7 @@ static void order_by_time(Reader *r)
         if (p->shown && p->pts >= r->packets[r->first_key].pts) r->order[shown++] = r->order[i];
     }
     r->frame_count = shown;
+    if (r->counted) r->delay = MAX_DELAY;   /* unknown: the most that decoders take */
 }
 
 /* Lists the packets of the open stream and numbers its frames. */

@@ -1,4 +1,4 @@
-namespace Alpro.Training;
+namespace Alpro.Data;
 
 /// <summary>The nearest valid spelling of a misspelt name.</summary>
 public static class Spelling

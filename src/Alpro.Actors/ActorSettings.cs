@@ -1,0 +1,62 @@
+using Akka.Configuration;
+
+namespace Alpro.Actors;
+
+/// <summary>
+/// How a run is carried out (<c>alpro { … }</c> in HOCON). Nothing here may change a loss: what is trained is in the JSON.
+/// </summary>
+public sealed record ActorSettings
+{
+    /// <summary>Decoder actors, each with a thread of its own.</summary>
+    public required int Decoders { get; init; }
+
+    /// <summary>Steps beyond the last delivered one for which clips may be made: the bound on clips in memory.</summary>
+    public required int Window { get; init; }
+
+    /// <summary>Finished batches that wait for the trainer, at most.</summary>
+    public required int Prefetch { get; init; }
+
+    /// <summary>Decode in child processes, so that a crash in native code costs one clip and not the run.</summary>
+    public required bool IsolateDecoders { get; init; }
+
+    /// <summary>Longest that reading one clip may take.</summary>
+    public required TimeSpan DecodeDeadline { get; init; }
+
+    /// <summary>After this long without an answer a decoder is given up and its clip given to another.</summary>
+    public required TimeSpan LeaseTimeout { get; init; }
+
+    /// <summary>Decoders that may die on one clip before the clip is rejected.</summary>
+    public required int AttemptsPerClip { get; init; }
+
+    /// <summary>Decoders that may die within a minute before the run fails.</summary>
+    public required int MaxDecoderDeathsPerMinute { get; init; }
+
+    /// <summary>Times the trainer may be restarted from the last checkpoint.</summary>
+    public required int MaxRestarts { get; init; }
+
+    /// <summary>Times a checkpoint is tried before the run fails.</summary>
+    public required int CheckpointTries { get; init; }
+
+    /// <summary>Wait before a checkpoint is tried again; doubled each time.</summary>
+    public required TimeSpan CheckpointBackOff { get; init; }
+
+    /// <summary>Reads the <c>alpro</c> section; <c>decoders = auto</c> is the number of cores.</summary>
+    public static ActorSettings From(Config hocon)
+    {
+        Config alpro = hocon.GetConfig("alpro");
+        return new()
+        {
+            Decoders = alpro.GetString("decoders") == "auto" ? Environment.ProcessorCount : alpro.GetInt("decoders"),
+            Window = alpro.GetInt("window"),
+            Prefetch = alpro.GetInt("prefetch"),
+            IsolateDecoders = alpro.GetString("isolation") == "process",
+            DecodeDeadline = alpro.GetTimeSpan("decode-deadline"),
+            LeaseTimeout = alpro.GetTimeSpan("lease-timeout"),
+            AttemptsPerClip = alpro.GetInt("attempts-per-clip"),
+            MaxDecoderDeathsPerMinute = alpro.GetInt("max-decoder-deaths-per-minute"),
+            MaxRestarts = alpro.GetInt("max-restarts"),
+            CheckpointTries = alpro.GetInt("checkpoint.tries"),
+            CheckpointBackOff = alpro.GetTimeSpan("checkpoint.back-off"),
+        };
+    }
+}

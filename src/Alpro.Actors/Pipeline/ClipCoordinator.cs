@@ -1,0 +1,176 @@
+using System.Threading.Channels;
+using Akka.Actor;
+using Alpro.Data.Batches;
+using Alpro.Data.Clips;
+using Alpro.Data.Sampling;
+
+namespace Alpro.Actors.Pipeline;
+
+/// <summary>
+/// Hands out the plan's clips, in order, to whoever asks: decoders here or on other nodes. It grants only inside a window of
+/// steps beyond the last delivered batch, remembers who holds what, and gives a clip to another when its holder dies. What the
+/// decoders make goes to its child, the <see cref="BatchCollator"/>. Restarting either would lose the order, so a fault in them
+/// ends the stream.
+/// </summary>
+public sealed class ClipCoordinator : ReceiveActor, IWithTimers
+{
+    /// <summary>Sent by a <see cref="ClipDecoder"/> that is free: what it held before, it has delivered or reported as unreadable.</summary>
+    public sealed record RequestClip
+    {
+        /// <summary>The one instance.</summary>
+        public static readonly RequestClip Instance = new();
+    }
+
+    /// <summary>Sent by a <see cref="ClipDecoder"/> before it asks for more: this clip cannot be made.</summary>
+    public sealed record ClipRejected(Rejection Rejection);
+
+    /// <summary>Sent by the <see cref="BatchCollator"/> when the batch of a step has gone into the channel: the window moves on.</summary>
+    public sealed record WindowFreed(long Step);
+
+    /// <summary>Sent to the parent when a decoder has not answered for too long: start another in its place.</summary>
+    public sealed record DecoderAbandoned(IActorRef Decoder);
+
+    private sealed record CheckLeases;
+
+    /// <summary>The bounds that end a run.</summary>
+    /// <param name="MaxRejectedFraction">Share of the clips planned that may be unreadable.</param>
+    /// <param name="GraceClips">Clips to which that share is applied at least, so that one bad clip at the start is no verdict.</param>
+    public sealed record Bounds(double MaxRejectedFraction, long GraceClips);
+
+    private sealed record Lease(ClipRequest Request, DateTimeOffset Since);
+
+    private readonly IClipPlan _plan;
+    private readonly long _endStep;
+    private readonly Bounds _bounds;
+    private readonly ActorSettings _settings;
+    private readonly ClipLedger _ledger;
+    private readonly IActorRef _collator;
+    private readonly TimeProvider _time;
+    private readonly Dictionary<IActorRef, Lease> _leases = [];
+    private readonly Dictionary<ClipRequest, int> _deaths = [];
+    private readonly Queue<ClipRequest> _returned = new();
+    private readonly Queue<IActorRef> _idle = new();
+    private long _step;
+    private int _slot;
+    private long _windowEnd;
+
+    /// <summary>A coordinator for the steps from <paramref name="firstStep"/> up to <paramref name="endStep"/>.</summary>
+    public ClipCoordinator(
+        IClipPlan plan, ClipSettings clips, long firstStep, long endStep, Bounds bounds, ActorSettings settings, ClipLedger ledger,
+        ChannelWriter<ClipBatch> batches, TimeProvider time)
+    {
+        _plan = plan;
+        _step = firstStep;
+        _endStep = endStep;
+        _bounds = bounds;
+        _settings = settings;
+        _ledger = ledger;
+        _collator = Context.ActorOf(Props.Create(() => new BatchCollator(plan, clips, firstStep, endStep, ledger, batches)), "collator");
+        _time = time;
+        _windowEnd = firstStep + settings.Window;
+        Receive<RequestClip>(_ => OnRequestClip());
+        Receive<ClipRejected>(message => OnRejected(message.Rejection));
+        Receive<WindowFreed>(message => OnWindowFreed(message.Step));
+        Receive<Terminated>(message => OnDecoderDied(message.ActorRef));
+        Receive<CheckLeases>(_ => OnCheckLeases());
+    }
+
+    /// <inheritdoc/>
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    /// <inheritdoc/>
+    protected override void PreStart() => Timers.StartPeriodicTimer(nameof(CheckLeases), new CheckLeases(), _settings.LeaseTimeout / 4);
+
+    /// <inheritdoc/>
+    protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(_ => Directive.Escalate);
+
+    private void OnRequestClip()
+    {
+        if (!_leases.Remove(Sender, out Lease? finished)) Context.Watch(Sender);
+        else _deaths.Remove(finished.Request);
+        _idle.Enqueue(Sender);
+        Grant();
+    }
+
+    private void OnRejected(Rejection rejection)
+    {
+        // A decoder that was given up as hung may still answer: its clip is somebody else's by now.
+        if (_leases.TryGetValue(Sender, out Lease? lease) && lease.Request == rejection.Request) Reject(rejection);
+    }
+
+    private void OnWindowFreed(long step)
+    {
+        _windowEnd = step + 1 + _settings.Window;
+        Grant();
+    }
+
+    private void OnDecoderDied(IActorRef decoder)
+    {
+        if (!_leases.Remove(decoder, out Lease? lease)) return;
+        ClipRequest request = lease.Request;
+        int deaths = _deaths[request] = _deaths.GetValueOrDefault(request) + 1;
+        if (deaths < _settings.AttemptsPerClip)
+        {
+            _ledger.Redeliver();
+            _returned.Enqueue(request);
+        }
+        else
+        {
+            _deaths.Remove(request);
+            Reject(new(request, $"corpus {request.Corpus} row {request.Row}", RejectReason.DecoderDied, $"its decoder died {deaths} times"));
+        }
+        Grant();
+    }
+
+    private void OnCheckLeases()
+    {
+        DateTimeOffset oldest = _time.GetUtcNow() - _settings.LeaseTimeout;
+        foreach (IActorRef decoder in _leases.Where(lease => lease.Value.Since < oldest).Select(lease => lease.Key).ToList())
+        {
+            Context.Unwatch(decoder);
+            Context.Parent.Tell(new DecoderAbandoned(decoder));
+            OnDecoderDied(decoder);
+        }
+    }
+
+    private void Reject(Rejection rejection)
+    {
+        _ledger.Reject(rejection);
+        double allowed = Math.Ceiling(_bounds.MaxRejectedFraction * Math.Max(_ledger.Planned, _bounds.GraceClips));
+        if (_ledger.Rejected > allowed) throw new TooManyRejectedException(_ledger, _bounds.MaxRejectedFraction);
+        ClipRequest request = rejection.Request;
+        if (!_plan.ReplacesUnreadable)
+        {
+            _collator.Tell(new BatchCollator.PlaceEmpty(request));
+            return;
+        }
+        _ledger.Plan();
+        _returned.Enqueue(_plan.Request(request.Step, request.Slot, request.Attempt + 1));
+    }
+
+    private void Grant()
+    {
+        while (_idle.Count > 0 && Next() is { } request)
+        {
+            IActorRef decoder = _idle.Dequeue();
+            _leases[decoder] = new(request, _time.GetUtcNow());
+            decoder.Tell(new ClipDecoder.Decode(request, _collator));
+        }
+    }
+
+    // What came back goes first: it belongs to the oldest steps, on which the trainer waits.
+    private ClipRequest? Next()
+    {
+        if (_returned.TryDequeue(out ClipRequest? returned)) return returned;
+        if (_step >= Math.Min(_endStep, _windowEnd)) return null;
+        ClipRequest request = _plan.Request(_step, _slot);
+        _ledger.Plan();
+        if (++_slot == _plan.Places(_step)) (_step, _slot) = (_step + 1, 0);
+        return request;
+    }
+}
+
+/// <summary>More clips are unreadable than the configuration allows.</summary>
+public sealed class TooManyRejectedException(ClipLedger ledger, double fraction) : Exception(
+    $"{ledger.Rejected} of {ledger.Planned} clips are unreadable, more than data.maxRejectedFraction = {fraction} allows; " +
+    $"the latest: {ledger.Rejections.Last().Path}: {ledger.Rejections.Last().Message}. The list is in unreadable.csv; 'alpro scan' checks a whole corpus.");

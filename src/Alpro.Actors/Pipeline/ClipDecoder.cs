@@ -1,0 +1,48 @@
+using Akka.Actor;
+using Alpro.Data.Clips;
+using Alpro.Data.Sampling;
+
+namespace Alpro.Actors.Pipeline;
+
+/// <summary>
+/// Makes one clip after another: read, crop, augment and tokenize are one call on this actor's own thread. An unreadable file is
+/// reported as a fact; any other failure stops the actor, whose clip is then given to another.
+/// </summary>
+public sealed class ClipDecoder : ReceiveActor
+{
+    /// <summary>Sent by the <see cref="ClipCoordinator"/> in answer to a request for work: what to make, and who gets it.</summary>
+    public sealed record Decode(ClipRequest Request, IActorRef Collator);
+
+    private readonly IActorRef _coordinator;
+    private readonly Func<IClipSource> _open;
+    private IClipSource? _source;
+
+    /// <summary>A decoder that opens its source when it starts.</summary>
+    public ClipDecoder(IActorRef coordinator, Func<IClipSource> open)
+    {
+        _coordinator = coordinator;
+        _open = open;
+        Receive<Decode>(message =>
+        {
+            try
+            {
+                message.Collator.Tell(new BatchCollator.ClipDecoded(_source!.Load(message.Request)));
+            }
+            catch (UnreadableClipException unreadable)
+            {
+                coordinator.Tell(new ClipCoordinator.ClipRejected(new(message.Request, unreadable.Path, unreadable.Reason, unreadable.Message)));
+            }
+            coordinator.Tell(ClipCoordinator.RequestClip.Instance);
+        });
+    }
+
+    /// <inheritdoc/>
+    protected override void PreStart()
+    {
+        _source = _open();
+        _coordinator.Tell(ClipCoordinator.RequestClip.Instance);
+    }
+
+    /// <inheritdoc/>
+    protected override void PostStop() => _source?.Dispose();
+}

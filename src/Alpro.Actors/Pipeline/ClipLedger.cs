@@ -1,0 +1,67 @@
+using System.Collections.Concurrent;
+using Alpro.Data.Clips;
+using Alpro.Data.Sampling;
+
+namespace Alpro.Actors.Pipeline;
+
+/// <summary>A clip that could not be made, as it is counted and listed.</summary>
+public sealed record Rejection(ClipRequest Request, string Path, RejectReason Reason, string Message);
+
+/// <summary>What became of the clips asked for.</summary>
+/// <param name="Planned">Clips given out to be made, those that stand in for others included, and the tail.</param>
+/// <param name="Delivered">Clips that reached the trainer in a batch.</param>
+/// <param name="Rejected">Clips that could not be made.</param>
+/// <param name="Tail">Rows at the end of an epoch that do not fill a batch.</param>
+/// <param name="InHand">Clips on their way when the run was stopped; 0 when it ran to its end and nothing was lost.</param>
+/// <param name="Redelivered">Clips given out again because a decoder died; they are planned once.</param>
+/// <param name="Duplicates">Clips that arrived twice and were dropped.</param>
+/// <param name="Reasons">Rejected clips by reason.</param>
+public sealed record LedgerTotals(
+    long Planned, long Delivered, long Rejected, long Tail, long InHand, long Redelivered, long Duplicates, IReadOnlyDictionary<RejectReason, long> Reasons);
+
+/// <summary>
+/// The accounts of a run's clips. Written by <see cref="ClipCoordinator"/> and <see cref="BatchCollator"/>, read by anybody;
+/// planned = delivered + rejected + tail when a run has come to its end.
+/// </summary>
+public sealed class ClipLedger
+{
+    private long _planned, _delivered, _redelivered, _duplicates;
+    private readonly ConcurrentQueue<Rejection> _rejections = new();
+    private readonly ConcurrentDictionary<RejectReason, long> _reasons = new();
+
+    /// <summary>Every rejected clip, in the order in which it was rejected.</summary>
+    public IReadOnlyCollection<Rejection> Rejections => _rejections;
+
+    /// <summary>Clips rejected so far.</summary>
+    public long Rejected => _rejections.Count;
+
+    /// <summary>Clips planned so far.</summary>
+    public long Planned => Interlocked.Read(ref _planned);
+
+    /// <summary>A clip is given out for the first time.</summary>
+    public void Plan() => Interlocked.Increment(ref _planned);
+
+    /// <summary>A clip is given out again after a decoder died.</summary>
+    public void Redeliver() => Interlocked.Increment(ref _redelivered);
+
+    /// <summary>A clip arrived twice and was dropped.</summary>
+    public void Duplicate() => Interlocked.Increment(ref _duplicates);
+
+    /// <summary>A batch of clips went to the trainer.</summary>
+    public void Deliver(int clips) => Interlocked.Add(ref _delivered, clips);
+
+    /// <summary>A clip cannot be made.</summary>
+    public void Reject(Rejection rejection)
+    {
+        _rejections.Enqueue(rejection);
+        _reasons.AddOrUpdate(rejection.Reason, 1, (_, count) => count + 1);
+    }
+
+    /// <summary>The totals so far, with the rows that the plan's epochs left over.</summary>
+    public LedgerTotals Totals(long tail)
+    {
+        long planned = Planned + tail, delivered = Interlocked.Read(ref _delivered), rejected = Rejected;
+        return new(planned, delivered, rejected, tail, planned - delivered - rejected - tail,
+            Interlocked.Read(ref _redelivered), Interlocked.Read(ref _duplicates), new SortedDictionary<RejectReason, long>(_reasons));
+    }
+}

@@ -1,0 +1,90 @@
+using System.Threading.Channels;
+using Akka.Actor;
+using Alpro.Data.Batches;
+using Alpro.Data.Clips;
+
+namespace Alpro.Actors.Pipeline;
+
+/// <summary>
+/// The stream from a plan to a bounded channel of batches: one <see cref="ClipCoordinator"/> with its collator, and the decoders,
+/// which it replaces when they die. A fault of the stream itself closes the channel with the exception, so that whoever reads
+/// sees it where the batch was expected.
+/// </summary>
+public sealed class ClipPipeline : ReceiveActor
+{
+    private readonly Props _coordinator;
+    private readonly Func<IClipSource> _open;
+    private readonly ActorSettings _settings;
+    private readonly ChannelWriter<ClipBatch> _batches;
+    private readonly TimeProvider _time;
+    private readonly Queue<DateTimeOffset> _deaths = new();
+    private IActorRef _clips = ActorRefs.Nobody;
+    private Exception? _lastDeath;
+    private int _started;
+
+    /// <summary>A pipeline whose coordinator is made from <paramref name="coordinator"/> and whose decoders open a source each.</summary>
+    public ClipPipeline(Props coordinator, Func<IClipSource> open, ActorSettings settings, ChannelWriter<ClipBatch> batches, TimeProvider time)
+    {
+        _coordinator = coordinator;
+        _open = open;
+        _settings = settings;
+        _batches = batches;
+        _time = time;
+        Receive<Terminated>(_ => OnDecoderDied());
+        Receive<ClipCoordinator.DecoderAbandoned>(message =>
+        {
+            Context.Unwatch(message.Decoder);
+            Context.Stop(message.Decoder);
+            OnDecoderDied();
+        });
+    }
+
+    /// <inheritdoc/>
+    protected override void PreStart()
+    {
+        _clips = Context.ActorOf(_coordinator, "coordinator");
+        for (int decoder = 0; decoder < _settings.Decoders; decoder++) StartDecoder();
+    }
+
+    /// <inheritdoc/>
+    protected override void PostStop() => _batches.TryComplete();
+
+    /// <inheritdoc/>
+    protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(error =>
+    {
+        if (!Sender.Equals(_clips))
+        {
+            _lastDeath = error;
+            return Directive.Stop;                                   // a decoder: its clip goes to another, a new one starts
+        }
+        _batches.TryComplete(error);
+        Context.Stop(Self);
+        return Directive.Stop;
+    });
+
+    private void OnDecoderDied()
+    {
+        DateTimeOffset now = _time.GetUtcNow();
+        _deaths.Enqueue(now);
+        while (_deaths.Peek() < now - TimeSpan.FromMinutes(1)) _deaths.Dequeue();
+        if (_deaths.Count > _settings.MaxDecoderDeathsPerMinute)
+        {
+            _batches.TryComplete(new DecodersDyingException(_deaths.Count, _lastDeath));
+            Context.Stop(Self);
+            return;
+        }
+        StartDecoder();
+    }
+
+    private void StartDecoder()
+    {
+        IActorRef coordinator = _clips;
+        Func<IClipSource> open = _open;
+        Context.Watch(Context.ActorOf(Props.Create(() => new ClipDecoder(coordinator, open)).WithDispatcher("decode-dispatcher"), $"decoder-{_started++}"));
+    }
+}
+
+/// <summary>Decoders die faster than is worth replacing them.</summary>
+public sealed class DecodersDyingException(int deaths, Exception? cause) : Exception(
+    $"{deaths} decoders died within a minute (alpro.max-decoder-deaths-per-minute), the last of {cause?.Message ?? "a hang"}. " +
+    "A crash in native code can be kept away from the run with alpro.isolation = process.", cause);

@@ -1,0 +1,11 @@
+using Alpro.Data.Sampling;
+
+namespace Alpro.Data.Clips;
+
+/// <summary>Turns requests into clips; one instance per decoder, used from one thread.</summary>
+public interface IClipSource : IDisposable
+{
+    /// <summary>Makes the clip that the request names.</summary>
+    /// <exception cref="UnreadableClipException">The row cannot be made into a clip.</exception>
+    Clip Load(ClipRequest request);
+}

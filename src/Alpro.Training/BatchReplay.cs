@@ -1,0 +1,126 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Alpro.Data.Batches;
+using Alpro.Data.Clips;
+using Alpro.Model;
+using Alpro.Model.Checkpoints;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Alpro.Training;
+
+/// <summary>What came of a step that was done again.</summary>
+/// <param name="Step">The step.</param>
+/// <param name="Keys">Its clips.</param>
+/// <param name="Loss">The sum of the losses.</param>
+/// <param name="Terms">The losses.</param>
+/// <param name="GradientNorm">Norm of all gradients.</param>
+/// <param name="BadWeights">Weights that held something not finite before the step.</param>
+/// <param name="BadGradients">Parameters whose gradient is not finite.</param>
+public sealed record ReplayReport(
+    long Step, IReadOnlyList<string> Keys, double Loss, IReadOnlyDictionary<string, TermRecord> Terms, double GradientNorm,
+    IReadOnlyList<string> BadWeights, IReadOnlyList<string> BadGradients);
+
+/// <summary>A step set aside in one file - its batch, the weights before it and the configuration - so that it can be done again and looked into.</summary>
+public static class BatchReplay
+{
+    private const string WeightPrefix = "weights.";
+
+    /// <summary>Sets a step aside.</summary>
+    /// <param name="folder">The folder; the file is named by the step.</param>
+    /// <param name="batch">Its batch.</param>
+    /// <param name="before">The run before the step; disposed here.</param>
+    /// <returns>The file.</returns>
+    public static string Save(string folder, ClipBatch batch, Snapshot before)
+    {
+        using (before)
+        {
+            using var scope = NewDisposeScope();
+            Directory.CreateDirectory(folder);
+            string file = Path.Combine(folder, $"step_{batch.Step:D8}.safetensors");
+            int size = batch.Size, length = batch.TextLength;
+            var tensors = new Dictionary<string, Tensor>
+            {
+                ["pixels"] = frombuffer(batch.PixelBuffer, ScalarType.Byte, batch.Pixels_BTHWC.Length).view([size, batch.Frames, batch.Side, batch.Side, 3]),
+                ["tokenIds"] = from_array(batch.TokenIds_BL).view(size, length),
+                ["tokenMask"] = from_array(batch.TokenMask_BL).view(size, length),
+                ["answers"] = from_array(batch.Answers_B),
+            };
+            if (batch.MaskedIds_BL is { } masked) tensors["maskedIds"] = from_array(masked).view(size, length);
+            if (batch.MaskLabels_BL is { } labels) tensors["maskLabels"] = from_array(labels).view(size, length);
+            if (batch.Regions_B[0] is not null)
+                tensors["regions"] = tensor([.. batch.Regions_B.SelectMany(region => new[] { region!.Value.Left, region.Value.Top, region.Value.Width, region.Value.Height })], [size, 4]);
+            foreach ((string key, Tensor weight) in before.Weights()) tensors[WeightPrefix + key] = weight;
+            Safetensors.Save(file, tensors, new Dictionary<string, string>
+            {
+                ["config"] = ConfigLoader.ToJson(before.Config),
+                ["state"] = JsonSerializer.Serialize(before.State, ConfigLoader.Json),
+                ["keys"] = JsonSerializer.Serialize(batch.Keys),
+                ["corpus"] = batch.Corpus.ToString(),
+                ["isVideo"] = batch.IsVideo.ToString(),
+            });
+            return file;
+        }
+    }
+
+    /// <summary>Does a step that was set aside again, with the random numbers it had.</summary>
+    /// <exception cref="CheckpointException">The file is none that <see cref="Save"/> wrote.</exception>
+    public static ReplayReport Run(string file, Device device)
+    {
+        using CheckpointFile content = CheckpointFile.Open(file);
+        if (!content.Metadata.TryGetValue("config", out string? json)) throw new CheckpointException(file, "is not a step that was set aside: it has no configuration");
+        RunConfig config = ConfigLoader.FromJson(json);
+        TrainState state = JsonSerializer.Deserialize<TrainState>(content.Metadata["state"], ConfigLoader.Json)!;
+        using AlproModel model = RunModel.Create(config, device);
+        var badWeights = new List<string>();
+        using (no_grad())
+        {
+            foreach ((string key, Tensor weight) in model.state_dict())
+            {
+                using var scope = NewDisposeScope();
+                content.ReadInto(WeightPrefix + key, weight);
+                if (IsBad(weight)) badWeights.Add(key);
+            }
+        }
+        using ClipBatch batch = Read(content, config, state.Step);
+        var badGradients = new List<string>();
+        using var trainer = new Trainer(config, model, new(), state.TotalSteps, state.StepsPerEpoch)
+        {
+            State = state,
+            BeforeUpdate = parameters => badGradients.AddRange(parameters.Slots.Where(slot => IsBad(FlatParameters.View(parameters.Gradients, slot))).Select(slot => slot.Name)),
+        };
+        StepRecord record = trainer.Advance(batch, default);
+        return new(state.Step, batch.Keys, record.Loss, record.Terms, record.GradientNorm, badWeights, badGradients);
+    }
+
+    private static ClipBatch Read(CheckpointFile content, RunConfig config, long step)
+    {
+        using var scope = NewDisposeScope();
+        long[] shape = content.Tensors["pixels"].Shape;
+        var batch = new ClipBatch(step, (int)shape[0], (int)shape[1], (int)shape[2], (int)content.Tensors["tokenIds"].Shape[1], content.Tensors.ContainsKey("maskedIds"))
+        {
+            Corpus = int.Parse(content.Metadata["corpus"]),
+            IsVideo = bool.Parse(content.Metadata["isVideo"]),
+        };
+        content.Read("pixels").bytes.CopyTo(batch.Pixels_BTHWC);
+        Copy("tokenIds", batch.TokenIds_BL);
+        Copy("tokenMask", batch.TokenMask_BL);
+        Copy("answers", batch.Answers_B);
+        if (batch.MaskedIds_BL is { } masked) Copy("maskedIds", masked);
+        if (batch.MaskLabels_BL is { } labels) Copy("maskLabels", labels);
+        JsonSerializer.Deserialize<string[]>(content.Metadata["keys"])!.CopyTo(batch.Keys, 0);
+        if (!content.Tensors.ContainsKey("regions")) return batch;
+        int[] sides = content.Read("regions").data<int>().ToArray();
+        for (int i = 0; i < batch.Size; i++) batch.Regions_B[i] = new PixelRegion(sides[4 * i], sides[4 * i + 1], sides[4 * i + 2], sides[4 * i + 3]);
+        return batch;
+
+        void Copy(string name, long[] to) => MemoryMarshal.Cast<byte, long>(content.Read(name).bytes).CopyTo(to);
+    }
+
+    private static bool IsBad(Tensor tensor)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        return !tensor.isfinite().all().item<bool>();
+    }
+}

@@ -1,0 +1,58 @@
+using Alpro.Model;
+using Alpro.Model.Checkpoints;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Alpro.Training;
+
+/// <summary>A checkpoint on disk whose hashes have been found right.</summary>
+/// <param name="folder">Its folder.</param>
+/// <param name="state">Where the run stood.</param>
+/// <param name="config">The run's configuration then.</param>
+public sealed class Checkpoint(string folder, TrainState state, RunConfig config)
+{
+    internal const string WeightsName = "weights.safetensors", MomentsName = "moments.safetensors", StateName = "state.json", ChecksumsName = "checksums";
+
+    /// <summary>Its folder.</summary>
+    public string Folder { get; } = folder;
+
+    /// <summary>Where the run stood.</summary>
+    public TrainState State { get; } = state;
+
+    /// <summary>The run's configuration then.</summary>
+    public RunConfig Config { get; } = config;
+
+    /// <summary>The file of the weights, a complete state dict.</summary>
+    public string Weights => Path.Combine(Folder, WeightsName);
+
+    /// <summary>Gives a model and its optimizer the weights and moments they had, and the optimizer the updates it had made.</summary>
+    /// <exception cref="CheckpointException">They are of another size.</exception>
+    public void ReadInto(AlproModel model, FlatParameters parameters, AdamW optimizer)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using (CheckpointFile weights = CheckpointFile.Open(Weights))
+            foreach ((string key, Tensor tensor) in model.state_dict()) weights.ReadInto(key, tensor);
+        using CheckpointFile moments = CheckpointFile.Open(Path.Combine(Folder, MomentsName));
+        foreach (FlatSlot slot in parameters.Slots)
+        {
+            moments.ReadInto(MomentKey.First(slot), FlatParameters.View(optimizer.FirstMoment, slot));
+            moments.ReadInto(MomentKey.Second(slot), FlatParameters.View(optimizer.SecondMoment, slot));
+        }
+        optimizer.Updates = State.Updates;
+    }
+
+    /// <summary>Refuses to continue another run than the one that wrote the checkpoint.</summary>
+    /// <param name="now">The configuration to continue under.</param>
+    /// <param name="start">The first state of a run under it.</param>
+    /// <exception cref="ConfigException">Settings that change what is computed differ, or the corpora have become larger or smaller.</exception>
+    public void RequireSameRun(RunConfig now, TrainState start)
+    {
+        List<ConfigProblem> problems = [.. RunDifference.Between(Config, now).Where(difference => difference.ChangesMeaning)
+            .Select(difference => new ConfigProblem(difference.Path, null, $"was {difference.Before} and is {difference.Now}"))];
+        if (State.TotalSteps != start.TotalSteps || State.StepsPerEpoch != start.StepsPerEpoch)
+            problems.Add(new("data.corpora", null, $"were {State.StepsPerEpoch} steps an epoch, {State.TotalSteps} in all, and are {start.StepsPerEpoch} and {start.TotalSteps}: rows were added or lost"));
+        if (problems.Count > 0)
+            throw new ConfigException($"{Folder} cannot be continued: what it means to train would change; put the settings back, or start a new run with initialize.checkpoint", problems);
+    }
+}

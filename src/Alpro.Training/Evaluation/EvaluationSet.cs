@@ -1,0 +1,49 @@
+using Alpro.Data.Corpus;
+using Alpro.Data.Text;
+
+namespace Alpro.Training.Evaluation;
+
+/// <summary>
+/// What a downstream task is scored on: every video once, every text once, and which belongs to which. Texts and videos are in the
+/// order of the annotation file.
+/// </summary>
+/// <param name="VideoKeys">The videos' names.</param>
+/// <param name="VideoRows">A row of the corpus to read each video from.</param>
+/// <param name="Texts">The captions or questions.</param>
+/// <param name="VideoOfText">The number of each text's video.</param>
+/// <param name="Answers">The label of each question's answer; -1 for one that has none, which can never be right. Empty for retrieval.</param>
+/// <param name="AnswerTypes">The type of each question: what, who, how, where, when. Empty for retrieval.</param>
+public sealed record EvaluationSet(
+    IReadOnlyList<string> VideoKeys,
+    IReadOnlyList<long> VideoRows,
+    TokenizedTexts Texts,
+    IReadOnlyList<int> VideoOfText,
+    IReadOnlyList<int> Answers,
+    IReadOnlyList<string> AnswerTypes)
+{
+    /// <summary>The videos and texts of a corpus.</summary>
+    /// <param name="corpus">Its rows; those of one key are of one video.</param>
+    /// <param name="tokenizer">Makes ids of the texts.</param>
+    /// <param name="textLength">Ids per text, L.</param>
+    /// <param name="labels">The answers' labels, for question answering.</param>
+    public static EvaluationSet Of(VideoTextCorpus corpus, CaptionTokenizer tokenizer, int textLength, IReadOnlyDictionary<string, int>? labels = null)
+    {
+        var videos = new OrderedDictionary<string, long>();
+        (List<string> texts, List<int> videoOfText, List<int> answers, List<string> types) = ([], [], [], []);
+        for (long row = 0; row < corpus.Count; row++)
+        {
+            VideoTextPair pair = corpus[row];
+            videos.TryAdd(pair.Key, row);
+            int video = videos.IndexOf(pair.Key);
+            foreach (string text in pair.Captions)
+            {
+                texts.Add(text);
+                videoOfText.Add(video);
+                if (labels is null) continue;
+                answers.Add(pair.Answer is { } answer ? labels.GetValueOrDefault(answer, -1) : -1);
+                types.Add(pair.AnswerType ?? "other");
+            }
+        }
+        return new([.. videos.Keys], [.. videos.Values], TokenizedTexts.Encode(tokenizer, texts, textLength), videoOfText, answers, types);
+    }
+}

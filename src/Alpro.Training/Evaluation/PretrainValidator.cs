@@ -1,0 +1,54 @@
+using System.Diagnostics;
+using Alpro.Data.Batches;
+using Alpro.Data.Sampling;
+using Alpro.Model;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Alpro.Training.Evaluation;
+
+/// <summary>Scores a model under pretraining on held-out clips: every loss, and every accuracy over its own denominator.</summary>
+public static class PretrainValidator
+{
+    /// <summary>Runs the losses in evaluation mode; the score is the sum of the losses, negated.</summary>
+    /// <param name="model">The model; it is left in evaluation mode.</param>
+    /// <param name="step">Steps done before.</param>
+    /// <param name="precision">Arithmetic.</param>
+    /// <param name="batches">Batches of held-out clips; disposed here.</param>
+    public static ValidationRecord Validate(AlproModel model, long step, Precision precision, IEnumerable<ClipBatch> batches)
+    {
+        long began = Stopwatch.GetTimestamp();
+        model.eval();
+        using var tensors = new BatchTensors(model.temp.device, model.Config.Vision.PatchSize);
+        var sums = new OrderedDictionary<string, (double Loss, double Clips, double Correct, double Count)>();
+        ulong number = 0;
+        foreach (ClipBatch batch in batches)
+        {
+            using (batch)
+            {
+                using var scope = NewDisposeScope();
+                using var noGrad = no_grad();
+                using var autocast = Autocast.For(precision, model.temp.device.type);
+                manual_seed((long)SeededRandom.Mix(number++, (ulong)RandomPurpose.TrainingStep)).Dispose();      // the same negatives every time
+                foreach (LossTerm term in model.Forward(tensors.Of(batch, 0, batch.Size)).Terms)
+                {
+                    (double loss, double clips, double correct, double count) = sums.GetValueOrDefault(term.Name);
+                    sums[term.Name] = (loss + Value(term.Loss) * batch.Size, clips + batch.Size, correct + Value(term.Correct), count + Value(term.Count));
+                }
+            }
+        }
+        if (sums.Count == 0) throw new InvalidOperationException("There is no clip to validate on.");
+
+        var figures = new Dictionary<string, double>();
+        foreach ((string name, (double loss, double clips, double correct, double count)) in sums)
+        {
+            figures[$"{name}Loss"] = loss / clips;
+            if (count > 0) figures[$"{name}Accuracy"] = correct / count;
+        }
+        double total = sums.Values.Sum(sum => sum.Loss / sum.Clips);
+        figures["loss"] = total;
+        return new(step, -total, figures, Stopwatch.GetElapsedTime(began).TotalSeconds);
+    }
+
+    private static double Value(Tensor? figure) => figure is null ? 0 : figure.to(ScalarType.Float64).item<double>();
+}

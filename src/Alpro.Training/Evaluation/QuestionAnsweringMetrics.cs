@@ -1,0 +1,54 @@
+using System.Globalization;
+using System.Text.Json.Serialization;
+
+namespace Alpro.Training.Evaluation;
+
+/// <summary>One question and what was answered.</summary>
+/// <param name="AnswerType">Its type: what, who, how, where, when.</param>
+/// <param name="Answer">The label of the right answer; -1 for one that has no label.</param>
+/// <param name="Predicted">The label that was chosen.</param>
+public sealed record AnsweredQuestion(string AnswerType, int Answer, int Predicted)
+{
+    /// <summary>Whether the right label was chosen.</summary>
+    public bool IsRight => Answer >= 0 && Answer == Predicted;
+}
+
+/// <summary>Accuracy over a part of the questions.</summary>
+/// <param name="Accuracy">Share of right answers.</param>
+/// <param name="Share">Share of all questions that are of this part.</param>
+/// <param name="Count">Their number.</param>
+public sealed record AnswerAccuracy(
+    [property: JsonPropertyName("accuracy")] double Accuracy,
+    [property: JsonPropertyName("share")] double Share,
+    [property: JsonPropertyName("count")] int Count);
+
+/// <summary>How well questions were answered.</summary>
+/// <param name="Overall">Over all.</param>
+/// <param name="ByType">Per question type, in the paper's order.</param>
+/// <param name="WithoutLabel">Questions whose answer is none of the labels: they count as wrong.</param>
+public sealed record QuestionAnsweringMetrics(
+    [property: JsonPropertyName("overall")] AnswerAccuracy Overall,
+    [property: JsonPropertyName("byType")] IReadOnlyDictionary<string, AnswerAccuracy> ByType,
+    [property: JsonPropertyName("withoutLabel")] int WithoutLabel)
+{
+    private static readonly string[] Types = ["what", "who", "how", "where", "when"];
+
+    /// <summary>The figures of answered questions.</summary>
+    public static QuestionAnsweringMetrics Of(IReadOnlyCollection<AnsweredQuestion> questions)
+    {
+        var byType = questions.GroupBy(question => question.AnswerType)
+            .OrderBy(group => Array.IndexOf(Types, group.Key) is >= 0 and var place ? place : Types.Length)
+            .ToDictionary(group => group.Key, group => Accuracy([.. group]));
+        return new(Accuracy(questions), byType, questions.Count(question => question.Answer < 0));
+
+        AnswerAccuracy Accuracy(IReadOnlyCollection<AnsweredQuestion> part) => part.Count == 0 ? new(0, 0, 0)
+            : new((double)part.Count(question => question.IsRight) / part.Count, (double)part.Count / questions.Count, part.Count);
+    }
+
+    /// <summary>The line that the released code prints.</summary>
+    public override string ToString() =>
+        $"{{'ratios': {{{string.Join(", ", ByType.Select(type => $"'{type.Key}_ratio': [{Number(type.Value.Share)}, {type.Value.Count}]"))}}}, 'overall_acc': {Number(Overall.Accuracy)}"
+        + string.Concat(ByType.Select(type => $", '{type.Key}_acc': {Number(type.Value.Accuracy)}")) + "}";
+
+    private static string Number(double value) => value.ToString("R", CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,86 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using TorchSharp;
+using TorchSharp.Modules;
+
+namespace Alpro.Training;
+
+/// <summary>
+/// The records of a run on disk: <c>steps.jsonl</c> and <c>validation.jsonl</c>, a line each, and event files for TensorBoard. A run
+/// that resumes writes on after its checkpoint: what was recorded beyond it is taken out, for those steps are done again.
+/// </summary>
+public sealed class RunLog : IDisposable
+{
+    /// <summary>How records are written: camel case, a line each, NaN and infinity by name.</summary>
+    public static JsonSerializerOptions Json { get; } = new(JsonSerializerDefaults.Web)
+    {
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    };
+
+    private readonly StreamWriter _steps, _validations;
+    private readonly SummaryWriter _events;
+
+    /// <summary>Opens the records of a run that stands at a step, 0 for a new one.</summary>
+    public RunLog(string folder, long step)
+    {
+        Directory.CreateDirectory(folder);
+        _steps = Reopen(StepsFile(folder), (StepRecord record) => record.Step < step);
+        _validations = Reopen(ValidationsFile(folder), (ValidationRecord record) => record.Step <= step);
+        _events = torch.utils.tensorboard.SummaryWriter(Path.Combine(folder, "tensorboard"), createRunName: false);
+    }
+
+    /// <summary>The file of the steps' records.</summary>
+    public static string StepsFile(string folder) => Path.Combine(folder, "steps.jsonl");
+
+    /// <summary>The file of the validations' records.</summary>
+    public static string ValidationsFile(string folder) => Path.Combine(folder, "validation.jsonl");
+
+    /// <summary>The records of a file, in order; none where there is no file. A last line cut short by a crash is left out.</summary>
+    public static IEnumerable<T> Read<T>(string file)
+    {
+        if (!File.Exists(file)) yield break;
+        string text = File.ReadAllText(file);
+        foreach (string line in text[..(text.LastIndexOf('\n') + 1)].Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            yield return JsonSerializer.Deserialize<T>(line, Json)!;
+    }
+
+    /// <summary>Writes a step's record.</summary>
+    public void Write(StepRecord record)
+    {
+        _steps.WriteLine(JsonSerializer.Serialize(record, Json));
+        int step = (int)record.Step;
+        _events.add_scalar("loss/total", (float)record.Loss, step);
+        foreach ((string name, TermRecord term) in record.Terms)
+        {
+            _events.add_scalar($"loss/{name}", (float)term.Loss, step);
+            if (term.Accuracy is { } accuracy) _events.add_scalar($"accuracy/{name}", (float)accuracy, step);
+        }
+        _events.add_scalar("optimizer/learningRate", (float)record.LearningRate, step);
+        _events.add_scalar("optimizer/gradientNorm", (float)record.GradientNorm, step);
+        _events.add_scalar("speed/clipsPerSecond", (float)record.ClipsPerSecond, step);
+        _events.add_scalar("speed/waitShare", (float)record.WaitShare, step);
+    }
+
+    /// <summary>Writes a validation's record.</summary>
+    public void Write(ValidationRecord record)
+    {
+        _validations.WriteLine(JsonSerializer.Serialize(record, Json));
+        foreach ((string name, double value) in record.Figures) _events.add_scalar($"validation/{name}", (float)value, (int)record.Step);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _steps.Dispose();
+        _validations.Dispose();
+    }
+
+    private static StreamWriter Reopen<T>(string file, Func<T, bool> stays)
+    {
+        string aside = file + ".partial";
+        File.WriteAllLines(aside, Read<T>(file).Where(stays).Select(record => JsonSerializer.Serialize(record, Json)));
+        File.Move(aside, file, overwrite: true);
+        return new(file, append: true) { AutoFlush = true };
+    }
+}

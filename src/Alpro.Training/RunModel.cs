@@ -1,0 +1,48 @@
+using Alpro.Data.Sampling;
+using Alpro.Model;
+using Alpro.Model.Checkpoints;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Alpro.Training;
+
+/// <summary>Builds the model of a run.</summary>
+public static class RunModel
+{
+    /// <summary>The device a run is on: the first GPU where libtorch has one, else the CPU.</summary>
+    public static Device DefaultDevice => cuda.is_available() ? CUDA : CPU;
+
+    /// <summary>The model of a task with first weights drawn from the run's seed, not yet initialized from files.</summary>
+    /// <param name="config">The run.</param>
+    /// <param name="device">Where it shall live.</param>
+    public static AlproModel Create(RunConfig config, Device device)
+    {
+        set_num_threads(config.TorchThreads);
+        manual_seed((long)SeededRandom.Mix(config.Seed, (ulong)RandomPurpose.Initialization)).Dispose();
+        AlproModel model = config.Task switch
+        {
+            LearningTask.Pretrain => new AlproForPretrain(config.Model) { UseContrastive = config.Losses.Vtc, UseMatching = config.Losses.Vtm },
+            LearningTask.Prompter => new Prompter(config.Model),
+            LearningTask.Retrieval => new AlproForRetrieval(config.Model),
+            _ => new AlproForQuestionAnswering(config.Model),
+        };
+        return (AlproModel)model.to(device);
+    }
+
+    /// <summary>Gives a new model the weights that <c>initialize</c> names, and a pretraining model the prompts of its entities. A run that resumes has them in its checkpoint.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="config">The run.</param>
+    /// <returns>What was loaded, resized, left fresh and left out, file by file.</returns>
+    /// <exception cref="CheckpointException">A file is no checkpoint, or does not fit.</exception>
+    public static IReadOnlyList<LoadReport> Initialize(AlproModel model, RunConfig config)
+    {
+        var reports = new List<LoadReport>();
+        if (config.Initialize.Vision is { } vision) reports.Add(StateDict.Load(model, vision, LoadMode.FineTuning, KeyMap.VisionTransformer));
+        if (config.Initialize.Text is { } text) reports.Add(StateDict.Load(model, text, LoadMode.FineTuning, KeyMap.Bert));
+        if (config.Initialize.Checkpoint is { } checkpoint) reports.Add(StateDict.Load(model, checkpoint, LoadMode.FineTuning));
+        if (model is not AlproForPretrain pretrain) return reports;
+        if (config.Initialize.Prompter is { } prompter) reports.Add(StateDict.Load(model, prompter, LoadMode.Inference, KeyMap.Prompter));
+        if (config.Data.Entities is { } entities) EntityPrompts.Build(pretrain.prompter, entities, config.Data.Vocabulary);
+        return reports;
+    }
+}

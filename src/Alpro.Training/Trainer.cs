@@ -1,0 +1,284 @@
+using System.Diagnostics;
+using System.IO.Hashing;
+using System.Runtime.InteropServices;
+using System.Threading.Channels;
+using Alpro.Data.Batches;
+using Alpro.Data.Sampling;
+using Alpro.Model;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Alpro.Training;
+
+/// <summary>What a trainer tells the world. All are called on the training thread, and hold it while they run.</summary>
+public sealed record TrainerPorts
+{
+    /// <summary>Receives every step's record.</summary>
+    public Action<StepRecord> Record { get; init; } = static _ => { };
+
+    /// <summary>Receives a snapshot to write, and disposes it when it is written.</summary>
+    public Action<Snapshot> Checkpoint { get; init; } = static snapshot => snapshot.Dispose();
+
+    /// <summary>Scores the model; null where there is nothing to validate on.</summary>
+    public Func<AlproModel, TrainState, ValidationRecord>? Validate { get; init; }
+
+    /// <summary>Receives every validation's scores.</summary>
+    public Action<ValidationRecord> Validated { get; init; } = static _ => { };
+
+    /// <summary>Keeps the batch of a step that is not finite and says where; null keeps nothing.</summary>
+    public Func<ClipBatch, Snapshot, string>? KeepForReplay { get; init; }
+
+    /// <summary>Clips rejected so far.</summary>
+    public Func<long> Rejected { get; init; } = static () => 0;
+}
+
+/// <summary>
+/// Trains a model, step after step, on the thread that calls <see cref="Run"/>: the only one that may touch its tensors. It knows
+/// nothing of where batches come from or where records and checkpoints go.
+/// </summary>
+public sealed class Trainer : IDisposable
+{
+    /// <summary>Steps between collections of young garbage, made when no native call is running.</summary>
+    private const int CollectEvery = 16;
+
+    private readonly RunConfig _config;
+    private readonly AlproModel _model;
+    private readonly TrainerPorts _ports;
+    private readonly FlatParameters _parameters;
+    private readonly AdamW _optimizer;
+    private readonly LearningRateSchedule _schedule;
+    private readonly BatchTensors _tensors;
+    private readonly SnapshotPool _snapshots;
+    private readonly int _rank;
+
+    /// <summary>A trainer at step 0 of a model that is on its device.</summary>
+    /// <param name="config">The run.</param>
+    /// <param name="model">The model; its trainable parameters move into flat buffers.</param>
+    /// <param name="ports">Where records, checkpoints and validations go.</param>
+    /// <param name="totalSteps">Steps of the run.</param>
+    /// <param name="stepsPerEpoch">Steps of an epoch.</param>
+    /// <param name="resume">The checkpoint to continue from: weights, moments and state become what they were.</param>
+    /// <param name="rank">This trainer's number among all.</param>
+    /// <exception cref="ConfigException">The checkpoint is of another run.</exception>
+    public Trainer(RunConfig config, AlproModel model, TrainerPorts ports, long totalSteps, long stepsPerEpoch, Checkpoint? resume = null, int rank = 0)
+    {
+        (_config, _model, _ports, _rank) = (config, model, ports, rank);
+        _parameters = new(model);
+        _optimizer = new(_parameters, config.Optimizer, config.TorchThreads);
+        _schedule = new(config.Schedule, config.Optimizer.LearningRate, totalSteps);
+        _tensors = new(_parameters.Device, config.Model.Vision.PatchSize);
+        Forward = model.Forward;
+        State = new() { TotalSteps = totalSteps, StepsPerEpoch = stepsPerEpoch };
+        if (resume is not null)
+        {
+            resume.RequireSameRun(config, State);
+            resume.ReadInto(model, _parameters, _optimizer);
+            State = resume.State;
+        }
+        _snapshots = new(config, model, _parameters, _optimizer);
+        model.train();
+    }
+
+    /// <summary>Where the run stands.</summary>
+    public TrainState State { get; internal set; }
+
+    /// <summary>The model's forward pass; another in its place where negatives are given instead of drawn.</summary>
+    internal Func<ModelInputs, ModelLosses> Forward { get; init; }
+
+    /// <summary>Sees the gradients of a step before the update clears them.</summary>
+    internal Action<FlatParameters> BeforeUpdate { get; init; } = static _ => { };
+
+    /// <summary>Trains until the last step is done, or until it is told to stop: then at the end of a step, with a checkpoint.</summary>
+    /// <param name="batches">The batches of the steps from <see cref="TrainState.Step"/> on, in order; each is disposed here.</param>
+    /// <param name="stop">Asks to stop.</param>
+    /// <returns>Where the run stands.</returns>
+    /// <exception cref="NonFiniteLossException">A loss or gradient is not finite and may not be skipped.</exception>
+    /// <exception cref="ChannelClosedException">The batches ended before the run.</exception>
+    public TrainState Run(ChannelReader<ClipBatch> batches, CancellationToken stop = default)
+    {
+        TrainingConfig training = _config.Training;
+        set_num_threads(_config.TorchThreads);
+        long saved = State.Step, ended = Stopwatch.GetTimestamp();
+        while (State.Step < State.TotalSteps && !stop.IsCancellationRequested)
+        {
+            long began = Stopwatch.GetTimestamp();
+            if (Next(batches, stop) is not { } batch) break;
+            using (batch)
+            {
+                var clock = new StepClock(ended, began, batches.CanCount ? batches.Count : 0);
+                StepRecord record = Advance(batch, clock);
+                ended = Stopwatch.GetTimestamp();
+                _ports.Record(record);
+                if (record.Skipped) Tolerate(record, batch);
+            }
+
+            bool last = State.Step == State.TotalSteps, best = false;
+            if (_ports.Validate is not null && (last || (training.ValidateEvery > 0 && State.Step % training.ValidateEvery == 0))) best = Validate();
+            if (last || best || State.Step % training.CheckpointEvery == 0)
+            {
+                _ports.Checkpoint(_snapshots.Take(State));
+                saved = State.Step;
+            }
+            if (State.Step % CollectEvery == 0) GC.Collect(0);
+        }
+        if (State.Step > saved) _ports.Checkpoint(_snapshots.Take(State));
+        return State;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _snapshots.Dispose();
+        _tensors.Dispose();
+        _optimizer.Dispose();
+        _parameters.Dispose();
+    }
+
+    /// <summary>What a step trains on: its clips' names, and the tensors of any stretch of them.</summary>
+    internal sealed record StepInputs(IReadOnlyList<string> Keys, int Corpus, int Size, Func<int, int, ModelInputs> Tensors);
+
+    /// <summary>When a step began, and what it found.</summary>
+    internal readonly record struct StepClock(long PreviousEnd, long Began, int QueueDepth);
+
+    /// <summary>One step on a batch.</summary>
+    internal StepRecord Advance(ClipBatch batch, StepClock clock) =>
+        Advance(new StepInputs(batch.Keys, batch.Corpus, batch.Size, (first, count) => _tensors.Of(batch, first, count)), clock);
+
+    /// <summary>One step: forward and backward for each part of the batch, one look at the figures, and the update if all are finite.</summary>
+    internal StepRecord Advance(StepInputs step, StepClock clock)
+    {
+        long allocated = GC.GetAllocatedBytesForCurrentThread(), waited = Stopwatch.GetTimestamp();
+        double transferMs = 0, forwardMs = 0, backwardMs = 0;
+        int parts = _config.Training.Accumulation, size = step.Size / parts;
+        using var scope = NewDisposeScope();
+        manual_seed((long)SeededRandom.Mix(_config.Seed, (ulong)RandomPurpose.TrainingStep, (ulong)State.Step, (ulong)_rank)).Dispose();
+        IReadOnlyList<LossTerm> terms = [];
+        Tensor? figures = null;
+        for (int part = 0; part < parts; part++)
+        {
+            using var partScope = NewDisposeScope();
+            long started = Stopwatch.GetTimestamp();
+            ModelInputs inputs = step.Tensors(part * size, size);
+            transferMs += Lap(ref started);
+            ModelLosses losses;
+            using (Autocast.For(_config.Training.Precision, _parameters.Device.type)) losses = Forward(inputs);
+            forwardMs += Lap(ref started);
+            losses.Total.Over(parts).backward();
+            backwardMs += Lap(ref started);
+            terms = losses.Terms;
+            Tensor sum = Figures(losses);
+            figures = (figures is null ? sum : figures.Plus(sum)).MoveToOuterDisposeScope();
+        }
+
+        long synchronizing = Stopwatch.GetTimestamp();
+        double[] values = cat([figures!, _optimizer.GradientNorm().to(_parameters.Device).view(1)], 0).cpu().data<double>().ToArray();   // the step's one wait for the device
+        double synchronizeMs = Lap(ref synchronizing), norm = values[^1], learningRate = _schedule.At(State.Step + 1, State.Epoch);
+        bool finite = values.All(double.IsFinite);
+        BeforeUpdate(_parameters);
+        if (finite) _optimizer.Step(learningRate, AdamW.ClipScale(norm, _config.Training.GradientNorm));
+        else _parameters.ZeroGradients();
+        double optimizerMs = Lap(ref synchronizing), stepMs = Milliseconds(clock.Began, synchronizing), betweenMs = Milliseconds(clock.PreviousEnd, clock.Began);
+
+        var record = new StepRecord
+        {
+            Step = State.Step,
+            Epoch = State.Epoch,
+            Corpus = step.Corpus,
+            Clips = HashOf(step.Keys),
+            Loss = values[0] / parts,
+            Terms = terms.Select((term, i) => (term, At: 1 + 3 * i)).ToDictionary(
+                entry => entry.term.Name,
+                entry => new TermRecord(values[entry.At] / parts, entry.term.Correct is null ? null : values[entry.At + 1], entry.term.Count is null ? null : values[entry.At + 2])),
+            LearningRate = learningRate,
+            GradientNorm = norm,
+            Skipped = !finite,
+            StepMs = stepMs,
+            WaitMs = Milliseconds(clock.Began, waited),
+            TransferMs = transferMs,
+            ForwardMs = forwardMs,
+            BackwardMs = backwardMs,
+            SynchronizeMs = synchronizeMs,
+            OptimizerMs = optimizerMs,
+            BetweenMs = betweenMs,
+            ClipsPerSecond = step.Size / (stepMs + betweenMs) * 1000,
+            WaitShare = Milliseconds(clock.Began, waited) / stepMs,
+            QueueDepth = clock.QueueDepth,
+            Rejected = _ports.Rejected(),
+            ResidentMb = Environment.WorkingSet / 1e6,
+            AllocatedBytes = GC.GetAllocatedBytesForCurrentThread() - allocated,
+            Collections = GC.CollectionCount(0),
+        };
+        State = State with
+        {
+            Step = State.Step + 1,
+            Updates = _optimizer.Updates,
+            Skipped = State.Skipped + (finite ? 0 : 1),
+            Clips = State.Clips + step.Size,
+        };
+        return record;
+    }
+
+    /// <summary>The batch of the next step, waited for on this thread; null when told to stop meanwhile.</summary>
+    private ClipBatch? Next(ChannelReader<ClipBatch> batches, CancellationToken stop)
+    {
+        ClipBatch? batch;
+        try
+        {
+            while (!batches.TryRead(out batch))
+                if (!batches.WaitToReadAsync(stop).AsTask().GetAwaiter().GetResult())
+                    throw new ChannelClosedException($"The batches ended at step {State.Step} of {State.TotalSteps}.");
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return null;
+        }
+        if (batch.Step == State.Step && batch.Size == _config.Training.BatchSize) return batch;
+        batch.Dispose();
+        throw new InvalidOperationException($"Step {State.Step} was given the batch of step {batch.Step} with {batch.Size} clips; it trains on {_config.Training.BatchSize}.");
+    }
+
+    /// <summary>Lets a step that is not finite pass while it may, and ends the run where it may not.</summary>
+    private void Tolerate(StepRecord record, ClipBatch batch)
+    {
+        if (_config.Training.OnNonFinite == NonFinitePolicy.Skip && State.Skipped <= _config.Training.MaxSkipped) return;
+        throw new NonFiniteLossException(record, batch.Keys, _ports.KeepForReplay?.Invoke(batch, _snapshots.Take(State with { Step = record.Step })));
+    }
+
+    /// <summary>Scores the model; whether it is the best so far.</summary>
+    private bool Validate()
+    {
+        using var scope = NewDisposeScope();
+        ValidationRecord validation = _ports.Validate!(_model, State);
+        _model.train();
+        _ports.Validated(validation);
+        if (validation.Score <= State.BestScore) return false;
+        State = State with { BestScore = validation.Score, BestStep = State.Step };
+        return true;
+    }
+
+    /// <summary>The total, then loss, right decisions and decisions of each term, as one tensor: one look at the device shows all.</summary>
+    private Tensor Figures(ModelLosses losses)
+    {
+        using var noGrad = no_grad();
+        Tensor none = TensorOps.Constant(0, _parameters.Device);
+        return stack([.. losses.Terms.SelectMany(term => new[] { term.Loss, term.Correct ?? none, term.Count ?? none })
+            .Prepend(losses.Total).Select(figure => figure.to(ScalarType.Float64))]);
+    }
+
+    private static string HashOf(IReadOnlyList<string> keys)
+    {
+        var hash = new XxHash64();
+        foreach (string key in keys) hash.Append(MemoryMarshal.AsBytes(key.AsSpan()));
+        return hash.GetCurrentHashAsUInt64().ToString("x16");
+    }
+
+    private static double Lap(ref long since)
+    {
+        long now = Stopwatch.GetTimestamp();
+        double lap = Milliseconds(since, now);
+        since = now;
+        return lap;
+    }
+
+    private static double Milliseconds(long from, long to) => Stopwatch.GetElapsedTime(from, to).TotalMilliseconds;
+}

@@ -1,0 +1,154 @@
+using System.Runtime.InteropServices;
+using Alpro.Data.Batches;
+using Alpro.Data.Clips;
+using Alpro.Data.Corpus;
+using Alpro.Data.Sampling;
+using Alpro.Data.Text;
+using Spectre.Console;
+
+namespace Alpro.Benchmarks;
+
+/// <summary>
+/// <c>clip [ROUNDS]</c>: what a clip of 8 frames at 224 px costs beside its decoding (crop, augmentation, text, masking, region, and its
+/// share of collating), in CPU time of one thread, as a share of the decoding in the same run; and the managed memory allocated for it.
+/// Videos and vocabulary come from the shared folder (ALPRO_SHARED, else ../shared).
+/// </summary>
+internal static partial class ClipBenchmark
+{
+    private const int Frames = 8, Size = 224, BatchSize = 16;
+
+    private const string Caption = "A young woman in a red coat walks her dog along the beach at sunset, waves rolling in. Aerial drone shot.";
+
+    private static readonly (string Name, ClipSettings Settings)[] Recipes =
+    [
+        ("pretraining", new() { Frames = Frames, DecodeSize = 256, Size = Size, Augment = Augmentation.Pretrain, TextLength = 30, MaskProbability = 0.15, RegionPatch = 16 }),
+        ("question answering", new() { Frames = Frames, DecodeSize = Size, Size = Size, Augment = Augmentation.RandAugment, Strategy = FrameStrategy.Rand, TextLength = 40 }),
+        ("retrieval", new() { Frames = Frames, DecodeSize = Size, Size = Size, Strategy = FrameStrategy.Rand, TextLength = 40 }),
+    ];
+
+    public static int Run(string[] args)
+    {
+        int rounds = args.Length > 0 ? int.Parse(args[0]) : 10;
+        string shared = Environment.GetEnvironmentVariable("ALPRO_SHARED") ?? Path.Combine(Directory.GetCurrentDirectory(), "..", "shared");
+        string folder = Path.Combine(shared, "data", "webvid-sample", "videos");
+        if (!Directory.Exists(folder))
+        {
+            Console.Error.WriteLine($"{folder} is not there: run from the repository's root beside the shared folder, or set ALPRO_SHARED.");
+            return 2;
+        }
+        using var corpus = new Videos([.. Directory.EnumerateFiles(folder, "*.mp4").Order()]);
+        var tokenizer = new CaptionTokenizer(Path.Combine(shared, "data", "bert-base-uncased", "vocab.txt"));
+
+        var table = new Table().AddColumns("recipe", "decode CPU ms/clip", "the rest of loading", "collate", "rest + collate, share of decoding", "allocated B/clip");
+        foreach ((string name, ClipSettings settings) in Recipes)
+        {
+            using var reader = new TimedReader(new VideoReader(new DecodeLimits()));
+            using var loader = new ClipLoader([corpus], settings, tokenizer, reader);
+            Measure(loader, reader, corpus, settings, rounds: 2, seed: 0);   // warm up
+            Pass pass = Measure(loader, reader, corpus, settings, rounds, seed: 1_000_000);
+            table.AddRow(name, $"{pass.DecodeMs:F1}", $"{pass.RestMs:F2}", $"{pass.CollateMs:F2}", $"{(pass.RestMs + pass.CollateMs) / pass.DecodeMs:P1}", $"{pass.Allocated}");
+        }
+        AnsiConsole.Profile.Width = 132;
+        AnsiConsole.MarkupLineInterpolated($"{Frames} frames at {Size} px of {corpus.Count} WebVid clips as published, one thread, {rounds} rounds (mean)");
+        AnsiConsole.Write(table);
+        Operations();
+        return 0;
+    }
+
+    private readonly record struct Pass(double DecodeMs, double RestMs, double CollateMs, long Allocated);
+
+    private static Pass Measure(ClipLoader loader, TimedReader reader, Videos corpus, ClipSettings settings, int rounds, ulong seed)
+    {
+        long clips = rounds * corpus.Count, collating = 0, allocated = 0;
+        reader.Elapsed = 0;
+        long loading = 0;
+        var collator = new Collator(0, BatchSize, settings);
+        for (int i = 0; i < clips; i++)
+        {
+            var request = new ClipRequest(i / BatchSize, i % BatchSize, 0, 0, i % corpus.Count, seed + (ulong)i);
+            long start = CpuNanoseconds(), before = GC.GetAllocatedBytesForCurrentThread();
+            using Clip clip = loader.Load(request);
+            allocated += GC.GetAllocatedBytesForCurrentThread() - before;
+            long loaded = CpuNanoseconds();
+            collator.Add(request.Slot, clip);
+            collating += CpuNanoseconds() - loaded;
+            loading += loaded - start;
+            if (collator.Missing > 0) continue;
+            collator.Take().Dispose();
+            collator = new Collator(request.Step + 1, BatchSize, settings);
+        }
+        collator.Dispose();
+        double perClip = 1e-6 / clips;
+        return new(reader.Elapsed * perClip, (loading - reader.Elapsed) * perClip, collating * perClip, allocated / clips);
+    }
+
+    /// <summary>Each operation on one frame, so that one that is slow shows.</summary>
+    private static void Operations()
+    {
+        var table = new Table().AddColumns("operation", "µs per frame");
+        byte[] frame = new byte[Size * Size * 3], scratch = new byte[frame.Length];
+        for (int i = 0; i < frame.Length; i++) frame[i] = (byte)(i * 2654435761L >> 20);
+        foreach (AugmentOp op in Enum.GetValues<AugmentOp>())
+        {
+            const int times = 200;
+            for (int i = 0; i < times; i++) AugmentOps.Apply(op, 7, frame, Size, scratch);
+            long start = CpuNanoseconds();
+            for (int i = 0; i < times; i++) AugmentOps.Apply(op, 7, frame, Size, scratch);
+            table.AddRow($"{op}", $"{(CpuNanoseconds() - start) / 1e3 / times:F0}");
+        }
+        AnsiConsole.Write(table);
+    }
+
+    /// <summary>CPU time of this thread: what compares on a busy machine.</summary>
+    private static long CpuNanoseconds()
+    {
+        Span<long> time = stackalloc long[2];
+        const int thisThread = 3;
+        if (GetTime(thisThread, time) != 0) throw new InvalidOperationException("clock_gettime failed");
+        return time[0] * 1_000_000_000 + time[1];
+    }
+
+    [LibraryImport("libc", EntryPoint = "clock_gettime")]
+    private static partial int GetTime(int clock, Span<long> secondsAndNanoseconds);
+
+    private sealed class Videos(string[] files) : VideoTextCorpus
+    {
+        private readonly VideoTextPair[] _pairs = [.. files.Select((file, row) => new VideoTextPair
+        {
+            Row = row, Key = Path.GetFileName(file), Kind = MediaKind.Video, Media = new MediaSource(file), Captions = [Caption],
+        })];
+
+        public override string Name => "sample";
+
+        public override MediaKind Kind => MediaKind.Video;
+
+        public override long Count => _pairs.Length;
+
+        public override CorpusCoverage Coverage => new(_pairs.Length, 0, 0, 0);
+
+        public override VideoTextPair this[long row] => _pairs[row];
+    }
+
+    /// <summary>A reader that counts the time spent in it.</summary>
+    private sealed class TimedReader(IFrameReader reader) : IFrameReader
+    {
+        public long Elapsed { get; set; }
+
+        public VideoInfo Open(MediaSource media)
+        {
+            long start = CpuNanoseconds();
+            VideoInfo info = reader.Open(media);
+            Elapsed += CpuNanoseconds() - start;
+            return info;
+        }
+
+        public void Read(ReadOnlySpan<int> indices, int width, int height, ResizeFilter filter, Span<byte> pixels_THWC)
+        {
+            long start = CpuNanoseconds();
+            reader.Read(indices, width, height, filter, pixels_THWC);
+            Elapsed += CpuNanoseconds() - start;
+        }
+
+        public void Dispose() => reader.Dispose();
+    }
+}

@@ -1,0 +1,89 @@
+using Alpro.Data.Batches;
+using Alpro.Data.Clips;
+using Alpro.Data.Corpus;
+using Alpro.Data.Sampling;
+
+namespace Alpro.Data.Tests.Batches;
+
+public class CollatorTests
+{
+    private static readonly ClipSettings Settings = new() { Frames = 2, Size = 4, DecodeSize = 4, TextLength = 5, MaskProbability = 0.15 };
+
+    private static Clip Clip(int slot, long step = 7, int corpus = 1, int size = 4, bool masked = true)
+    {
+        var clip = new Clip(new ClipRequest(step, slot, 0, corpus, slot * 10, 99), 2, size, 5)
+        {
+            Key = $"clip {slot}", Kind = MediaKind.Image, TokenCount = 3, Answer = slot * 2, Region = new PixelRegion(slot, 0, 1, 1),
+            MaskedIds_L = masked ? [1, 2, slot, 4, 5] : null,
+            MaskLabels_L = masked ? [-100, -100, slot, -100, -100] : null,
+        };
+        clip.Pixels_THWC.Fill((byte)(slot + 1));
+        for (int i = 0; i < 5; i++) clip.TokenIds_L[i] = slot * 100 + i;
+        return clip;
+    }
+
+    [Fact]
+    public void Order_of_arrival_does_not_change_a_batch()
+    {
+        foreach (int[] order in new int[][] { [0, 1, 2], [2, 0, 1] })
+        {
+            using var collator = new Collator(7, 3, Settings);
+            foreach (int place in order)
+            {
+                using Clip clip = Clip(place);
+                collator.Add(place, clip);
+            }
+            using ClipBatch batch = collator.Take();
+            for (int place = 0; place < 3; place++)
+            {
+                Assert.Equal(Enumerable.Repeat((byte)(place + 1), 96), batch.Pixels_BTHWC.Slice(place * 96, 96).ToArray());
+                Assert.Equal(Enumerable.Range(place * 100, 5).Select(id => (long)id), batch.TokenIds_BL[(place * 5)..(place * 5 + 5)]);
+                Assert.Equal([1, 1, 1, 0, 0], batch.TokenMask_BL[(place * 5)..(place * 5 + 5)]);
+                Assert.Equal([1, 2, place, 4, 5], batch.MaskedIds_BL![(place * 5)..(place * 5 + 5)]);
+                Assert.Equal([-100, -100, place, -100, -100], batch.MaskLabels_BL![(place * 5)..(place * 5 + 5)]);
+                Assert.Equal((place * 2, $"clip {place}", new PixelRegion(place, 0, 1, 1)), (batch.Answers_B[place], batch.Keys[place], batch.Regions_B[place]));
+            }
+            Assert.Equal((7L, 1, false), (batch.Step, batch.Corpus, batch.IsVideo));
+        }
+    }
+
+    [Fact]
+    public void An_incomplete_batch_is_not_handed_over()
+    {
+        using var collator = new Collator(7, 2, Settings);
+        using Clip clip = Clip(0);
+        collator.Add(0, clip);
+        Assert.Equal(1, collator.Missing);
+        Assert.Contains("misses 1 of 2", Assert.Throws<InvalidOperationException>(collator.Take).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_batch_is_handed_over_once()
+    {
+        using var collator = new Collator(7, 0, Settings);
+        collator.Take().Dispose();
+        Assert.Throws<InvalidOperationException>(collator.Take);
+    }
+
+    [Fact]
+    public void Clips_that_do_not_belong_are_refused_by_name()
+    {
+        using var collator = new Collator(7, 2, Settings);
+        using Clip first = Clip(0), late = Clip(1, step: 6), large = Clip(1, size: 8), plain = Clip(1, masked: false), foreign = Clip(1, corpus: 0);
+        collator.Add(0, first);
+        Refuses("the place is taken", () => collator.Add(0, first));
+        Refuses("not in the batch", () => collator.Add(2, first));
+        Refuses("of step 7", () => collator.Add(1, late));
+        Refuses("frames of 4 pixels", () => collator.Add(1, large));
+        Refuses("masked", () => collator.Add(1, plain));
+        Refuses("of corpus 1", () => collator.Add(1, foreign));
+        Assert.Equal(1, collator.Missing);
+
+        static void Refuses(string reason, Action add)
+        {
+            string message = Assert.Throws<InvalidOperationException>(add).Message;
+            Assert.Contains("clip 'clip ", message, StringComparison.Ordinal);
+            Assert.Contains(reason, message, StringComparison.Ordinal);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+using Alpro.Data.Clips;
+
+namespace Alpro.Data.Tests.Clips;
+
+public class AugmentOpsTests
+{
+    private static readonly GoldenImages Golden = new(Path.Combine(Locations.Golden, "data", "randaugment.safetensors"));
+
+    public static TheoryData<AugmentOp> Ops => [.. Enum.GetValues<AugmentOp>()];
+
+    [Theory]
+    [MemberData(nameof(Ops))]
+    public void Operations_equal_the_golden_ones_byte_for_byte(AugmentOp op)
+    {
+        string[] names = [.. Golden.Names.Where(name => name.EndsWith("/" + op, StringComparison.Ordinal))];
+        Assert.Equal(6, names.Length);
+        foreach (string name in names)
+        {
+            string[] parts = name.Split('/');
+            byte[] frame = Golden[parts[0] + "/input"];
+            AugmentOps.Apply(op, int.Parse(parts[1][1..]), frame, Golden.Width(name), new byte[frame.Length]);
+            Assert.True(frame.AsSpan().SequenceEqual(Golden[name]), name);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Ops))]
+    public void Operations_stay_within_the_smallest_frames(AugmentOp op)
+    {
+        foreach ((int width, int height) in new[] { (1, 1), (1, 5), (5, 1), (2, 2), (3, 3) })
+        {
+            byte[] frame = [.. Enumerable.Range(0, width * height * 3).Select(i => (byte)(i * 37))];
+            AugmentOps.Apply(op, 7, frame, width, new byte[frame.Length]);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+using Alpro.Data.Corpus;
+
+namespace Alpro.Data.Tests.Corpus;
+
+public sealed class EntityListTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void The_commonest_nouns_come_first_singular_and_plural_together()
+    {
+        using VideoTextCorpus corpus = Corpus("Two dogs are running quickly on the beach", "A Dog's ball, beautiful beaches", "The dog is sleeping; women and a woman walked", "dog");
+        Assert.Equal([new("dog", 4), new("beach", 2), new("woman", 2), new("ball", 1)], EntityList.Build([corpus], 4, new NounLexicon()));
+    }
+
+    [Fact]
+    public void A_noun_database_decides_where_there_is_one()
+    {
+        File.WriteAllText(_folder.File("index.noun"), "  1 This line is the licence\nrun n 16 1 @ 16 9 1 2\ndog n 7 5 @ ~ #m 7 1 2\nbe n 1 1 @ 1 0 1\nox n 2 1 @ 2 0 1\nlily n 3 1 @ 3 0 1\nyoung n 6 1 @ 6 0 1\nice_cream n 1 1 @ 1 0 1\n");
+        File.WriteAllText(_folder.File("index.verb"), "run v 41 1 @ 41 0 1\nbe v 13 1 @ 13 0 1\ndog v 1 1 @ 1 0 1\n");
+        File.WriteAllText(_folder.File("index.adj"), "young a 5 1 & 5 0 1\n");
+        File.WriteAllText(_folder.File("noun.exc"), "oxen ox\n");
+        var lexicon = new NounLexicon(_folder.Path);
+        Assert.True(lexicon.HasDatabase);
+        using VideoTextCorpus corpus = Corpus("young oxen run", "dogs be dogs", "a lily and an ox", "strange word");
+        Assert.Equal([new("dog", 2), new("ox", 2), new("lily", 1)], EntityList.Build([corpus], 3, lexicon));
+        Assert.Contains("has no index.noun", Assert.Throws<CorpusException>(() => new NounLexicon(_folder.File("v"))).Message);
+    }
+
+    [Fact]
+    public void Fewer_nouns_than_wanted_are_refused()
+    {
+        using VideoTextCorpus corpus = Corpus("a dog");
+        Assert.Equal("The captions hold 1 different nouns, fewer than the 5 entities wanted. Ask for fewer, or use a larger corpus.", Assert.Throws<CorpusException>(() => EntityList.Build([corpus], 5, new NounLexicon())).Message);
+    }
+
+    [Fact]
+    public void A_file_gives_the_first_word_of_each_line()
+    {
+        string path = _folder.File("entities.txt");
+        EntityList.Save(path, [new Entity("dog", 10), new Entity("beach", 7), new Entity("ball", 2)]);
+        Assert.Equal("dog 10\nbeach 7\nball 2\n", File.ReadAllText(path));
+        Assert.Equal(["dog", "beach"], EntityList.Load(path, 2));
+        Assert.Equal($"{path} has 3 entities, fewer than the 4 that are asked for (model.entities).", Assert.Throws<CorpusException>(() => EntityList.Load(path, 4)).Message);
+        File.AppendAllText(path, "\ndog 1\n");
+        Assert.Equal($"{path} names \"dog\" twice among its first 4 entities.", Assert.Throws<CorpusException>(() => EntityList.Load(path, 4)).Message);
+        Assert.Contains("\"alpro entities\" makes one", Assert.Throws<CorpusException>(() => EntityList.Load(_folder.File("none.txt"), 1)).Message);
+    }
+
+    private VideoTextCorpus Corpus(params string[] captions)
+    {
+        Directory.CreateDirectory(_folder.File("v"));
+        File.WriteAllLines(_folder.File("a.csv"), captions.Select((caption, i) => $"{i},\"{caption}\"").Prepend("videoid,name"));
+        return VideoTextCorpus.Open(new CorpusConfig { Name = "test", Annotations = "a.csv", Media = "v", Missing = MissingMedia.Lazy }, _folder.Path);
+    }
+}

@@ -1,0 +1,185 @@
+using Alpro.Model;
+using Alpro.Model.Checkpoints;
+using static TorchSharp.torch;
+
+namespace Alpro.Training.Tests;
+
+public sealed class CheckpointStoreTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+    private readonly RunConfig _config = TinyRun.Config(LearningTask.QuestionAnswering);
+    private readonly AlproModel _model;
+    private readonly FlatParameters _parameters;
+    private readonly AdamW _optimizer;
+    private readonly SnapshotPool _snapshots;
+    private readonly List<string> _warnings = [];
+
+    public CheckpointStoreTests()
+    {
+        _model = RunModel.Create(_config, CPU);
+        _parameters = new(_model);
+        _optimizer = new(_parameters, _config.Optimizer);
+        _snapshots = new(_config, _model, _parameters, _optimizer);
+    }
+
+    public void Dispose()
+    {
+        _snapshots.Dispose();
+        _optimizer.Dispose();
+        _parameters.Dispose();
+        _model.Dispose();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public void What_is_saved_is_what_is_loaded()
+    {
+        Update();
+        (float[] weights, float[] first) = (TinyRun.Weights(_model), Floats(_optimizer.FirstMoment));
+        CheckpointStore store = Store();
+        Save(store, 3, best: 3);
+        Update();
+        Assert.NotEqual(weights, TinyRun.Weights(_model));
+        Checkpoint checkpoint = store.Latest()!;
+        checkpoint.ReadInto(_model, _parameters, _optimizer);
+        Assert.Equal(weights, TinyRun.Weights(_model));
+        Assert.Equal(first, Floats(_optimizer.FirstMoment));
+        Assert.Equal(3, checkpoint.State.Step);
+        Assert.Equal(1, _optimizer.Updates);
+        Assert.Equal(ConfigLoader.ToJson(_config), ConfigLoader.ToJson(checkpoint.Config));
+    }
+
+    [Fact]
+    public void The_last_few_and_the_best_are_kept()
+    {
+        CheckpointStore store = Store(keep: 2);
+        foreach (long step in new long[] { 1, 2, 3, 4, 5 }) Save(store, step, best: step >= 2 ? 2 : null);
+        Assert.Equal([2L, 4, 5], store.Steps());
+        Assert.Equal(2, store.Best()!.State.Step);
+    }
+
+    [Theory]
+    [InlineData("weights.safetensors")]
+    [InlineData("moments.safetensors")]
+    [InlineData("state.json")]
+    [InlineData("checksums")]
+    public void A_damaged_checkpoint_is_passed_over_with_a_loud_message(string name)
+    {
+        CheckpointStore store = Store();
+        Save(store, 1);
+        Save(store, 2);
+        string file = Path.Combine(store.FolderOf(2), name);
+        byte[] bytes = File.ReadAllBytes(file);
+        bytes[bytes.Length / 2] ^= 1;
+        File.WriteAllBytes(file, bytes);
+        Assert.Equal(1, store.Latest()!.State.Step);
+        Assert.Contains("CHECKPOINT DAMAGED: " + store.FolderOf(2), Assert.Single(_warnings), StringComparison.Ordinal);
+        Save(store, 2);                                     // the step is done again, and its checkpoint replaced
+        Assert.Equal(2, store.Latest()!.State.Step);
+    }
+
+    [Fact]
+    public void When_all_are_damaged_nothing_is_loaded()
+    {
+        CheckpointStore store = Store();
+        Assert.Null(store.Latest());
+        Save(store, 1);
+        File.Delete(Path.Combine(store.FolderOf(1), "state.json"));
+        Assert.Contains("all 1 checkpoints are damaged", Assert.Throws<CheckpointException>(store.Latest).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Kills the writer before every single thing it does to the disk, the removal of old checkpoints included.</summary>
+    [Fact]
+    public void A_writer_killed_at_any_moment_leaves_a_whole_checkpoint()
+    {
+        int touches = 0;
+        for (int killAt = 0; ; killAt++)
+        {
+            string folder = _folder.File($"kill-{killAt}");
+            var before = new CheckpointStore(folder, keep: 1, _warnings.Add);
+            Save(before, 1);
+            int count = 0;
+            var killed = new CheckpointStore(folder, keep: 1) { Touching = _ => { if (count++ >= killAt) throw new KilledException(); } };
+            bool finished = false;
+            try
+            {
+                Save(killed, 2);
+                finished = true;
+            }
+            catch (KilledException)
+            {
+            }
+            touches = Math.Max(touches, count);
+            var after = new CheckpointStore(folder, keep: 1, _warnings.Add);
+            long step = after.Latest()!.State.Step;
+            Assert.True(step == (finished ? 2 : step) && step is 1 or 2);
+            Save(after, 3);
+            Assert.Equal([3L], after.Steps());
+            Assert.Equal(folder + "/step_00000003", Assert.Single(Directory.EnumerateFileSystemEntries(folder)));
+            if (finished) break;
+        }
+        Assert.True(touches > 15, $"only {touches} moments were tried");
+        Assert.Empty(_warnings);
+    }
+
+    [Fact]
+    public void A_full_disk_fails_the_save_and_leaves_no_litter()
+    {
+        CheckpointStore store = Store();
+        Save(store, 1);
+        int writes = 0;
+        var full = new CheckpointStore(store.Folder) { Touching = what => { if (what.StartsWith("write", StringComparison.Ordinal) && ++writes == 6) throw new IOException("No space left on device"); } };
+        Assert.Throws<IOException>(() => Save(full, 2));
+        Assert.Equal(store.FolderOf(1), Assert.Single(Directory.EnumerateFileSystemEntries(store.Folder)));
+        Save(full, 2);                                      // room again
+        Assert.Equal(2, store.Latest()!.State.Step);
+    }
+
+    [Fact]
+    public void A_run_is_not_continued_under_settings_that_change_its_meaning()
+    {
+        CheckpointStore store = Store();
+        Save(store, 1);
+        RunConfig changed = _config with
+        {
+            Seed = 8,
+            Training = _config.Training with { BatchSize = 8, CheckpointEvery = 3 },
+            Evaluation = new() { BatchSize = 2 },
+            Initialize = new() { Checkpoint = "elsewhere" },
+            Data = _config.Data with { Vocabulary = "/moved/" + _config.Data.Vocabulary },
+        };
+        string message = Assert.Throws<ConfigException>(() => store.Latest()!.RequireSameRun(changed, State(0) with { StepsPerEpoch = 4 })).Message.ReplaceLineEndings("\n");
+        Assert.Equal($"""
+            {store.FolderOf(1)} cannot be continued: what it means to train would change; put the settings back, or start a new run with initialize.checkpoint: 3 problems
+              seed: was 7 and is 8
+              training.batchSize: was 4 and is 8
+              data.corpora: were 3 steps an epoch, 6 in all, and are 4 and 6: rows were added or lost
+            """.ReplaceLineEndings("\n"), message);
+        store.Latest()!.RequireSameRun(changed with { Seed = 7, Training = _config.Training with { CheckpointEvery = 3 } }, State(0));
+    }
+
+    private CheckpointStore Store(int keep = int.MaxValue) => new(_folder.File("checkpoints"), keep, _warnings.Add);
+
+    private void Save(CheckpointStore store, long step, long? best = null)
+    {
+        using Snapshot snapshot = _snapshots.Take(State(step) with { BestStep = best });
+        store.Save(snapshot);
+    }
+
+    private TrainState State(long step) => new() { Step = step, Updates = _optimizer.Updates, TotalSteps = 6, StepsPerEpoch = 3 };
+
+    private void Update()
+    {
+        using var scope = NewDisposeScope();
+        using (no_grad()) foreach (FlatSlot slot in _parameters.Slots) FlatParameters.View(_parameters.Gradients, slot).copy_(randn(slot.Shape));
+        _optimizer.Step(1e-2);
+    }
+
+    private static float[] Floats(Tensor tensor)
+    {
+        using var scope = NewDisposeScope();
+        return tensor.data<float>().ToArray();
+    }
+
+    private sealed class KilledException : Exception;
+}

@@ -1,0 +1,22 @@
+using Alpro.Model;
+using Alpro.Training.Evaluation;
+using static TorchSharp.torch;
+
+namespace Alpro.Training.Tests.Evaluation;
+
+public sealed class PretrainValidatorTests
+{
+    [Fact]
+    public void Losses_and_accuracies_are_repeatable_and_complete()
+    {
+        RunConfig config = TinyRun.Config(LearningTask.Pretrain);
+        config = config with { Model = config.Model with { EntityThreshold = 0 } };      // no clip is too uncertain to count
+        using AlproModel model = RunModel.Create(config, CPU);
+        ValidationRecord one = Validate(), two = Validate();
+        Assert.Equal(one.Figures, two.Figures);
+        Assert.Equal(["loss", "mlmAccuracy", "mlmLoss", "mpmAccuracy", "mpmLoss", "vtcAccuracy", "vtcLoss", "vtmAccuracy", "vtmLoss"], one.Figures.Keys.Order());
+        Assert.Equal(-one.Figures["loss"], one.Score);
+
+        ValidationRecord Validate() => PretrainValidator.Validate(model, 5, Precision.Fp32, [TinyRun.Batch(config, 0), TinyRun.Batch(config, 1)]);
+    }
+}

@@ -1,0 +1,209 @@
+using System.Threading.Channels;
+using Alpro.Data.Batches;
+using Alpro.Model;
+using static TorchSharp.torch;
+
+namespace Alpro.Training.Tests;
+
+public sealed class TrainerTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData(LearningTask.Pretrain, "vtc vtm mpm mlm")]
+    [InlineData(LearningTask.Prompter, "vtc")]
+    [InlineData(LearningTask.Retrieval, "vtc vtm")]
+    [InlineData(LearningTask.QuestionAnswering, "qa")]
+    public void Every_task_trains_and_records_its_losses(LearningTask task, string terms)
+    {
+        RunConfig config = TinyRun.Config(task);
+        var records = new List<StepRecord>();
+        using AlproModel model = RunModel.Create(config, CPU);
+        float[] before = TinyRun.Weights(model);
+        using Trainer trainer = TinyRun.Trainer(config, new() { Record = records.Add }, model: model);
+        TrainState end = trainer.Run(TinyRun.Batches(config));
+        Assert.Equal((6, 6, 24), (end.Step, end.Updates, end.Clips));
+        Assert.Equal([0L, 1, 2, 3, 4, 5], records.Select(record => record.Step));
+        Assert.All(records, record =>
+        {
+            Assert.Equal(terms, string.Join(' ', record.Terms.Keys));
+            Assert.Equal(record.Loss, record.Terms.Values.Sum(term => term.Loss), 1e-5);
+            Assert.True(double.IsFinite(record.GradientNorm) && record.GradientNorm > 0);
+        });
+        Assert.NotEqual(before, TinyRun.Weights(model));
+    }
+
+    [Theory]
+    [InlineData(LearningTask.Pretrain)]
+    [InlineData(LearningTask.QuestionAnswering)]
+    public void A_resumed_run_equals_an_uninterrupted_one_bit_for_bit(LearningTask task)
+    {
+        RunConfig config = TinyRun.Config(task);
+        (List<StepRecord> straight, float[] wanted) = Run("straight", 6);
+        (List<StepRecord> first, _) = Run("interrupted", 3);
+        (List<StepRecord> second, float[] found) = Run("interrupted", 6);
+        Assert.Equal(3, second[0].Step);
+        Assert.Equal(straight.Select(Figures), first.Concat(second).Select(Figures));
+        Assert.Equal(wanted, found);
+
+        (List<StepRecord>, float[]) Run(string name, long until)
+        {
+            var records = new List<StepRecord>();
+            using var stop = new CancellationTokenSource();
+            var store = new CheckpointStore(_folder.File(name));
+            Checkpoint? resume = store.Latest();
+            using AlproModel model = RunModel.Create(config, CPU);
+            using Trainer trainer = TinyRun.Trainer(config, new()
+            {
+                Record = record => { records.Add(record); if (record.Step == until - 1) stop.Cancel(); },
+                Checkpoint = snapshot => { using (snapshot) store.Save(snapshot); },
+            }, resume, model);
+            trainer.Run(TinyRun.Batches(config, resume?.State.Step ?? 0), stop.Token);
+            return (records, TinyRun.Weights(model));
+        }
+    }
+
+    [Fact]
+    public void Accumulation_sums_the_gradients_of_the_parts()
+    {
+        // Question answering has no loss across clips: two parts give the gradient of the whole.
+        RunConfig whole = TinyRun.Config(LearningTask.QuestionAnswering, steps: 1);
+        whole = whole with { Model = whole.Model with { Vision = whole.Model.Vision with { DropPathRate = 0 }, Text = whole.Model.Text with { HiddenDropout = 0, AttentionDropout = 0 } } };
+        RunConfig parts = whole with { Training = whole.Training with { Accumulation = 2 } };
+        (StepRecord one, StepRecord two) = (FirstStep(whole), FirstStep(parts));
+        Assert.Equal(one.Loss, two.Loss, 1e-6);
+        Assert.Equal(one.GradientNorm, two.GradientNorm, 1e-6);
+        Assert.Equal(one.Terms["qa"].Count, two.Terms["qa"].Count);
+    }
+
+    [Fact]
+    public void Bfloat16_stays_near_single_precision()
+    {
+        RunConfig single = TinyRun.Config(steps: 1), mixed = single with { Training = single.Training with { Precision = Precision.Bf16 } };
+        (StepRecord one, StepRecord two) = (FirstStep(single), FirstStep(mixed));
+        Assert.NotEqual(one.Loss, two.Loss);
+        Assert.Equal(one.Loss, two.Loss, 0.05);
+        Assert.False(Autocast.IsOn(TorchSharp.DeviceType.CPU));
+    }
+
+    [Fact]
+    public void A_loss_that_is_not_finite_stops_the_run_before_the_update()
+    {
+        RunConfig config = TinyRun.Config();
+        using AlproModel model = RunModel.Create(config, CPU);
+        using Trainer trainer = TinyRun.Trainer(config, new() { Record = record => { if (record.Step == 1) Poison(model); } }, model: model);
+        NonFiniteLossException failure = Assert.Throws<NonFiniteLossException>(() => trainer.Run(TinyRun.Batches(config)));
+        Assert.Equal(2, failure.Record.Step);
+        Assert.Equal(3, trainer.State.Step);
+        Assert.Equal(2, trainer.State.Updates);
+        Assert.StartsWith("step 2: the loss is not finite, and the weights were not updated: vtc NaN, vtm 0.", failure.Message, StringComparison.Ordinal);
+        Assert.EndsWith(", gradient norm NaN, learning rate 0.0005, clips clip-2-0, clip-2-1, clip-2-2, clip-2-3", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_step_that_is_set_aside_can_be_done_again()
+    {
+        RunConfig config = TinyRun.Config(LearningTask.Pretrain);
+        using AlproModel model = RunModel.Create(config, CPU);
+        using Trainer trainer = TinyRun.Trainer(config, new()
+        {
+            Record = record => { if (record.Step == 1) Poison(model); },
+            KeepForReplay = (batch, before) => BatchReplay.Save(_folder.File("replay"), batch, before),
+        }, model: model);
+        NonFiniteLossException failure = Assert.Throws<NonFiniteLossException>(() => trainer.Run(TinyRun.Batches(config)));
+        string file = _folder.File("replay/step_00000002.safetensors");
+        Assert.EndsWith($"The batch is in {file}: look at it with \"alpro replay {file}\"", failure.Message, StringComparison.Ordinal);
+
+        ReplayReport again = BatchReplay.Run(file, CPU);
+        Assert.Equal(2, again.Step);
+        Assert.Equal(failure.Keys, again.Keys);
+        foreach (string term in new[] { "vtm", "mlm", "mpm" }) Assert.Equal(failure.Record.Terms[term].Loss, again.Terms[term].Loss);      // bit for bit
+        Assert.Equal(["vision_proj.weight"], again.BadWeights);
+        Assert.Contains("vision_proj.weight", again.BadGradients);
+        Assert.DoesNotContain("itm_head.weight", again.BadGradients);
+    }
+
+    [Fact]
+    public void Steps_that_are_not_finite_are_skipped_up_to_the_bound()
+    {
+        RunConfig config = TinyRun.Config();
+        config = config with { Training = config.Training with { OnNonFinite = NonFinitePolicy.Skip, MaxSkipped = 2 } };
+        var records = new List<StepRecord>();
+        using AlproModel model = RunModel.Create(config, CPU);
+        using Trainer trainer = TinyRun.Trainer(config, new() { Record = record => { records.Add(record); if (record.Step == 1) Poison(model); } }, model: model);
+        Assert.Equal(4, Assert.Throws<NonFiniteLossException>(() => trainer.Run(TinyRun.Batches(config))).Record.Step);
+        Assert.Equal([false, false, true, true, true], records.Select(record => record.Skipped));
+    }
+
+    [Fact]
+    public void Batches_that_end_early_fail_the_run()
+    {
+        RunConfig config = TinyRun.Config();
+        using Trainer trainer = TinyRun.Trainer(config, new());
+        Assert.Equal("The batches ended at step 2 of 6.", Assert.Throws<ChannelClosedException>(() => trainer.Run(TinyRun.Batches(config, 0, 2))).Message);
+    }
+
+    [Fact]
+    public void A_batch_of_another_step_is_refused()
+    {
+        RunConfig config = TinyRun.Config();
+        using Trainer trainer = TinyRun.Trainer(config, new());
+        Assert.StartsWith("Step 0 was given the batch of step 1", Assert.Throws<InvalidOperationException>(() => trainer.Run(TinyRun.Batches(config, 1))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_trainer_that_waits_for_data_stops_when_asked()
+    {
+        RunConfig config = TinyRun.Config();
+        var saved = new List<long>();
+        using var stop = new CancellationTokenSource();
+        using Trainer trainer = TinyRun.Trainer(config, new()
+        {
+            Record = _ => stop.CancelAfter(50),
+            Checkpoint = snapshot => { saved.Add(snapshot.State.Step); snapshot.Dispose(); },
+        });
+        var channel = Channel.CreateUnbounded<ClipBatch>();
+        channel.Writer.TryWrite(TinyRun.Batch(config, 0));
+        Assert.Equal(1, trainer.Run(channel.Reader, stop.Token).Step);
+        Assert.Equal([1L], saved);
+    }
+
+    [Fact]
+    public void The_best_validation_is_remembered_and_checkpointed()
+    {
+        RunConfig config = TinyRun.Config();
+        config = config with { Training = config.Training with { ValidateEvery = 1, CheckpointEvery = 100, Keep = 1 } };
+        var store = new CheckpointStore(_folder.File("best"), keep: 1);
+        double[] scores = [0.1, 0.5, 0.3, 0.5, 0.2, 0.4];
+        using Trainer trainer = TinyRun.Trainer(config, new()
+        {
+            Validate = (_, state) => new(state.Step, scores[state.Step - 1], new Dictionary<string, double>(), 0),
+            Checkpoint = snapshot => { using (snapshot) store.Save(snapshot); },
+        });
+        TrainState end = trainer.Run(TinyRun.Batches(config));
+        Assert.Equal((0.5, 2L), (end.BestScore!.Value, end.BestStep!.Value));
+        Assert.Equal([2L, 6], store.Steps());
+        Assert.Equal(2, store.Best()!.State.Step);
+        Assert.Equal(6, store.Latest()!.State.Step);
+    }
+
+    private static StepRecord FirstStep(RunConfig config)
+    {
+        StepRecord? first = null;
+        using AlproModel model = RunModel.Create(config, CPU);
+        using Trainer trainer = TinyRun.Trainer(config, new() { Record = record => first ??= record }, model: model);
+        trainer.Run(TinyRun.Batches(config));
+        return first!;
+    }
+
+    private static (string, double, double, double) Figures(StepRecord record) => (record.Clips, record.Loss, record.GradientNorm, record.LearningRate);
+
+    private static void Poison(AlproModel model)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        model.vision_proj.weight!.fill_(double.NaN);
+    }
+}
