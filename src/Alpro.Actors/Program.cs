@@ -9,7 +9,11 @@ var root = new RootCommand("Alpro.Actors: stream video and text through actors i
     CorpusCommand.Create(),
     DecodeWorkerCommand.Create(),
     DoctorCommand.Create(),
+    EvaluateCommand.Create(),
     FramesCommand.Create(),
+    ParityCommand.Create(),
+    TrainCommand.CreateFinetune(),
+    TrainCommand.CreatePretrain(),
 };
 root.Options.Add(CommandLine.Json);
 return await CommandLine.RunAsync(root, args);

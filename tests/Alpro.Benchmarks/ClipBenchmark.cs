@@ -74,7 +74,7 @@ internal static partial class ClipBenchmark
             collating += CpuNanoseconds() - loaded;
             loading += loaded - start;
             if (collator.Missing > 0) continue;
-            collator.Take().Dispose();
+            collator.Take()!.Dispose();
             collator = new Collator(request.Step + 1, BatchSize, settings);
         }
         collator.Dispose();

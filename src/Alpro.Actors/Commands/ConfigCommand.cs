@@ -1,13 +1,38 @@
 using System.CommandLine;
+using System.Text.Json;
 using Alpro.Training;
 using Spectre.Console;
 
 namespace Alpro.Actors.Commands;
 
-/// <summary><c>alpro config</c>: makes configurations.</summary>
+/// <summary><c>alpro config</c>: checks a configuration, saying all that is wrong with it at once, or makes one from the released code's.</summary>
 internal static class ConfigCommand
 {
-    public static Command Create() => new("config", "Make configurations.") { Import() };
+    public static Command Create() => new("config", "Check and make configurations.") { Check(), Import() };
+
+    /// <summary>The option that names the configuration.</summary>
+    internal static Option<string> FileOption() => new("--config") { Description = "Configuration: what is trained (config/*.json).", Required = true };
+
+    /// <summary>The option that changes single settings.</summary>
+    internal static Option<string[]> SetOption() => new("--set") { Description = "Change a setting, such as --set training.batchSize=8; may be repeated.", DefaultValueFactory = _ => [] };
+
+    /// <summary>A value of an enumeration, as configurations spell it.</summary>
+    internal static string NameOf<T>(T value) where T : struct, Enum => JsonNamingPolicy.KebabCaseLower.ConvertName(value.ToString());
+
+    private static Command Check()
+    {
+        var file = new Argument<string>("FILE") { Description = "The configuration." };
+        var settings = SetOption();
+        var command = new Command("check", CommandLine.Describe("Check a configuration and print it complete, defaults included.", "alpro config check config/pretrain.json")) { file, settings };
+        command.SetAction(arguments =>
+        {
+            RunConfig config = ConfigLoader.Load(arguments.GetValue(file)!, arguments.GetValue(settings));
+            string json = ConfigLoader.ToJson(config);
+            CommandLine.Result(arguments, JsonDocument.Parse(json).RootElement, console => console.WriteLine(json));
+            return CommandLine.Success;
+        });
+        return command;
+    }
 
     private static Command Import()
     {

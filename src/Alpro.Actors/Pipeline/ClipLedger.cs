@@ -23,7 +23,8 @@ public sealed record LedgerTotals(
 /// The accounts of a run's clips. Written by <see cref="ClipCoordinator"/> and <see cref="BatchCollator"/>, read by anybody;
 /// planned = delivered + rejected + tail when a run has come to its end.
 /// </summary>
-public sealed class ClipLedger
+/// <param name="rejected">Told of every rejected clip, by whoever rejects it.</param>
+public sealed class ClipLedger(Action<Rejection>? rejected = null)
 {
     private long _planned, _delivered, _redelivered, _duplicates;
     private readonly ConcurrentQueue<Rejection> _rejections = new();
@@ -54,6 +55,7 @@ public sealed class ClipLedger
     public void Reject(Rejection rejection)
     {
         _rejections.Enqueue(rejection);
+        rejected?.Invoke(rejection);
         _reasons.AddOrUpdate(rejection.Reason, 1, (_, count) => count + 1);
     }
 

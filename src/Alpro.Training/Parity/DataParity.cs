@@ -15,13 +15,13 @@ public static class DataParity
     private static readonly JsonSerializerOptions Options = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     /// <summary>One row each for <c>frame_indices.json</c> and <c>randaugment.safetensors</c>.</summary>
-    /// <param name="goldenFolder">The folder that holds <c>data/</c>.</param>
-    /// <exception cref="FileNotFoundException"><c>frame_indices.json</c> is not there.</exception>
-    /// <exception cref="CheckpointException"><c>randaugment.safetensors</c> is not there or damaged.</exception>
-    public static IEnumerable<ParityRow> Compare(string goldenFolder)
+    /// <param name="directory">The folder; what is not in it is left out.</param>
+    /// <exception cref="CheckpointException"><c>randaugment.safetensors</c> is damaged.</exception>
+    public static IEnumerable<ParityRow> Check(string directory)
     {
-        yield return CompareFrames(Path.Combine(goldenFolder, "data", "frame_indices.json"));
-        yield return ComparePixels(Path.Combine(goldenFolder, "data", "randaugment.safetensors"));
+        (string frames, string pixels) = (Path.Combine(directory, "frame_indices.json"), Path.Combine(directory, "randaugment.safetensors"));
+        if (File.Exists(frames)) yield return CompareFrames(frames);
+        if (File.Exists(pixels)) yield return ComparePixels(pixels);
     }
 
     private static ParityRow CompareFrames(string path)

@@ -14,12 +14,12 @@ public static class DecodeParity
     private static readonly JsonSerializerOptions Options = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     /// <summary>One row per filter for <c>data/decode.json</c>: equality is of every byte of every frame, of frame counts, and of rates to 0.001.</summary>
-    /// <param name="goldenFolder">The folder that holds <c>data/decode.json</c>.</param>
+    /// <param name="file">The file of cases.</param>
     /// <param name="videosFolder">The folder of the clips it names.</param>
     /// <exception cref="FileNotFoundException">The golden file is not there.</exception>
-    public static IEnumerable<ParityRow> Compare(string goldenFolder, string videosFolder)
+    public static IEnumerable<ParityRow> Compare(string file, string videosFolder)
     {
-        using FileStream stream = File.OpenRead(Path.Combine(goldenFolder, "data", "decode.json"));
+        using FileStream stream = File.OpenRead(file);
         var golden = JsonSerializer.Deserialize<Dictionary<ResizeFilter, Case[]>>(stream, Options)!;
         using IFrameReader reader = FrameReaders.Create(new DecodeLimits());
         foreach ((ResizeFilter filter, Case[] cases) in golden) yield return Compare(reader, filter, cases, videosFolder);

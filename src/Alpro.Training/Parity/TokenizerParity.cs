@@ -10,16 +10,16 @@ public static class TokenizerParity
     private sealed record Case(string Text, int[] Ids);
 
     /// <summary>One row: every id of every text is to be equal.</summary>
-    /// <param name="goldenFolder">The folder that holds <c>tokenizer/cases.jsonl</c>.</param>
+    /// <param name="file">The file of cases.</param>
     /// <param name="vocabularyPath">The <c>vocab.txt</c> of <c>bert-base-uncased</c>.</param>
     /// <exception cref="FileNotFoundException">The golden file is not there.</exception>
     /// <exception cref="CorpusException">The vocabulary cannot be used.</exception>
-    public static ParityRow Compare(string goldenFolder, string vocabularyPath)
+    public static ParityRow Compare(string file, string vocabularyPath)
     {
         var tokenizer = new CaptionTokenizer(vocabularyPath);
         int cases = 0, different = 0;
         string? first = null;
-        foreach (string line in File.ReadLines(Path.Combine(goldenFolder, "tokenizer", "cases.jsonl")))
+        foreach (string line in File.ReadLines(file))
         {
             Case golden = JsonSerializer.Deserialize<Case>(line, JsonSerializerOptions.Web)!;
             // Room for one id more, so that nothing is cut and an id too many shows.

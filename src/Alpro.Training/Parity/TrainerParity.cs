@@ -17,7 +17,7 @@ public static class TrainerParity
         try
         {
             using var scope = NewDisposeScope();
-            return [.. Steps(new Golden(directory, Safetensors.Load(file)), GoldenSizes.Read(config)).Select(comparison => comparison.Row())];
+            return [.. Steps(Golden.Open(directory, file), GoldenSizes.Read(config)).Select(comparison => comparison.Row())];
         }
         catch (Exception fault) when (fault is CheckpointException or KeyNotFoundException or NonFiniteLossException)
         {

@@ -33,7 +33,7 @@ public class CollatorTests
                 using Clip clip = Clip(place);
                 collator.Add(place, clip);
             }
-            using ClipBatch batch = collator.Take();
+            using ClipBatch batch = collator.Take()!;
             for (int place = 0; place < 3; place++)
             {
                 Assert.Equal(Enumerable.Repeat((byte)(place + 1), 96), batch.Pixels_BTHWC.Slice(place * 96, 96).ToArray());
@@ -54,15 +54,39 @@ public class CollatorTests
         using Clip clip = Clip(0);
         collator.Add(0, clip);
         Assert.Equal(1, collator.Missing);
-        Assert.Contains("misses 1 of 2", Assert.Throws<InvalidOperationException>(collator.Take).Message, StringComparison.Ordinal);
+        Assert.Contains("misses 1 of 2", Assert.Throws<InvalidOperationException>(() => collator.Take()).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_batch_is_handed_over_once()
     {
         using var collator = new Collator(7, 0, Settings);
-        collator.Take().Dispose();
-        Assert.Throws<InvalidOperationException>(collator.Take);
+        collator.Take()!.Dispose();
+        Assert.Throws<InvalidOperationException>(() => collator.Take());
+    }
+
+    [Fact]
+    public void Places_left_empty_close_up()
+    {
+        using var collator = new Collator(7, 3, Settings);
+        using Clip first = Clip(0), last = Clip(2);
+        collator.Add(2, last);
+        collator.LeaveEmpty(1);
+        Assert.Equal(1, collator.Missing);
+        collator.Add(0, first);
+        using ClipBatch batch = collator.Take()!;
+        Assert.Equal((2, 7L, 1), (batch.Size, batch.Step, batch.Corpus));
+        Assert.Equal(["clip 0", "clip 2"], batch.Keys);
+        Assert.Equal([1, 3], new[] { batch.Pixels_BTHWC[0], batch.Pixels_BTHWC[96] });
+        Assert.Equal([0, 1, 2, 3, 4, 200, 201, 202, 203, 204], batch.TokenIds_BL);
+    }
+
+    [Fact]
+    public void A_batch_of_empty_places_alone_is_none()
+    {
+        using var collator = new Collator(7, 1, Settings);
+        collator.LeaveEmpty(0);
+        Assert.Null(collator.Take());
     }
 
     [Fact]

@@ -42,7 +42,7 @@ public sealed class VideoReaderTests : IDisposable
     [Fact]
     public void Rate_is_the_average() => Assert.Equal(25, Open(TestVideos.Get("b-frames")).FrameRate, 1e-9);
 
-    [Theory, InlineData(160, 96), InlineData(151, 93), InlineData(224, 224), InlineData(7, 5)]
+    [Theory, InlineData(151, 93), InlineData(224, 224), InlineData(7, 5)]
     public void Both_filters_equal_the_command_at_every_size(int width, int height)
     {
         foreach (string kind in new[] { "b-frames", "rotated 90", "full range bt709", "10 bit", "4:2:2", "rotated 4:2:2" })

@@ -7,7 +7,7 @@ public sealed class TokenizerParityTests
     [SharedFact]
     public void All_golden_texts_are_equal()
     {
-        ParityRow row = TokenizerParity.Compare(Path.Combine(Locations.Shared, "golden"), Path.Combine(Locations.Shared, "data", "bert-base-uncased", "vocab.txt"));
+        ParityRow row = TokenizerParity.Compare(Path.Combine(Locations.Shared, "golden", "tokenizer", "cases.jsonl"), Path.Combine(Locations.Shared, "data", "bert-base-uncased", "vocab.txt"));
         Assert.True(row.Passed, row.Detail);
         Assert.Equal(1087, row.Cases);
     }
@@ -23,7 +23,7 @@ public sealed class TokenizerParityTests
             {"text": "Man man", "ids": [2, 5, 3]}
 
             """);
-        ParityRow row = TokenizerParity.Compare(folder.Path, folder.File("vocab.txt"));
+        ParityRow row = TokenizerParity.Compare(Path.Combine(folder.Path, "tokenizer", "cases.jsonl"), folder.File("vocab.txt"));
         Assert.False(row.Passed);
         Assert.Equal("1 texts differ; the first, 'Man man': 2 5 5 3, not 2 5 3", row.Detail);
     }

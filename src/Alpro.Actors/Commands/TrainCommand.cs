@@ -1,0 +1,109 @@
+using System.CommandLine;
+using Alpro.Data.Corpus;
+using Alpro.Training;
+using Spectre.Console;
+
+namespace Alpro.Actors.Commands;
+
+/// <summary><c>alpro pretrain</c> and <c>alpro finetune</c>: train what a configuration says. The same trainer, other tasks.</summary>
+internal static class TrainCommand
+{
+    public static Command CreatePretrain() => Create(
+        "pretrain", "Pretrain the prompter or ALPRO.", "alpro pretrain --config config/pretrain.json --out output/pretrain", LearningTask.Prompter, LearningTask.Pretrain);
+
+    public static Command CreateFinetune() => Create(
+        "finetune", "Fine-tune for retrieval or question answering.", "alpro finetune --config config/msrvtt-retrieval.json --out output/msrvtt", LearningTask.Retrieval, LearningTask.QuestionAnswering);
+
+    private static Command Create(string name, string summary, string example, params LearningTask[] tasks)
+    {
+        var file = ConfigCommand.FileOption();
+        var folder = new Option<string>("--out") { Description = "Output folder: checkpoints, records, report.", Required = true };
+        var settings = ConfigCommand.SetOption();
+        var resume = new Option<bool>("--resume") { Description = "Continue from the folder's last checkpoint, if there is one." };
+        var decoders = new Option<int?>("--decoders") { Description = "Decoder actors, in place of alpro.decoders in the running settings." };
+        var hocon = HoconOption();
+        var command = new Command(name, CommandLine.Describe(summary, example)) { file, folder, settings, resume, decoders, hocon };
+        command.SetAction(async (arguments, stop) =>
+        {
+            RunConfig config = ConfigLoader.Load(arguments.GetValue(file)!, arguments.GetValue(settings));
+            if (!tasks.Contains(config.Task))
+                throw new UsageException($"{arguments.GetValue(file)}: task is \"{ConfigCommand.NameOf(config.Task)}\"; 'alpro {name}' expects {string.Join(" or ", tasks.Select(task => $"\"{ConfigCommand.NameOf(task)}\""))}");
+            var run = new TrainingRun(config, Path.GetFullPath(arguments.GetValue(folder)!), arguments.GetValue(resume));
+            Prepare(run);
+            int? threads = arguments.GetValue(decoders);
+            await using RunHost host = await RunHost.StartAsync(arguments.GetValue(hocon), actors => threads is { } count ? actors with { Decoders = count } : actors);
+            RunResult result = await RunProgress.ShowAsync(name, watched => host.TrainAsync(watched(run), stop));
+            string report = Report.Write(run.Folder, config, Accounts(result));
+            CommandLine.Result(arguments, Summary(run, result, report), console => Show(console, run, result, report));
+            return result.Completed ? CommandLine.Success : CommandLine.Interrupted;
+        });
+        return command;
+    }
+
+    /// <summary>The option that names the running settings.</summary>
+    internal static Option<string?> HoconOption() => new("--hocon") { Description = "Running settings in HOCON, in place of hocon/alpro.conf." };
+
+    /// <summary>Makes the output folder, and sees that nothing in it would be lost.</summary>
+    private static void Prepare(TrainingRun run)
+    {
+        try
+        {
+            Directory.CreateDirectory(run.Folder);
+            string probe = Path.Combine(run.Folder, ".writable");
+            File.WriteAllBytes(probe, []);
+            File.Delete(probe);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"{run.Folder}: the output folder cannot be written: {error.Message}; name another with --out");
+        }
+        if (!run.Resume && run.Store().Steps() is [.., long last])
+            throw new UsageException($"{run.Folder}: holds a run that has come to step {last}; continue it with --resume, or name another folder with --out");
+        File.WriteAllText(Path.Combine(run.Folder, "config.json"), ConfigLoader.ToJson(run.Config));
+    }
+
+    private static KeyValuePair<string, string>[] Accounts(RunResult result) =>
+    [
+        new("planned", $"{result.Ledger.Planned}"), new("delivered", $"{result.Ledger.Delivered}"), new("rejected", $"{result.Ledger.Rejected}"),
+        new("tail", $"{result.Ledger.Tail}"), new("in hand", $"{result.Ledger.InHand}"), new("given out again", $"{result.Ledger.Redelivered}"),
+        new("arrived twice", $"{result.Ledger.Duplicates}"), .. result.Ledger.Reasons.Select(reason => KeyValuePair.Create($"rejected: {reason.Key}", $"{reason.Value}")),
+    ];
+
+    private static object Summary(TrainingRun run, RunResult result, string report) => new
+    {
+        result.Completed,
+        result.FirstStep,
+        result.State.Step,
+        result.State.TotalSteps,
+        result.Seconds,
+        result.Restarts,
+        result.Ledger,
+        result.Checkpoint,
+        result.State.BestScore,
+        result.State.BestStep,
+        LastStep = RunLog.Read<StepRecord>(RunLog.StepsFile(run.Folder)).LastOrDefault(),
+        report,
+    };
+
+    private static void Show(IAnsiConsole console, TrainingRun run, RunResult result, string report)
+    {
+        StepRecord[] records = [.. RunLog.Read<StepRecord>(RunLog.StepsFile(run.Folder))];
+        var table = new Table().Border(TableBorder.Rounded).AddColumns("run", run.Folder);
+        table.AddRow("steps", $"{result.State.Step} of {result.State.TotalSteps}{(result.Completed ? "" : ", stopped: continue with --resume")}");
+        table.AddRow("time", $"{result.Seconds:0.0} s, {(result.State.Step - result.FirstStep) * run.Config.Training.BatchSize / result.Seconds:0.0} clips/s");
+        if (records.Length > 0)
+        {
+            int tenth = Math.Max(1, records.Length / 10);
+            table.AddRow("loss", $"{records[..tenth].Average(record => record.Loss):0.000} at the start, {records[^tenth..].Average(record => record.Loss):0.000} at the end");
+            table.AddRow("waiting for data", $"{records.Sum(record => record.WaitMs) / records.Sum(record => record.StepMs + record.BetweenMs):P1} of the time");
+        }
+        if (result.State.BestScore is { } best) table.AddRow("best validation", $"{best:0.###} after step {result.State.BestStep}");
+        var ledger = result.Ledger;
+        table.AddRow("clips", $"{ledger.Planned} planned = {ledger.Delivered} delivered + {ledger.Rejected} rejected + {ledger.Tail} tail{(ledger.InHand > 0 ? $" + {ledger.InHand} in hand" : "")}");
+        if (ledger.Rejected > 0) table.AddRow("unreadable", $"{string.Join(", ", ledger.Reasons.Select(reason => $"{reason.Value} {reason.Key}"))}: {run.Unreadable}");
+        if (result.Restarts > 0) table.AddRow("restarts", $"{result.Restarts}");
+        table.AddRow("checkpoint", result.Checkpoint ?? "none");
+        table.AddRow("report", report);
+        console.Write(table);
+    }
+}

@@ -1,0 +1,138 @@
+using System.Threading.Channels;
+using Akka.Actor;
+using Akka.Configuration;
+using Akka.Hosting;
+using Alpro.Actors.Pipeline;
+using Alpro.Data.Batches;
+using Alpro.Data.Clips;
+using Alpro.Data.Corpus;
+using Alpro.Data.Sampling;
+using Alpro.Training;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Alpro.Actors;
+
+/// <summary>The actor system of one process, and what is run in it.</summary>
+public sealed class RunHost : IAsyncDisposable
+{
+    private readonly IHost _host;
+    private int _streams;
+
+    private RunHost(IHost host, ActorSettings settings)
+    {
+        _host = host;
+        Settings = settings;
+        System = host.Services.GetRequiredService<ActorSystem>();
+    }
+
+    /// <summary>The actor system.</summary>
+    public ActorSystem System { get; }
+
+    /// <summary>How runs are carried out.</summary>
+    public ActorSettings Settings { get; }
+
+    /// <summary>Starts the actor system of a process that runs alone.</summary>
+    /// <param name="hoconFile">The running settings; null for the <c>hocon/alpro.conf</c> that lies beside the program.</param>
+    /// <param name="adjust">Changes settings that the command line sets.</param>
+    /// <exception cref="UsageException">There is no such file, or it is not HOCON.</exception>
+    public static async Task<RunHost> StartAsync(string? hoconFile = null, Func<ActorSettings, ActorSettings>? adjust = null)
+    {
+        Config hocon = Load(Path.Combine(AppContext.BaseDirectory, "hocon", "alpro.conf"));
+        if (hoconFile is not null) hocon = Load(hoconFile).WithFallback(hocon);
+        ActorSettings settings = ActorSettings.From(hocon);
+        HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(new());
+        builder.Logging.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+        builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
+        builder.Services.AddAkka("alpro", akka => akka
+            .AddHocon(hocon, HoconAddMode.Replace)
+            .ConfigureLoggers(loggers =>
+            {
+                loggers.ClearLoggers();
+                loggers.AddLoggerFactory();
+            }));
+        IHost host = builder.Build();
+        await host.StartAsync();
+        return new(host, adjust is null ? settings : adjust(settings));
+    }
+
+    /// <summary>Trains, and returns when the run has ended.</summary>
+    /// <param name="run">What to train, and where to.</param>
+    /// <param name="stop">Asks the run to stop in order, with a checkpoint.</param>
+    public async Task<RunResult> TrainAsync(TrainingRun run, CancellationToken stop)
+    {
+        var finished = new TaskCompletionSource<RunResult>(TaskCreationOptions.RunContinuationsAsynchronously);
+        // Opened here and not in the actor: what is wrong with them is the caller's to hear, before anything has started.
+        var data = new RunData(run.Config, Settings);
+        RunData? validation = run.Config.Data.Validation.Count > 0 ? new(run.Config, Settings, run.Config.Data.Validation) : null;
+        foreach (VideoTextCorpus corpus in data.Corpora.Concat(validation?.Corpora ?? [])) run.Opened(corpus);
+        data.Plan();
+        IActorRef supervisor = System.ActorOf(Props.Create(() => new RunSupervisor(this, run, data, validation, finished)), "run");
+        using CancellationTokenRegistration asked = stop.Register(() => supervisor.Tell(RunSupervisor.Stop.Instance));
+        return await finished.Task;
+    }
+
+    /// <summary>The rows of one corpus, once each and in order, as batches; reading waits on the calling thread.</summary>
+    /// <param name="data">The data of which the first corpus is read.</param>
+    /// <param name="rows">The rows.</param>
+    /// <param name="clips">How a row becomes a clip.</param>
+    /// <param name="batchSize">Clips per batch, less those that are unreadable.</param>
+    /// <param name="ledger">Receives what became of the rows.</param>
+    public IEnumerable<ClipBatch> Read(RunData data, IReadOnlyList<long> rows, ClipSettings clips, int batchSize, ClipLedger ledger)
+    {
+        var plan = new RowsInOrder(rows, batchSize, seed: 0);
+        if (plan.Steps == 0) yield break;
+        var batches = Channel.CreateBounded<ClipBatch>(Settings.Prefetch);
+        IActorRef pipeline = StartPipeline(System, $"read-{Interlocked.Increment(ref _streams)}", data, plan, clips, 0, plan.Steps, new(1, 0), ledger, batches.Writer);
+        try
+        {
+            while (batches.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
+                while (batches.Reader.TryRead(out ClipBatch? batch)) yield return batch;
+        }
+        finally
+        {
+            System.Stop(pipeline);
+            while (batches.Reader.TryRead(out ClipBatch? left)) left.Dispose();
+        }
+    }
+
+    /// <summary>Starts the stream of a plan's steps into a channel.</summary>
+    internal IActorRef StartPipeline(IActorRefFactory parent, string name, RunData data, IClipPlan plan, ClipSettings clips, long firstStep, long endStep,
+        ClipCoordinator.Bounds bounds, ClipLedger ledger, ChannelWriter<ClipBatch> batches)
+    {
+        ActorSettings settings = Settings;
+        TimeProvider time = TimeProvider.System;
+        Func<IClipSource> open = () => data.OpenSource(clips);
+        Props coordinator = Props.Create(() => new ClipCoordinator(plan, clips, firstStep, endStep, bounds, settings, ledger, batches, time));
+        return parent.ActorOf(Props.Create(() => new ClipPipeline(coordinator, open, settings, batches, time)), name);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _host.StopAsync();
+        _host.Dispose();
+    }
+
+    private static Config Load(string file)
+    {
+        if (!File.Exists(file)) throw new UsageException($"{file}: there is no such file; expected the running settings in HOCON (see hocon/alpro.conf)");
+        try
+        {
+            return ConfigurationFactory.ParseString(File.ReadAllText(file));
+        }
+        catch (FormatException error)
+        {
+            throw new UsageException($"{file}: not HOCON: {error.Message}");
+        }
+    }
+
+    /// <summary>The command line decides what Ctrl-C does, not the host.</summary>
+    private sealed class NoLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}

@@ -1,0 +1,186 @@
+using System.Diagnostics;
+using System.Threading.Channels;
+using Akka.Actor;
+using Alpro.Actors.Pipeline;
+using Alpro.Actors.Training;
+using Alpro.Data.Batches;
+using Alpro.Data.Clips;
+using Alpro.Data.Corpus;
+using Alpro.Data.Sampling;
+using Alpro.Model;
+using Alpro.Model.Checkpoints;
+using Alpro.Training;
+using Alpro.Training.Evaluation;
+
+namespace Alpro.Actors;
+
+/// <summary>
+/// The top of a training run. It starts a generation - a trainer, the stream that feeds it, the channel between them - and, when the
+/// trainer fails in a way that may pass, ends it whole and starts the next from the last good checkpoint. The steps since are done
+/// again exactly, so a restart costs time and changes nothing.
+/// </summary>
+public sealed class RunSupervisor : ReceiveActor
+{
+    /// <summary>Sent by the <see cref="RunHost"/> when the run is asked to stop, and on to the trainer: end the step, write a checkpoint.</summary>
+    public sealed record Stop
+    {
+        /// <summary>The one instance.</summary>
+        public static readonly Stop Instance = new();
+    }
+
+    /// <summary>A trainer, what feeds it, and the accounts of its clips.</summary>
+    private sealed record Generation(int Number, Channel<ClipBatch> Batches, ClipLedger Ledger, IActorRef Trainer)
+    {
+        public TrainState? First { get; init; }
+
+        public TrainState? Last { get; init; }
+    }
+
+    private readonly RunHost _host;
+    private readonly TrainingRun _run;
+    private readonly TaskCompletionSource<RunResult> _finished;
+    private readonly RunData _data;
+    private readonly RunData? _validation;
+    private readonly SamplingPlan _plan;
+    private readonly TrainerActor.Length _length;
+    private readonly RejectionList _unreadable;
+    private readonly IActorRef _checkpoints;
+    private readonly long _began = Stopwatch.GetTimestamp();
+    private Generation _generation = null!;
+    private bool _stopping;
+
+    /// <summary>A run over data that is open; the supervisor disposes it.</summary>
+    public RunSupervisor(RunHost host, TrainingRun run, RunData data, RunData? validation, TaskCompletionSource<RunResult> finished)
+    {
+        (_host, _run, _finished, _data, _validation) = (host, run, finished, data, validation);
+        _plan = data.Plan();
+        _length = new(run.Config.Training.Steps ?? run.Config.Training.Epochs!.Value * _plan.StepsPerEpoch, _plan.StepsPerEpoch);
+        _unreadable = new(run.Unreadable, append: run.Resume);
+        _checkpoints = Context.ActorOf(Props.Create(() => new CheckpointActor(run.Store(), host.Settings, run.Warn)), "checkpoints");
+        Receive<TrainerActor.Ready>(OnReady);
+        Receive<TrainerActor.Finished>(message => OnFinished(message.State));
+        Receive<TrainerActor.Failed>(message => OnFailed(message.Reason));
+        Receive<Stop>(message =>
+        {
+            _stopping = true;
+            _generation.Trainer.Tell(message);
+        });
+        Receive<Status.Failure>(message => Fail(message.Cause));
+    }
+
+    /// <inheritdoc/>
+    protected override void PreStart() => StartGeneration(1, _run);
+
+    /// <inheritdoc/>
+    protected override void PostStop()
+    {
+        _data.Dispose();
+        _validation?.Dispose();
+        _unreadable.Dispose();
+        _finished.TrySetCanceled();
+    }
+
+    /// <inheritdoc/>
+    protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(error =>
+    {
+        Self.Tell(new Status.Failure(error));                        // a trainer's shell, the stream or the checkpoints: a bug, or the disk
+        return Directive.Stop;
+    });
+
+    private void StartGeneration(int number, TrainingRun run)
+    {
+        var batches = Channel.CreateBounded<ClipBatch>(new BoundedChannelOptions(_host.Settings.Prefetch) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
+        var ledger = new ClipLedger(_unreadable.Add);
+        (TrainerActor.Length length, IActorRef checkpoints) = (_length, _checkpoints);
+        Func<AlproModel, TrainState, ValidationRecord>? validate = _validation is null ? null : Validate;
+        _generation = new(number, batches, ledger,
+            Context.ActorOf(Props.Create(() => new TrainerActor(run, length, batches.Reader, checkpoints, () => ledger.Rejected, validate)), $"trainer-{number}"));
+    }
+
+    private void OnReady(TrainerActor.Ready message)
+    {
+        _generation = _generation with { First = message.State };
+        _run.Started(message.State, message.Loaded);
+        var bounds = new ClipCoordinator.Bounds(_run.Config.Data.MaxRejectedFraction, _length.StepsPerEpoch * _plan.BatchSize);
+        _host.StartPipeline(Context, PipelineName, _data, _plan, _run.Config.Data.Clip, message.State.Step, _length.TotalSteps, bounds, _generation.Ledger, _generation.Batches.Writer);
+        if (_stopping) _generation.Trainer.Tell(Stop.Instance);
+    }
+
+    private string PipelineName => $"clips-{_generation.Number}";
+
+    private void OnFinished(TrainState state)
+    {
+        _generation = _generation with { Last = state };
+        EndGeneration(checkpoint => Complete(checkpoint));
+    }
+
+    private void OnFailed(Exception reason)
+    {
+        bool mayPass = reason is not (ConfigException or CheckpointException or CorpusException or TooManyRejectedException or DecodersDyingException);
+        if (!mayPass || _stopping || _generation.First is null || _generation.Number > _host.Settings.MaxRestarts)
+        {
+            EndGeneration(_ => Fail(reason));
+            return;
+        }
+        _run.Warn($"TRAINER RESTARTED from the last checkpoint ({_generation.Number} of {_host.Settings.MaxRestarts}): {reason.Message}");
+        EndGeneration(_ => StartGeneration(_generation.Number + 1, _run with { Resume = true }));
+    }
+
+    /// <summary>Stops the generation's actors, waits until they have and until its checkpoints are on disk, and goes on.</summary>
+    private void EndGeneration(Action<string?> then)
+    {
+        var waiting = new HashSet<IActorRef> { Context.Watch(_generation.Trainer) };
+        Context.Stop(_generation.Trainer);
+        if (Context.Child(PipelineName) is { } pipeline && !pipeline.IsNobody())
+        {
+            waiting.Add(Context.Watch(pipeline));
+            Context.Stop(pipeline);
+        }
+        BecomeStacked(() =>
+        {
+            Receive<Terminated>(message =>
+            {
+                waiting.Remove(message.ActorRef);
+                if (waiting.Count > 0) return;
+                while (_generation.Batches.Reader.TryRead(out ClipBatch? left)) left.Dispose();
+                _checkpoints.Tell(CheckpointActor.Flush.Instance);
+            });
+            Receive<CheckpointActor.Flushed>(message =>
+            {
+                UnbecomeStacked();
+                then(message.Checkpoint);
+            });
+            Receive<Stop>(_ => _stopping = true);
+            Receive<Status.Failure>(message => Fail(message.Cause));
+            ReceiveAny(_ => { });                                    // the last words of a generation that is over
+        });
+    }
+
+    private void Complete(string? checkpoint)
+    {
+        (TrainState first, TrainState last) = (_generation.First!, _generation.Last!);
+        long tail = _plan.TailBefore(last.Step) - _plan.TailBefore(first.Step);
+        _finished.TrySetResult(new(last.Step == last.TotalSteps, first.Step, last, _generation.Ledger.Totals(tail), _generation.Number - 1,
+            checkpoint ?? _run.Store().Latest()?.Folder, Stopwatch.GetElapsedTime(_began).TotalSeconds));
+        Context.Stop(Self);
+    }
+
+    private void Fail(Exception reason)
+    {
+        _finished.TrySetException(reason);
+        Context.Stop(Self);
+    }
+
+    /// <summary>Scores the model on the first validation corpus; called on the trainer's thread.</summary>
+    private ValidationRecord Validate(AlproModel model, TrainState state)
+    {
+        RunConfig config = _run.Config;
+        long began = Stopwatch.GetTimestamp();
+        if (config.Task is LearningTask.Retrieval or LearningTask.QuestionAnswering)
+            return Downstream.Score(_host, config, _validation!, model).ToRecord(state.Step, Stopwatch.GetElapsedTime(began).TotalSeconds);
+        long rows = Math.Min(_validation!.Corpora[0].Count, config.Evaluation.MaxClips ?? long.MaxValue);
+        return PretrainValidator.Validate(model, state.Step, config.Training.Precision, _host.Read(
+            _validation, [.. Enumerable.Range(0, (int)rows).Select(row => (long)row)],
+            config.Data.Clip with { Augment = Augmentation.None }, config.Training.BatchSize, new ClipLedger()));
+    }
+}

@@ -1,0 +1,47 @@
+using Alpro.Actors.Pipeline;
+using Alpro.Data.Corpus;
+using Alpro.Model.Checkpoints;
+using Alpro.Training;
+
+namespace Alpro.Actors;
+
+/// <summary>A training run: what, from where, and who watches.</summary>
+/// <param name="Config">What is trained.</param>
+/// <param name="Folder">The output folder.</param>
+/// <param name="Resume">Whether to continue from the folder's last checkpoint, if there is one.</param>
+public sealed record TrainingRun(RunConfig Config, string Folder, bool Resume)
+{
+    /// <summary>Told of each corpus when it is open.</summary>
+    public Action<VideoTextCorpus> Opened { get; init; } = static _ => { };
+
+    /// <summary>Told when the trainer knows where it stands: at the start, and again after a restart.</summary>
+    public Action<TrainState, IReadOnlyList<LoadReport>> Started { get; init; } = static (_, _) => { };
+
+    /// <summary>Told of every step.</summary>
+    public Action<StepRecord> Stepped { get; init; } = static _ => { };
+
+    /// <summary>Told of every validation.</summary>
+    public Action<ValidationRecord> Validated { get; init; } = static _ => { };
+
+    /// <summary>Told of what a person should know: damaged checkpoints, restarts, unreadable clips.</summary>
+    public Action<string> Warn { get; init; } = static _ => { };
+
+    /// <summary>The folder of the run's checkpoints.</summary>
+    public string Checkpoints => Path.Combine(Folder, "checkpoints");
+
+    /// <summary>The list of clips that could not be read.</summary>
+    public string Unreadable => Path.Combine(Folder, "unreadable.csv");
+
+    /// <summary>The run's checkpoints.</summary>
+    public CheckpointStore Store() => new(Checkpoints, Config.Training.Keep, Warn);
+}
+
+/// <summary>How a training run ended.</summary>
+/// <param name="Completed">Whether all steps were done; false when it was asked to stop before.</param>
+/// <param name="FirstStep">The step at which this process began.</param>
+/// <param name="State">Where the run stands.</param>
+/// <param name="Ledger">What became of the clips since <paramref name="FirstStep"/>, restarts included.</param>
+/// <param name="Restarts">How often the trainer was restarted from a checkpoint.</param>
+/// <param name="Checkpoint">The last checkpoint.</param>
+/// <param name="Seconds">How long it took.</param>
+public sealed record RunResult(bool Completed, long FirstStep, TrainState State, LedgerTotals Ledger, int Restarts, string? Checkpoint, double Seconds);
