@@ -9,11 +9,14 @@ var root = new RootCommand("Alpro.Actors: stream video and text through actors i
     CorpusCommand.Create(),
     DecodeWorkerCommand.Create(),
     DoctorCommand.Create(),
+    EntitiesCommand.Create(),
     EvaluateCommand.Create(),
+    TrainCommand.CreateFinetune(),
     FramesCommand.Create(),
     ParityCommand.Create(),
-    TrainCommand.CreateFinetune(),
+    PrepareCommand.Create(),
     TrainCommand.CreatePretrain(),
+    ScanCommand.Create(),
 };
 root.Options.Add(CommandLine.Json);
 return await CommandLine.RunAsync(root, args);

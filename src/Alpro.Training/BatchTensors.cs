@@ -12,12 +12,16 @@ namespace Alpro.Training;
 /// </summary>
 public sealed class BatchTensors : IDisposable
 {
+    /// <summary>The label that cross-entropy leaves out: an answer that has no label teaches nothing, and is not right whatever is chosen.</summary>
+    private const long Ignored = -100;
+
     private static readonly float[] Mean = [0.48145466f, 0.4578275f, 0.40821073f];
     private static readonly float[] Deviation = [0.26862954f, 0.26130258f, 0.27577711f];
 
     private readonly Device _device;
     private readonly int _patch;
     private readonly Tensor _scale_C11, _shift_C11;
+    private (ClipBatch Batch, Tensor Pixels)? _ahead;
 
     /// <summary>Tensors for a device and a model whose patches have this side.</summary>
     public BatchTensors(Device device, int patchSize)
@@ -26,6 +30,15 @@ public sealed class BatchTensors : IDisposable
         using var scope = NewDisposeScope();
         _scale_C11 = tensor([.. Deviation.Select(deviation => 1 / (255 * deviation))], [3, 1, 1]).to(device).DetachFromDisposeScope();
         _shift_C11 = tensor([.. Mean.Zip(Deviation, (mean, deviation) => mean / deviation)], [3, 1, 1]).to(device).DetachFromDisposeScope();
+    }
+
+    /// <summary>Sends the pixels of the batch that comes next on their way to the device, behind the work that is queued there.</summary>
+    public void Ahead(ClipBatch batch)
+    {
+        if (_device.type == DeviceType.CPU) return;                  // they are where they are needed
+        using var scope = NewDisposeScope();
+        _ahead?.Pixels.Dispose();
+        _ahead = (batch, Pixels(batch, 0, batch.Size).DetachFromDisposeScope());
     }
 
     /// <summary>The tensors of some clips of a batch, which must outlive them; they belong to the caller's dispose scope.</summary>
@@ -48,7 +61,7 @@ public sealed class BatchTensors : IDisposable
             RegionMask_BHW = outside_BHW,
             CropVideo_BTCHW = outside_BHW is null ? null : Crop(video_BTCHW, outside_BHW),
             IsVideo = batch.IsVideo,
-            Answers_B = Numbers(batch.Answers_B, first, count),
+            Answers_B = Numbers([.. batch.Answers_B.Skip(first).Take(count).Select(answer => answer < 0 ? Ignored : answer)]),
         };
     }
 
@@ -57,16 +70,23 @@ public sealed class BatchTensors : IDisposable
     {
         _scale_C11.Dispose();
         _shift_C11.Dispose();
+        _ahead?.Pixels.Dispose();
     }
 
     /// <summary>(pixel / 255 - mean) / deviation, [B, T, 3, H, W].</summary>
     private Tensor Normalised(ClipBatch batch, int first, int count)
     {
         using var scope = NewDisposeScope();
-        int clip = batch.Frames * batch.Side * batch.Side * 3;
-        Tensor bytes = ToDevice(frombuffer(batch.PixelBuffer, ScalarType.Byte, (long)count * clip, (long)first * clip));
-        Tensor video_BTCHW = bytes.view([count, batch.Frames, batch.Side, batch.Side, 3]).permute(0, 1, 4, 2, 3).to(ScalarType.Float32).contiguous();
+        Tensor pixels_BTHWC = _ahead is { } ahead && ReferenceEquals(ahead.Batch, batch) ? ahead.Pixels.narrow(0, first, count) : Pixels(batch, first, count);
+        Tensor video_BTCHW = pixels_BTHWC.permute(0, 1, 4, 2, 3).to(ScalarType.Float32).contiguous();
         return video_BTCHW.mul_(_scale_C11).sub_(_shift_C11).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Bytes on the device, [B, T, H, W, 3].</summary>
+    private Tensor Pixels(ClipBatch batch, int first, int count)
+    {
+        int clip = batch.Frames * batch.Side * batch.Side * 3;
+        return ToDevice(frombuffer(batch.PixelBuffer, ScalarType.Byte, (long)count * clip, (long)first * clip)).view([count, batch.Frames, batch.Side, batch.Side, 3]);
     }
 
     /// <summary>The frames with everything outside the region 0.</summary>

@@ -11,7 +11,10 @@ namespace Alpro.Training;
 /// <param name="config">The run's configuration then.</param>
 public sealed class Checkpoint(string folder, TrainState state, RunConfig config)
 {
-    internal const string WeightsName = "weights.safetensors", MomentsName = "moments.safetensors", StateName = "state.json", ChecksumsName = "checksums";
+    /// <summary>The name of the file of the weights.</summary>
+    public const string WeightsName = "weights.safetensors";
+
+    internal const string MomentsName = "moments.safetensors", StateName = "state.json", ChecksumsName = "checksums";
 
     /// <summary>Its folder.</summary>
     public string Folder { get; } = folder;

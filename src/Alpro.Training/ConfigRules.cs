@@ -130,8 +130,7 @@ internal static class ConfigRules
         {
             problems.Require(config.Initialize.Prompter is not null, "initialize.prompter", null, "the checkpoint of a prompter, since data.clip.regionPatch asks for entity modelling; train one with task \"prompter\" first");
             problems.Require(config.Data.Entities is not null, "data.entities", null, "a list of entities, since data.clip.regionPatch asks for entity modelling; \"alpro entities\" makes one");
-            if (config.Data.Entities is { } entities && File.Exists(entities) && EntityPrompts.ReadEntities(entities, config.Model.Entities).Count is var count && count < config.Model.Entities)
-                problems.Add("data.entities", $"{entities} has {count} entities; expected model.entities, {config.Model.Entities}, at least");
+            if (config.Data.Entities is { } entities && File.Exists(entities)) CheckEntities(entities, config.Model.Entities, problems);
         }
         problems.Require(config.Losses.Vtc || config.Losses.Vtm || config.Data.Clip.MaskProbability > 0 || config.Data.Clip.RegionPatch > 0, "losses", "without any", "one loss at least");
         if (config.Task != LearningTask.Pretrain)
@@ -145,6 +144,18 @@ internal static class ConfigRules
         problems.Require(!config.Model.Reference.FreezeCheckpointed || config.Model.Vision.ActivationCheckpointing, "model.reference.freezeCheckpointed", true, "model.vision.activationCheckpointing to be true with it: it has no meaning alone");
         if (config.Losses.Vtm && config.Task is LearningTask.Pretrain or LearningTask.Retrieval)
             problems.Require(config.Training.BatchSize / Math.Max(1, config.Training.Accumulation) >= 2, "training.batchSize", config.Training.BatchSize, "2 clips at least in each part of a batch: matching takes its negatives from them");
+    }
+
+    private static void CheckEntities(string file, int count, ConfigProblems problems)
+    {
+        try
+        {
+            EntityList.Load(file, count);
+        }
+        catch (CorpusException problem)
+        {
+            problems.Add("data.entities", problem.Message);
+        }
     }
 
     private static void CheckFile(string? file, string path, ConfigProblems problems)

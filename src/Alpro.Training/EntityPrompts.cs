@@ -1,28 +1,26 @@
+using Alpro.Data.Corpus;
 using Alpro.Data.Text;
 using Alpro.Model;
 using static TorchSharp.torch;
 
 namespace Alpro.Training;
 
-/// <summary>The entities of entity modelling and the prompts that name them (paper section 3.3).</summary>
+/// <summary>The prompts that name the entities of entity modelling (paper section 3.3).</summary>
 public static class EntityPrompts
 {
     /// <summary>Tokens of a prompt, as in the released code.</summary>
     private const int Length = 15;
 
-    /// <summary>The first word of each of the first lines of an entity list; fewer where the list is shorter.</summary>
-    public static IReadOnlyList<string> ReadEntities(string file, int count) =>
-        [.. File.ReadLines(file).Select(line => line.Split((char[]?)null, 2, StringSplitOptions.RemoveEmptyEntries)).Where(words => words.Length > 0).Select(words => words[0]).Take(count)];
-
     /// <summary>Fills a prompter's prompt features for the entities of a list.</summary>
     /// <param name="prompter">The prompter, trained.</param>
     /// <param name="entityFile">The entity list.</param>
     /// <param name="vocabularyFile">The vocabulary of its text encoder.</param>
+    /// <exception cref="CorpusException">The list has fewer entities than the prompter.</exception>
     public static void Build(Prompter prompter, string entityFile, string vocabularyFile)
     {
         using var scope = NewDisposeScope();
         var tokenizer = new CaptionTokenizer(vocabularyFile);
-        IReadOnlyList<string> entities = ReadEntities(entityFile, prompter.Config.Entities);
+        IReadOnlyList<string> entities = EntityList.Load(entityFile, prompter.Config.Entities);
         prompter.BuildEntityPrompts(Encode(Prompter.VideoTemplates), Encode(Prompter.ImageTemplates));
 
         (Tensor Ids, Tensor Mask) Encode(IReadOnlyList<string> templates)

@@ -97,6 +97,7 @@ public sealed class ReferenceConfig
                 ValidateEvery = keys.Whole("valid_steps", keys.Whole("min_valid_steps", 100)),
                 CheckpointEvery = steps is { } all ? Math.Max(1, (int)(all * keys.Number("save_steps_ratio", 0.01))) : new TrainingConfig().CheckpointEvery,
             },
+            Losses = task == LearningTask.Pretrain ? new() { Vtc = keys.Flag("use_itc"), Vtm = keys.Flag("use_itm") } : new(),
             Initialize = Initialize(task),
             Evaluation = new() { BatchSize = keys.Whole("val_batch_size", 128), PairBatchSize = keys.Whole("inference_batch_size", 64) },
         };
@@ -109,11 +110,8 @@ public sealed class ReferenceConfig
     {
         if (keys.Has("ans2label_path")) return LearningTask.QuestionAnswering;
         if (!keys.Has("use_itc")) return LearningTask.Retrieval;
-        bool matching = keys.Flag("use_itm"), masking = keys.Flag("use_mlm"), entities = keys.Flag("use_mpm");
-        keys.Problems.Require(keys.Flag("use_itc"), "use_itc", false, "true: pretraining is not without the contrastive loss here");
-        if (!matching && !masking && !entities) return LearningTask.Prompter;
-        keys.Problems.Require(matching, "use_itm", false, "true: pretraining with masked words or entities is not without matching here");
-        return LearningTask.Pretrain;
+        bool others = keys.Flag("use_itm") || keys.Flag("use_mlm") || keys.Flag("use_mpm");
+        return keys.Flag("use_itc") && !others ? LearningTask.Prompter : LearningTask.Pretrain;
     }
 
     /// <summary>What the reference could do and this program does in one way only.</summary>

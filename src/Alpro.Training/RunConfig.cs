@@ -39,6 +39,10 @@ public sealed record RunConfig
 
     /// <summary>How the model is scored.</summary>
     public EvaluationConfig Evaluation { get; init; } = new();
+
+    /// <summary>Steps of the whole run.</summary>
+    /// <param name="stepsPerEpoch">Steps of an epoch.</param>
+    public long TotalSteps(long stepsPerEpoch) => Training.Steps ?? Training.Epochs!.Value * stepsPerEpoch;
 }
 
 /// <summary>What a model learns to do.</summary>
@@ -89,6 +93,10 @@ public sealed record DataConfig
 
     /// <summary>Share of unreadable clips above which the run fails.</summary>
     public double MaxRejectedFraction { get; init; } = 0.05;
+
+    /// <summary>The corpus of a downstream task to score the model on, or null where the run names none.</summary>
+    /// <param name="test">Whether it is the test corpus, else the (first) validation corpus.</param>
+    public CorpusConfig? ForEvaluation(bool test) => test ? Test : Validation is [var first, ..] ? first : null;
 
     /// <summary>How a row becomes a clip where the model is scored.</summary>
     public ClipSettings ClipForEvaluation() => EvaluationClip ?? Clip with { Augment = Augmentation.None };
@@ -231,6 +239,16 @@ public sealed record InitializeConfig
     public string? Text { get; init; }
 }
 
+/// <summary>What text-video pairs are ranked by.</summary>
+public enum RetrievalScore
+{
+    /// <summary>The probability of a match, from the fusion encoder: as the paper scores.</summary>
+    Matching,
+
+    /// <summary>The similarity of the contrastive features: one product for all pairs, and no fusion pass.</summary>
+    Contrastive,
+}
+
 /// <summary>How the model is scored (<c>evaluation</c>).</summary>
 public sealed record EvaluationConfig
 {
@@ -239,6 +257,9 @@ public sealed record EvaluationConfig
 
     /// <summary>Text-video pairs (or questions) of one fusion pass.</summary>
     public int PairBatchSize { get; init; } = 64;
+
+    /// <summary>Retrieval: what pairs are ranked by.</summary>
+    public RetrievalScore Score { get; init; } = RetrievalScore.Matching;
 
     /// <summary>Retrieval: candidates kept by the contrastive score for matching; null matches every pair.</summary>
     public int? Rerank { get; init; }

@@ -99,7 +99,10 @@ public sealed class SnapshotPool : IDisposable
     public Snapshot Take(TrainState state)
     {
         if (!_free.TryTake(out Snapshot? snapshot))
-            snapshot = _made++ < Capacity ? new Snapshot(this, _parameters.Length) : _free.Take();
+        {
+            if (_made < Capacity) (snapshot, _made) = (new(this, _parameters.Length), _made + 1);
+            else snapshot = _free.Take();
+        }
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         from_array(snapshot.Values).copy_(_parameters.Values);
@@ -109,9 +112,10 @@ public sealed class SnapshotPool : IDisposable
         return snapshot;
     }
 
-    /// <inheritdoc/>
+    /// <summary>Waits until all snapshots have been given back: they share what never changes.</summary>
     public void Dispose()
     {
+        for (int i = 0; i < _made; i++) _free.Take();
         foreach ((_, _, Tensor? constant) in Entries) constant?.Dispose();
         _free.Dispose();
     }

@@ -105,7 +105,7 @@ public sealed class Trainer : IDisposable
             if (Next(batches, stop) is not { } batch) break;
             using (batch)
             {
-                var clock = new StepClock(ended, began, batches.CanCount ? batches.Count : 0);
+                var clock = new StepClock(ended, began, batches.CanCount ? batches.Count : 0, () => SendAhead(batches));
                 StepRecord record = Advance(batch, clock);
                 ended = Stopwatch.GetTimestamp();
                 _ports.Record(record);
@@ -137,8 +137,8 @@ public sealed class Trainer : IDisposable
     /// <summary>What a step trains on: its clips' names, and the tensors of any stretch of them.</summary>
     internal sealed record StepInputs(IReadOnlyList<string> Keys, int Corpus, int Size, Func<int, int, ModelInputs> Tensors);
 
-    /// <summary>When a step began, and what it found.</summary>
-    internal readonly record struct StepClock(long PreviousEnd, long Began, int QueueDepth);
+    /// <summary>When a step began, what it found, and what it can do while the device is busy.</summary>
+    internal readonly record struct StepClock(long PreviousEnd, long Began, int QueueDepth, Action? Meanwhile = null);
 
     /// <summary>One step on a batch.</summary>
     internal StepRecord Advance(ClipBatch batch, StepClock clock) =>
@@ -170,6 +170,7 @@ public sealed class Trainer : IDisposable
             figures = (figures is null ? sum : figures.Plus(sum)).MoveToOuterDisposeScope();
         }
 
+        clock.Meanwhile?.Invoke();
         long synchronizing = Stopwatch.GetTimestamp();
         double[] values = cat([figures!, _optimizer.GradientNorm().to(_parameters.Device).view(1)], 0).cpu().data<double>().ToArray();   // the step's one wait for the device
         double synchronizeMs = Lap(ref synchronizing), norm = values[^1], learningRate = _schedule.At(State.Step + 1, State.Epoch);
@@ -235,6 +236,12 @@ public sealed class Trainer : IDisposable
         if (batch.Step == State.Step && batch.Size == _config.Training.BatchSize) return batch;
         batch.Dispose();
         throw new InvalidOperationException($"Step {State.Step} was given the batch of step {batch.Step} with {batch.Size} clips; it trains on {_config.Training.BatchSize}.");
+    }
+
+    /// <summary>Begins to move the next batch to the device while that is busy with this one.</summary>
+    private void SendAhead(ChannelReader<ClipBatch> batches)
+    {
+        if (batches.TryPeek(out ClipBatch? next)) _tensors.Ahead(next);
     }
 
     /// <summary>Lets a step that is not finite pass while it may, and ends the run where it may not.</summary>

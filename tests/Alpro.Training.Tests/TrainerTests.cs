@@ -189,6 +189,20 @@ public sealed class TrainerTests : IDisposable
         Assert.Equal(6, store.Latest()!.State.Step);
     }
 
+    [Fact]
+    public void Steps_leave_no_tensor_behind_and_allocate_little()
+    {
+        RunConfig config = TinyRun.Config(LearningTask.Pretrain, steps: 60);
+        config = config with { Training = config.Training with { CheckpointEvery = 20 } };
+        var tensors = new List<long>();
+        var records = new List<StepRecord>();
+        using AlproModel model = RunModel.Create(config, CPU);
+        using Trainer trainer = TinyRun.Trainer(config, new() { Record = record => { records.Add(record); tensors.Add(Tensor.TotalCount); } }, model: model);
+        trainer.Run(TinyRun.Batches(config));
+        Assert.InRange(tensors[59], 0, tensors[10]);
+        Assert.InRange(records.Skip(10).Max(record => record.AllocatedBytes), 0, 300_000);
+    }
+
     private static StepRecord FirstStep(RunConfig config)
     {
         StepRecord? first = null;

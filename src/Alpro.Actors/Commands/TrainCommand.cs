@@ -33,7 +33,8 @@ internal static class TrainCommand
             int? threads = arguments.GetValue(decoders);
             await using RunHost host = await RunHost.StartAsync(arguments.GetValue(hocon), actors => threads is { } count ? actors with { Decoders = count } : actors);
             RunResult result = await RunProgress.ShowAsync(name, watched => host.TrainAsync(watched(run), stop));
-            string report = Report.Write(run.Folder, config, Accounts(result));
+            Report.Write(run.Folder, config, Accounts(result));
+            string report = Path.Combine(run.Folder, Report.FileName);
             CommandLine.Result(arguments, Summary(run, result, report), console => Show(console, run, result, report));
             return result.Completed ? CommandLine.Success : CommandLine.Interrupted;
         });

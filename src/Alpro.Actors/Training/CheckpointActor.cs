@@ -74,6 +74,11 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers, IWithUnboundedS
             Become(Retrying);
             return;
         }
+        catch
+        {
+            snapshot.Dispose();                                      // or the trainer would wait for it for ever
+            throw;
+        }
         snapshot.Dispose();
     }
 }

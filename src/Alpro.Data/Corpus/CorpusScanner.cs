@@ -45,7 +45,7 @@ public sealed class CorpusScanner(Func<IFrameReader> createReader, int threads, 
         List<UnreadableRow> unreadable = [];
         if (troubles.Count > 0)
             for (long row = 0; row < corpus.Count; row++)
-                if (troubles.TryGetValue(Hash(corpus[row].Media), out UnreadableClipException? trouble)) unreadable.Add(new UnreadableRow(row, trouble.Path, trouble.Reason, trouble.Message));
+                if (troubles.TryGetValue(Hash(corpus[row].Media), out UnreadableClipException? trouble)) unreadable.Add(new UnreadableRow(row, trouble.Path, trouble.Reason, trouble.Message[(trouble.Path.Length + 2)..]));
         return new ScanResult(corpus.Count, files.Count, unreadable);
 
         void Work()

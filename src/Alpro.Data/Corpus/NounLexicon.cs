@@ -1,8 +1,11 @@
+using System.Runtime.InteropServices;
+
 namespace Alpro.Data.Corpus;
 
 /// <summary>
-/// Tells nouns from other words. With WordNet's database installed a word is a noun when it has at least as many senses as noun
-/// as it has as verb, adjective and adverb each; without it, by elimination: no stop word, none of the endings of verbs and adverbs.
+/// Tells nouns from other words. With WordNet's database installed a word is a noun when it was met more often as noun than as
+/// verb, adjective or adverb in the texts WordNet counted - where it was not met, when it has at least as many senses as noun.
+/// Without the database, by elimination: no stop word, none of the endings of verbs and adverbs.
 /// </summary>
 public sealed class NounLexicon
 {
@@ -34,13 +37,13 @@ public sealed class NounLexicon
         ["leaves"] = "leaf", ["wolves"] = "wolf", ["knives"] = "knife", ["wives"] = "wife", ["lives"] = "life", ["shelves"] = "shelf",
     };
 
-    private readonly Dictionary<string, int>? _nounSenses, _otherSenses;
+    private readonly Dictionary<string, int>? _nounSenses, _otherSenses, _nounUses, _otherUses;
     private readonly Dictionary<string, string> _exceptions = s_irregular;
 
     /// <summary>The lexicon without a database.</summary>
     public NounLexicon() { }
 
-    /// <summary>The lexicon with WordNet's database files (<c>index.noun</c>, and <c>index.verb</c>, <c>index.adj</c>, <c>index.adv</c>, <c>noun.exc</c> where present).</summary>
+    /// <summary>The lexicon with WordNet's database files (<c>index.noun</c>, and <c>index.verb</c>, <c>index.adj</c>, <c>index.adv</c>, <c>cntlist.rev</c>, <c>noun.exc</c> where present).</summary>
     /// <exception cref="CorpusException">The folder has no <c>index.noun</c>.</exception>
     public NounLexicon(string wordnetFolder)
     {
@@ -51,6 +54,7 @@ public sealed class NounLexicon
         foreach (string part in (string[])["index.verb", "index.adj", "index.adv"])
             foreach ((string word, int senses) in File.Exists(Path(part)) ? Senses(Path(part)) : [])
                 _otherSenses[word] = Math.Max(senses, _otherSenses.GetValueOrDefault(word));
+        (_nounUses, _otherUses) = Uses(Path("cntlist.rev"));
         _exceptions = new Dictionary<string, string>(s_irregular);
         if (!File.Exists(Path("noun.exc"))) return;
         foreach (string[] pair in File.ReadLines(Path("noun.exc")).Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)))
@@ -67,7 +71,12 @@ public sealed class NounLexicon
     public bool IsNoun(string word)
     {
         if (word.Length < 2 || s_stopWords.Contains(word)) return false;
-        if (_nounSenses is not null) return _nounSenses.TryGetValue(word, out int senses) && senses >= _otherSenses!.GetValueOrDefault(word);
+        if (_nounSenses is not null)
+        {
+            if (!_nounSenses.TryGetValue(word, out int senses)) return false;
+            int uses = _nounUses!.GetValueOrDefault(word), others = _otherUses!.GetValueOrDefault(word);
+            return uses == others ? senses >= _otherSenses!.GetValueOrDefault(word) : uses > others;
+        }
         return s_nounsByEnding.Contains(word) || !(word.EndsWith("ing", StringComparison.Ordinal) || word.EndsWith("ly", StringComparison.Ordinal) || word.EndsWith("ed", StringComparison.Ordinal));
     }
 
@@ -91,5 +100,21 @@ public sealed class NounLexicon
             if (columns is [{ Length: > 0 } word, _, var count, _] && !word.Contains('_') && int.TryParse(count, out int number)) senses[word] = number;
         }
         return senses;
+    }
+
+    /// <summary>How often each single word was met as noun, and as the commonest other part of speech: lines of <c>word%part:… sense uses</c>, part 1 being nouns.</summary>
+    private static (Dictionary<string, int> Noun, Dictionary<string, int> Other) Uses(string path)
+    {
+        Dictionary<(string Word, char Part), int> uses = [];
+        foreach (string line in File.Exists(path) ? File.ReadLines(path) : [])
+        {
+            int percent = line.IndexOf('%'), last = line.LastIndexOf(' ');
+            if (percent <= 0 || last < percent || line.AsSpan(0, percent).Contains('_') || !int.TryParse(line.AsSpan(last + 1), out int number)) continue;
+            char part = line[percent + 1] == '5' ? '3' : line[percent + 1];      // 5 is an adjective too
+            CollectionsMarshal.GetValueRefOrAddDefault(uses, (line[..percent], part), out _) += number;
+        }
+        ILookup<bool, KeyValuePair<(string Word, char Part), int>> byNoun = uses.ToLookup(use => use.Key.Part == '1');
+        return (byNoun[true].ToDictionary(use => use.Key.Word, use => use.Value),
+            byNoun[false].GroupBy(use => use.Key.Word).ToDictionary(word => word.Key, word => word.Max(use => use.Value)));
     }
 }

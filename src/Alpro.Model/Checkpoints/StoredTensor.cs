@@ -51,7 +51,8 @@ public sealed class StoredTensor
         Offset = offset;
         Shape = shape;
         Strides = strides;
-        Elements = shape.Aggregate(1L, (product, size) => checked(product * size));
+        long whole = shape.Aggregate(1L, (product, size) => checked(product * Math.Max(size, 1)));
+        Elements = shape.Contains(0) ? 0 : whole;
         Extent = Elements == 0 ? 0 : shape.Zip(strides).Aggregate(1L, (sum, dimension) => checked(sum + (dimension.First - 1) * dimension.Second));
     }
 

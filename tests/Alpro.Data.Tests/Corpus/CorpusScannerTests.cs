@@ -54,6 +54,7 @@ public sealed class CorpusScannerTests : IDisposable
         Assert.Equal((3, 3L), (opened, result.Files));
         Assert.Equal([2, 4], result.Unreadable.Select(row => row.Row));
         Assert.Equal(6, result.Readable + result.Unreadable.Count);
+        Assert.Equal((_folder.File("v/bad.mp4"), RejectReason.Corrupt, "cannot be used"), (result.Unreadable[0].Path, result.Unreadable[0].Reason, result.Unreadable[0].Message));
     }
 
     [Fact]
@@ -113,7 +114,7 @@ public sealed class CorpusScannerTests : IDisposable
             opened();
             return Path.GetFileNameWithoutExtension(media.Path) switch
             {
-                "bad" => throw new UnreadableClipException(RejectReason.Corrupt, media.Path, "bad"),
+                "bad" => throw new UnreadableClipException(RejectReason.Corrupt, media.Path, "cannot be used"),
                 "fault" => throw new InvalidOperationException("a bug"),
                 _ => new VideoInfo(150, 25, 64, 64, 0),
             };

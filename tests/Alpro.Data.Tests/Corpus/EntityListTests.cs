@@ -18,14 +18,16 @@ public sealed class EntityListTests : IDisposable
     [Fact]
     public void A_noun_database_decides_where_there_is_one()
     {
-        File.WriteAllText(_folder.File("index.noun"), "  1 This line is the licence\nrun n 16 1 @ 16 9 1 2\ndog n 7 5 @ ~ #m 7 1 2\nbe n 1 1 @ 1 0 1\nox n 2 1 @ 2 0 1\nlily n 3 1 @ 3 0 1\nyoung n 6 1 @ 6 0 1\nice_cream n 1 1 @ 1 0 1\n");
+        File.WriteAllText(_folder.File("index.noun"), "  1 This line is the licence\nrun n 16 1 @ 16 9 1 2\ndog n 7 5 @ ~ #m 7 1 2\nbe n 1 1 @ 1 0 1\nox n 2 1 @ 2 0 1\nlily n 3 1 @ 3 0 1\nyoung n 6 1 @ 6 0 1\ntree n 3 1 @ 3 3 1\nwalk n 9 1 @ 9 1 1\nice_cream n 1 1 @ 1 0 1\n");
         File.WriteAllText(_folder.File("index.verb"), "run v 41 1 @ 41 0 1\nbe v 13 1 @ 13 0 1\ndog v 1 1 @ 1 0 1\n");
         File.WriteAllText(_folder.File("index.adj"), "young a 5 1 & 5 0 1\n");
+        File.AppendAllText(_folder.File("index.verb"), "tree v 4 1 @ 4 0 1\nwalk v 8 1 @ 8 5 1\n");
+        File.WriteAllText(_folder.File("cntlist.rev"), "tree%1:20:00:: 1 21\ntree%2:35:00:: 1 1\nwalk%1:04:00:: 1 4\nwalk%2:38:00:: 1 200\nyoung%5:00:00:new:00 1 3\n");
         File.WriteAllText(_folder.File("noun.exc"), "oxen ox\n");
         var lexicon = new NounLexicon(_folder.Path);
         Assert.True(lexicon.HasDatabase);
-        using VideoTextCorpus corpus = Corpus("young oxen run", "dogs be dogs", "a lily and an ox", "strange word");
-        Assert.Equal([new("dog", 2), new("ox", 2), new("lily", 1)], EntityList.Build([corpus], 3, lexicon));
+        using VideoTextCorpus corpus = Corpus("young oxen run", "dogs be dogs", "a lily and an ox", "strange word", "walk tree, walk trees");
+        Assert.Equal([new("dog", 2), new("ox", 2), new("tree", 2), new("lily", 1)], EntityList.Build([corpus], 4, lexicon));
         Assert.Contains("has no index.noun", Assert.Throws<CorpusException>(() => new NounLexicon(_folder.File("v"))).Message);
     }
 

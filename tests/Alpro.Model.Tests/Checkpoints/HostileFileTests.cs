@@ -78,6 +78,7 @@ public class HostileFileTests
     [InlineData(new long[] { 2 }, new long[] { 1 }, -1, "way that PyTorch does not")]
     [InlineData(new long[] { 2 }, new long[] { long.MaxValue }, 0, "impossible")]
     [InlineData(new long[] { long.MaxValue, 2 }, new long[] { 0, 0 }, 0, "impossible")]
+    [InlineData(new long[] { 0, long.MaxValue, 2 }, new long[] { 0, 0, 0 }, 0, "impossible")]
     [InlineData(new long[] { 2, 2 }, new long[] { 1 }, 0, "2 sizes and 1 strides")]
     public void Views_outside_their_storage_are_refused(long[] shape, long[] strides, long offset, string reason) =>
         Assert.Contains(reason, Refusal(Archive(TensorPickle(4, offset, shape, strides), new byte[16])));

@@ -1,0 +1,35 @@
+using Alpro.Model;
+using static TorchSharp.torch;
+
+namespace Alpro.Training.Tests;
+
+public sealed class RunComparisonTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void Equal_runs_are_equal_and_a_changed_pixel_is_found()
+    {
+        (string one, string two, string other) = (Run("one", 0), Run("two", 0), Run("other", 1));
+        RunComparison same = RunComparison.Of(one, End(one), two, End(two));
+        Assert.Equal((4, (string?)null), (same.Steps, same.Difference));
+        Assert.True(same.Tensors > 50);
+        Assert.StartsWith("step 2: loss ", RunComparison.Of(one, End(one), other, End(other)).Difference, StringComparison.Ordinal);
+    }
+
+    private string Run(string name, int change)
+    {
+        RunConfig config = TinyRun.Config(LearningTask.Prompter, steps: 4);
+        string folder = _folder.File(name);
+        var store = new CheckpointStore(Path.Combine(folder, "checkpoints"));
+        using var log = new RunLog(folder, 0);
+        using AlproModel model = RunModel.Create(config, CPU);
+        using Trainer trainer = TinyRun.Trainer(config, new() { Record = log.Write, Checkpoint = snapshot => { using (snapshot) store.Save(snapshot); } }, model: model);
+        trainer.Run(TinyRun.Batches(config, change: batch => { if (batch.Step == 2) batch.Pixels_BTHWC[7] = (byte)(100 + change); }));
+        return folder;
+    }
+
+    private static Checkpoint End(string folder) => new CheckpointStore(Path.Combine(folder, "checkpoints")).Latest()!;
+}

@@ -1,0 +1,58 @@
+using System.Text.RegularExpressions;
+
+namespace Alpro.Training.Tests;
+
+public sealed class RunLogTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void What_is_written_is_read_and_a_resumed_run_writes_on_after_its_checkpoint()
+    {
+        using (var log = new RunLog(_folder.Path, 0))
+        {
+            for (int step = 0; step < 5; step++) log.Write(Record(step, loss: step == 4 ? double.NaN : step));
+            log.Write(new ValidationRecord(4, 0.5, new Dictionary<string, double> { ["r1"] = 0.5 }, 1));
+            log.Write(new ValidationRecord(5, 0.6, new Dictionary<string, double> { ["r1"] = 0.6 }, 1));
+        }
+        File.AppendAllText(RunLog.StepsFile(_folder.Path), "{\"step\": 5, \"epo");     // a crash in the middle of a line
+        Assert.True(double.IsNaN(RunLog.Read<StepRecord>(RunLog.StepsFile(_folder.Path)).Last().Loss));
+
+        using (var log = new RunLog(_folder.Path, 4)) log.Write(Record(4, loss: 4));
+        Assert.Equal([0.0, 1, 2, 3, 4], RunLog.Read<StepRecord>(RunLog.StepsFile(_folder.Path)).Select(record => record.Loss));
+        Assert.Equal([4L], RunLog.Read<ValidationRecord>(RunLog.ValidationsFile(_folder.Path)).Select(record => record.Step));
+        Assert.NotEmpty(Directory.EnumerateFiles(_folder.File("tensorboard"), "events.out.tfevents*"));
+    }
+
+    [Fact]
+    public void The_report_is_one_page_that_fetches_nothing()
+    {
+        using (var log = new RunLog(_folder.Path, 0))
+        {
+            for (int step = 0; step < 1000; step++) log.Write(Record(step, loss: 1 / (1.0 + step)));
+            log.Write(new ValidationRecord(1000, 0.5, new Dictionary<string, double> { ["text2videoR1"] = 42 }, 1));
+        }
+        Report.Write(_folder.Path, TinyRun.Config(), [new("delivered", "4000"), new("rejected <b>", "3")]);
+        string page = File.ReadAllText(_folder.File("report.html"));
+        Assert.DoesNotMatch(new Regex("(src|href|url)\\s*[=(]"), page);
+        foreach (string expected in new[] { "1000 steps", "Validation: text2videoR1", "Clips per second", "rejected &lt;b&gt;", "&quot;learningRate&quot;: 0.001" })
+            Assert.Contains(expected, page, StringComparison.Ordinal);
+        Assert.InRange(page.Length, 10_000, 400_000);
+    }
+
+    private static StepRecord Record(long step, double loss) => new()
+    {
+        Step = step,
+        Epoch = 0,
+        Corpus = 0,
+        Clips = "0",
+        Loss = loss,
+        Terms = new Dictionary<string, TermRecord> { ["vtc"] = new(loss, 1, 4) },
+        LearningRate = 1e-4,
+        GradientNorm = 1,
+        StepMs = 100,
+        ClipsPerSecond = 40,
+    };
+}
