@@ -60,6 +60,12 @@ public abstract class AlproModel : Module
         return (tokens_BLD, Feature(text_proj, tokens_BLD));
     }
 
+    /// <summary>Frames [B, T, 3, H, W] to normalised features [B, F], and no tokens.</summary>
+    public Tensor VideoFeatures(Tensor video_BTCHW) => Feature(vision_proj, visual_encoder.ForwardClass(video_BTCHW));
+
+    /// <summary>Ids and mask [B, L] to normalised features [B, F], and no tokens.</summary>
+    public Tensor TextFeatures(Tensor ids_BL, Tensor mask_BL) => Feature(text_proj, Encoder.EncodeText(ids_BL, mask_BL, classOnly: true));
+
     /// <summary>Scores [P, 2] (no match, match) of P pairs.</summary>
     public Tensor Match(TokenPairs pairs)
     {

@@ -36,12 +36,13 @@ public sealed class Bert : Module
         Initialization.BertWeights(this);
     }
 
-    /// <summary>Mode text: ids int64 [B, L] and mask [B, L] (1 token, 0 padding) to tokens [B, L, D].</summary>
-    public Tensor EncodeText(Tensor ids_BL, Tensor mask_BL)
+    /// <summary>Mode text: ids int64 [B, L] and mask [B, L] (1 token, 0 padding) to tokens [B, L, D], or to the class token alone, [B, 1, D].</summary>
+    public Tensor EncodeText(Tensor ids_BL, Tensor mask_BL, bool classOnly = false)
     {
         using var scope = NewDisposeScope();
         Tensor tokens_BLD = embeddings.Forward(ids_BL), mask_B11L = ScoreMask(mask_BL);
-        for (int i = 0; i < fusionLayer; i++) tokens_BLD = encoder.layer[i].Forward(tokens_BLD, tokens_BLD, mask_B11L);
+        for (int i = 0; i < fusionLayer; i++)
+            tokens_BLD = encoder.layer[i].Forward(classOnly && i == fusionLayer - 1 ? tokens_BLD.narrow(1, 0, 1) : tokens_BLD, tokens_BLD, mask_B11L);
         return tokens_BLD.MoveToOuterDisposeScope();
     }
 

@@ -1,6 +1,7 @@
 // Benchmarks print ratios beside a peer or a floor taken in the same run: dotnet run -c Release --project tests/Alpro.Benchmarks -- NAME
 var benchmarks = new Dictionary<string, Func<string[], int>>
 {
+    ["corpus"] = Alpro.Benchmarks.CorpusBenchmark.Run,
     ["checkpoint"] = Alpro.Benchmarks.CheckpointBenchmark.Run,
     ["decode"] = Alpro.Benchmarks.DecodeBenchmark.Run,
     ["clip"] = Alpro.Benchmarks.ClipBenchmark.Run,

@@ -198,22 +198,24 @@ internal sealed class CorpusOpener
         return shards;
     }
 
-    /// <summary>What an index depends on: the program, the settings, and the annotation files' names, lengths, times, first and last bytes.</summary>
+    /// <summary>What an index depends on: the program, the settings, the names, lengths and times of the annotation files, and the first and last bytes of a single one.</summary>
     private string Fingerprint()
     {
-        StringBuilder text = new();
-        text.Append(CultureInfo.InvariantCulture, $"{IndexVersion}|{_format}|{_config.MediaExtension}|{_config.MaxCaptionWords}|{_config.Missing}|{(_format == CorpusFormat.Tar ? "" : _mediaRoot)}");
-        byte[] bytes = new byte[HashedBytes];
-        foreach (string path in _files)
+        string settings = string.Create(CultureInfo.InvariantCulture, $"{IndexVersion}|{_format}|{_config.MediaExtension}|{_config.MaxCaptionWords}|{_config.Missing}|{_mediaRoot}");
+        XxHash128 hash = new();
+        foreach (FileInfo file in _files.Select(path => new FileInfo(path)))
+            hash.Append(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{file.FullName}:{file.Length}:{file.LastWriteTimeUtc.Ticks}|")));
+        if (_format != CorpusFormat.Tar)
         {
-            using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
-            int head = file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
-            ulong hash = XxHash3.HashToUInt64(bytes.AsSpan(0, head));
-            file.Position = Math.Max(0, file.Length - HashedBytes);
-            int tail = file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
-            text.Append(CultureInfo.InvariantCulture, $"|{path}:{file.Length}:{File.GetLastWriteTimeUtc(path).Ticks}:{hash:x16}:{XxHash3.HashToUInt64(bytes.AsSpan(0, tail)):x16}");
+            byte[] bytes = new byte[HashedBytes];
+            using FileStream file = new(_annotations, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
+            foreach (long position in (long[])[0, Math.Max(0, file.Length - HashedBytes)])
+            {
+                file.Position = position;
+                hash.Append(bytes.AsSpan(0, file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false)));
+            }
         }
-        return _files.Length == 1 ? text.ToString() : Convert.ToHexString(XxHash128.Hash(Encoding.UTF8.GetBytes(text.ToString())));
+        return $"{settings}|{Convert.ToHexStringLower(hash.GetHashAndReset())}";
     }
 
     /// <summary>Beside the annotations; one with all rows and one with those that have their media do not displace each other.</summary>

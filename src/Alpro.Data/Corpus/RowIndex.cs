@@ -143,7 +143,7 @@ internal sealed class RowIndex : IDisposable
         public Writer(string path)
         {
             _path = path;
-            _aside = $"{path}.{Environment.ProcessId}-{Environment.CurrentManagedThreadId}.tmp";
+            _aside = $"{path}.{Guid.NewGuid():N}.tmp";       // nodes that share the folder may build it at once
             _file = new FileStream(_aside, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 20);
             _fields = new BinaryWriter(_row, Encoding.UTF8);
             _file.Write(BitConverter.GetBytes(Magic));

@@ -18,7 +18,8 @@ public sealed record RetrievalScores(IReadOnlyList<string> VideoKeys, float[] Co
     /// <summary>The figures of both directions.</summary>
     /// <param name="set">What belongs to what.</param>
     /// <param name="withMissing">Whether texts whose video could not be read count, as not found; else they are left out.</param>
-    public RetrievalMetrics Metrics(EvaluationSet set, bool withMissing)
+    /// <param name="byContrast">Whether to rank by the contrastive scores alone, in place of the probability of a match.</param>
+    public RetrievalMetrics Metrics(EvaluationSet set, bool withMissing, bool byContrast = false)
     {
         var numbers = VideoKeys.Select((key, number) => (key, number)).ToDictionary(video => video.key, video => video.number);
         int[] videoOfText_T = [.. set.VideoOfText.Select(video => numbers.GetValueOrDefault(set.VideoKeys[video], -1))];
@@ -27,7 +28,7 @@ public sealed record RetrievalScores(IReadOnlyList<string> VideoKeys, float[] Co
         float[] scores = new float[texts.Length * videos];
         for (int i = 0; i < texts.Length; i++)
             for (int v = 0, at = texts[i] * videos; v < videos; v++, at++)
-                scores[i * videos + v] = float.IsNaN(Matching_TV[at]) ? Contrastive_TV[at] - Behind : Matching_TV[at];
+                scores[i * videos + v] = byContrast ? Contrastive_TV[at] : float.IsNaN(Matching_TV[at]) ? Contrastive_TV[at] - Behind : Matching_TV[at];
         return RetrievalMetrics.Of(scores, videos, [.. texts.Select(text => videoOfText_T[text])]);
     }
 }
