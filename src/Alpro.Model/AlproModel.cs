@@ -73,6 +73,13 @@ public abstract class AlproModel : Module
         return itm_head.call(FusedClass(Encoder.Fuse(pairs))).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Scores [P, 2] of pairs whose sides were given to <see cref="Bert.Project"/> once for many pairs.</summary>
+    public Tensor Match(ProjectedTokens text_P, Tensor mask_PL, ProjectedTokens video_P)
+    {
+        using var scope = NewDisposeScope();
+        return itm_head.call(FusedClass(Encoder.Fuse(text_P, mask_PL, video_P))).MoveToOuterDisposeScope();
+    }
+
     /// <summary>The class token [P, D] after the last fusion layer, which computes nothing else.</summary>
     private protected Tensor FusedClass(FusedTokens fused) => Encoder.LastLayer(fused, (0, 1)).squeeze(1);
 
