@@ -134,6 +134,36 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
     }
 
     [Fact]
+    public async Task Thousand_corrupt_files_among_ten_thousand_are_each_listed_and_the_accounts_add_up()
+    {
+        using var folder = new TemporaryFolder();
+        string file = folder.File("unreadable.csv");
+        var plan = new SamplingPlan([10_000], BatchSize, seed: 9);
+        LedgerTotals totals;
+        using (var list = new RejectionList(file, append: false))
+        {
+            var ledger = new ClipLedger(list.Add);
+            Channel<ClipBatch> batches = Channel.CreateBounded<ClipBatch>(2);
+            ActorSettings settings = Settings(2);
+            Props coordinator = Props.Create(() => new ClipCoordinator(plan, _clips, 0, plan.StepsPerEpoch, new(0.15, 10_000), settings, ledger, batches.Writer, TimeProvider.System));
+            Func<IClipSource> open = () => new FakeSource(static request =>
+            {
+                if (request.Row % 10 == 3) throw new UnreadableClipException(RejectReason.Corrupt, $"row{request.Row}.mp4", "injected, with a \"quote\"");
+            });
+            Sys.ActorOf(Props.Create(() => new ClipPipeline(coordinator, open, settings, batches.Writer, TimeProvider.System)));
+            Assert.Equal(2_500, (await ReadAsync(batches.Reader)).Count);
+            totals = ledger.Totals(plan.TailBefore(plan.StepsPerEpoch));
+        }
+        Assert.Equal(10_000, totals.Delivered);
+        Assert.True(totals.Rejected >= 1_000);
+        Assert.Equal(0, totals.InHand);
+        string[] rows = [.. File.ReadLines(file).Skip(1)];
+        Assert.Equal(totals.Rejected, rows.Length);
+        Assert.Equal(1_000, rows.Select(row => row.Split(',')[1]).Distinct().Count(row => row.EndsWith('3')));
+        Assert.All(rows, row => Assert.Contains("Corrupt,\"injected, with a \"\"quote\"\"\"", row, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Too_many_unreadable_clips_end_the_stream_where_the_batch_was_expected()
     {
         var failure = await Assert.ThrowsAsync<TooManyRejectedException>(() => ReadAsync(Start(_plan, Steps, Settings(2), static request =>
