@@ -12,13 +12,14 @@ namespace Alpro.Actors;
 /// <param name="Videos">Videos asked for.</param>
 /// <param name="Texts">Captions or questions.</param>
 /// <param name="Missing">Videos that could not be read, with the reason.</param>
-/// <param name="Retrieval">Figures over the videos that were read; null for question answering.</param>
+/// <param name="Retrieval">Figures over the videos that were read, ranked as the configuration says; null for question answering.</param>
+/// <param name="RetrievalByContrast">The same videos ranked by the contrastive scores, where that is not what the configuration says.</param>
 /// <param name="RetrievalWithMissing">The same with the texts of missing videos counted as not found; null when nothing is missing.</param>
 /// <param name="QuestionAnswering">Figures over the videos that were read; null for retrieval.</param>
 /// <param name="QuestionAnsweringWithMissing">The same with the questions on missing videos counted as wrong; null when nothing is missing.</param>
 public sealed record DownstreamScores(
     string Corpus, int Videos, int Texts, IReadOnlyList<string> Missing,
-    RetrievalMetrics? Retrieval, RetrievalMetrics? RetrievalWithMissing,
+    RetrievalMetrics? Retrieval, RetrievalMetrics? RetrievalByContrast, RetrievalMetrics? RetrievalWithMissing,
     QuestionAnsweringMetrics? QuestionAnswering, QuestionAnsweringMetrics? QuestionAnsweringWithMissing)
 {
     /// <summary>R@1 that a random order would reach, in percent; 0 for question answering.</summary>
@@ -64,19 +65,24 @@ public static class Downstream
         if (model is AlproForQuestionAnswering answering)
         {
             List<Answered> answers = [.. new QuestionAnsweringEvaluator(answering, config.Evaluation, config.Training.Precision).Answer(videos, set)];
-            return Scores(null, null, QuestionAnsweringEvaluator.Metrics(set, answers, withMissing: false),
+            return Scores(null, null, null, QuestionAnsweringEvaluator.Metrics(set, answers, withMissing: false),
                 ledger.Rejected == 0 ? null : QuestionAnsweringEvaluator.Metrics(set, answers, withMissing: true));
         }
         using var evaluator = new RetrievalEvaluator(model, config.Evaluation, config.Training.Precision, videos, set.Texts);
+        RetrievalMetrics contrast = Metrics(withMissing: false, byContrast: true);
+        if (config.Evaluation.Score == RetrievalScore.Contrastive)
+            return Scores(contrast, null, ledger.Rejected == 0 ? null : Metrics(withMissing: true, byContrast: true), null, null);
         for (int text = 0; text < set.Texts.Count; text += TextsPerStretch)
         {
             evaluator.Match(text, Math.Min(TextsPerStretch, set.Texts.Count - text));
             progress?.Report(0.5 + 0.5 * text / set.Texts.Count);
         }
-        return Scores(evaluator.Scores.Metrics(set, withMissing: false), ledger.Rejected == 0 ? null : evaluator.Scores.Metrics(set, withMissing: true), null, null);
+        return Scores(Metrics(withMissing: false, byContrast: false), contrast, ledger.Rejected == 0 ? null : Metrics(withMissing: true, byContrast: false), null, null);
 
-        DownstreamScores Scores(RetrievalMetrics? retrieval, RetrievalMetrics? retrievalWithMissing, QuestionAnsweringMetrics? answers, QuestionAnsweringMetrics? answersWithMissing) =>
+        RetrievalMetrics Metrics(bool withMissing, bool byContrast) => evaluator.Scores.Metrics(set, withMissing, byContrast);
+
+        DownstreamScores Scores(RetrievalMetrics? retrieval, RetrievalMetrics? byContrast, RetrievalMetrics? retrievalWithMissing, QuestionAnsweringMetrics? answers, QuestionAnsweringMetrics? answersWithMissing) =>
             new(corpus.Name, set.VideoKeys.Count, set.Texts.Count, [.. ledger.Rejections.Select(rejection => $"{corpus[rejection.Request.Row].Key}: {rejection.Reason}")],
-                retrieval, retrievalWithMissing, answers, answersWithMissing);
+                retrieval, byContrast, retrievalWithMissing, answers, answersWithMissing);
     }
 }

@@ -16,7 +16,9 @@ var root = new RootCommand("Alpro.Actors: stream video and text through actors i
     ParityCommand.Create(),
     PrepareCommand.Create(),
     TrainCommand.CreatePretrain(),
+    ReplayCommand.Create(),
     ScanCommand.Create(),
+    VerifyResumeCommand.Create(),
 };
 root.Options.Add(CommandLine.Json);
 return await CommandLine.RunAsync(root, args);

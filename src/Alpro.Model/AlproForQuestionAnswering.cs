@@ -40,4 +40,11 @@ public sealed class AlproForQuestionAnswering : AlproModel
         using var scope = NewDisposeScope();
         return classifier.call(FusedClass(Encoder.Fuse(questions))).MoveToOuterDisposeScope();
     }
+
+    /// <summary>Scores [P, answers] of P questions whose videos were given to <see cref="Bert.Project"/> once for many questions.</summary>
+    public Tensor Answer(ProjectedTokens text_P, Tensor mask_PL, ProjectedTokens video_P)
+    {
+        using var scope = NewDisposeScope();
+        return classifier.call(FusedClass(Encoder.Fuse(text_P, mask_PL, video_P))).MoveToOuterDisposeScope();
+    }
 }

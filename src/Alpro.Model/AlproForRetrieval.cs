@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Alpro.Model;
 
-/// <summary>Text-video retrieval (paper section 4.3): contrastive and matching losses; evaluation scores pairs with <see cref="AlproModel.Match"/>.</summary>
+/// <summary>Text-video retrieval (paper section 4.3): contrastive and matching losses; evaluation scores pairs with <see cref="AlproModel.Match(TokenPairs)"/>.</summary>
 public sealed class AlproForRetrieval : AlproModel
 {
     private readonly IFeatureGather gather;

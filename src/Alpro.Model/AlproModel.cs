@@ -60,11 +60,24 @@ public abstract class AlproModel : Module
         return (tokens_BLD, Feature(text_proj, tokens_BLD));
     }
 
+    /// <summary>Frames [B, T, 3, H, W] to normalised features [B, F], and no tokens.</summary>
+    public Tensor VideoFeatures(Tensor video_BTCHW) => Feature(vision_proj, visual_encoder.ForwardClass(video_BTCHW));
+
+    /// <summary>Ids and mask [B, L] to normalised features [B, F], and no tokens.</summary>
+    public Tensor TextFeatures(Tensor ids_BL, Tensor mask_BL) => Feature(text_proj, Encoder.EncodeText(ids_BL, mask_BL, classOnly: true));
+
     /// <summary>Scores [P, 2] (no match, match) of P pairs.</summary>
     public Tensor Match(TokenPairs pairs)
     {
         using var scope = NewDisposeScope();
         return itm_head.call(FusedClass(Encoder.Fuse(pairs))).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Scores [P, 2] of pairs whose sides were given to <see cref="Bert.Project"/> once for many pairs.</summary>
+    public Tensor Match(ProjectedTokens text_P, Tensor mask_PL, ProjectedTokens video_P)
+    {
+        using var scope = NewDisposeScope();
+        return itm_head.call(FusedClass(Encoder.Fuse(text_P, mask_PL, video_P))).MoveToOuterDisposeScope();
     }
 
     /// <summary>The class token [P, D] after the last fusion layer, which computes nothing else.</summary>

@@ -36,12 +36,13 @@ public sealed class Bert : Module
         Initialization.BertWeights(this);
     }
 
-    /// <summary>Mode text: ids int64 [B, L] and mask [B, L] (1 token, 0 padding) to tokens [B, L, D].</summary>
-    public Tensor EncodeText(Tensor ids_BL, Tensor mask_BL)
+    /// <summary>Mode text: ids int64 [B, L] and mask [B, L] (1 token, 0 padding) to tokens [B, L, D], or to the class token alone, [B, 1, D].</summary>
+    public Tensor EncodeText(Tensor ids_BL, Tensor mask_BL, bool classOnly = false)
     {
         using var scope = NewDisposeScope();
         Tensor tokens_BLD = embeddings.Forward(ids_BL), mask_B11L = ScoreMask(mask_BL);
-        for (int i = 0; i < fusionLayer; i++) tokens_BLD = encoder.layer[i].Forward(tokens_BLD, tokens_BLD, mask_B11L);
+        for (int i = 0; i < fusionLayer; i++)
+            tokens_BLD = encoder.layer[i].Forward(classOnly && i == fusionLayer - 1 ? tokens_BLD.narrow(1, 0, 1) : tokens_BLD, tokens_BLD, mask_B11L);
         return tokens_BLD.MoveToOuterDisposeScope();
     }
 
@@ -57,6 +58,24 @@ public sealed class Bert : Module
         return new(tokens_BSD.MoveToOuterDisposeScope(), mask_B11S.MoveToOuterDisposeScope());
     }
 
+    /// <summary>What the first fusion layer computes of tokens [B, M, D] of one side alone, to be used again with others of the other side.</summary>
+    public ProjectedTokens Project(Tensor tokens_BMD) => encoder.layer[fusionLayer].Project(tokens_BMD);
+
+    /// <summary>Mode fusion, all layers but the last, of pairs whose sides are known by <see cref="Project"/>.</summary>
+    /// <param name="text_P">Text tokens [P, L, D].</param>
+    /// <param name="mask_PL">1 for a token, 0 for padding.</param>
+    /// <param name="video_P">Video tokens [P, V, D].</param>
+    public FusedTokens Fuse(ProjectedTokens text_P, Tensor mask_PL, ProjectedTokens video_P)
+    {
+        using var scope = NewDisposeScope();
+        Tensor mask_P11S = functional.pad(ScoreMask(mask_PL), [0, video_P.Tokens_BMD.shape[1]]);
+        Tensor tokens_PSD = fusionLayer == encoder.layer.Count - 1
+            ? cat([text_P.Tokens_BMD, video_P.Tokens_BMD], 1)
+            : encoder.layer[fusionLayer].Forward(ProjectedTokens.Zip([text_P, video_P], sides => cat(sides, 1)), mask_P11S);
+        for (int i = fusionLayer + 1; i < encoder.layer.Count - 1; i++) tokens_PSD = encoder.layer[i].Forward(tokens_PSD, tokens_PSD, mask_P11S);
+        return new(tokens_PSD.MoveToOuterDisposeScope(), mask_P11S.MoveToOuterDisposeScope());
+    }
+
     /// <summary>The last fusion layer at these rows of each sequence only, [B, Q, D] in the order given.</summary>
     public Tensor LastLayer(FusedTokens fused, params ReadOnlySpan<(long Start, long Count)> rows)
     {
@@ -68,6 +87,18 @@ public sealed class Bert : Module
     }
 
     private static Tensor ScoreMask(Tensor mask_BL) => mask_BL.to_type(ScalarType.Float32).OneMinus().Times(Padding).unsqueeze(1).unsqueeze(1);
+}
+
+/// <summary>Tokens [B, M, D] and what a layer's attention makes of each of them alone.</summary>
+public sealed record ProjectedTokens(Tensor Tokens_BMD, Tensor Query_BMD, Tensor Key_BMD, Tensor Value_BMD)
+{
+    /// <summary>Makes one of several, part by part.</summary>
+    public static ProjectedTokens Zip(IReadOnlyCollection<ProjectedTokens> parts, Func<Tensor[], Tensor> join) => new(
+        join([.. parts.Select(part => part.Tokens_BMD)]), join([.. parts.Select(part => part.Query_BMD)]),
+        join([.. parts.Select(part => part.Key_BMD)]), join([.. parts.Select(part => part.Value_BMD)]));
+
+    /// <summary>Does the same to every part.</summary>
+    public ProjectedTokens Map(Func<Tensor, Tensor> change) => Zip([this], parts => change(parts[0]));
 }
 
 /// <summary>Sequences inside the fusion encoder, before its last layer.</summary>
@@ -240,12 +271,28 @@ public sealed class BertLayer : Module
         RegisterComponents();
     }
 
+    /// <summary>What its attention makes of tokens, each alone.</summary>
+    internal ProjectedTokens Project(Tensor tokens_BMD) =>
+        new(tokens_BMD, attention.self.query.call(tokens_BMD), attention.self.key.call(tokens_BMD), attention.self.value.call(tokens_BMD));
+
+    /// <summary>The layer's output [B, S, D] for a whole sequence whose projections are known.</summary>
+    internal Tensor Forward(ProjectedTokens tokens, Tensor mask_B11S)
+    {
+        using var scope = NewDisposeScope();
+        return Finish(attention.self.Forward(tokens, mask_B11S), tokens.Tokens_BMD).MoveToOuterDisposeScope();
+    }
+
     /// <summary>The layer's output [B, Q, D] for rows of a sequence [B, S, D]: all of it, or those that are wanted.</summary>
     internal Tensor Forward(Tensor rows_BQD, Tensor tokens_BSD, Tensor mask_B11S)
     {
         using var scope = NewDisposeScope();
-        Tensor attended_BQD = attention.output.Forward(attention.self.Forward(rows_BQD, tokens_BSD, mask_B11S), rows_BQD);
-        return output.Forward(intermediate.Forward(attended_BQD), attended_BQD).MoveToOuterDisposeScope();
+        return Finish(attention.self.Forward(rows_BQD, tokens_BSD, mask_B11S), rows_BQD).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Finish(Tensor context_BQD, Tensor rows_BQD)
+    {
+        Tensor attended_BQD = attention.output.Forward(context_BQD, rows_BQD);
+        return output.Forward(intermediate.Forward(attended_BQD), attended_BQD);
     }
 }
 
@@ -295,7 +342,17 @@ public sealed class BertSelfAttention : Module
     internal Tensor Forward(Tensor rows_BQD, Tensor tokens_BSD, Tensor mask_B11S)
     {
         using var scope = NewDisposeScope();
-        Tensor query_BHQd = Heads(query.call(rows_BQD)), key_BHSd = Heads(key.call(tokens_BSD)), value_BHSd = Heads(value.call(tokens_BSD));
+        if (rows_BQD.shape[1] == 1) return OneRow(rows_BQD, tokens_BSD, mask_B11S).MoveToOuterDisposeScope();
+        return Attend(query.call(rows_BQD), key.call(tokens_BSD), value.call(tokens_BSD), mask_B11S).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>What all tokens read from each other, their projections known.</summary>
+    internal Tensor Forward(ProjectedTokens tokens, Tensor mask_B11S) => Attend(tokens.Query_BMD, tokens.Key_BMD, tokens.Value_BMD, mask_B11S);
+
+    private Tensor Attend(Tensor query_BQD, Tensor key_BSD, Tensor value_BSD, Tensor mask_B11S)
+    {
+        using var scope = NewDisposeScope();
+        Tensor query_BHQd = Heads(query_BQD), key_BHSd = Heads(key_BSD), value_BHSd = Heads(value_BSD);
         Tensor context_BHQd = training && dropout > 0
             ? WithDropout(query_BHQd, key_BHSd, value_BHSd, mask_B11S)
             : functional.scaled_dot_product_attention(query_BHQd, key_BHSd, value_BHSd, mask_B11S);
@@ -303,6 +360,19 @@ public sealed class BertSelfAttention : Module
     }
 
     private Tensor Heads(Tensor x_BMD) => x_BMD.unflatten(2, heads, -1).transpose(1, 2);
+
+    // For one row it costs less to bring the query to the tokens than keys and values of all tokens to the query: q.(Kx) = (K'q).x, and
+    // the sum of w(Vx) is V(the sum of wx). A key's bias adds the same to all scores of a row, which softmax does not see.
+    private Tensor OneRow(Tensor row_B1D, Tensor tokens_BSD, Tensor mask_B11S)
+    {
+        Tensor query_HBd = query.call(row_B1D).unflatten(2, heads, -1).squeeze(1).transpose(0, 1);
+        Tensor query_BHD = query_HBd.bmm(key.weight!.unflatten(0, heads, -1)).transpose(0, 1);
+        Tensor scores_BHS = query_BHD.Times(1 / Math.Sqrt(query_HBd.shape[2])).bmm(tokens_BSD.transpose(1, 2)).Plus(mask_B11S.squeeze(1));
+        Tensor weights_BHS = functional.dropout(scores_BHS.softmax(-1), dropout, training);
+        Tensor context_HBd = weights_BHS.bmm(tokens_BSD).transpose(0, 1).bmm(value.weight!.unflatten(0, heads, -1).transpose(1, 2));
+        Tensor bias_BHd = weights_BHS.sum(2, keepdim: true).mul(value.bias!.unflatten(0, heads, -1));
+        return context_HBd.transpose(0, 1).Plus(bias_BHd).flatten(1).unsqueeze(1);
+    }
 
     // Written out: with dropout the fused form falls back to a slower path.
     private Tensor WithDropout(Tensor query_BHQd, Tensor key_BHSd, Tensor value_BHSd, Tensor mask_B11S)

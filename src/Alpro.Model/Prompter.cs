@@ -54,8 +54,7 @@ public sealed class Prompter : AlproModel
     {
         using var scope = NewDisposeScope();
         ClampTemperature();
-        Tensor video_BF = EncodeVideo(inputs.Video_BTCHW).Features_BF;
-        Tensor text_BF = EncodeText(inputs.TokenIds_BL, inputs.TokenMask_BL).Features_BF;
+        Tensor video_BF = VideoFeatures(inputs.Video_BTCHW), text_BF = TextFeatures(inputs.TokenIds_BL, inputs.TokenMask_BL);
         var similarities = Similarities.Of(video_BF, text_BF, temp, gather, Config.Reference.LocalRankTargets);
         return ModelLosses.Sum([Losses.Contrastive(similarities)]).MoveToOuterDisposeScope();
     }
@@ -85,7 +84,7 @@ public sealed class Prompter : AlproModel
             {
                 using var each = NewDisposeScope();
                 Tensor ids_EL = prompts.Ids.narrow(0, (long)t * Config.Entities, Config.Entities), mask_EL = prompts.Mask.narrow(0, (long)t * Config.Entities, Config.Entities);
-                sum_EF.add_(EncodeText(ids_EL, mask_EL).Features_BF, TensorOps.One);
+                sum_EF.add_(TextFeatures(ids_EL, mask_EL), TensorOps.One);
             }
             return sum_EF.Over(templates);
         }
@@ -108,7 +107,7 @@ public sealed class Prompter : AlproModel
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         Tensor prompts_EF = isVideo ? video_prompt_feat : image_prompt_feat;
-        Tensor probabilities_BE = EncodeVideo(crop_BTCHW).Features_BF.mm(prompts_EF.t()).div(temp).softmax(1);
+        Tensor probabilities_BE = VideoFeatures(crop_BTCHW).mm(prompts_EF.t()).div(temp).softmax(1);
         Tensor confidence_B = Config.Reference.IgnoreMaskByIndex ? probabilities_BE.argmax(1) : probabilities_BE.amax([1]);
         return new(probabilities_BE.MoveToOuterDisposeScope(), confidence_B.Below(Config.EntityThreshold).MoveToOuterDisposeScope());
     }

@@ -31,6 +31,9 @@ public sealed class VisionEncoder : Module
         Tensor patches_BND = tokens_BSD.narrow(1, 1, patches).unflatten(1, patches / frames, frames).mean([2]);
         return cat([tokens_BSD.narrow(1, 0, 1), patches_BND], 1).MoveToOuterDisposeScope();
     }
+
+    /// <summary>Frames [B, T, 3, H, W] to the class token alone, [B, 1, D]: the last block computes nothing else.</summary>
+    public Tensor ForwardClass(Tensor video_BTCHW) => model.Forward(video_BTCHW, classOnly: true);
 }
 
 /// <summary>TimeSformer with divided space-time attention (paper section 3.1; Bertasius et al. 2021).</summary>
@@ -86,8 +89,11 @@ public sealed class TimeSformer : Module
             foreach (SpaceTimeBlock block in blocks) block.FreezeCheckpointed();
     }
 
-    /// <summary>Frames [B, T, 3, H, W] to all tokens [B, 1 + N * T, D]. Embeddings are resized (nearest) where T or N are not the stored ones.</summary>
-    public Tensor Forward(Tensor video_BTCHW)
+    /// <summary>
+    /// Frames [B, T, 3, H, W] to all tokens [B, 1 + N * T, D], or to the class token alone, [B, 1, D]. Embeddings are resized (nearest)
+    /// where T or N are not the stored ones.
+    /// </summary>
+    public Tensor Forward(Tensor video_BTCHW, bool classOnly = false)
     {
         using var scope = NewDisposeScope();
         long clips = video_BTCHW.shape[0], frames = video_BTCHW.shape[1];
@@ -103,10 +109,11 @@ public sealed class TimeSformer : Module
         for (int i = 0; i < blocks.Count; i++)
         {
             SpaceTimeBlock block = blocks[i];
+            bool classRow = classOnly && i == blocks.Count - 1;
             Tensor[] drop = DropPath.Draw(training ? DropPathRate(i) : 0, clips, frames, rows * columns, tokens_BSD.device);
             tokens_BSD = config.ActivationCheckpointing && training && is_grad_enabled()
-                ? ActivationCheckpoint.Run((tokens, drop) => block.Forward(tokens, frames, drop), tokens_BSD, drop)
-                : block.Forward(tokens_BSD, frames, drop);
+                ? ActivationCheckpoint.Run((tokens, drop) => block.Forward(tokens, frames, drop, classRow), tokens_BSD, drop)
+                : block.Forward(tokens_BSD, frames, drop, classRow);
         }
         return norm.call(tokens_BSD).MoveToOuterDisposeScope();
     }
@@ -182,8 +189,8 @@ public sealed class SpaceTimeBlock : Module
         RegisterComponents();
     }
 
-    /// <summary>Tokens [B, 1 + N * T, D] to tokens of the same shape.</summary>
-    internal Tensor Forward(Tensor tokens_BSD, long frames, Tensor[] drop)
+    /// <summary>Tokens [B, 1 + N * T, D] to tokens of the same shape, or to the class token alone.</summary>
+    internal Tensor Forward(Tensor tokens_BSD, long frames, Tensor[] drop, bool classOnly)
     {
         using var scope = NewDisposeScope();
         long clips = tokens_BSD.shape[0], patches = (tokens_BSD.shape[1] - 1) / frames;
@@ -195,11 +202,10 @@ public sealed class SpaceTimeBlock : Module
 
         // The class token joins every frame; what the frames do to it is averaged.
         Tensor frames_BTMD = cat([class_B1D.unsqueeze(1).expand(-1, frames, -1, -1), patches_BNTD.transpose(1, 2)], 2);
-        Tensor space_QMD = DropPath.Space(drop, attn.Forward(norm1.call(frames_BTMD.flatten(0, 1))));
+        Tensor space_QMD = DropPath.Space(drop, attn.Forward(norm1.call(frames_BTMD.flatten(0, 1)), classOnly));
         Tensor space_BTMD = space_QMD.unflatten(0, clips, frames);
-        Tensor classSpace_B1D = space_BTMD.select(2, 0).mean([1], keepdim: true);
-        Tensor patchSpace_BNTD = space_BTMD.narrow(2, 1, patches).transpose(1, 2);
-        tokens_BSD = cat([class_B1D.Plus(classSpace_B1D), patches_BNTD.Plus(patchSpace_BNTD).reshape(clips, patches * frames, -1)], 1);
+        class_B1D = class_B1D.Plus(space_BTMD.select(2, 0).mean([1], keepdim: true));
+        tokens_BSD = classOnly ? class_B1D : cat([class_B1D, patches_BNTD.Plus(space_BTMD.narrow(2, 1, patches).transpose(1, 2)).reshape(clips, patches * frames, -1)], 1);
 
         Tensor mlp_BSD = DropPath.Mlp(drop, mlp.Forward(norm2.call(tokens_BSD)));
         return tokens_BSD.Plus(mlp_BSD).MoveToOuterDisposeScope();
@@ -237,13 +243,23 @@ public sealed class VisionAttention : Module
         RegisterComponents();
     }
 
-    /// <summary>Sequences [Q, M, D] to sequences of the same shape.</summary>
-    public Tensor Forward(Tensor sequences_QMD)
+    /// <summary>Sequences [Q, M, D] to sequences of the same shape, or to their first rows alone, [Q, 1, D].</summary>
+    public Tensor Forward(Tensor sequences_QMD, bool firstRow = false)
     {
         using var scope = NewDisposeScope();
-        Tensor[] qkv_QHMd = qkv.call(sequences_QMD).unflatten(2, 3, heads, -1).permute(2, 0, 3, 1, 4).unbind(0);
+        Tensor[] qkv_QHMd = firstRow
+            ? [.. Project(sequences_QMD.narrow(1, 0, 1), 0, 1), .. Project(sequences_QMD, 1, 2)]
+            : Project(sequences_QMD, 0, 3);
         Tensor context_QHMd = functional.scaled_dot_product_attention(qkv_QHMd[0], qkv_QHMd[1], qkv_QHMd[2]);
         return proj.call(context_QHMd.transpose(1, 2).flatten(2)).MoveToOuterDisposeScope();
+    }
+
+    // Of queries, keys and values, some: each [Q, H, M, d].
+    private Tensor[] Project(Tensor x_QMD, long first, long count)
+    {
+        long width = x_QMD.shape[2];
+        Tensor projected = functional.linear(x_QMD, qkv.weight!.narrow(0, first * width, count * width), qkv.bias!.narrow(0, first * width, count * width));
+        return projected.unflatten(2, count, heads, -1).permute(2, 0, 3, 1, 4).unbind(0);
     }
 }
 

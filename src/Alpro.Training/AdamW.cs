@@ -1,3 +1,4 @@
+using Alpro.Model;
 using Alpro.Model.Checkpoints;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -85,7 +86,7 @@ public sealed class AdamW : IDisposable
         gradients.mul_(scale);
         FirstMoment.mul_(beta1).add_(gradients, rest1);
         SecondMoment.mul_(beta2).addcmul_(gradients, gradients, rest2);
-        _parameters.Values.addcdiv_(FirstMoment, SecondMoment.sqrt().add_(epsilon), step);
+        _parameters.Values.addcdiv_(FirstMoment, SecondMoment.sqrt().add_(epsilon, TensorOps.One), step);
         _parameters.Values.narrow(0, 0, _parameters.DecayingLength).mul_(decay);
         gradients.zero_();
     }

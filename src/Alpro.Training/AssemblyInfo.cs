@@ -1,3 +1,4 @@
 using System.Runtime.CompilerServices;
 
 [assembly: InternalsVisibleTo("Alpro.Training.Tests")]
+[assembly: InternalsVisibleTo("Alpro.Benchmarks")]

@@ -239,6 +239,16 @@ public sealed record InitializeConfig
     public string? Text { get; init; }
 }
 
+/// <summary>What text-video pairs are ranked by.</summary>
+public enum RetrievalScore
+{
+    /// <summary>The probability of a match, from the fusion encoder: as the paper scores.</summary>
+    Matching,
+
+    /// <summary>The similarity of the contrastive features: one product for all pairs, and no fusion pass.</summary>
+    Contrastive,
+}
+
 /// <summary>How the model is scored (<c>evaluation</c>).</summary>
 public sealed record EvaluationConfig
 {
@@ -247,6 +257,9 @@ public sealed record EvaluationConfig
 
     /// <summary>Text-video pairs (or questions) of one fusion pass.</summary>
     public int PairBatchSize { get; init; } = 64;
+
+    /// <summary>Retrieval: what pairs are ranked by.</summary>
+    public RetrievalScore Score { get; init; } = RetrievalScore.Matching;
 
     /// <summary>Retrieval: candidates kept by the contrastive score for matching; null matches every pair.</summary>
     public int? Rerank { get; init; }

@@ -10,28 +10,6 @@ using static TorchSharp.torch;
 
 namespace Alpro.Training;
 
-/// <summary>What a trainer tells the world. All are called on the training thread, and hold it while they run.</summary>
-public sealed record TrainerPorts
-{
-    /// <summary>Receives every step's record.</summary>
-    public Action<StepRecord> Record { get; init; } = static _ => { };
-
-    /// <summary>Receives a snapshot to write, and disposes it when it is written.</summary>
-    public Action<Snapshot> Checkpoint { get; init; } = static snapshot => snapshot.Dispose();
-
-    /// <summary>Scores the model; null where there is nothing to validate on.</summary>
-    public Func<AlproModel, TrainState, ValidationRecord>? Validate { get; init; }
-
-    /// <summary>Receives every validation's scores.</summary>
-    public Action<ValidationRecord> Validated { get; init; } = static _ => { };
-
-    /// <summary>Keeps the batch of a step that is not finite and says where; null keeps nothing.</summary>
-    public Func<ClipBatch, Snapshot, string>? KeepForReplay { get; init; }
-
-    /// <summary>Clips rejected so far.</summary>
-    public Func<long> Rejected { get; init; } = static () => 0;
-}
-
 /// <summary>
 /// Trains a model, step after step, on the thread that calls <see cref="Run"/>: the only one that may touch its tensors. It knows
 /// nothing of where batches come from or where records and checkpoints go.
@@ -147,8 +125,8 @@ public sealed class Trainer : IDisposable
     /// <summary>One step: forward and backward for each part of the batch, one look at the figures, and the update if all are finite.</summary>
     internal StepRecord Advance(StepInputs step, StepClock clock)
     {
-        long allocated = GC.GetAllocatedBytesForCurrentThread(), waited = Stopwatch.GetTimestamp();
-        double transferMs = 0, forwardMs = 0, backwardMs = 0;
+        long allocated = GC.GetAllocatedBytesForCurrentThread();
+        var watch = new StepWatch(clock.Began);
         int parts = _config.Training.Accumulation, size = step.Size / parts;
         using var scope = NewDisposeScope();
         manual_seed((long)SeededRandom.Mix(_config.Seed, (ulong)RandomPurpose.TrainingStep, (ulong)State.Step, (ulong)_rank)).Dispose();
@@ -157,30 +135,46 @@ public sealed class Trainer : IDisposable
         for (int part = 0; part < parts; part++)
         {
             using var partScope = NewDisposeScope();
-            long started = Stopwatch.GetTimestamp();
             ModelInputs inputs = step.Tensors(part * size, size);
-            transferMs += Lap(ref started);
+            watch.Lap(ref watch.TransferMs);
             ModelLosses losses;
             using (Autocast.For(_config.Training.Precision, _parameters.Device.type)) losses = Forward(inputs);
-            forwardMs += Lap(ref started);
+            watch.Lap(ref watch.ForwardMs);
             losses.Total.Over(parts).backward();
-            backwardMs += Lap(ref started);
+            watch.Lap(ref watch.BackwardMs);
             terms = losses.Terms;
             Tensor sum = Figures(losses);
             figures = (figures is null ? sum : figures.Plus(sum)).MoveToOuterDisposeScope();
         }
 
         clock.Meanwhile?.Invoke();
-        long synchronizing = Stopwatch.GetTimestamp();
-        double[] values = cat([figures!, _optimizer.GradientNorm().to(_parameters.Device).view(1)], 0).cpu().data<double>().ToArray();   // the step's one wait for the device
-        double synchronizeMs = Lap(ref synchronizing), norm = values[^1], learningRate = _schedule.At(State.Step + 1, State.Epoch);
+        Tensor norm = _optimizer.GradientNorm().to(_parameters.Device).view(1);
+        double[] values = cat([figures!, norm], 0).cpu().data<double>().ToArray();                    // the step's one wait for the device
+        watch.Lap(ref watch.SynchronizeMs);
         bool finite = values.All(double.IsFinite);
+        double learningRate = _schedule.At(State.Step + 1, State.Epoch);
         BeforeUpdate(_parameters);
-        if (finite) _optimizer.Step(learningRate, AdamW.ClipScale(norm, _config.Training.GradientNorm));
+        if (finite) _optimizer.Step(learningRate, AdamW.ClipScale(values[^1], _config.Training.GradientNorm));
         else _parameters.ZeroGradients();
-        double optimizerMs = Lap(ref synchronizing), stepMs = Milliseconds(clock.Began, synchronizing), betweenMs = Milliseconds(clock.PreviousEnd, clock.Began);
+        watch.Lap(ref watch.OptimizerMs);
 
-        var record = new StepRecord
+        StepRecord record = RecordOf(step, clock, watch, terms, values, learningRate) with { Skipped = !finite, AllocatedBytes = GC.GetAllocatedBytesForCurrentThread() - allocated };
+        State = State with
+        {
+            Step = State.Step + 1,
+            Updates = _optimizer.Updates,
+            Skipped = State.Skipped + (finite ? 0 : 1),
+            Clips = State.Clips + step.Size,
+        };
+        return record;
+    }
+
+    /// <summary>The record of the step that <see cref="State"/> stands before.</summary>
+    private StepRecord RecordOf(StepInputs step, StepClock clock, StepWatch watch, IReadOnlyList<LossTerm> terms, double[] values, double learningRate)
+    {
+        int parts = _config.Training.Accumulation;
+        double betweenMs = Stopwatch.GetElapsedTime(clock.PreviousEnd, clock.Began).TotalMilliseconds, stepMs = watch.WaitMs + watch.SinceMs;
+        return new()
         {
             Step = State.Step,
             Epoch = State.Epoch,
@@ -191,32 +185,22 @@ public sealed class Trainer : IDisposable
                 entry => entry.term.Name,
                 entry => new TermRecord(values[entry.At] / parts, entry.term.Correct is null ? null : values[entry.At + 1], entry.term.Count is null ? null : values[entry.At + 2])),
             LearningRate = learningRate,
-            GradientNorm = norm,
-            Skipped = !finite,
+            GradientNorm = values[^1],
             StepMs = stepMs,
-            WaitMs = Milliseconds(clock.Began, waited),
-            TransferMs = transferMs,
-            ForwardMs = forwardMs,
-            BackwardMs = backwardMs,
-            SynchronizeMs = synchronizeMs,
-            OptimizerMs = optimizerMs,
+            WaitMs = watch.WaitMs,
+            TransferMs = watch.TransferMs,
+            ForwardMs = watch.ForwardMs,
+            BackwardMs = watch.BackwardMs,
+            SynchronizeMs = watch.SynchronizeMs,
+            OptimizerMs = watch.OptimizerMs,
             BetweenMs = betweenMs,
             ClipsPerSecond = step.Size / (stepMs + betweenMs) * 1000,
-            WaitShare = Milliseconds(clock.Began, waited) / stepMs,
+            WaitShare = watch.WaitMs / stepMs,
             QueueDepth = clock.QueueDepth,
             Rejected = _ports.Rejected(),
             ResidentMb = Environment.WorkingSet / 1e6,
-            AllocatedBytes = GC.GetAllocatedBytesForCurrentThread() - allocated,
             Collections = GC.CollectionCount(0),
         };
-        State = State with
-        {
-            Step = State.Step + 1,
-            Updates = _optimizer.Updates,
-            Skipped = State.Skipped + (finite ? 0 : 1),
-            Clips = State.Clips + step.Size,
-        };
-        return record;
     }
 
     /// <summary>The batch of the next step, waited for on this thread; null when told to stop meanwhile.</summary>
@@ -258,7 +242,7 @@ public sealed class Trainer : IDisposable
         ValidationRecord validation = _ports.Validate!(_model, State);
         _model.train();
         _ports.Validated(validation);
-        if (validation.Score <= State.BestScore) return false;
+        if (double.IsNaN(validation.Score) || validation.Score <= State.BestScore) return false;
         State = State with { BestScore = validation.Score, BestStep = State.Step };
         return true;
     }
@@ -279,13 +263,26 @@ public sealed class Trainer : IDisposable
         return hash.GetCurrentHashAsUInt64().ToString("x16");
     }
 
-    private static double Lap(ref long since)
+    /// <summary>Where the time of a step goes.</summary>
+    private struct StepWatch(long began)
     {
-        long now = Stopwatch.GetTimestamp();
-        double lap = Milliseconds(since, now);
-        since = now;
-        return lap;
-    }
+        private readonly long _taken = Stopwatch.GetTimestamp();
+        private long _lap = Stopwatch.GetTimestamp();
 
-    private static double Milliseconds(long from, long to) => Stopwatch.GetElapsedTime(from, to).TotalMilliseconds;
+        public double TransferMs, ForwardMs, BackwardMs, SynchronizeMs, OptimizerMs;
+
+        /// <summary>Milliseconds from the begin of the step to the batch.</summary>
+        public readonly double WaitMs => Stopwatch.GetElapsedTime(began, _taken).TotalMilliseconds;
+
+        /// <summary>Milliseconds from the batch to the last lap.</summary>
+        public readonly double SinceMs => Stopwatch.GetElapsedTime(_taken, _lap).TotalMilliseconds;
+
+        /// <summary>Adds what has passed since the last lap.</summary>
+        public void Lap(ref double milliseconds)
+        {
+            long now = Stopwatch.GetTimestamp();
+            milliseconds += Stopwatch.GetElapsedTime(_lap, now).TotalMilliseconds;
+            _lap = now;
+        }
+    }
 }

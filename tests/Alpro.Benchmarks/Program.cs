@@ -6,6 +6,7 @@ var benchmarks = new Dictionary<string, Func<string[], int>>
     ["decode"] = Alpro.Benchmarks.DecodeBenchmark.Run,
     ["clip"] = Alpro.Benchmarks.ClipBenchmark.Run,
     ["step"] = Alpro.Benchmarks.StepBenchmark.Run,
+    ["trainer"] = Alpro.Benchmarks.TrainerBenchmark.Run,
 };
 if (args.Length == 0 || !benchmarks.TryGetValue(args[0], out Func<string[], int>? benchmark))
 {

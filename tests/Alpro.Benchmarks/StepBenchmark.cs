@@ -122,7 +122,8 @@ internal sealed class StepFlops
         double last = clips * (Layer(1 + patches, fused) + 2 * Layer(1, fused) + Layer(length, fused));
         double heads = 2 * masked * width * (width + text.VocabularySize) + clips * 2 * (2 * width * 2 * width + 2 * width * config.Entities);
         double trained = video + texts + fusion + last + heads;
-        Forward = trained + video;                                                                                  // the prompter sees the crop, and learns nothing
+        double prompter = video - clips * (Block(patches) - LastBlock(patches));
+        Forward = trained + prompter;                                                                               // the prompter sees the crop, and learns nothing
         Step = Forward + 2 * trained - clips * PatchEmbedding(patches);                                             // pixels get no gradient
     }
 
@@ -140,6 +141,15 @@ internal sealed class StepFlops
         double time = patches * frames * 5 * square + 4 * patches * frames * frames * width;
         double space = frames * (1 + patches) * 4 * square + 4 * frames * (1 + patches) * (1 + patches) * width;
         return time + space + (1 + patches * frames) * 2 * vision.MlpRatio * square;
+    }
+
+    // The class token alone: attention over time is needed whole, and keys and values over space.
+    private double LastBlock(double patches)
+    {
+        double frames = vision.Frames, width = vision.Width, square = 2 * width * width;
+        double time = patches * frames * 5 * square + 4 * patches * frames * frames * width;
+        double space = frames * (1 + patches) * 2 * square + frames * 2 * square + 4 * frames * (1 + patches) * width;
+        return time + space + 2 * vision.MlpRatio * square;
     }
 
     private double Layer(double rows, double tokens)

@@ -19,6 +19,20 @@ public class WorkTests
         TinyModel.AssertClose(cat([full.narrow(1, 0, 1), full.narrow(1, 8, all - 8)], 1), model.Encoder.LastLayer(fused, (0, 1), (8, all - 8)));
     }
 
+    [Theory, InlineData(false), InlineData(true)]
+    public void Features_without_tokens_are_the_features_with_them(bool dropout)
+    {
+        using var scope = NewDisposeScope();
+        ModelConfig paths = TinyModel.Config with { Vision = TinyModel.WithDropout.Vision };
+        using var model = TinyModel.Pretrain(dropout ? paths : TinyModel.Config);
+        ModelInputs inputs = TinyModel.Inputs();
+        manual_seed(9);
+        Tensor video = model.EncodeVideo(inputs.Video_BTCHW).Features_BF, text = model.EncodeText(inputs.TokenIds_BL, inputs.TokenMask_BL).Features_BF;
+        manual_seed(9);
+        TinyModel.AssertClose(video, model.VideoFeatures(inputs.Video_BTCHW));
+        TinyModel.AssertClose(text, model.TextFeatures(inputs.TokenIds_BL, inputs.TokenMask_BL));
+    }
+
     [Fact]
     public void Attention_written_out_for_dropout_is_the_fused_attention()
     {

@@ -18,7 +18,7 @@ internal static class TinyRun
         Model = new()
         {
             Vision = new() { ImageSize = 16, PatchSize = 8, Frames = 2, Width = 16, Depth = 2, Heads = 2 },
-            Text = new() { VocabularySize = 50, Width = 16, Layers = 2, FusionLayer = 1, Heads = 2, IntermediateSize = 32, MaxPositions = 16 },
+            Text = new() { VocabularySize = 50, Width = 16, Layers = 3, FusionLayer = 1, Heads = 2, IntermediateSize = 32, MaxPositions = 16 },
             ProjectionWidth = 8,
             Entities = 5,
             Answers = 6,

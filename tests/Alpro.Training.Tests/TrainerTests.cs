@@ -176,7 +176,7 @@ public sealed class TrainerTests : IDisposable
         RunConfig config = TinyRun.Config();
         config = config with { Training = config.Training with { ValidateEvery = 1, CheckpointEvery = 100, Keep = 1 } };
         var store = new CheckpointStore(_folder.File("best"), keep: 1);
-        double[] scores = [0.1, 0.5, 0.3, 0.5, 0.2, 0.4];
+        double[] scores = [double.NaN, 0.5, 0.3, 0.5, 0.2, 0.4];
         using Trainer trainer = TinyRun.Trainer(config, new()
         {
             Validate = (_, state) => new(state.Step, scores[state.Step - 1], new Dictionary<string, double>(), 0),

@@ -4,6 +4,7 @@ using Alpro.Data.Corpus;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;
 using Alpro.Training;
+using Alpro.Training.Evaluation;
 using Spectre.Console;
 using TorchSharp;
 
@@ -71,11 +72,19 @@ internal static class EvaluateCommand
             var table = new Table().Border(TableBorder.Rounded).Title($"{scores.Corpus}: {scores.Texts} texts, {scores.Videos - scores.Missing.Count} videos, {seconds:0.0} s")
                 .AddColumns("", "R@1", "R@5", "R@10", "median rank", "mean rank", "ties");
             int found = scores.Videos - scores.Missing.Count;
-            foreach ((string name, var figures) in new[] { ("text to video", retrieval.TextToVideo), ("video to text", retrieval.VideoToText) })
-                table.AddRow(name, $"{figures.R1:0.0}", $"{figures.R5:0.0}", $"{figures.R10:0.0}", $"{figures.MedianR:0.0}", $"{figures.MeanR:0.0}", $"{figures.Ties}");
+            AddRow("text to video", retrieval.TextToVideo);
+            AddRow("video to text", retrieval.VideoToText);
+            if (scores.RetrievalByContrast is { } contrast)
+            {
+                AddRow("text to video, contrastive", contrast.TextToVideo);
+                AddRow("video to text, contrastive", contrast.VideoToText);
+            }
             table.AddRow("chance", $"{scores.Chance:0.0}", $"{Math.Min(100, 5 * scores.Chance):0.0}", $"{Math.Min(100, 10 * scores.Chance):0.0}", $"{(found + 1) / 2.0:0.0}", $"{(found + 1) / 2.0:0.0}", "");
             console.Write(table);
             console.WriteLine(retrieval.ToString());
+
+            void AddRow(string name, RankMetrics figures) => table.AddRow(
+                name, $"{figures.R1:0.0}", $"{figures.R5:0.0}", $"{figures.R10:0.0}", $"{figures.MedianR:0.0}", $"{figures.MeanR:0.0}", $"{figures.Ties}");
         }
         else console.WriteLine(scores.QuestionAnswering!.ToString());
         if (scores.Missing.Count == 0) return;

@@ -51,7 +51,7 @@ public sealed class QuestionAnsweringEvaluator(AlproForQuestionAnswering model, 
         using var noGrad = no_grad();
         using var autocast = Autocast.For(precision, _device.type);
         using var tensors = new BatchTensors(_device, model.Config.Vision.PatchSize);
-        Tensor videos_BVD = model.visual_encoder.Forward(tensors.Of(batch, 0, batch.Size).Video_BTCHW);
+        ProjectedTokens videos_B = model.Encoder.Project(model.visual_encoder.Forward(tensors.Of(batch, 0, batch.Size).Video_BTCHW));
         var answers = new List<Answered>();
         var asked = Enumerable.Range(0, batch.Size).SelectMany(row => questions[batch.Keys[row]].Select(question => (Row: row, Question: question)))
             .OrderBy(pair => set.Texts.Counts[pair.Question]);
@@ -61,7 +61,8 @@ public sealed class QuestionAnsweringEvaluator(AlproForQuestionAnswering model, 
             TokenizedTexts texts = set.Texts.Select([.. chunk.Select(pair => pair.Question)]);
             (Tensor ids, Tensor mask) = texts.Tensors(0, texts.Count, texts.Counts.Max(), _device);
             Tensor rows = tensor([.. chunk.Select(pair => (long)pair.Row)]).to(_device);
-            Tensor scores = model.Answer(new(model.Encoder.EncodeText(ids, mask), mask, videos_BVD.index_select(0, rows))).to(ScalarType.Float32).softmax(1);
+            ProjectedTokens text_P = model.Encoder.Project(model.Encoder.EncodeText(ids, mask)), video_P = videos_B.Map(part => part.index_select(0, rows));
+            Tensor scores = model.Answer(text_P, mask, video_P).to(ScalarType.Float32).softmax(1);
             (Tensor values, Tensor indices) = scores.topk(best);
             (float[] probabilities, long[] labels) = (values.cpu().contiguous().data<float>().ToArray(), indices.cpu().contiguous().data<long>().ToArray());
             for (int i = 0; i < chunk.Length; i++)

@@ -18,7 +18,8 @@ public sealed record RetrievalScores(IReadOnlyList<string> VideoKeys, float[] Co
     /// <summary>The figures of both directions.</summary>
     /// <param name="set">What belongs to what.</param>
     /// <param name="withMissing">Whether texts whose video could not be read count, as not found; else they are left out.</param>
-    public RetrievalMetrics Metrics(EvaluationSet set, bool withMissing)
+    /// <param name="byContrast">Whether to rank by the contrastive scores alone, in place of the probability of a match.</param>
+    public RetrievalMetrics Metrics(EvaluationSet set, bool withMissing, bool byContrast = false)
     {
         var numbers = VideoKeys.Select((key, number) => (key, number)).ToDictionary(video => video.key, video => video.number);
         int[] videoOfText_T = [.. set.VideoOfText.Select(video => numbers.GetValueOrDefault(set.VideoKeys[video], -1))];
@@ -27,14 +28,15 @@ public sealed record RetrievalScores(IReadOnlyList<string> VideoKeys, float[] Co
         float[] scores = new float[texts.Length * videos];
         for (int i = 0; i < texts.Length; i++)
             for (int v = 0, at = texts[i] * videos; v < videos; v++, at++)
-                scores[i * videos + v] = float.IsNaN(Matching_TV[at]) ? Contrastive_TV[at] - Behind : Matching_TV[at];
+                scores[i * videos + v] = byContrast ? Contrastive_TV[at] : float.IsNaN(Matching_TV[at]) ? Contrastive_TV[at] - Behind : Matching_TV[at];
         return RetrievalMetrics.Of(scores, videos, [.. texts.Select(text => videoOfText_T[text])]);
     }
 }
 
 /// <summary>
-/// Text-video retrieval (paper section 4.3): every video and every text is encoded once, then pairs are matched in chunks - all of
-/// them, or those that the contrastive score puts on a shortlist. Texts go by length, so that padding is not computed.
+/// Text-video retrieval (paper section 4.3): every video and every text is encoded once, and so is what the first fusion layer makes
+/// of each side alone; then pairs are matched in chunks - all of them, or those that the contrastive score puts on a shortlist. Texts
+/// go by length, so that padding is not computed.
 /// </summary>
 public sealed class RetrievalEvaluator : IDisposable
 {
@@ -44,8 +46,8 @@ public sealed class RetrievalEvaluator : IDisposable
     private readonly Device _device;
     private readonly TokenizedTexts _texts;
     private readonly int[] _order;                                   // texts by length
-    private readonly List<Tensor> _videoTokens = [];                 // [1 + N, D] each
-    private readonly Tensor[] _textTokens;                           // [its ids, D] each
+    private readonly List<ProjectedTokens> _videoTokens = [];        // [1 + N, D] each
+    private readonly ProjectedTokens[] _textTokens;                  // [its ids, D] each
     private readonly List<string> _keys = [];
     private readonly bool[] _wanted_TV;
 
@@ -62,7 +64,7 @@ public sealed class RetrievalEvaluator : IDisposable
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         Tensor videos_VF = EncodeVideos(videos);
-        _textTokens = new Tensor[texts.Count];
+        _textTokens = new ProjectedTokens[texts.Count];
         _order = [.. Enumerable.Range(0, texts.Count).OrderBy(text => texts.Counts[text])];
         Tensor texts_TF = EncodeTexts();
         float[] contrastive_TV = texts_TF.mm(videos_VF.t()).div(model.temp).cpu().data<float>().ToArray();
@@ -95,10 +97,10 @@ public sealed class RetrievalEvaluator : IDisposable
             int[] texts = [.. chunk.Select(pair => pair.Text).Distinct()];
             int length = texts.Max(text => _texts.Counts[text]);
             Tensor rows = tensor([.. chunk.Select(pair => (long)Array.IndexOf(texts, pair.Text))]).to(_device);
-            Tensor text_PLD = stack([.. texts.Select(text => functional.pad(_textTokens[text], [0, 0, 0, length - _texts.Counts[text]]))]).index_select(0, rows);
+            ProjectedTokens text_P = ProjectedTokens.Zip([.. texts.Select(text => _textTokens[text])], sides => stack([.. sides.Select(side => functional.pad(side, [0, 0, 0, length - side.shape[0]]))]).index_select(0, rows));
             Tensor mask_PL = _texts.Select(texts).Tensors(0, texts.Length, length, _device).Mask.index_select(0, rows);
-            Tensor video_PVD = stack([.. chunk.Select(pair => _videoTokens[pair.Video])]);
-            Tensor logits = _model.Match(new(text_PLD, mask_PL, video_PVD));
+            ProjectedTokens video_P = ProjectedTokens.Zip([.. chunk.Select(pair => _videoTokens[pair.Video])], sides => stack(sides));
+            Tensor logits = _model.Match(text_P, mask_PL, video_P);
             float[] matches = logits.to(ScalarType.Float32).softmax(1).select(1, 1).cpu().data<float>().ToArray();
             for (int i = 0; i < chunk.Length; i++) Scores.Matching_TV[chunk[i].Text * videos + chunk[i].Video] = matches[i];
         }
@@ -107,7 +109,8 @@ public sealed class RetrievalEvaluator : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (Tensor tokens in _videoTokens.Concat(_textTokens)) tokens.Dispose();
+        foreach (ProjectedTokens tokens in _videoTokens.Concat(_textTokens))
+            foreach (Tensor part in new[] { tokens.Tokens_BMD, tokens.Query_BMD, tokens.Key_BMD, tokens.Value_BMD }) part.Dispose();
     }
 
     private Tensor EncodeVideos(IEnumerable<ClipBatch> batches)
@@ -122,7 +125,8 @@ public sealed class RetrievalEvaluator : IDisposable
                 using var autocast = Autocast.For(_precision, _device.type);
                 (Tensor tokens_BVD, Tensor features_BF) = _model.EncodeVideo(tensors.Of(batch, 0, batch.Size).Video_BTCHW);
                 features.Add(features_BF.to(ScalarType.Float32).MoveToOuterDisposeScope());
-                for (int i = 0; i < batch.Size; i++) _videoTokens.Add(tokens_BVD.select(0, i).clone().DetachFromDisposeScope());
+                ProjectedTokens projected_B = _model.Encoder.Project(tokens_BVD);
+                for (int i = 0; i < batch.Size; i++) _videoTokens.Add(projected_B.Map(part => part.select(0, i).clone().DetachFromDisposeScope()));
                 _keys.AddRange(batch.Keys);
             }
         }
@@ -140,7 +144,8 @@ public sealed class RetrievalEvaluator : IDisposable
             using var autocast = Autocast.For(_precision, _device.type);
             (Tensor ids, Tensor mask) = _texts.Select(chunk).Tensors(0, chunk.Length, chunk.Max(text => _texts.Counts[text]), _device);
             (Tensor tokens_TLD, Tensor features_TF) = _model.EncodeText(ids, mask);
-            for (int i = 0; i < chunk.Length; i++) _textTokens[chunk[i]] = tokens_TLD.select(0, i).narrow(0, 0, _texts.Counts[chunk[i]]).clone().DetachFromDisposeScope();
+            ProjectedTokens projected_T = _model.Encoder.Project(tokens_TLD);
+            for (int i = 0; i < chunk.Length; i++) _textTokens[chunk[i]] = projected_T.Map(part => part.select(0, i).narrow(0, 0, _texts.Counts[chunk[i]]).clone().DetachFromDisposeScope());
             features.Add(features_TF.to(ScalarType.Float32).MoveToOuterDisposeScope());
         }
         long[] places = new long[_order.Length];

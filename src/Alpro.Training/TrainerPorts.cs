@@ -1,0 +1,26 @@
+using Alpro.Data.Batches;
+using Alpro.Model;
+
+namespace Alpro.Training;
+
+/// <summary>What a trainer tells the world. All are called on the training thread, and hold it while they run.</summary>
+public sealed record TrainerPorts
+{
+    /// <summary>Receives every step's record.</summary>
+    public Action<StepRecord> Record { get; init; } = static _ => { };
+
+    /// <summary>Receives a snapshot to write, and disposes it when it is written.</summary>
+    public Action<Snapshot> Checkpoint { get; init; } = static snapshot => snapshot.Dispose();
+
+    /// <summary>Scores the model; null where there is nothing to validate on.</summary>
+    public Func<AlproModel, TrainState, ValidationRecord>? Validate { get; init; }
+
+    /// <summary>Receives every validation's scores.</summary>
+    public Action<ValidationRecord> Validated { get; init; } = static _ => { };
+
+    /// <summary>Keeps the batch of a step that is not finite and says where; null keeps nothing.</summary>
+    public Func<ClipBatch, Snapshot, string>? KeepForReplay { get; init; }
+
+    /// <summary>Clips rejected so far.</summary>
+    public Func<long> Rejected { get; init; } = static () => 0;
+}

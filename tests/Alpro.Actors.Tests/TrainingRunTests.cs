@@ -1,0 +1,135 @@
+using Alpro.Data.Corpus;
+using Alpro.Training;
+
+namespace Alpro.Actors.Tests;
+
+/// <summary>Whole runs on a small synthetic world: actors, decoding, model, checkpoints.</summary>
+public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, IDisposable
+{
+    /// <summary>A world that all tests read.</summary>
+    public sealed class World : IAsyncLifetime
+    {
+        public TemporaryFolder Folder { get; } = new();
+
+        public async Task InitializeAsync() =>
+            await SyntheticWorld.CreateAsync(Folder.Path, new SyntheticWorldSettings { Clips = 24, Seed = 3 }, null, CancellationToken.None);
+
+        public Task DisposeAsync()
+        {
+            Folder.Dispose();
+            return Task.CompletedTask;
+        }
+    }
+
+    private readonly World _world;
+    private readonly TemporaryFolder _out = new();
+
+    public TrainingRunTests(World world) => _world = world;
+
+    public void Dispose() => _out.Dispose();
+
+    private RunConfig Config(int steps, string? csv = null, params string[] settings)
+    {
+        string train = Path.Combine(_world.Folder.Path, "train");
+        File.WriteAllText(_out.File("config.json"), $$"""
+            {
+              "task": "pretrain", "seed": 5, "torchThreads": 1,
+              "model": {
+                "vision": { "imageSize": 32, "patchSize": 16, "frames": 2, "width": 32, "depth": 1, "heads": 2 },
+                "text": { "vocabularySize": 173, "width": 32, "layers": 2, "fusionLayer": 1, "heads": 2, "intermediateSize": 64, "maxPositions": 32 },
+                "projectionWidth": 16
+              },
+              "data": {
+                "corpora": [ { "name": "world", "annotations": "{{csv ?? Path.Combine(train, "results_train.csv")}}", "media": "{{Path.Combine(train, "videos")}}", "format": "webvid-csv" } ],
+                "vocabulary": "{{Path.Combine(_world.Folder.Path, "vocab.txt")}}",
+                "clip": { "frames": 2, "decodeSize": 32, "size": 32, "textLength": 16, "maskProbability": 0.15 },
+                "maxRejectedFraction": 0.5
+              },
+              "training": { "batchSize": 4, "steps": {{steps}}, "checkpointEvery": 5, "keep": 9 }
+            }
+            """);
+        return ConfigLoader.Load(_out.File("config.json"), settings);
+    }
+
+    private async Task<RunResult> TrainAsync(RunConfig config, string folder, int decoders = 1, bool resume = false, Action<StepRecord>? stepped = null, CancellationToken stop = default)
+    {
+        Directory.CreateDirectory(_out.File(folder));
+        await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = decoders });
+        return await host.TrainAsync(new(config, _out.File(folder), resume) { Stepped = stepped ?? (static _ => { }) }, stop);
+    }
+
+    private double[] Losses(string folder) => [.. RunLog.Read<StepRecord>(RunLog.StepsFile(_out.File(folder))).Select(record => record.Loss)];
+
+    [Fact]
+    public async Task Decoders_one_two_or_four_give_the_same_loss_at_every_step()
+    {
+        RunConfig config = Config(steps: 12);
+        RunResult result = await TrainAsync(config, "one", decoders: 1);
+        await TrainAsync(config, "two", decoders: 2);
+        await TrainAsync(config, "four", decoders: 4);
+        Assert.True(result.Completed);
+        Assert.Equal(0, result.Ledger.InHand);
+        Assert.Equal(12 * 4, result.Ledger.Delivered);
+        double[] losses = Losses("one");
+        Assert.Equal(12, losses.Length);
+        Assert.Equal(losses, Losses("two"));
+        Assert.Equal(losses, Losses("four"));
+    }
+
+    [Fact]
+    public async Task Run_that_was_stopped_and_resumed_gives_the_losses_and_weights_of_one_that_was_not()
+    {
+        RunConfig config = Config(steps: 12);
+        RunResult whole = await TrainAsync(config, "whole");
+        using var stop = new CancellationTokenSource();
+        RunResult first = await TrainAsync(config, "parts", stop: stop.Token, stepped: record =>
+        {
+            if (record.Step == 6) stop.Cancel();
+        });
+        Assert.False(first.Completed);
+        RunResult second = await TrainAsync(config, "parts", decoders: 2, resume: true);
+        Assert.True(second.Completed);
+        Assert.Equal(first.State.Step, second.FirstStep);
+        Assert.Equal(Losses("whole"), Losses("parts"));
+        Assert.Equal(File.ReadAllBytes(Path.Combine(whole.Checkpoint!, Checkpoint.WeightsName)), File.ReadAllBytes(Path.Combine(second.Checkpoint!, Checkpoint.WeightsName)));
+    }
+
+    [Fact]
+    public async Task Unreadable_files_are_replaced_counted_and_listed()
+    {
+        string csv = _out.File("some-bad.csv"), train = Path.Combine(_world.Folder.Path, "train"), videos = Path.Combine(train, "videos");
+        string[] lines = File.ReadAllLines(Path.Combine(train, "results_train.csv"));
+        foreach (string name in new[] { "empty", "text" })
+        {
+            string at = Path.Combine(Path.GetDirectoryName(Directory.EnumerateFiles(videos, "*.mp4", SearchOption.AllDirectories).First())!, $"{name}.mp4");
+            File.WriteAllText(at, name == "empty" ? "" : "<html>not found</html>");
+        }
+        string columns = lines[1][lines[1].IndexOf(',')..];
+        File.WriteAllLines(csv, [.. lines, "empty" + columns, "text" + columns]);
+        RunResult result = await TrainAsync(Config(steps: 26, csv), "bad", decoders: 2);
+        Assert.True(result.Completed);
+        Assert.True(result.Ledger.Rejected >= 2);
+        Assert.Equal(0, result.Ledger.InHand);
+        Assert.Equal(result.Ledger.Planned, result.Ledger.Delivered + result.Ledger.Rejected + result.Ledger.Tail);
+        string[] list = File.ReadAllLines(Path.Combine(_out.File("bad"), "unreadable.csv"));
+        Assert.Equal(result.Ledger.Rejected + 1, list.Length);
+        Assert.Contains(list, line => line.Contains("empty.mp4", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Missing_media_folder_is_named_before_anything_starts()
+    {
+        RunConfig config = Config(steps: 2) is var good ? good with { Data = good.Data with { Corpora = [good.Data.Corpora[0] with { Media = _out.File("nowhere") }] } } : null!;
+        var failure = await Assert.ThrowsAsync<CorpusException>(() => TrainAsync(config, "none"));
+        Assert.Contains("nowhere", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Run_leaves_no_temporary_file_and_can_be_scored()
+    {
+        RunConfig config = Config(steps: 6);
+        await TrainAsync(config, "clean");
+        Assert.DoesNotContain(Directory.EnumerateFileSystemEntries(_out.File("clean"), "*", SearchOption.AllDirectories), path => path.EndsWith(".partial", StringComparison.Ordinal) || path.EndsWith(".tmp", StringComparison.Ordinal));
+        Assert.NotNull(new TrainingRun(config, _out.File("clean"), false).Store().Latest());
+    }
+}
