@@ -8,12 +8,14 @@ namespace Alpro.Data.Corpus.Annotations;
 /// <summary>Reads a parquet file with the columns of one of the other formats, a row group at a time. Text, integers and lists of text are read.</summary>
 internal sealed class ParquetRowReader : AnnotationReader
 {
+    private static readonly TimeSpan s_deadline = TimeSpan.FromMinutes(2);
+
     private readonly ParquetReader _reader;
     private readonly Dictionary<string, DataField> _fields = [];
 
     public ParquetRowReader(Stream stream)
     {
-        _reader = ParquetReader.CreateAsync(stream, leaveStreamOpen: false).GetAwaiter().GetResult();
+        _reader = Await(() => ParquetReader.CreateAsync(stream, leaveStreamOpen: false));
         foreach (DataField field in _reader.Schema.DataFields)
             if (field.ClrType == typeof(ReadOnlyMemory<char>) || field.ClrType == typeof(long) || field.ClrType == typeof(int)) _fields.TryAdd(field.Path.FirstPart!, field);
     }
@@ -26,8 +28,28 @@ internal sealed class ParquetRowReader : AnnotationReader
         for (int group = 0; group < _reader.RowGroupCount; group++)
         {
             using ParquetRowGroupReader rows = _reader.OpenRowGroupReader(group);
-            Dictionary<string, IReadOnlyList<string>[]> columns = wanted.ToDictionary(name => name, name => ReadAsync(rows, _fields[name]).GetAwaiter().GetResult());
+            Dictionary<string, IReadOnlyList<string>[]> columns = wanted.ToDictionary(name => name, name => Await(() => ReadAsync(rows, _fields[name])));
             for (long row = 0; row < rows.RowCount; row++) yield return new Row(columns, row);
+        }
+    }
+
+    /// <summary>
+    /// Waits for the library. Whatever it stumbles over in a damaged file (its exceptions are many, and some damage of the
+    /// footer keeps it busy for ever) is invalid data.
+    /// </summary>
+    private static T Await<T>(Func<Task<T>> work)
+    {
+        try
+        {
+            return Task.Run(work).WaitAsync(s_deadline).GetAwaiter().GetResult();
+        }
+        catch (TimeoutException)
+        {
+            throw new InvalidDataException($"it is not a sound parquet file: nothing came of it in {s_deadline.TotalSeconds:F0} s");
+        }
+        catch (Exception damage) when (damage is not IOException)
+        {
+            throw new InvalidDataException($"it is not a sound parquet file: {damage.Message}", damage);
         }
     }
 
@@ -44,6 +66,7 @@ internal sealed class ParquetRowReader : AnnotationReader
         };
         int[] levels = field.MaxRepetitionLevel > 0 ? column.RepetitionLevels.ToArray() : [];
         List<string>[] texts = new List<string>[rows.RowCount];
+        Array.Fill(texts, []);
         int at = 0, row = -1;
         foreach (string? value in values)
         {
