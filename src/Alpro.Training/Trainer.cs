@@ -141,6 +141,7 @@ public sealed class Trainer : IDisposable
             using (Autocast.For(_config.Training.Precision, _parameters.Device.type)) losses = Forward(inputs);
             watch.Lap(ref watch.ForwardMs);
             losses.Total.Over(parts).backward();
+            ActivationCheckpoint.ThrowIfFailed();
             watch.Lap(ref watch.BackwardMs);
             terms = losses.Terms;
             Tensor sum = Figures(losses);
