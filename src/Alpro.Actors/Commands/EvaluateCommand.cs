@@ -31,7 +31,8 @@ internal static class EvaluateCommand
                 ?? throw new UsageException($"{arguments.GetValue(file)}: data.{arguments.GetValue(split)} is not set: there is nothing to evaluate on");
             string weights = WeightsIn(arguments.GetValue(checkpoint)!);
             await using RunHost host = await RunHost.StartAsync(arguments.GetValue(hocon));
-            using var data = new RunData(config, host.Settings, [corpus]);
+            // Lazily: a video that is absent is a row to report, not one to leave out.
+            using var data = new RunData(config, host.Settings, [corpus with { Missing = MissingMedia.Lazy }]);
             Console.Error.WriteLine($"{corpus.Name}: {data.Corpora[0].Coverage.Describe(data.Corpora[0].Kind)}");
             long began = Stopwatch.GetTimestamp();
             DownstreamScores scores = Score(host, config, data, weights);
