@@ -24,14 +24,13 @@ public class SoakTests
         foreach (Thread thread in disturbers) thread.Start();
         try
         {
-            for (; GC.CollectionCount(0) - before < Collections; cycles++) Assert.Equal(expected, trained.Losses());
+            for (; GC.CollectionCount(0) - before < Collections || cycles < 3; cycles++) Assert.Equal(expected, trained.Losses());
         }
         finally
         {
             stop.Cancel();
             foreach (Thread thread in disturbers) thread.Join();
         }
-        Assert.True(cycles >= 3, $"only {cycles} cycles of {Cycle} steps ran");
     }
 
     [Fact]
