@@ -12,9 +12,9 @@ namespace Alpro.Actors.Commands;
 /// </summary>
 internal static class VerifyResumeCommand
 {
-    private sealed record Verdict(long Steps, IReadOnlyList<long> KilledAt, bool SameClips, bool SameLosses, bool SameWeights)
+    private sealed record Verdict(IReadOnlyList<long> KilledAt, RunComparison Comparison)
     {
-        public bool Identical => SameClips && SameLosses && SameWeights;
+        public bool Identical => Comparison.Difference is null;
     }
 
     public static Command Create()
@@ -71,14 +71,10 @@ internal static class VerifyResumeCommand
         CommandLine.Error.WriteLine("broken: resumed to the end, with another number of decoders");
         await RunAsync(config, overrides, broken, killAt: null, decoders: 2, stop);
 
-        StepRecord[] first = [.. RunLog.Read<StepRecord>(RunLog.StepsFile(straight))], second = [.. RunLog.Read<StepRecord>(RunLog.StepsFile(broken))];
-        return new(steps, killPoints,
-            first.Select(record => record.Clips).SequenceEqual(second.Select(record => record.Clips)),
-            first.Length == steps && first.Select(record => record.Loss).SequenceEqual(second.Select(record => record.Loss)),
-            Weights(straight).AsSpan().SequenceEqual(Weights(broken)));
-    }
+        return new(killPoints, RunComparison.Of(straight, End(straight), broken, End(broken)));
 
-    private static byte[] Weights(string folder) => File.ReadAllBytes(new CheckpointStore(Path.Combine(folder, "checkpoints")).Latest()!.Weights);
+        static Checkpoint End(string folder) => new CheckpointStore(Path.Combine(folder, "checkpoints")).Latest() ?? throw new UsageException($"{folder}: the run left no checkpoint");
+    }
 
     /// <summary>Trains in a process of its own, to the end or until it has recorded a step and is killed.</summary>
     private static async Task RunAsync(string config, string[] overrides, string folder, long? killAt, int decoders, CancellationToken stop)
@@ -104,11 +100,7 @@ internal static class VerifyResumeCommand
         if (killAt is null && process.ExitCode != 0) throw new UsageException($"a run ended with exit code {process.ExitCode}: {(await said).Trim()}");
     }
 
-    private static void Show(IAnsiConsole console, Verdict verdict)
-    {
-        var table = new Table().Border(TableBorder.Rounded).AddColumns($"{verdict.Steps} steps, killed after {string.Join(", ", verdict.KilledAt)}", "");
-        foreach ((string what, bool same) in new[] { ("clips", verdict.SameClips), ("losses", verdict.SameLosses), ("final weights", verdict.SameWeights) })
-            table.AddRow(what, same ? "identical" : "DIFFERENT");
-        console.Write(table);
-    }
+    private static void Show(IAnsiConsole console, Verdict verdict) => console.WriteLine(
+        $"{verdict.Comparison.Steps} steps, killed after {string.Join(", ", verdict.KilledAt)}: "
+        + (verdict.Comparison.Difference ?? $"identical clips, losses, gradient norms and {verdict.Comparison.Tensors} final weights"));
 }

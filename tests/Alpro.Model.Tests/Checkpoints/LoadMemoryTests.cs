@@ -32,7 +32,7 @@ public partial class LoadMemoryTests
 
         long growth = PeakGrowth(() => Assert.Equal(Count, StateDict.Load(model, path, LoadMode.Inference).Loaded.Count));
 
-        Assert.InRange(growth, 0, Allowance);
+        Assert.True(growth < Allowance, $"Loading took {growth / 1e6:0} MB beside the model; {Allowance / 1e6:0} MB are allowed.");
     }
 
     [Fact]
