@@ -35,7 +35,7 @@ public sealed class RetrievalTests
         RunConfig config = TinyRun.Config(batchSize: 3);
         using AlproModel model = RunModel.Create(config, CPU);
         EvaluationSet set = Set(videos: 6, texts: 9);
-        using var evaluator = new RetrievalEvaluator(model, new() { PairBatchSize = 4, Rerank = rerank }, Precision.Fp32, Videos(config, 2), set.Texts);
+        using var evaluator = new RetrievalEvaluator(model, new() { PairBatchSize = 4, Rerank = rerank }, Precision.Fp32, EncodedVideos.Of(model, Precision.Fp32, Videos(config, 2)), set.Texts);
         for (int first = 0; first < 9; first += 4) evaluator.Match(first, Math.Min(4, 9 - first));
 
         ClipBatch[] batches = [.. Videos(config, 2)];
@@ -68,7 +68,7 @@ public sealed class RetrievalTests
         RunConfig config = TinyRun.Config(batchSize: 3);
         using AlproModel model = RunModel.Create(config, CPU);
         EvaluationSet set = Set(videos: 6, texts: 9);
-        using var evaluator = new RetrievalEvaluator(model, new(), Precision.Fp32, Videos(config, 1), set.Texts);
+        using var evaluator = new RetrievalEvaluator(model, new(), Precision.Fp32, EncodedVideos.Of(model, Precision.Fp32, Videos(config, 1)), set.Texts);
         evaluator.Match(0, 9);
         Assert.Equal(9, evaluator.Scores.Metrics(set, withMissing: true).TextToVideo.Queries);
         Assert.Equal(6, evaluator.Scores.Metrics(set, withMissing: false).TextToVideo.Queries);
