@@ -12,7 +12,7 @@ namespace Alpro.Actors.Evaluation;
 /// <param name="say">Told of what a person should know.</param>
 public sealed class CheckpointWatch(string run, Func<string, Task<EvaluationResult>> evaluate, Action<string> say)
 {
-    private readonly CheckpointStore _store = new(Path.Combine(run, "checkpoints"), warn: say);
+    private readonly CheckpointStore _store = new(Path.Combine(run, "checkpoints"));
 
     /// <summary>Watches; returns when the checkpoint of the last step has been evaluated.</summary>
     /// <param name="corpus">The corpus: what was evaluated on it before is not evaluated again.</param>
@@ -34,9 +34,22 @@ public sealed class CheckpointWatch(string run, Func<string, Task<EvaluationResu
                 if (await EvaluateAsync(step) is { } result) results.Add(result);
             }
             // Finding out where the run stands reads a whole checkpoint: only when there was a new one.
-            if (look && _store.Latest() is { State: var state } && state.Step == state.TotalSteps && done.Contains(state.Step)) return results;
+            if (look && LastStep() is { } last && done.Contains(last)) return results;
             look = false;
             await timer.WaitForNextTickAsync(stop);
+        }
+    }
+
+    /// <summary>The step of the latest checkpoint, if the run is complete with it.</summary>
+    private long? LastStep()
+    {
+        try
+        {
+            return _store.Latest() is { State: var state } && state.Step == state.TotalSteps ? state.Step : null;
+        }
+        catch (CheckpointException)
+        {
+            return null;                                             // removed while it was looked at: there is a later one
         }
     }
 

@@ -1,6 +1,7 @@
 using Alpro.Data.Corpus;
 using Alpro.Model.Checkpoints;
 using Alpro.Training;
+using Alpro.Training.Evaluation;
 
 namespace Alpro.Actors.Evaluation;
 
@@ -38,15 +39,15 @@ public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Confi
         return new(folder, weights, ConfigLoader.LoadForEvaluation(arguments, imported, settings));
     }
 
-    /// <summary>The corpus of a split; whoever asks for the test corpus of a run that has put its validation rows there is given the validation corpus.</summary>
+    /// <summary>The corpus of a split. Rows of validation are that, wherever a configuration puts them.</summary>
     /// <param name="test">Whether the test split is asked for, else validation.</param>
-    /// <returns>The corpus, and whether it truly is the test corpus.</returns>
+    /// <returns>The corpus, and whether its rows are those of a test split.</returns>
     /// <exception cref="UsageException">The configuration names none.</exception>
     public (CorpusConfig Corpus, bool IsTest) CorpusOf(bool test)
     {
         CorpusConfig corpus = (test ? Config.Data.Test : Config.Data.Validation is [var first, ..] ? first : null)
             ?? throw new UsageException($"{Folder}: data.{(test ? "test" : "validation")} is not set: there is nothing to evaluate on; name it with --set data.{(test ? "test" : "validation[0]")}.annotations=FILE");
-        return (corpus, test && Config.Data.Validation.All(validation => validation.Annotations != corpus.Annotations));
+        return (corpus, test && !Config.Data.Validation.Any(validation => IsSame(validation.Annotations, corpus.Annotations)));
     }
 
     /// <summary>The configuration reduced to what decides the scores on a corpus, with every file found.</summary>
@@ -85,6 +86,10 @@ public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Confi
         string name = Path.GetFileName(validation.Annotations), test = name.Replace("val", "test", StringComparison.Ordinal);
         return name == test ? null : validation with { Name = "test", Annotations = Path.Combine(Path.GetDirectoryName(validation.Annotations)!, test) };
     }
+
+    /// <summary>Whether two names are of one file, or of copies.</summary>
+    private static bool IsSame(string file, string other) => file == other
+        || File.Exists(file) && File.Exists(other) && new FileInfo(file).Length == new FileInfo(other).Length && Receipt.HashOf(file) == Receipt.HashOf(other);
 
     private static string WeightsIn(string path)
     {

@@ -38,7 +38,7 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
     {
         long began = Stopwatch.GetTimestamp();
         (CorpusConfig corpus, bool isTest) = Run.CorpusOf(Test);
-        if (Test && !isTest) Say($"{corpus.Annotations} is the validation file too: the result is not one of a test split, and is not called so");
+        if (Test && !isTest) Say($"{corpus.Annotations}: its rows are the rows of validation too: the result is not one of a test split, and is not called so");
         RunConfig config = Run.For(corpus, Data);
         using var data = new RunData(config, host.Settings);
         Say($"{corpus.Name}: {data.Corpora[0].Coverage.Rows:N0} rows in {config.Data.Corpora[0].Annotations}");
