@@ -13,8 +13,11 @@ public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Confi
 {
     private const string ReferenceArguments = "log/args.json", ReferenceCheckpoints = "ckpt", Checkpoints = "checkpoints";
 
+    /// <summary>The file that <see cref="Weights"/> is, or is a copy of.</summary>
+    public string Source { get; init; } = Weights;
+
     /// <summary>The checkpoint's name: that of its folder, or of its file.</summary>
-    public string Name => Path.GetFileName(Weights) == Checkpoint.WeightsName ? Path.GetFileName(Path.GetDirectoryName(Weights)!) : Path.GetFileNameWithoutExtension(Weights);
+    public string Name => Path.GetFileName(Source) == Checkpoint.WeightsName ? Path.GetFileName(Path.GetDirectoryName(Source)!) : Path.GetFileNameWithoutExtension(Source);
 
     /// <summary>Finds weights and configuration.</summary>
     /// <param name="run">A run folder, which has both; null where they are given apart.</param>

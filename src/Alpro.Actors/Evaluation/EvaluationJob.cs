@@ -70,7 +70,7 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
             Score = retrieval ? config.Evaluation.Score : null,
             Rerank = config.Evaluation.Rerank,
             Precision = config.Training.Precision,
-            Weights = Run.Weights,
+            Weights = Run.Source,
             WeightHash = weightHash,
             ConfigHash = configHash,
             RowsHash = rowsHash,

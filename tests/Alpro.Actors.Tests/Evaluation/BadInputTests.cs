@@ -53,11 +53,13 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
         Assert.Equal((12 * found + 13) / 13, all, 1e-9);             // the one more is ranked behind all
     }
 
-    [Fact]
-    public void A_set_without_any_video_is_refused()
+    [Theory]
+    [InlineData(false, """{ "clip_name": "absent", "caption": "a red circle" }""")]
+    [InlineData(true, """{ "video_id": "absent", "question": "what is it", "answer": "red", "answer_type": "what" }""")]
+    public void A_set_without_any_video_is_refused(bool answering, string row)
     {
-        (int code, _, string errors) = Run(runs.Retrieval, ["""{ "clip_name": "absent", "caption": "a red circle" }"""]);
-        Assert.Equal(2, code);
+        (int code, _, string errors) = Run(answering ? runs.QuestionAnswering : runs.Retrieval, [row]);
+        Assert.True(code == 2, errors);
         Assert.Contains("None of the 1 videos can be read; the first is absent: Missing", errors);
     }
 
