@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Alpro.Data.Clips;
 using Alpro.Data.Corpus;
 using Alpro.Model;
@@ -143,7 +144,10 @@ internal static class ConfigRules
             problems.Require(config.Data.Clip.MaskProbability == 0, "data.clip.maskProbability", config.Data.Clip.MaskProbability, "0: masked language modelling belongs to the task pretrain");
         }
         if (config.Task == LearningTask.QuestionAnswering)
+        {
             problems.Require(config.Data.Answers is not null, "data.answers", null, "a JSON file of answers and their labels");
+            if (config.Data.Answers is { } answers && File.Exists(answers)) CheckAnswers(answers, config.Model.Answers, problems);
+        }
         problems.Require(!config.Model.Reference.FreezeCheckpointed || config.Model.Vision.ActivationCheckpointing, "model.reference.freezeCheckpointed", true, "model.vision.activationCheckpointing to be true with it: it has no meaning alone");
         if (config.Losses.Vtm && config.Task is LearningTask.Pretrain or LearningTask.Retrieval)
             problems.Require(config.Training.BatchSize / Math.Max(1, config.Training.Accumulation) >= 2, "training.batchSize", config.Training.BatchSize, "2 clips at least in each part of a batch: matching takes its negatives from them");
@@ -158,6 +162,20 @@ internal static class ConfigRules
         catch (CorpusException problem)
         {
             problems.Add("data.entities", problem.Message);
+        }
+    }
+
+    private static void CheckAnswers(string file, int count, ConfigProblems problems)
+    {
+        try
+        {
+            Dictionary<string, int> labels = JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllBytes(file))!;
+            foreach ((string answer, int label) in labels.Where(answer => answer.Value < 0 || answer.Value >= count).Take(1))
+                problems.Add("model.answers", $"is {count}, and {file} gives the answer \"{answer}\" the label {label}; expected {labels.Values.Max() + 1} for labels from 0");
+        }
+        catch (JsonException problem)
+        {
+            problems.Add("data.answers", $"{file}: not a JSON object of answers and their labels: {problem.Message}");
         }
     }
 
