@@ -27,6 +27,15 @@ internal static class ConfigRules
         CheckFile(config.Initialize.Text, "initialize.text", problems);
     }
 
+    /// <summary>Notes every value that cannot be used in evaluation; the files are looked for by whoever evaluates.</summary>
+    public static void CheckEvaluation(RunConfig config, ConfigProblems problems)
+    {
+        problems.Require(config.TorchThreads >= 1, "torchThreads", config.TorchThreads, "at least 1");
+        CheckModel(config.Model, problems);
+        CheckClip(config.Data.ClipForEvaluation(), config.Data.EvaluationClip is null ? "data.clip" : "data.evaluationClip", config, problems);
+        CheckEvaluation(config.Evaluation, problems);
+    }
+
     private static void CheckModel(ModelConfig model, ConfigProblems problems)
     {
         VisionConfig vision = model.Vision;
@@ -120,8 +129,11 @@ internal static class ConfigRules
         problems.Require(schedule.WarmupRatio is >= 0 and < 1, "schedule.warmupRatio", schedule.WarmupRatio, "at least 0 and below 1");
         problems.Require(schedule.Gamma > 0, "schedule.gamma", schedule.Gamma, "above 0");
         problems.Require(schedule.Decay != LearningRateDecay.MultiStep || schedule.Milestones.Count > 0, "schedule.milestones", "empty", "the epochs at which multi-step falls");
+        CheckEvaluation(config.Evaluation, problems);
+    }
 
-        EvaluationConfig evaluation = config.Evaluation;
+    private static void CheckEvaluation(EvaluationConfig evaluation, ConfigProblems problems)
+    {
         problems.Require(evaluation.BatchSize >= 1, "evaluation.batchSize", evaluation.BatchSize, "at least 1");
         problems.Require(evaluation.PairBatchSize >= 1, "evaluation.pairBatchSize", evaluation.PairBatchSize, "at least 1");
         problems.Require(evaluation.Rerank is null or >= 1, "evaluation.rerank", evaluation.Rerank, "at least 1, or null to match every pair");
