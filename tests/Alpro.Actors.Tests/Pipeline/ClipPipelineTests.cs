@@ -108,6 +108,17 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
     }
 
     [Fact]
+    public async Task A_decoder_that_dies_while_it_waits_is_given_no_clip()
+    {
+        List<string> undisturbed = await UndisturbedAsync();
+        (IActorRef pipeline, ChannelReader<ClipBatch> batches) = Start(_plan, Steps, Settings(3), static _ => { });
+        await Task.Delay(500);                                       // nobody reads: the window is full, and all three wait
+        for (int victim = 0; victim < 3; victim++) Sys.ActorSelection($"{pipeline.Path}/decoder-{victim}").Tell(Kill.Instance);
+        await Task.Delay(500);                                       // known to be dead before there is work again
+        Assert.Equal(undisturbed, await ReadAsync(batches));
+    }
+
+    [Fact]
     public async Task Unreadable_clips_are_counted_and_replaced_and_shift_no_other()
     {
         List<string> undisturbed = await UndisturbedAsync();
