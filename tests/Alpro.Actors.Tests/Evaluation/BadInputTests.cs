@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Alpro.Actors.Tests.Commands;
 using Alpro.Training.Evaluation;
 
 namespace Alpro.Actors.Tests.Evaluation;
@@ -26,7 +27,7 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
     [Fact]
     public void Annotations_of_another_kind_are_refused_with_the_columns_they_lack()
     {
-        (int code, _, string errors) = ReleasedRuns.Alpro("evaluate", "--run", runs.Retrieval, "--out", _folder.File("out"), "--set", $"data.test.annotations={runs.File("data/msrvtt_qa/txt/test.jsonl")}");
+        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--out", _folder.File("out"), "--set", $"data.test.annotations={runs.File("data/msrvtt_qa/txt/test.jsonl")}");
         Assert.Equal(2, code);
         Assert.Contains("\"clip_name\" is lacking", errors);
     }
@@ -74,10 +75,10 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
     [Fact]
     public void A_checkpoint_of_the_other_task_is_refused()
     {
-        (int code, _, string errors) = ReleasedRuns.Alpro("evaluate", "--run", runs.Retrieval, "--checkpoint", runs.QuestionAnswering, "--out", _folder.File("out"));
+        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--checkpoint", runs.QuestionAnswering, "--out", _folder.File("out"));
         Assert.Equal(2, code);
         Assert.Contains("is a checkpoint of question answering, and retrieval is asked of it", errors);
-        (code, _, errors) = ReleasedRuns.Alpro("evaluate", "--run", runs.QuestionAnswering, "--checkpoint", runs.Retrieval, "--out", _folder.File("out"));
+        (code, _, errors) = AlproProgram.Run("evaluate", "--run", runs.QuestionAnswering, "--checkpoint", runs.Retrieval, "--out", _folder.File("out"));
         Assert.Equal(2, code);
         Assert.Contains("has no classifier of answers", errors);
     }
@@ -86,7 +87,7 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
     public void Labels_of_another_model_are_refused()
     {
         File.WriteAllText(_folder.File("labels.json"), """{ "red": 0, "blue": 30 }""");
-        (int code, _, string errors) = ReleasedRuns.Alpro("evaluate", "--run", runs.QuestionAnswering, "--out", _folder.File("out"), "--set", $"data.answers={_folder.File("labels.json")}");
+        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.QuestionAnswering, "--out", _folder.File("out"), "--set", $"data.answers={_folder.File("labels.json")}");
         Assert.Equal(2, code);
         Assert.Contains("the answer \"blue\" has the label 30, and the model has model.answers = 30", errors);
     }
@@ -103,6 +104,6 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
     private (int Code, string Output, string Errors) Run(string run, string[] rows)
     {
         File.WriteAllLines(_folder.File("rows.jsonl"), rows);
-        return ReleasedRuns.Alpro("evaluate", "--run", run, "--out", _folder.File("out"), "--set", $"data.test.annotations={_folder.File("rows.jsonl")}");
+        return AlproProgram.Run("evaluate", "--run", run, "--out", _folder.File("out"), "--set", $"data.test.annotations={_folder.File("rows.jsonl")}");
     }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Alpro.Actors.Evaluation;
+using Alpro.Actors.Tests.Commands;
 using Alpro.Training;
 using Alpro.Training.Evaluation;
 
@@ -56,10 +57,10 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
         RunConfig config = Config(keep: 1);
         await using (RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 }))
             await host.TrainAsync(new(config, _out.Path, Resume: false), default);
-        (int code, string output, string errors) = ReleasedRuns.Alpro("evaluate", "--run", _out.Path, "--watch", "--json");
+        (int code, string output, string errors) = AlproProgram.Run("evaluate", "--run", _out.Path, "--watch", "--json");
         Assert.True(code == 0, errors);
         Assert.Equal(_out.File("evaluation/world-val/step_00000006"), Assert.Single(JsonDocument.Parse(output).RootElement.EnumerateArray()).GetProperty("folder").GetString());
-        (code, output, errors) = ReleasedRuns.Alpro("evaluate", "--run", _out.Path, "--json");
+        (code, output, errors) = AlproProgram.Run("evaluate", "--run", _out.Path, "--json");
         Assert.True(code == 0, errors);
         Assert.Equal("test", Receipt.Read(JsonDocument.Parse(output).RootElement.GetProperty("folder").GetString()!).Split);
     }

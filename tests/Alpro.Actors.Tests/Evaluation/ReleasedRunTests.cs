@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Alpro.Actors.Evaluation;
+using Alpro.Actors.Tests.Commands;
 using Alpro.Data.Batches;
 using Alpro.Data.Corpus;
 using Alpro.Model;
@@ -17,7 +18,7 @@ public sealed class ReleasedRunTests(ReleasedRuns runs) : IClassFixture<Released
     public async Task Retrieval_scores_are_those_of_one_pair_at_a_time()
     {
         string folder = runs.File("out/retrieval");
-        (int code, string output, string errors) = ReleasedRuns.Alpro("evaluate", "--run", runs.Retrieval, "--out", folder);
+        (int code, string output, string errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--out", folder);
         Assert.True(code == 0, errors);
         Receipt receipt = Receipt.Read(folder);
         Assert.Equal(("test", 12, 12, 4, 32), (receipt.Split, receipt.Videos, receipt.Texts, receipt.Clip.Frames, receipt.Clip.Size));
@@ -48,7 +49,7 @@ public sealed class ReleasedRunTests(ReleasedRuns runs) : IClassFixture<Released
     public async Task Answers_are_those_to_one_question_at_a_time()
     {
         string folder = runs.File("out/answers");
-        (int code, string output, string errors) = ReleasedRuns.Alpro("evaluate", "--run", runs.QuestionAnswering, "--out", folder);
+        (int code, string output, string errors) = AlproProgram.Run("evaluate", "--run", runs.QuestionAnswering, "--out", folder);
         Assert.True(code == 0, errors);
         Assert.Contains(output.Split('\n'), line => line.StartsWith("{'ratios': {'what_ratio': [", StringComparison.Ordinal) && line.Contains("'overall_acc': ", StringComparison.Ordinal));
 
@@ -75,7 +76,7 @@ public sealed class ReleasedRunTests(ReleasedRuns runs) : IClassFixture<Released
     {
         using var elsewhere = new TemporaryFolder();
         CopyFolder(runs.Retrieval, elsewhere.File("run"));
-        (int code, _, string errors) = ReleasedRuns.Alpro("evaluate", "--run", elsewhere.File("run"));
+        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", elsewhere.File("run"));
         Assert.Equal(2, code);
         foreach (string lacking in new[] { "data/msrvtt_ret/txt/test.jsonl", "data/msrvtt_ret/videos", "ext/bert-base-uncased/vocab.txt", "--data DIR" }) Assert.Contains(lacking, errors);
 
@@ -83,7 +84,7 @@ public sealed class ReleasedRunTests(ReleasedRuns runs) : IClassFixture<Released
         CopyFolder(runs.File("data/msrvtt_ret/videos"), elsewhere.File("mine/videos"));
         File.Copy(runs.File("data/msrvtt_ret/txt/val.jsonl"), elsewhere.File("mine/val.jsonl"));
         File.Copy(runs.File("ext/bert-base-uncased/vocab.txt"), elsewhere.File("mine/vocab.txt"));
-        (code, string output, errors) = ReleasedRuns.Alpro("evaluate", "--run", elsewhere.File("run"), "--data", elsewhere.File("mine"), "--split", "validation", "--json");
+        (code, string output, errors) = AlproProgram.Run("evaluate", "--run", elsewhere.File("run"), "--data", elsewhere.File("mine"), "--split", "validation", "--json");
         Assert.True(code == 0, errors);
         JsonElement receipt = JsonDocument.Parse(output).RootElement.GetProperty("receipt");
         Assert.Equal("validation", receipt.GetProperty("split").GetString());
