@@ -72,7 +72,7 @@ public static class Report
         page.Append(Chart("Gradient norm, before clipping", [Line("norm", steps, step => step.GradientNorm)]));
         page.Append(Chart("Clips per second", [Line("clips/s", steps, step => step.ClipsPerSecond)]));
         page.Append(Chart("Share of the time spent waiting for data", [Line("wait", steps, step => step.WaitShare)]));
-        page.Append(Chart("Milliseconds per step", [Line("wait", steps, step => step.WaitMs), Line("transfer", steps, step => step.TransferMs), Line("forward", steps, step => step.ForwardMs), Line("backward", steps, step => step.BackwardMs), Line("optimizer", steps, step => step.OptimizerMs)]));
+        page.Append(Chart("Milliseconds per step", [Line("wait", steps, step => step.WaitMs), Line("transfer", steps, step => step.TransferMs), Line("forward", steps, step => step.ForwardMs), Line("backward", steps, step => step.BackwardMs), Line("reduce", steps, step => step.ReduceMs), Line("optimizer", steps, step => step.OptimizerMs)]));
         page.Append(Chart("Resident memory, MB", [Line("memory", steps, step => step.ResidentMb)]));
         page.AppendLine("</div>");
         page.AppendLine("<h2>Ledger</h2><div class=\"card\"><table>");

@@ -7,6 +7,7 @@ var benchmarks = new Dictionary<string, Func<string[], int>>
     ["clip"] = Alpro.Benchmarks.ClipBenchmark.Run,
     ["step"] = Alpro.Benchmarks.StepBenchmark.Run,
     ["trainer"] = Alpro.Benchmarks.TrainerBenchmark.Run,
+    ["collectives"] = Alpro.Benchmarks.CollectivesBenchmark.Run,
     ["evaluate"] = Alpro.Benchmarks.EvaluationBenchmark.Run,
 };
 if (args.Length == 0 || !benchmarks.TryGetValue(args[0], out Func<string[], int>? benchmark))
