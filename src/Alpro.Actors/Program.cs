@@ -5,6 +5,7 @@ using Alpro.Actors.Commands;
 var root = new RootCommand("Alpro.Actors: stream video and text through actors into ALPRO, train it and evaluate it.")
 {
     CheckpointCommand.Create(),
+    CompareCommand.Create(),
     ConfigCommand.Create(),
     CorpusCommand.Create(),
     DecodeWorkerCommand.Create(),
@@ -14,6 +15,7 @@ var root = new RootCommand("Alpro.Actors: stream video and text through actors i
     TrainCommand.CreateFinetune(),
     FramesCommand.Create(),
     ParityCommand.Create(),
+    PredictCommand.Create(),
     PrepareCommand.Create(),
     TrainCommand.CreatePretrain(),
     ReplayCommand.Create(),

@@ -4,6 +4,7 @@ using Alpro.Data.Corpus;
 using Alpro.Data.Sampling;
 using Alpro.Data.Text;
 using Alpro.Training;
+using Alpro.Training.Evaluation;
 
 namespace Alpro.Actors;
 
@@ -19,7 +20,7 @@ public sealed class RunData : IDisposable
     {
         (_config, _settings) = (config, settings);
         Tokenizer = new(config.Data.Vocabulary);
-        Answers = config.Data.Answers is { } answers ? JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllBytes(answers)) : null;
+        Answers = ReadAnswers(config);
         var opened = new List<VideoTextCorpus>();
         var problems = new List<string>();
         foreach (CorpusConfig corpus in corpora ?? config.Data.Corpora)
@@ -52,12 +53,34 @@ public sealed class RunData : IDisposable
     public SamplingPlan Plan() =>
         new([.. Corpora.Select(corpus => corpus.Count)], _config.Training.BatchSize, _config.Seed, [.. Corpora.Select(corpus => corpus.Name)]);
 
+    /// <summary>What the first corpus asks of a downstream model: its videos and its texts.</summary>
+    public EvaluationSet EvaluationSet() => Alpro.Training.Evaluation.EvaluationSet.Of(Corpora[0], Tokenizer, _config.Data.ClipForEvaluation().TextLength, Answers);
+
     /// <summary>Opens a source of clips, one for each decoder.</summary>
     public IClipSource OpenSource(ClipSettings clips)
     {
         var limits = new DecodeLimits { Deadline = _settings.DecodeDeadline };
         IFrameReader reader = _settings.IsolateDecoders ? new IsolatedFrameReader(limits, WorkerCommand.ThisProgram("decode-worker")) : FrameReaders.Create(limits);
         return new ClipLoader(Corpora, clips, Tokenizer, reader, Answers);
+    }
+
+    /// <summary>The labels of a run's answers; null where it has none.</summary>
+    /// <exception cref="CorpusException">The file is no list of labels, or one of another model.</exception>
+    internal static IReadOnlyDictionary<string, int>? ReadAnswers(RunConfig config)
+    {
+        if (config.Data.Answers is not { } file) return null;
+        int labels = config.Model.Answers;
+        try
+        {
+            var answers = JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllBytes(file))!;
+            if (answers.FirstOrDefault(answer => answer.Value < 0 || answer.Value >= labels) is { Key: { } odd } wrong)
+                throw new CorpusException($"{file}: the answer \"{odd}\" has the label {wrong.Value}, and the model has model.answers = {labels}: they do not belong together");
+            return answers;
+        }
+        catch (JsonException error)
+        {
+            throw new CorpusException($"{file}: not a JSON object from answers to labels: {error.Message}", error);
+        }
     }
 
     /// <inheritdoc/>
