@@ -4,6 +4,7 @@ using Alpro.Actors.Commands;
 
 var root = new RootCommand("Alpro.Actors: stream video and text through actors into ALPRO, train it and evaluate it.")
 {
+    CertsCommand.Create(),
     CheckpointCommand.Create(),
     ConfigCommand.Create(),
     CorpusCommand.Create(),
@@ -13,6 +14,7 @@ var root = new RootCommand("Alpro.Actors: stream video and text through actors i
     EvaluateCommand.Create(),
     TrainCommand.CreateFinetune(),
     FramesCommand.Create(),
+    NodeCommand.Create(),
     ParityCommand.Create(),
     PrepareCommand.Create(),
     TrainCommand.CreatePretrain(),

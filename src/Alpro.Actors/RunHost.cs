@@ -2,6 +2,7 @@ using System.Threading.Channels;
 using Akka.Actor;
 using Akka.Configuration;
 using Akka.Hosting;
+using Alpro.Actors.Cluster;
 using Alpro.Actors.Pipeline;
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
@@ -20,11 +21,13 @@ public sealed class RunHost : IAsyncDisposable
     private readonly IHost _host;
     private int _streams;
 
-    private RunHost(IHost host, ActorSettings settings)
+    private RunHost(IHost host, ActorSettings settings, ClusterNode? node)
     {
         _host = host;
         Settings = settings;
+        Node = node;
         System = host.Services.GetRequiredService<ActorSystem>();
+        if (node?.Role == NodeRole.Coordinator) Gate = System.ActorOf(Props.Create(() => new DecoderGate(node)), DecoderGate.Name);
     }
 
     /// <summary>The actor system.</summary>
@@ -33,29 +36,44 @@ public sealed class RunHost : IAsyncDisposable
     /// <summary>How runs are carried out.</summary>
     public ActorSettings Settings { get; }
 
-    /// <summary>Starts the actor system of a process that runs alone.</summary>
-    /// <param name="hoconFile">The running settings; null for the <c>hocon/alpro.conf</c> that lies beside the program.</param>
+    /// <summary>The process as a member of a cluster; null where it runs alone.</summary>
+    public ClusterNode? Node { get; }
+
+    /// <summary>The <see cref="DecoderGate"/> of a coordinator; nobody elsewhere.</summary>
+    public IActorRef Gate { get; } = ActorRefs.Nobody;
+
+    /// <summary>Starts the actor system of a process.</summary>
+    /// <param name="hoconFile">The running settings; null for the <c>hocon/alpro.conf</c> that lies beside the program, over which others are laid.</param>
     /// <param name="adjust">Changes settings that the command line sets.</param>
-    /// <exception cref="UsageException">There is no such file, or it is not HOCON.</exception>
-    public static async Task<RunHost> StartAsync(string? hoconFile = null, Func<ActorSettings, ActorSettings>? adjust = null)
+    /// <param name="join">Makes the process a member of a cluster, as the settings say; null for one that runs alone.</param>
+    /// <exception cref="UsageException">There is no such file, it is not HOCON, or it says nothing of a cluster.</exception>
+    public static async Task<RunHost> StartAsync(string? hoconFile = null, Func<ActorSettings, ActorSettings>? adjust = null, Func<Config, ClusterNode>? join = null)
     {
-        Config hocon = Load(Path.Combine(AppContext.BaseDirectory, "hocon", "alpro.conf"));
+        Config hocon = Load(ConfFile("alpro.conf"));
         if (hoconFile is not null) hocon = Load(hoconFile).WithFallback(hocon);
         ActorSettings settings = ActorSettings.From(hocon);
+        ClusterNode? node = join?.Invoke(hocon);
+        if (node is not null) hocon = node.ToHocon().WithFallback(hocon);
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(new());
         builder.Logging.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
-        builder.Services.AddAkka("alpro", akka => akka
-            .AddHocon(hocon, HoconAddMode.Replace)
-            .ConfigureLoggers(loggers =>
+        builder.Services.AddAkka("alpro", akka =>
+        {
+            akka.AddHocon(hocon, HoconAddMode.Replace);
+            if (node?.ToSetup() is { } tls) akka.AddSetup(tls);
+            akka.ConfigureLoggers(loggers =>
             {
                 loggers.ClearLoggers();
                 loggers.AddLoggerFactory();
-            }));
+            });
+        });
         IHost host = builder.Build();
         await host.StartAsync();
-        return new(host, adjust is null ? settings : adjust(settings));
+        return new(host, adjust is null ? settings : adjust(settings), node);
     }
+
+    /// <summary>A file of running settings that lies beside the program.</summary>
+    public static string ConfFile(string name) => Path.Combine(AppContext.BaseDirectory, "hocon", name);
 
     /// <summary>Trains, and returns when the run has ended.</summary>
     /// <param name="run">What to train, and where to.</param>
@@ -113,6 +131,7 @@ public sealed class RunHost : IAsyncDisposable
     {
         await _host.StopAsync();
         _host.Dispose();
+        Node?.Certificates?.Dispose();
     }
 
     private static Config Load(string file)

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Threading.Channels;
 using Akka.Actor;
+using Alpro.Actors.Cluster;
 using Alpro.Actors.Pipeline;
 using Alpro.Actors.Training;
 using Alpro.Data.Batches;
@@ -102,7 +103,9 @@ public sealed class RunSupervisor : ReceiveActor
         _generation = _generation with { First = message.State };
         _run.Started(message.State, message.Loaded);
         var bounds = new ClipCoordinator.Bounds(_run.Config.Data.MaxRejectedFraction, _length.StepsPerEpoch * _plan.BatchSize);
-        _host.StartPipeline(Context, PipelineName, _data, _plan, _run.Config.Data.Clip, message.State.Step, _length.TotalSteps, bounds, _generation.Ledger, _generation.Batches.Writer);
+        ClipSettings clips = _run.Config.Data.Clip;
+        IActorRef pipeline = _host.StartPipeline(Context, PipelineName, _data, _plan, clips, message.State.Step, _length.TotalSteps, bounds, _generation.Ledger, _generation.Batches.Writer);
+        if (!_host.Gate.IsNobody()) _host.Gate.Tell(new DecoderGate.Serve(pipeline, clips, _data.Describe(), _generation.Ledger));
         if (_stopping) _generation.Trainer.Tell(Stop.Instance);
     }
 

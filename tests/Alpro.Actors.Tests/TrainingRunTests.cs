@@ -30,8 +30,15 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
 
     private RunConfig Config(int steps, string? csv = null, params string[] settings)
     {
-        string train = Path.Combine(_world.Folder.Path, "train");
-        File.WriteAllText(_out.File("config.json"), $$"""
+        File.WriteAllText(_out.File("config.json"), ConfigText(_world, steps, csv));
+        return ConfigLoader.Load(_out.File("config.json"), settings);
+    }
+
+    /// <summary>A small pretraining run on the world.</summary>
+    internal static string ConfigText(World world, int steps, string? csv = null)
+    {
+        string train = Path.Combine(world.Folder.Path, "train");
+        return $$"""
             {
               "task": "pretrain", "seed": 5, "torchThreads": 1,
               "model": {
@@ -41,14 +48,13 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
               },
               "data": {
                 "corpora": [ { "name": "world", "annotations": "{{csv ?? Path.Combine(train, "results_train.csv")}}", "media": "{{Path.Combine(train, "videos")}}", "format": "webvid-csv" } ],
-                "vocabulary": "{{Path.Combine(_world.Folder.Path, "vocab.txt")}}",
+                "vocabulary": "{{Path.Combine(world.Folder.Path, "vocab.txt")}}",
                 "clip": { "frames": 2, "decodeSize": 32, "size": 32, "textLength": 16, "maskProbability": 0.15 },
                 "maxRejectedFraction": 0.5
               },
               "training": { "batchSize": 4, "steps": {{steps}}, "checkpointEvery": 5, "keep": 9 }
             }
-            """);
-        return ConfigLoader.Load(_out.File("config.json"), settings);
+            """;
     }
 
     private async Task<RunResult> TrainAsync(RunConfig config, string folder, int decoders = 1, bool resume = false, Action<StepRecord>? stepped = null, CancellationToken stop = default)
