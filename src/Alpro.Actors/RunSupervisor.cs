@@ -57,7 +57,7 @@ public sealed class RunSupervisor : ReceiveActor
         _plan = data.Plan();
         _length = new(run.Config.Training.Steps ?? run.Config.Training.Epochs!.Value * _plan.StepsPerEpoch, _plan.StepsPerEpoch);
         _unreadable = new(run.Unreadable, append: run.Resume);
-        _checkpoints = Context.ActorOf(Props.Create(() => new CheckpointActor(run.Store(), host.Settings, run.Warn)), "checkpoints");
+        _checkpoints = Context.ActorOf(Props.Create(() => new CheckpointActor(run, host.Settings)), "checkpoints");
         Receive<TrainerActor.Ready>(OnReady);
         Receive<TrainerActor.Finished>(message => OnFinished(message.State));
         Receive<TrainerActor.Failed>(message => OnFailed(message.Reason));

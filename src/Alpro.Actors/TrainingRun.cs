@@ -32,6 +32,9 @@ public sealed record TrainingRun(RunConfig Config, string Folder, bool Resume)
     /// <summary>The list of clips that could not be read.</summary>
     public string Unreadable => Path.Combine(Folder, "unreadable.csv");
 
+    /// <summary>The weights after a number of steps, or the <c>best</c>, as PyTorch reads them.</summary>
+    public string Export(string step) => Path.Combine(Folder, $"model_step_{step}.pt");
+
     /// <summary>The run's checkpoints.</summary>
     public CheckpointStore Store() => new(Checkpoints, Config.Training.Keep, Warn);
 }

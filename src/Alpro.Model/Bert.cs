@@ -33,7 +33,7 @@ public sealed class Bert : Module
         embeddings = new BertEmbeddings(config);
         encoder = new BertEncoder(config);
         RegisterComponents();
-        Initialization.BertWeights(this);
+        Initialization.BertWeights(this, config.InitializerRange);
     }
 
     /// <summary>Mode text: ids int64 [B, L] and mask [B, L] (1 token, 0 padding) to tokens [B, L, D], or to the class token alone, [B, 1, D].</summary>
@@ -173,7 +173,7 @@ public sealed class MlmPredictions : Module
         bias = new Parameter(zeros(config.VocabularySize));
         transform = new MlmTransform(config);
         RegisterComponents();
-        Initialization.BertWeights(this);
+        Initialization.BertWeights(this, config.InitializerRange);
     }
 }
 

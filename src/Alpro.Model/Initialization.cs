@@ -7,13 +7,11 @@ namespace Alpro.Model;
 /// <summary>How weights start when no checkpoint gives them.</summary>
 public static class Initialization
 {
-    private const double Std = 0.02;
-
     /// <summary>
     /// Fills a float tensor, in place, from a normal distribution of mean 0 cut to [low, high]: bit for bit what PyTorch's
     /// <c>trunc_normal_</c> draws from the same generator state. (TorchSharp's own fills the tensor with a constant.)
     /// </summary>
-    public static void TruncatedNormal(Tensor tensor, double std = Std, double low = -2, double high = 2)
+    public static void TruncatedNormal(Tensor tensor, double std, double low = -2, double high = 2)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
@@ -23,17 +21,17 @@ public static class Initialization
     }
 
     /// <summary>The vision transformer's start: linear weights from a truncated normal, biases 0. Convolutions keep their own.</summary>
-    public static void VisionWeights(nn.Module module)
+    public static void VisionWeights(nn.Module module, double std)
     {
         foreach (Linear linear in module.modules().OfType<Linear>())
         {
-            TruncatedNormal(linear.weight);
+            TruncatedNormal(linear.weight, std);
             Fill(linear.bias, 0);
         }
     }
 
-    /// <summary>BERT's start: linear and embedding weights from a normal distribution of deviation 0.02, biases 0.</summary>
-    public static void BertWeights(nn.Module module)
+    /// <summary>BERT's start: linear and embedding weights from a normal distribution, biases 0.</summary>
+    public static void BertWeights(nn.Module module, double std)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
@@ -41,12 +39,12 @@ public static class Initialization
         {
             if (part is Linear linear)
             {
-                linear.weight!.normal_(0, Std);
+                linear.weight!.normal_(0, std);
                 Fill(linear.bias, 0);
             }
             else if (part is Embedding embedding)
             {
-                embedding.weight!.normal_(0, Std);
+                embedding.weight!.normal_(0, std);
             }
         }
     }

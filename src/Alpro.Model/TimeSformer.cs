@@ -81,9 +81,9 @@ public sealed class TimeSformer : Module
         head = Linear(config.Width, UnusedClasses);
         RegisterComponents();
 
-        Initialization.TruncatedNormal(pos_embed);
-        Initialization.TruncatedNormal(cls_token);
-        Initialization.VisionWeights(this);
+        Initialization.TruncatedNormal(pos_embed, config.InitializerRange);
+        Initialization.TruncatedNormal(cls_token, config.InitializerRange);
+        Initialization.VisionWeights(this, config.InitializerRange);
         foreach (SpaceTimeBlock block in blocks.Skip(1)) block.SilenceTime();
         if (config.ActivationCheckpointing && freezeCheckpointed)
             foreach (SpaceTimeBlock block in blocks) block.FreezeCheckpointed();

@@ -38,6 +38,7 @@ internal static class ConfigRules
         problems.Require(vision.Heads >= 1 && vision.Width >= 1 && vision.Width % vision.Heads == 0, "model.vision.width", vision.Width, $"a multiple of model.vision.heads, {vision.Heads}");
         problems.Require(vision.MlpRatio > 0, "model.vision.mlpRatio", vision.MlpRatio, "above 0");
         problems.Require(vision.DropPathRate is >= 0 and < 1, "model.vision.dropPathRate", vision.DropPathRate, "at least 0 and below 1");
+        problems.Require(vision.InitializerRange > 0, "model.vision.initializerRange", vision.InitializerRange, "above 0");
         problems.Require(text.VocabularySize >= 1, "model.text.vocabularySize", text.VocabularySize, "at least 1");
         problems.Require(text.Heads >= 1 && text.Width >= 1 && text.Width % text.Heads == 0, "model.text.width", text.Width, $"a multiple of model.text.heads, {text.Heads}");
         problems.Require(text.Width == vision.Width, "model.text.width", text.Width, $"the width of the vision encoder, {vision.Width}: text and video tokens meet in one encoder");
@@ -47,6 +48,7 @@ internal static class ConfigRules
         problems.Require(text.HiddenDropout is >= 0 and < 1, "model.text.hiddenDropout", text.HiddenDropout, "at least 0 and below 1");
         problems.Require(text.AttentionDropout is >= 0 and < 1, "model.text.attentionDropout", text.AttentionDropout, "at least 0 and below 1");
         problems.Require(text.LayerNormEps > 0, "model.text.layerNormEps", text.LayerNormEps, "above 0");
+        problems.Require(text.InitializerRange > 0, "model.text.initializerRange", text.InitializerRange, "above 0");
         problems.Require(model.ProjectionWidth >= 1, "model.projectionWidth", model.ProjectionWidth, "at least 1");
         problems.Require(model.Entities >= 1, "model.entities", model.Entities, "at least 1");
         problems.Require(model.EntityThreshold is >= 0 and < 1, "model.entityThreshold", model.EntityThreshold, "at least 0 and below 1");
@@ -101,6 +103,7 @@ internal static class ConfigRules
         problems.Require(training.Epochs is null or >= 1, "training.epochs", training.Epochs, "at least 1");
         problems.Require(training.GradientNorm > 0, "training.gradientNorm", training.GradientNorm, "above 0");
         problems.Require(training.CheckpointEvery >= 1, "training.checkpointEvery", training.CheckpointEvery, "at least 1");
+        problems.Require(training.ExportEvery >= 0 && training.ExportEvery % Math.Max(1, training.CheckpointEvery) == 0, "training.exportEvery", training.ExportEvery, $"0, or a multiple of training.checkpointEvery, {training.CheckpointEvery}");
         problems.Require(training.Keep >= 1, "training.keep", training.Keep, "at least 1");
         problems.Require(training.ValidateEvery >= 0, "training.validateEvery", training.ValidateEvery, "at least 0");
         problems.Require(training.MaxSkipped >= 0, "training.maxSkipped", training.MaxSkipped, "at least 0");

@@ -234,7 +234,6 @@ public sealed class ReferenceConfig
         file.Must("hidden_act", "gelu");
         file.Must("type_vocab_size", 2);
         file.Must("pad_token_id", 0);
-        file.Must("initializer_range", 0.02);
         file.Must("itc_token_type", "cls");
         file.Must("model_type", "bert");
         text = new()
@@ -249,6 +248,7 @@ public sealed class ReferenceConfig
             HiddenDropout = file.Number("hidden_dropout_prob", text.HiddenDropout),
             AttentionDropout = file.Number("attention_probs_dropout_prob", text.AttentionDropout),
             LayerNormEps = file.Number("layer_norm_eps", text.LayerNormEps),
+            InitializerRange = file.Number("initializer_range", text.InitializerRange),
         };
         Finish(file, "model_config.");
         return text;

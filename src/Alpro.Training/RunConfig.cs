@@ -197,6 +197,9 @@ public sealed record TrainingConfig
     /// <summary>Steps between checkpoints.</summary>
     public int CheckpointEvery { get; init; } = 500;
 
+    /// <summary>Steps between exports of the weights for PyTorch, as <c>model_step_N.pt</c> in the output folder; 0 exports the best at the end only.</summary>
+    public int ExportEvery { get; init; }
+
     /// <summary>Checkpoints kept beside the best one.</summary>
     public int Keep { get; init; } = 2;
 

@@ -23,7 +23,7 @@ public sealed partial record RunDifference(string Path, string Before, string No
     }
 
     /// <summary>Settings that decide when something is done or looked at, not what is trained; and where the first weights came from, which a checkpoint has in it.</summary>
-    [GeneratedRegex(@"^(training\.(checkpointEvery|keep|validateEvery|onNonFinite|maxSkipped)|initialize\b.*|evaluation\b.*|data\.(validation|test|evaluationClip|maxRejectedFraction)\b.*|data\.corpora\[\d+\]\.(name|media))$")]
+    [GeneratedRegex(@"^(training\.(checkpointEvery|exportEvery|keep|validateEvery|onNonFinite|maxSkipped)|initialize\b.*|evaluation\b.*|data\.(validation|test|evaluationClip|maxRejectedFraction)\b.*|data\.corpora\[\d+\]\.(name|media))$")]
     private static partial Regex Free();
 
     /// <summary>A file of the same name elsewhere is taken for the same file: folders may be moved.</summary>

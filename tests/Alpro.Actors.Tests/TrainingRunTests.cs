@@ -1,4 +1,6 @@
+using Akka.Actor;
 using Alpro.Data.Corpus;
+using Alpro.Model.Checkpoints;
 using Alpro.Training;
 
 namespace Alpro.Actors.Tests;
@@ -30,15 +32,15 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
 
     private RunConfig Config(int steps, string? csv = null, params string[] settings)
     {
-        File.WriteAllText(_out.File("config.json"), ConfigText(_world, steps, csv));
+        Write(_out.File("config.json"), _world.Folder.Path, steps, csv);
         return ConfigLoader.Load(_out.File("config.json"), settings);
     }
 
-    /// <summary>A small pretraining run on the world.</summary>
-    internal static string ConfigText(World world, int steps, string? csv = null)
+    /// <summary>Writes the configuration of a run on a world.</summary>
+    internal static void Write(string file, string world, int steps, string? csv = null)
     {
-        string train = Path.Combine(world.Folder.Path, "train");
-        return $$"""
+        string train = Path.Combine(world, "train");
+        File.WriteAllText(file, $$"""
             {
               "task": "pretrain", "seed": 5, "torchThreads": 1,
               "model": {
@@ -48,20 +50,46 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
               },
               "data": {
                 "corpora": [ { "name": "world", "annotations": "{{csv ?? Path.Combine(train, "results_train.csv")}}", "media": "{{Path.Combine(train, "videos")}}", "format": "webvid-csv" } ],
-                "vocabulary": "{{Path.Combine(world.Folder.Path, "vocab.txt")}}",
+                "vocabulary": "{{Path.Combine(world, "vocab.txt")}}",
                 "clip": { "frames": 2, "decodeSize": 32, "size": 32, "textLength": 16, "maskProbability": 0.15 },
                 "maxRejectedFraction": 0.5
               },
               "training": { "batchSize": 4, "steps": {{steps}}, "checkpointEvery": 5, "keep": 9 }
             }
-            """;
+            """);
     }
 
-    private async Task<RunResult> TrainAsync(RunConfig config, string folder, int decoders = 1, bool resume = false, Action<StepRecord>? stepped = null, CancellationToken stop = default)
+    private async Task<RunResult> TrainAsync(RunConfig config, string folder, int decoders = 1, bool resume = false, Action<StepRecord>? stepped = null,
+        Action<string>? warn = null, Func<RunHost, CancellationToken, Task>? disturb = null, CancellationToken stop = default)
     {
         Directory.CreateDirectory(_out.File(folder));
         await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = decoders });
-        return await host.TrainAsync(new(config, _out.File(folder), resume) { Stepped = stepped ?? (static _ => { }) }, stop);
+        using var over = new CancellationTokenSource();
+        Task disturbing = disturb?.Invoke(host, over.Token) ?? Task.CompletedTask;
+        try
+        {
+            return await host.TrainAsync(new(config, _out.File(folder), resume) { Stepped = stepped ?? (static _ => { }), Warn = warn ?? (static _ => { }) }, stop);
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await disturbing;
+        }
+    }
+
+    /// <summary>The annotations of the world with rows more whose files are no videos.</summary>
+    private string WithUnreadable()
+    {
+        string csv = _out.File("some-bad.csv"), train = Path.Combine(_world.Folder.Path, "train"), videos = Path.Combine(train, "videos");
+        string[] lines = File.ReadAllLines(Path.Combine(train, "results_train.csv"));
+        foreach (string name in new[] { "empty", "text" })
+        {
+            string at = Path.Combine(Path.GetDirectoryName(Directory.EnumerateFiles(videos, "*.mp4", SearchOption.AllDirectories).First())!, $"{name}.mp4");
+            File.WriteAllText(at, name == "empty" ? "" : "<html>not found</html>");
+        }
+        string columns = lines[1][lines[1].IndexOf(',')..];
+        File.WriteAllLines(csv, [.. lines, "empty" + columns, "text" + columns]);
+        return csv;
     }
 
     private double[] Losses(string folder) => [.. RunLog.Read<StepRecord>(RunLog.StepsFile(_out.File(folder))).Select(record => record.Loss)];
@@ -103,16 +131,7 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
     [Fact]
     public async Task Unreadable_files_are_replaced_counted_and_listed()
     {
-        string csv = _out.File("some-bad.csv"), train = Path.Combine(_world.Folder.Path, "train"), videos = Path.Combine(train, "videos");
-        string[] lines = File.ReadAllLines(Path.Combine(train, "results_train.csv"));
-        foreach (string name in new[] { "empty", "text" })
-        {
-            string at = Path.Combine(Path.GetDirectoryName(Directory.EnumerateFiles(videos, "*.mp4", SearchOption.AllDirectories).First())!, $"{name}.mp4");
-            File.WriteAllText(at, name == "empty" ? "" : "<html>not found</html>");
-        }
-        string columns = lines[1][lines[1].IndexOf(',')..];
-        File.WriteAllLines(csv, [.. lines, "empty" + columns, "text" + columns]);
-        RunResult result = await TrainAsync(Config(steps: 26, csv), "bad", decoders: 2);
+        RunResult result = await TrainAsync(Config(steps: 26, WithUnreadable()), "bad", decoders: 2);
         Assert.True(result.Completed);
         Assert.True(result.Ledger.Rejected >= 2);
         Assert.Equal(0, result.Ledger.InHand);
@@ -121,6 +140,60 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
         Assert.Equal(result.Ledger.Rejected + 1, list.Length);
         Assert.Contains(list, line => line.Contains("empty.mp4", StringComparison.Ordinal));
     }
+
+    [Fact]
+    public async Task Chaos_changes_no_weight()
+    {
+        RunConfig config = Config(steps: 200, WithUnreadable(), "training.checkpointEvery=30");       // 2 of 26 files are unreadable
+        RunResult calm = await TrainAsync(config, "calm");
+        long step = 0;
+        int killed = 0;
+        RunResult chaotic = await TrainAsync(config, "chaotic", decoders: 2, stepped: record => Volatile.Write(ref step, record.Step), disturb: async (host, over) =>
+        {
+            bool broken = false;
+            for (int victim = 0; !over.IsCancellationRequested; victim++)
+            {
+                host.System.ActorSelection($"/user/run/clips-*/decoder-{victim}").Tell(Kill.Instance);
+                killed++;
+                if (!broken && Volatile.Read(ref step) > 100)
+                {
+                    host.System.ActorSelection("/user/run/clips-1").Tell(PoisonPill.Instance);        // the trainer finds its stream broken off
+                    (broken, victim) = (true, -1);
+                }
+                await Task.Delay(300, CancellationToken.None);
+            }
+        });
+        Assert.True(chaotic.Completed);
+        Assert.Equal(1, chaotic.Restarts);
+        Assert.True(killed > 5, $"only {killed} decoders were killed");
+        Assert.True(chaotic.Ledger.Rejected > 0);
+        Assert.Equal(0, chaotic.Ledger.InHand);
+        Assert.Null(RunComparison.Of(_out.File("calm"), Last(config, "calm"), _out.File("chaotic"), Last(config, "chaotic")).Difference);
+    }
+
+    [Fact]
+    public async Task Settings_changed_at_a_resume_are_named_and_those_that_change_what_is_trained_refused()
+    {
+        await TrainAsync(Config(steps: 4), "run");
+        var said = new List<string>();
+        await TrainAsync(Config(steps: 4, null, "training.keep=3"), "run", resume: true, warn: said.Add);
+        Assert.Equal("changed since the checkpoint: training.keep was 9 and is 3", Assert.Single(said));
+        var refused = await Assert.ThrowsAsync<ConfigException>(() => TrainAsync(Config(steps: 4, null, "optimizer.learningRate=0.5", "seed=6"), "run", resume: true));
+        Assert.Contains("optimizer.learningRate", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("seed", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Weights_are_exported_as_often_as_asked()
+    {
+        RunConfig config = Config(steps: 12, null, "training.exportEvery=5");
+        await TrainAsync(config, "exports");
+        Assert.Equal(["model_step_10.pt", "model_step_5.pt"], Directory.EnumerateFiles(_out.File("exports"), "*.pt").Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        using CheckpointFile exported = CheckpointFile.Open(_out.File("exports/model_step_10.pt")), kept = CheckpointFile.Open(Path.Combine(new TrainingRun(config, _out.File("exports"), false).Store().FolderOf(10), Checkpoint.WeightsName));
+        Assert.Equal(kept.Tensors.Keys.Order(), exported.Tensors.Keys.Order());
+    }
+
+    private Checkpoint Last(RunConfig config, string folder) => new TrainingRun(config, _out.File(folder), false).Store().Latest()!;
 
     [Fact]
     public async Task Missing_media_folder_is_named_before_anything_starts()

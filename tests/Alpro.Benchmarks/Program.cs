@@ -8,6 +8,7 @@ var benchmarks = new Dictionary<string, Func<string[], int>>
     ["step"] = Alpro.Benchmarks.StepBenchmark.Run,
     ["trainer"] = Alpro.Benchmarks.TrainerBenchmark.Run,
     ["evaluate"] = Alpro.Benchmarks.EvaluationBenchmark.Run,
+    ["dataplane"] = Alpro.Benchmarks.DataPlaneBenchmark.Run,
 };
 if (args.Length == 0 || !benchmarks.TryGetValue(args[0], out Func<string[], int>? benchmark))
 {

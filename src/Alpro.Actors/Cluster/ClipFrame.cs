@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.IO.Hashing;
 using System.Text;
 using Alpro.Data.Clips;
 using Alpro.Data.Corpus;
@@ -11,25 +10,27 @@ namespace Alpro.Actors.Cluster;
 public sealed class DataPlaneException(string message) : IOException(message);
 
 /// <summary>
-/// A clip as it travels: a header of fixed length, an annotation (all of the clip that is not pixels), the pixels. Numbers are
-/// little-endian. Both ends know the clip settings, so the lengths are checked before anything is made room for.
+/// A clip as it travels: a header of fixed length, an annotation (all of the clip that is not pixels), the pixels, and the XXH3 checksum of
+/// them all. Numbers are little-endian. Both ends know the clip settings, so the lengths are checked before anything is made room for.
 /// </summary>
 /// <remarks>
-/// Header: mark, length of the annotation, length of the pixels, slot, step, row, seed, attempt, corpus, checksum (XXH3 of all that comes before it
-/// and after it). Annotation: kind, token count, answer, region (width 0 for none), tokens, masked tokens and labels where the clips have
+/// Header: mark, length of the annotation, length of the pixels, slot, step, row, seed, attempt, corpus. Annotation: kind, token count, answer, region (width 0 for none), tokens, masked tokens and labels where the clips have
 /// them, then the key in UTF-8.
 /// </remarks>
 internal static class ClipFrame
 {
-    public const int HeaderLength = 56;
+    public const int HeaderLength = 48, ChecksumLength = 8;
+
+    /// <summary>Pixels that are written, read and summed at once: they stay in the processor's cache between the two.</summary>
+    public const int Stretch = 128 << 10;
 
     /// <summary>Longest key, in bytes: a path as long as systems allow.</summary>
     private const int MaxKey = 4096;
 
     private const uint Mark = 0x31504C43;                            // "CLP1"
-    private const int ChecksumAt = 48, FixedAnnotation = 28;
+    private const int FixedAnnotation = 28;
 
-    public readonly record struct Header(ClipRequest Request, int AnnotationLength, int PixelsLength, ulong Checksum);
+    public readonly record struct Header(ClipRequest Request, int AnnotationLength, int PixelsLength);
 
     /// <summary>Bytes of the pixels of a clip made with these settings.</summary>
     public static int PixelsLength(ClipSettings clips) => clips.Frames * clips.Size * clips.Size * 3;
@@ -62,7 +63,6 @@ internal static class ClipFrame
         BinaryPrimitives.WriteInt64LittleEndian(head[24..], request.Row);
         BinaryPrimitives.WriteUInt64LittleEndian(head[32..], request.Seed);
         WriteInts([request.Attempt, request.Corpus], head[40..]);
-        BinaryPrimitives.WriteUInt64LittleEndian(head[ChecksumAt..], Checksum(head, annotation[..length], clip.Pixels_THWC));
         return HeaderLength + length;
     }
 
@@ -76,7 +76,7 @@ internal static class ClipFrame
         if (annotation < text || annotation > text + MaxKey) throw new DataPlaneException($"a clip with {annotation} bytes of annotation was refused; expected {text} to {text + MaxKey}");
         var request = new ClipRequest(BinaryPrimitives.ReadInt64LittleEndian(head[16..]), Int(head, 12), Int(head, 40), Int(head, 44),
             BinaryPrimitives.ReadInt64LittleEndian(head[24..]), BinaryPrimitives.ReadUInt64LittleEndian(head[32..]));
-        return new(request, annotation, pixels, BinaryPrimitives.ReadUInt64LittleEndian(head[ChecksumAt..]));
+        return new(request, annotation, pixels);
     }
 
     /// <summary>Reads an annotation into the clip that it belongs to.</summary>
@@ -93,16 +93,6 @@ internal static class ClipFrame
             ReadInts(annotation[(FixedAnnotation + 8 * clips.TextLength)..], clip.MaskLabels_L = new int[clips.TextLength]);
         }
         clip.Key = Encoding.UTF8.GetString(annotation[TextStart(clips)..]);
-    }
-
-    /// <summary>The checksum of a header, up to where it stands, and of all that follows.</summary>
-    public static ulong Checksum(ReadOnlySpan<byte> head, ReadOnlySpan<byte> annotation, ReadOnlySpan<byte> pixels)
-    {
-        var hash = new XxHash3();
-        hash.Append(head[..ChecksumAt]);
-        hash.Append(annotation);
-        hash.Append(pixels);
-        return hash.GetCurrentHashAsUInt64();
     }
 
     private static int TextStart(ClipSettings clips) => FixedAnnotation + 4 * clips.TextLength * (clips.MaskProbability > 0 ? 3 : 1);

@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+using System.IO.Hashing;
 using Alpro.Data.Clips;
 using Alpro.Data.Sampling;
 
@@ -9,14 +11,25 @@ namespace Alpro.Actors.Cluster;
 public sealed class ClipSender(Stream stream, ClipSettings clips)
 {
     private readonly byte[] _head = new byte[ClipFrame.MaxHead(clips)];
+    private readonly byte[] _checksum = new byte[ClipFrame.ChecksumLength];
+    private readonly XxHash3 _hash = new();
 
     /// <summary>Sends a clip, which stays the caller's; returns when the system has taken its bytes.</summary>
     /// <exception cref="IOException">The connection is gone.</exception>
     public void Send(Clip clip)
     {
-        int length = ClipFrame.WriteHead(clip, clips, _head);
-        stream.Write(_head.AsSpan(0, length));
-        stream.Write(clip.Pixels_THWC);
+        _hash.Reset();
+        Write(_head.AsSpan(0, ClipFrame.WriteHead(clip, clips, _head)));
+        for (Span<byte> pixels = clip.Pixels_THWC; pixels.Length > 0; pixels = pixels[Math.Min(ClipFrame.Stretch, pixels.Length)..])
+            Write(pixels[..Math.Min(ClipFrame.Stretch, pixels.Length)]);
+        BinaryPrimitives.WriteUInt64LittleEndian(_checksum, _hash.GetCurrentHashAsUInt64());
+        stream.Write(_checksum);
+
+        void Write(ReadOnlySpan<byte> bytes)
+        {
+            _hash.Append(bytes);
+            stream.Write(bytes);
+        }
     }
 }
 
@@ -28,39 +41,43 @@ public sealed class ClipSender(Stream stream, ClipSettings clips)
 public sealed class ClipReceiver(Stream stream, ClipSettings clips)
 {
     private readonly byte[] _head = new byte[ClipFrame.MaxHead(clips)];
-    private byte[]? _unwanted;
+    private readonly byte[] _checksum = new byte[ClipFrame.ChecksumLength];
+    private readonly XxHash3 _hash = new();
 
     /// <summary>Waits for the next clip; the caller disposes it.</summary>
-    /// <param name="wanted">
-    /// Whether a clip is waited for. Room is made for such clips alone, so what was asked for bounds what is held here.
-    /// </param>
+    /// <param name="wanted">Whether a clip is waited for: others are read over, so what was asked for bounds what is held.</param>
     /// <returns>The clip, or null when it was not wanted.</returns>
     /// <exception cref="DataPlaneException">What came is not a clip of these settings, or is damaged.</exception>
     /// <exception cref="IOException">The connection is gone.</exception>
     public Clip? Receive(Func<ClipRequest, bool> wanted)
     {
-        stream.ReadExactly(_head.AsSpan(0, ClipFrame.HeaderLength));
+        _hash.Reset();
+        Read(_head.AsSpan(0, ClipFrame.HeaderLength));
         ClipFrame.Header header = ClipFrame.ReadHeader(_head, clips);
         Span<byte> annotation = _head.AsSpan(ClipFrame.HeaderLength, header.AnnotationLength);
-        stream.ReadExactly(annotation);
-        if (!wanted(header.Request))
-        {
-            stream.ReadExactly(_unwanted ??= new byte[header.PixelsLength]);
-            return null;
-        }
+        Read(annotation);
+        // One that is not wanted is read over, into the same room as the others.
         var clip = new Clip(header.Request, clips.Frames, clips.Size, clips.TextLength);
+        bool keep = false;
         try
         {
-            stream.ReadExactly(clip.Pixels_THWC);
-            if (ClipFrame.Checksum(_head, annotation, clip.Pixels_THWC) != header.Checksum)
+            for (Span<byte> pixels = clip.Pixels_THWC; pixels.Length > 0; pixels = pixels[Math.Min(ClipFrame.Stretch, pixels.Length)..])
+                Read(pixels[..Math.Min(ClipFrame.Stretch, pixels.Length)]);
+            stream.ReadExactly(_checksum);
+            if (BinaryPrimitives.ReadUInt64LittleEndian(_checksum) != _hash.GetCurrentHashAsUInt64())
                 throw new DataPlaneException($"the clip for step {header.Request.Step}, slot {header.Request.Slot} is damaged: its checksum differs");
             ClipFrame.ReadAnnotation(annotation, clips, clip);
-            return clip;
+            return (keep = wanted(header.Request)) ? clip : null;
         }
-        catch
+        finally
         {
-            clip.Dispose();
-            throw;
+            if (!keep) clip.Dispose();
+        }
+
+        void Read(Span<byte> bytes)
+        {
+            stream.ReadExactly(bytes);
+            _hash.Append(bytes);
         }
     }
 }

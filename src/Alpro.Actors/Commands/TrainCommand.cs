@@ -8,8 +8,8 @@ namespace Alpro.Actors.Commands;
 /// <summary><c>alpro pretrain</c> and <c>alpro finetune</c>: train what a configuration says. The same trainer, other tasks.</summary>
 internal static class TrainCommand
 {
-    /// <summary>The best checkpoint's weights as PyTorch reads them, in the output folder of a run that has come to its end.</summary>
-    private const string BestWeights = "model_step_best.pt";
+    /// <summary>In the name of the weights that a run exports when it has come to its end.</summary>
+    private const string Best = "best";
 
     public static Command CreatePretrain() => Create(
         "pretrain", "Pretrain the prompter or ALPRO.", "alpro pretrain --config config/pretrain.json --out output/pretrain", LearningTask.Prompter, LearningTask.Pretrain);
@@ -43,7 +43,7 @@ internal static class TrainCommand
         Prepare(run);
         await using RunHost host = await start();
         RunResult result = await RunProgress.ShowAsync(title, watched => host.TrainAsync(watched(run), stop));
-        if (result.Completed && run.Store().Best() is { } best) CheckpointStore.Export(best, Path.Combine(run.Folder, BestWeights));
+        if (result.Completed && run.Store().Best() is { } best) CheckpointStore.Export(best, run.Export(Best));
         Report.Write(run.Folder, run.Config, Accounts(result));
         string report = Path.Combine(run.Folder, Report.FileName);
         CommandLine.Result(arguments, Summary(run, result, report), console => Show(console, run, result, report));
@@ -119,7 +119,7 @@ internal static class TrainCommand
         if (ledger.Rejected > 0) table.AddRow("unreadable", $"{string.Join(", ", ledger.Reasons.Select(reason => $"{reason.Value} {reason.Key}"))}: {run.Unreadable}");
         if (result.Restarts > 0) table.AddRow("restarts", $"{result.Restarts}");
         table.AddRow("checkpoint", result.Checkpoint ?? "none");
-        if (result.Completed) table.AddRow("for PyTorch", Path.Combine(run.Folder, BestWeights));
+        if (result.Completed) table.AddRow("for PyTorch", run.Export(Best));
         table.AddRow("report", report);
         console.Write(table);
     }

@@ -49,7 +49,7 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
     private readonly Dictionary<IActorRef, Lease> _leases = [];
     private readonly Dictionary<ClipRequest, int> _deaths = [];
     private readonly Queue<ClipRequest> _returned = new();
-    private readonly LinkedList<IActorRef> _idle = [];
+    private readonly List<IActorRef> _idle = [];
     private long _step;
     private int _slot;
     private long _windowEnd;
@@ -88,7 +88,7 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
     {
         if (!_leases.Remove(Sender, out Lease? finished)) Context.Watch(Sender);
         else _deaths.Remove(finished.Request);
-        _idle.AddLast(Sender);
+        _idle.Add(Sender);
         Grant();
     }
 
@@ -106,7 +106,7 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
 
     private void OnDecoderDied(IActorRef decoder)
     {
-        _idle.Remove(decoder);
+        _idle.Remove(decoder);                                       // or it would be given a clip that it never makes
         if (!_leases.Remove(decoder, out Lease? lease)) return;
         ClipRequest request = lease.Request;
         int deaths = _deaths[request] = _deaths.GetValueOrDefault(request) + 1;
@@ -151,9 +151,10 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
 
     private void Grant()
     {
-        while (_idle.First is { Value: var decoder } && Next() is { } request)
+        while (_idle.Count > 0 && Next() is { } request)
         {
-            _idle.RemoveFirst();
+            IActorRef decoder = _idle[0];
+            _idle.RemoveAt(0);
             _leases[decoder] = new(request, _time.GetUtcNow());
             decoder.Tell(new ClipDecoder.Decode(request, _collator));
         }

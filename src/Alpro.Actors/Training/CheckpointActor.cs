@@ -7,7 +7,7 @@ namespace Alpro.Actors.Training;
 /// Writes snapshots to disk while training goes on. What fails (a full disk, a folder that cannot be written) is tried again with
 /// growing waits; after too many tries the run fails, with the last good checkpoint as it was.
 /// </summary>
-public sealed class CheckpointActor : ReceiveActor, IWithTimers, IWithUnboundedStash
+public sealed class CheckpointActor : ReceiveActor, IWithTimers
 {
     /// <summary>Sent by the <see cref="TrainerActor"/>: write this, then give it back.</summary>
     public sealed record Write(Snapshot Snapshot);
@@ -22,63 +22,71 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers, IWithUnboundedS
     /// <summary>The answer to <see cref="Flush"/>: the last checkpoint written, if any was.</summary>
     public sealed record Flushed(string? Checkpoint);
 
-    private sealed record TryAgain(Snapshot Snapshot, int Tries);
+    private sealed record TryAgain
+    {
+        public static readonly TryAgain Instance = new();
+    }
 
-    private readonly CheckpointStore _store;
+    private readonly TrainingRun _run;
     private readonly ActorSettings _settings;
-    private readonly Action<string> _warn;
+    private readonly CheckpointStore _store;
+    private readonly Queue<Snapshot> _waiting = new();               // in the order of their steps; the first is being written
+    private readonly List<IActorRef> _flushing = [];
+    private int _failures;
     private string? _last;
 
-    /// <summary>A writer into a store.</summary>
-    public CheckpointActor(CheckpointStore store, ActorSettings settings, Action<string> warn)
+    /// <summary>A writer of a run's checkpoints and exports.</summary>
+    public CheckpointActor(TrainingRun run, ActorSettings settings)
     {
-        (_store, _settings, _warn) = (store, settings, warn);
-        Become(Idle);
+        (_run, _settings, _store) = (run, settings, run.Store());
+        Receive<Write>(message =>
+        {
+            _waiting.Enqueue(message.Snapshot);
+            if (_failures == 0) SaveAll();
+        });
+        Receive<TryAgain>(_ => SaveAll());
+        Receive<Flush>(_ =>
+        {
+            _flushing.Add(Sender);
+            if (_failures == 0) SaveAll();
+        });
     }
 
     /// <inheritdoc/>
     public ITimerScheduler Timers { get; set; } = null!;
 
     /// <inheritdoc/>
-    public IStash Stash { get; set; } = null!;
-
-    private void Idle()
+    protected override void PostStop()
     {
-        Receive<Write>(message => Save(message.Snapshot, tries: 1));
-        Receive<Flush>(_ => Sender.Tell(new Flushed(_last)));
+        foreach (Snapshot snapshot in _waiting) snapshot.Dispose();  // or the trainer would wait for them for ever
     }
 
-    // Everything else waits, so that checkpoints are written in the order of their steps.
-    private void Retrying()
+    private void SaveAll()
     {
-        Receive<TryAgain>(message =>
+        for (; _waiting.TryPeek(out Snapshot? snapshot); _waiting.Dequeue().Dispose())
         {
-            Become(Idle);
-            Stash.UnstashAll();
-            Save(message.Snapshot, message.Tries);
-        });
-        ReceiveAny(_ => Stash.Stash());
+            try
+            {
+                Save(snapshot);
+                _failures = 0;
+            }
+            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException && ++_failures < _settings.CheckpointTries)
+            {
+                TimeSpan wait = _settings.CheckpointBackOff * Math.Pow(2, _failures - 1);
+                _run.Warn($"CHECKPOINT NOT WRITTEN at step {snapshot.State.Step} (try {_failures} of {_settings.CheckpointTries}, again in {wait.TotalSeconds:0} s): {failure.Message}");
+                Timers.StartSingleTimer(nameof(TryAgain), TryAgain.Instance, wait);
+                return;
+            }
+        }
+        foreach (IActorRef asker in _flushing) asker.Tell(new Flushed(_last));
+        _flushing.Clear();
     }
 
-    private void Save(Snapshot snapshot, int tries)
+    private void Save(Snapshot snapshot)
     {
-        try
-        {
-            _last = _store.Save(snapshot);
-        }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException && tries < _settings.CheckpointTries)
-        {
-            TimeSpan wait = _settings.CheckpointBackOff * Math.Pow(2, tries - 1);
-            _warn($"CHECKPOINT NOT WRITTEN at step {snapshot.State.Step} (try {tries} of {_settings.CheckpointTries}, again in {wait.TotalSeconds:0} s): {failure.Message}");
-            Timers.StartSingleTimer(nameof(TryAgain), new TryAgain(snapshot, tries + 1), wait);
-            Become(Retrying);
-            return;
-        }
-        catch
-        {
-            snapshot.Dispose();                                      // or the trainer would wait for it for ever
-            throw;
-        }
-        snapshot.Dispose();
+        _last = _store.Save(snapshot);                               // tried again, it finds what it wrote and leaves it
+        long step = snapshot.State.Step;
+        if (snapshot.Config.Training.ExportEvery is > 0 and var every && step % every == 0)
+            CheckpointStore.Export(new(_last, snapshot.State, snapshot.Config), _run.Export($"{step}"));
     }
 }

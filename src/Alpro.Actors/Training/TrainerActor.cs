@@ -93,6 +93,9 @@ public sealed class TrainerActor : ReceiveActor
         try
         {
             Checkpoint? resume = _run.Resume ? _run.Store().Latest() : null;
+            if (resume is not null)
+                foreach (RunDifference change in RunDifference.Between(resume.Config, _run.Config).Where(change => !change.ChangesMeaning))
+                    _run.Warn($"changed since the checkpoint: {change.Path} was {change.Before} and is {change.Now}");
             using AlproModel model = RunModel.Create(_run.Config, RunModel.DefaultDevice);
             IReadOnlyList<LoadReport> loaded = resume is null ? RunModel.Initialize(model, _run.Config) : [];
             using var trainer = new Trainer(_run.Config, model, _ports, _length.TotalSteps, _length.StepsPerEpoch, resume);

@@ -14,7 +14,7 @@ public sealed class ClusterRunTests : IClassFixture<TrainingRunTests.World>, IDi
     private readonly string _seed = $"127.0.0.1:{NodeProcess.FreePort()}";
 
     public ClusterRunTests(TrainingRunTests.World world) =>
-        File.WriteAllText(_config = _out.File("config.json"), TrainingRunTests.ConfigText(world, Steps));
+        TrainingRunTests.Write(_config = _out.File("config.json"), world.Folder.Path, Steps);
 
     public void Dispose() => _out.Dispose();
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 
 namespace Alpro.Actors.Tests.Commands;
@@ -13,7 +12,7 @@ public sealed class CorpusCommandsTests : IDisposable
     [Fact]
     public void A_synthetic_world_is_made_scanned_and_its_entities_listed()
     {
-        JsonElement made = Json(Alpro("corpus", "synthesize", "--out", _folder.File("world"), "--clips", "12", "--seed", "3", "--json"));
+        JsonElement made = Json(AlproProgram.Run("corpus", "synthesize", "--out", _folder.File("world"), "--clips", "12", "--seed", "3", "--json"));
         Assert.Equal((12, 6, 100), (made.GetProperty("settings").GetProperty("clips").GetInt32(), made.GetProperty("settings").GetProperty("imageCount").GetInt32(), made.GetProperty("settings").GetProperty("testClips").GetInt32()));
 
         string config = _folder.File("run.json");
@@ -28,7 +27,7 @@ public sealed class CorpusCommandsTests : IDisposable
             """);
         File.WriteAllText(_folder.File("world/train/videos/1000004.mp4"), "<html>404</html>");
         File.Delete(_folder.File("world/train/videos/1000009.mp4"));
-        JsonElement[] scans = [.. Json(Alpro("scan", config, "--out", _folder.File("lists"), "--json")).GetProperty("corpora").EnumerateArray()];
+        JsonElement[] scans = [.. Json(AlproProgram.Run("scan", config, "--out", _folder.File("lists"), "--json")).GetProperty("corpora").EnumerateArray()];
         Assert.Equal((12, 10, 2), (scans[0].GetProperty("rows").GetInt32(), scans[0].GetProperty("readable").GetInt32(), scans[0].GetProperty("unreadable").GetInt32()));
         Assert.Equal((6, 0), (scans[1].GetProperty("readable").GetInt32(), scans[1].GetProperty("unreadable").GetInt32()));
         string[] list = File.ReadAllLines(_folder.File("lists/clips.unreadable.csv"));
@@ -36,7 +35,7 @@ public sealed class CorpusCommandsTests : IDisposable
         Assert.StartsWith($"4,{_folder.File("world/train/videos/1000004.mp4")},NotMedia,", list[1]);
         Assert.StartsWith($"9,{_folder.File("world/train/videos/1000009.mp4")},Missing,", list[2]);
 
-        JsonElement entities = Json(Alpro("entities", "--config", config, "--count", "5", "--json"));
+        JsonElement entities = Json(AlproProgram.Run("entities", "--config", config, "--count", "5", "--json"));
         Assert.Equal(5, entities.GetProperty("count").GetInt32());
         Assert.Equal("background 12", File.ReadLines(_folder.File("lists/entities.txt")).First());
     }
@@ -46,7 +45,7 @@ public sealed class CorpusCommandsTests : IDisposable
     {
         Directory.CreateDirectory(_folder.File("from"));
         File.WriteAllText(_folder.File("from/a.avi"), "not a video");
-        (int code, string output, string errors) = Alpro("prepare", "msvd", "--from", _folder.File("from"), "--out", _folder.File("out"), "--size", "64", "--json");
+        (int code, string output, string errors) = AlproProgram.Run("prepare", "msvd", "--from", _folder.File("from"), "--out", _folder.File("out"), "--size", "64", "--json");
         Assert.True(code == 1, errors);
         JsonElement report = JsonDocument.Parse(output).RootElement;
         Assert.Equal((1, 0, 1970), (report.GetProperty("sources").GetInt32(), report.GetProperty("prepared").GetInt32(), report.GetProperty("expected").GetInt32()));
@@ -62,7 +61,7 @@ public sealed class CorpusCommandsTests : IDisposable
     [InlineData("clips must be at least 1, not 0", "corpus", "synthesize", "--out", "never-made", "--clips", "0")]
     public void Wrong_input_is_named_and_exits_with_2(string message, params string[] arguments)
     {
-        (int code, _, string errors) = Alpro(arguments);
+        (int code, _, string errors) = AlproProgram.Run(arguments);
         Assert.Contains(message, errors);
         Assert.Equal(2, code);
     }
@@ -71,15 +70,5 @@ public sealed class CorpusCommandsTests : IDisposable
     {
         Assert.True(run.Code == 0, run.Errors);
         return JsonDocument.Parse(run.Output).RootElement;
-    }
-
-    private static (int Code, string Output, string Errors) Alpro(params string[] arguments)
-    {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "alpro.dll"), .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
-        using Process process = Process.Start(start)!;
-        Task<string> errors = process.StandardError.ReadToEndAsync();
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return (process.ExitCode, output, errors.GetAwaiter().GetResult());
     }
 }
