@@ -80,6 +80,7 @@ public sealed class RunHost : IAsyncDisposable
     /// <param name="stop">Asks the run to stop in order, with a checkpoint.</param>
     public async Task<RunResult> TrainAsync(TrainingRun run, CancellationToken stop)
     {
+        if (Settings.Decoders == 0 && Node is null) throw new UsageException("alpro.decoders = 0: a process that runs alone needs one at least to make its clips");
         var finished = new TaskCompletionSource<RunResult>(TaskCreationOptions.RunContinuationsAsynchronously);
         // Opened here and not in the actor: what is wrong with them is the caller's to hear, before anything has started.
         var data = new RunData(run.Config, Settings);
@@ -102,7 +103,8 @@ public sealed class RunHost : IAsyncDisposable
         var plan = new RowsInOrder(rows, batchSize, seed: 0);
         if (plan.Steps == 0) yield break;
         var batches = Channel.CreateBounded<ClipBatch>(Settings.Prefetch);
-        IActorRef pipeline = StartPipeline(System, $"read-{Interlocked.Increment(ref _streams)}", data, plan, clips, 0, plan.Steps, new(1, 0), ledger, batches.Writer);
+        int decoders = Math.Max(1, Settings.Decoders);               // a node may leave the clips of training to others, but not these
+        IActorRef pipeline = StartPipeline(System, $"read-{Interlocked.Increment(ref _streams)}", decoders, data, plan, clips, 0, plan.Steps, new(1, 0), ledger, batches.Writer);
         try
         {
             while (batches.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
@@ -116,10 +118,10 @@ public sealed class RunHost : IAsyncDisposable
     }
 
     /// <summary>Starts the stream of a plan's steps into a channel.</summary>
-    internal IActorRef StartPipeline(IActorRefFactory parent, string name, RunData data, IClipPlan plan, ClipSettings clips, long firstStep, long endStep,
+    internal IActorRef StartPipeline(IActorRefFactory parent, string name, int decoders, RunData data, IClipPlan plan, ClipSettings clips, long firstStep, long endStep,
         ClipCoordinator.Bounds bounds, ClipLedger ledger, ChannelWriter<ClipBatch> batches)
     {
-        ActorSettings settings = Settings;
+        ActorSettings settings = Settings with { Decoders = decoders };
         TimeProvider time = TimeProvider.System;
         Func<IClipSource> open = () => data.OpenSource(clips);
         Props coordinator = Props.Create(() => new ClipCoordinator(plan, clips, firstStep, endStep, bounds, settings, ledger, batches, time));

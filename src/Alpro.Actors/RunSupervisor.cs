@@ -104,7 +104,7 @@ public sealed class RunSupervisor : ReceiveActor
         _run.Started(message.State, message.Loaded);
         var bounds = new ClipCoordinator.Bounds(_run.Config.Data.MaxRejectedFraction, _length.StepsPerEpoch * _plan.BatchSize);
         ClipSettings clips = _run.Config.Data.Clip;
-        IActorRef pipeline = _host.StartPipeline(Context, PipelineName, _data, _plan, clips, message.State.Step, _length.TotalSteps, bounds, _generation.Ledger, _generation.Batches.Writer);
+        IActorRef pipeline = _host.StartPipeline(Context, PipelineName, _host.Settings.Decoders, _data, _plan, clips, message.State.Step, _length.TotalSteps, bounds, _generation.Ledger, _generation.Batches.Writer);
         if (!_host.Gate.IsNobody()) _host.Gate.Tell(new DecoderGate.Serve(pipeline, clips, _data.Describe(), _generation.Ledger));
         if (_stopping) _generation.Trainer.Tell(Stop.Instance);
     }
