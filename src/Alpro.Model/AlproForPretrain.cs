@@ -8,8 +8,6 @@ namespace Alpro.Model;
 /// <summary>Pretraining (paper section 3): contrastive, matching and masked-language losses, and entity modelling under a frozen prompter.</summary>
 public sealed class AlproForPretrain : AlproModel
 {
-    private readonly IFeatureGather gather;
-
     /// <summary>The text and fusion encoder with the masked-language head.</summary>
     public readonly BertForMaskedLM text_encoder;
 
@@ -20,11 +18,8 @@ public sealed class AlproForPretrain : AlproModel
     public readonly Sequential mpm_head;
 
     /// <summary>Builds the model with fresh weights.</summary>
-    /// <param name="config">Its sizes.</param>
-    /// <param name="gather">Brings the features of all ranks together; one rank by default.</param>
-    public AlproForPretrain(ModelConfig config, IFeatureGather? gather = null) : base(nameof(AlproForPretrain), config)
+    public AlproForPretrain(ModelConfig config) : base(nameof(AlproForPretrain), config)
     {
-        this.gather = gather ?? SingleRank.Instance;
         text_encoder = new BertForMaskedLM(config.Text);
         prompter = new Prompter(config);
         prompter.Freeze();
@@ -41,40 +36,37 @@ public sealed class AlproForPretrain : AlproModel
     /// <inheritdoc/>
     public override Bert Encoder => text_encoder.bert;
 
-    /// <inheritdoc/>
-    public override ModelLosses Forward(ModelInputs inputs) => Forward(inputs, null);
+    private protected override bool Contrasts => UseContrastive;
+
+    private protected override EncodedClips Encode(ModelInputs inputs)
+    {
+        Tensor mask_BL = inputs.TokenMask_BL;
+        (Tensor video_BVD, Tensor video_BF) = EncodeVideo(inputs.Video_BTCHW);
+        Tensor texts = inputs.MaskedIds_BL is { } masked
+            ? Encoder.EncodeText(cat([inputs.TokenIds_BL, masked], 0), cat([mask_BL, mask_BL], 0))
+            : Encoder.EncodeText(inputs.TokenIds_BL, mask_BL);
+        return new(video_BVD, texts, video_BF, Feature(text_proj, texts.narrow(0, 0, mask_BL.shape[0])));
+    }
 
     /// <summary>
-    /// The losses of a batch: vtc and vtm unless switched off; mlm when the inputs have masked ids; mpm when they have a crop. All
-    /// sequences that any loss needs go through the fusion encoder together, up to its last layer.
+    /// vtm unless switched off; mpm when the inputs have a crop; mlm when they have masked ids. All sequences that any of them needs go
+    /// through the fusion encoder together, up to its last layer.
     /// </summary>
-    /// <param name="inputs">The batch.</param>
-    /// <param name="negatives">The negatives of matching; drawn when not given.</param>
-    public ModelLosses Forward(ModelInputs inputs, HardNegatives? negatives)
+    private protected override IReadOnlyList<LossTerm> GroupLosses(ModelInputs inputs, EncodedClips encoded, Similarities? similarities, HardNegatives? negatives)
     {
-        using var scope = NewDisposeScope();
-        ClampTemperature();
         bool masks = inputs.MaskedIds_BL is not null, region = inputs.CropVideo_BTCHW is not null;
-        Tensor mask_BL = inputs.TokenMask_BL;
+        Tensor mask_BL = inputs.TokenMask_BL, video_BVD = encoded.Video_BVD!, texts = encoded.Text_BLD!;
         long clips = mask_BL.shape[0], length = mask_BL.shape[1];
-        var terms = new List<LossTerm>();
-
-        (Tensor video_BVD, Tensor videoFeatures_BF) = EncodeVideo(inputs.Video_BTCHW);
-        Tensor texts = masks
-            ? Encoder.EncodeText(cat([inputs.TokenIds_BL, inputs.MaskedIds_BL!], 0), cat([mask_BL, mask_BL], 0))
-            : Encoder.EncodeText(inputs.TokenIds_BL, mask_BL);
         Tensor text_BLD = texts.narrow(0, 0, clips);
-        var similarities = Similarities.Of(videoFeatures_BF, Feature(text_proj, text_BLD), temp, gather, Config.Reference.LocalRankTargets);
-        if (UseContrastive) terms.Add(Losses.Contrastive(similarities));
-
         var pairs = new List<TokenPairs>();
-        if (UseMatching) pairs.AddRange(TokenPairs.WithNegatives(text_BLD, mask_BL, video_BVD, negatives ?? HardNegatives.Draw(similarities)));
+        if (UseMatching) pairs.AddRange(TokenPairs.WithNegatives(text_BLD, mask_BL, video_BVD, negatives ?? HardNegatives.Draw(similarities!)));
         else if (region) pairs.Add(new(text_BLD, mask_BL, video_BVD));
         if (masks) pairs.Add(new(texts.narrow(0, clips, clips), mask_BL, video_BVD));
-        if (pairs.Count == 0) return ModelLosses.Sum(terms).MoveToOuterDisposeScope();
+        if (pairs.Count == 0) return [];
         FusedTokens fused = Encoder.Fuse(TokenPairs.Join(pairs));
 
         // Matching reads the class token of all; entity modelling reads the patch tokens of the positives, in the same pass.
+        var terms = new List<LossTerm>();
         (long, long) classRow = (0, 1), patchRows = (length + 1, video_BVD.shape[1] - 1);
         if (region || UseMatching)
         {
@@ -88,7 +80,7 @@ public sealed class AlproForPretrain : AlproModel
             if (region) terms.Add(EntityModelling(inputs, positives_BQD.narrow(1, 1, patchRows.Item2)));
         }
         if (masks) terms.Add(MaskedLanguage(inputs, fused.Sequences((pairs.Count - 1) * clips, clips), length));
-        return ModelLosses.Sum(terms).MoveToOuterDisposeScope();
+        return terms;
     }
 
     // The last layer computes the text rows, the head the masked ones among them.

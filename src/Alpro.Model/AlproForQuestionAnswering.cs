@@ -25,13 +25,14 @@ public sealed class AlproForQuestionAnswering : AlproModel
     /// <inheritdoc/>
     public override Bert Encoder => text_encoder;
 
-    /// <summary>The loss of a batch of questions with their answers: qa.</summary>
-    public override ModelLosses Forward(ModelInputs inputs)
+    private protected override EncodedClips Encode(ModelInputs inputs) =>
+        new(Text_BLD: Encoder.EncodeText(inputs.TokenIds_BL, inputs.TokenMask_BL), Video_BVD: visual_encoder.Forward(inputs.Video_BTCHW));
+
+    /// <summary>qa: questions with their answers.</summary>
+    private protected override IReadOnlyList<LossTerm> GroupLosses(ModelInputs inputs, EncodedClips encoded, Similarities? similarities, HardNegatives? negatives)
     {
-        using var scope = NewDisposeScope();
         Tensor answers_B = inputs.Answers_B ?? throw new ArgumentException("Training needs the answers.", nameof(inputs));
-        Tensor logits_BA = Answer(new(Encoder.EncodeText(inputs.TokenIds_BL, inputs.TokenMask_BL), inputs.TokenMask_BL, visual_encoder.Forward(inputs.Video_BTCHW)));
-        return ModelLosses.Sum([Losses.Answers(logits_BA, answers_B)]).MoveToOuterDisposeScope();
+        return [Losses.Answers(Answer(new(encoded.Text_BLD!, inputs.TokenMask_BL, encoded.Video_BVD!)), answers_B)];
     }
 
     /// <summary>Scores [P, answers] of P questions, each with its video.</summary>

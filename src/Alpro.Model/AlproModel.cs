@@ -43,8 +43,48 @@ public abstract class AlproModel : Module
     /// <summary>The text and fusion encoder.</summary>
     public abstract Bert Encoder { get; }
 
-    /// <summary>The training losses of a batch.</summary>
-    public abstract ModelLosses Forward(ModelInputs inputs);
+    /// <summary>The training losses of a batch that is one group, on one rank.</summary>
+    /// <param name="inputs">The batch.</param>
+    /// <param name="negatives">The negatives of matching; drawn when not given.</param>
+    public ModelLosses Forward(ModelInputs inputs, HardNegatives? negatives = null) => Forward([inputs], SingleRank.Instance, negatives: negatives);
+
+    /// <summary>
+    /// The training losses of a rank's part of a batch. The contrastive loss compares its clips with those of all groups of all ranks; every
+    /// other loss is taken inside each group, and is the mean over the groups: it does not matter which rank has which group.
+    /// </summary>
+    /// <param name="groups">The rank's clips, group by group, all of one size.</param>
+    /// <param name="gather">Brings the features of all ranks together.</param>
+    /// <param name="begin">Called with a group's number before it is encoded, and again (true) before its losses: sets the random numbers that follow.</param>
+    /// <param name="negatives">The negatives of matching, where there is one group; drawn when not given.</param>
+    public ModelLosses Forward(IReadOnlyList<ModelInputs> groups, IFeatureGather gather, Action<int, bool>? begin = null, HardNegatives? negatives = null)
+    {
+        using var scope = NewDisposeScope();
+        ClampTemperature();
+        var encoded = new EncodedClips[groups.Count];
+        for (int group = 0; group < groups.Count; group++)
+        {
+            begin?.Invoke(group, false);
+            encoded[group] = Encode(groups[group]);
+        }
+
+        var terms = new List<LossTerm>();
+        Similarities? similarities = encoded[0].VideoFeatures_BF is null ? null : Similarities.Of(
+            Join(clips => clips.VideoFeatures_BF!), Join(clips => clips.TextFeatures_BF!), temp, gather, Config.Reference.LocalRankTargets);
+        if (similarities is not null && Contrasts) terms.Add(Losses.Contrastive(similarities));
+
+        var losses = new IReadOnlyList<LossTerm>[groups.Count];
+        for (int group = 0; group < groups.Count; group++)
+        {
+            begin?.Invoke(group, true);
+            long size = groups[group].TokenIds_BL.shape[0];
+            using var groupScope = NewDisposeScope();
+            losses[group] = [.. GroupLosses(groups[group], encoded[group], similarities?.Rows(group * size, size), negatives).Select(term => term.MoveToOuterDisposeScope())];
+        }
+        terms.AddRange(losses[0].Select((_, term) => LossTerm.Mean([.. losses.Select(group => group[term])])));
+        return ModelLosses.Sum(terms).MoveToOuterDisposeScope();
+
+        Tensor Join(Func<EncodedClips, Tensor> features) => encoded is [var only] ? features(only) : cat([.. encoded.Select(features)], 0);
+    }
 
     /// <summary>Frames [B, T, 3, H, W] to tokens [B, 1 + N, D] and normalised features [B, F].</summary>
     public (Tensor Tokens_BVD, Tensor Features_BF) EncodeVideo(Tensor video_BTCHW)
@@ -80,6 +120,19 @@ public abstract class AlproModel : Module
         return itm_head.call(FusedClass(Encoder.Fuse(text_P, mask_PL, video_P))).MoveToOuterDisposeScope();
     }
 
+    /// <summary>What the encoders make of a group, each side alone.</summary>
+    private protected abstract EncodedClips Encode(ModelInputs inputs);
+
+    /// <summary>A group's losses, in order, without the contrastive one.</summary>
+    /// <param name="inputs">The group.</param>
+    /// <param name="encoded">What <see cref="Encode"/> made of it.</param>
+    /// <param name="similarities">Those of its clips; null where <see cref="Encode"/> gives no features.</param>
+    /// <param name="negatives">The negatives of matching; drawn when not given.</param>
+    private protected abstract IReadOnlyList<LossTerm> GroupLosses(ModelInputs inputs, EncodedClips encoded, Similarities? similarities, HardNegatives? negatives);
+
+    /// <summary>Whether the losses have the contrastive one, where there are features.</summary>
+    private protected virtual bool Contrasts => true;
+
     /// <summary>The class token [P, D] after the last fusion layer, which computes nothing else.</summary>
     private protected Tensor FusedClass(FusedTokens fused) => Encoder.LastLayer(fused, (0, 1)).squeeze(1);
 
@@ -97,6 +150,13 @@ public abstract class AlproModel : Module
         temp.Clamp_(MinTemperature, MaxTemperature);
     }
 }
+
+/// <summary>A group of clips after the encoders, before text meets video. What a model does not use is null.</summary>
+/// <param name="Video_BVD">Video tokens.</param>
+/// <param name="Text_BLD">Text tokens; with masked ids, those after the others: [2B, L, D].</param>
+/// <param name="VideoFeatures_BF">Normalised features, which the contrastive loss compares.</param>
+/// <param name="TextFeatures_BF">Normalised features of the unmasked texts.</param>
+internal sealed record EncodedClips(Tensor? Video_BVD = null, Tensor? Text_BLD = null, Tensor? VideoFeatures_BF = null, Tensor? TextFeatures_BF = null);
 
 /// <summary>P pairs of a text and a video, both encoded, for the fusion encoder.</summary>
 /// <param name="Text_PLD">Text tokens.</param>

@@ -17,6 +17,9 @@ public sealed record Similarities(Tensor VideoToText_BG, Tensor TextToVideo_BG, 
         long rank = localRank ? gather.LocalRank : gather.Rank;
         return new(video_BF.mm(texts_GF.t()).div(temperature), text_BF.mm(videos_GF.t()).div(temperature), rank * video_BF.shape[0]);
     }
+
+    /// <summary>Those of some of this rank's clips.</summary>
+    public Similarities Rows(long first, long count) => new(VideoToText_BG.narrow(0, first, count), TextToVideo_BG.narrow(0, first, count), FirstColumn + first);
 }
 
 /// <summary>For each clip of the batch, the other clip that matching must tell apart from it.</summary>
@@ -24,7 +27,7 @@ public sealed record Similarities(Tensor VideoToText_BG, Tensor TextToVideo_BG, 
 /// <param name="TextForVideo_B">Index of a text that is not the video's, int64 [B].</param>
 public sealed record HardNegatives(Tensor VideoForText_B, Tensor TextForVideo_B)
 {
-    /// <summary>Draws each with probability softmax of the similarities inside the batch, itself excluded, from torch's generator.</summary>
+    /// <summary>Draws each with probability softmax of the similarities among the clips of these rows, itself excluded, from torch's generator.</summary>
     public static HardNegatives Draw(Similarities similarities)
     {
         using var scope = NewDisposeScope();

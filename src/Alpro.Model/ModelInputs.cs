@@ -42,7 +42,24 @@ public sealed record ModelInputs
 /// <param name="Correct">How many decisions were right, a scalar tensor, or null where the loss has none.</param>
 /// <param name="Count">Of how many decisions, a scalar tensor.</param>
 /// <param name="Logits">The scores that were judged, [decisions, classes], where a loss has them.</param>
-public sealed record LossTerm(string Name, Tensor Loss, Tensor? Correct = null, Tensor? Count = null, Tensor? Logits = null);
+public sealed record LossTerm(string Name, Tensor Loss, Tensor? Correct = null, Tensor? Count = null, Tensor? Logits = null)
+{
+    /// <summary>Hands the tensors to the dispose scope round the current one.</summary>
+    public LossTerm MoveToOuterDisposeScope()
+    {
+        foreach (Tensor? tensor in new[] { Loss, Correct, Count, Logits }) tensor?.MoveToOuterDisposeScope();
+        return this;
+    }
+
+    /// <summary>One loss of several groups: their mean, and all their decisions; the logits of one group alone.</summary>
+    public static LossTerm Mean(IReadOnlyList<LossTerm> groups)
+    {
+        if (groups is [LossTerm only]) return only;
+        return new(groups[0].Name, stack([.. groups.Select(group => group.Loss)]).mean(), Sum(group => group.Correct), Sum(group => group.Count));
+
+        Tensor? Sum(Func<LossTerm, Tensor?> figure) => figure(groups[0]) is null ? null : stack([.. groups.Select(group => figure(group)!)]).sum();
+    }
+}
 
 /// <summary>What a training forward pass gives: the terms and their sum.</summary>
 public sealed record ModelLosses(Tensor Total, IReadOnlyList<LossTerm> Terms)
@@ -57,8 +74,7 @@ public sealed record ModelLosses(Tensor Total, IReadOnlyList<LossTerm> Terms)
     public ModelLosses MoveToOuterDisposeScope()
     {
         Total.MoveToOuterDisposeScope();
-        foreach (LossTerm term in Terms)
-            foreach (Tensor? tensor in new[] { term.Loss, term.Correct, term.Count, term.Logits }) tensor?.MoveToOuterDisposeScope();
+        foreach (LossTerm term in Terms) term.MoveToOuterDisposeScope();
         return this;
     }
 }

@@ -9,7 +9,6 @@ namespace Alpro.Model;
 /// </summary>
 public sealed class Prompter : AlproModel
 {
-    private readonly IFeatureGather gather;
     private bool frozen;
 
     /// <summary>The text encoder; its fusion layers and head are in every checkpoint, and unused.</summary>
@@ -22,9 +21,8 @@ public sealed class Prompter : AlproModel
     public readonly Tensor image_prompt_feat;
 
     /// <summary>Builds the prompter with fresh weights and empty prompt features.</summary>
-    public Prompter(ModelConfig config, IFeatureGather? gather = null) : base(nameof(Prompter), config)
+    public Prompter(ModelConfig config) : base(nameof(Prompter), config)
     {
-        this.gather = gather ?? SingleRank.Instance;
         text_encoder = new BertForMaskedLM(config.Text);
         video_prompt_feat = zeros(config.Entities, config.ProjectionWidth);
         image_prompt_feat = zeros(config.Entities, config.ProjectionWidth);
@@ -49,15 +47,11 @@ public sealed class Prompter : AlproModel
     public static IReadOnlyList<string> Prompts(IEnumerable<string> templates, IReadOnlyCollection<string> entities) =>
         [.. from template in templates from entity in entities select template.Replace("{}", entity, StringComparison.Ordinal)];
 
-    /// <summary>The contrastive loss.</summary>
-    public override ModelLosses Forward(ModelInputs inputs)
-    {
-        using var scope = NewDisposeScope();
-        ClampTemperature();
-        Tensor video_BF = VideoFeatures(inputs.Video_BTCHW), text_BF = TextFeatures(inputs.TokenIds_BL, inputs.TokenMask_BL);
-        var similarities = Similarities.Of(video_BF, text_BF, temp, gather, Config.Reference.LocalRankTargets);
-        return ModelLosses.Sum([Losses.Contrastive(similarities)]).MoveToOuterDisposeScope();
-    }
+    private protected override EncodedClips Encode(ModelInputs inputs) =>
+        new(VideoFeatures_BF: VideoFeatures(inputs.Video_BTCHW), TextFeatures_BF: TextFeatures(inputs.TokenIds_BL, inputs.TokenMask_BL));
+
+    /// <summary>The prompter learns from the contrastive loss alone.</summary>
+    private protected override IReadOnlyList<LossTerm> GroupLosses(ModelInputs inputs, EncodedClips encoded, Similarities? similarities, HardNegatives? negatives) => [];
 
     /// <summary>
     /// Fills the prompt features from tokenised <see cref="Prompts"/>, ids and masks [templates * E, L]: each prompt's normalised feature,

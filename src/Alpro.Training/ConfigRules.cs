@@ -98,6 +98,9 @@ internal static class ConfigRules
         TrainingConfig training = config.Training;
         problems.Require(training.BatchSize >= 1, "training.batchSize", training.BatchSize, "at least 1");
         problems.Require(training.Accumulation >= 1 && training.BatchSize % training.Accumulation == 0, "training.accumulation", training.Accumulation, $"a divisor of training.batchSize, {training.BatchSize}");
+        if (training.BatchSize >= 1 && training.Accumulation >= 1)
+            problems.Require(training.GroupSize is not { } size || (size >= 1 && training.BatchSize / training.Accumulation % size == 0), "training.groupSize", training.GroupSize,
+                $"a divisor of training.batchSize / training.accumulation, {training.BatchSize / training.Accumulation}, or null");
         problems.Require(training.Steps is null != training.Epochs is null, "training", training.Steps is null ? "without steps and epochs" : "given both steps and epochs", "one of steps and epochs");
         problems.Require(training.Steps is null or >= 1, "training.steps", training.Steps, "at least 1");
         problems.Require(training.Epochs is null or >= 1, "training.epochs", training.Epochs, "at least 1");
@@ -146,7 +149,10 @@ internal static class ConfigRules
             problems.Require(config.Data.Answers is not null, "data.answers", null, "a JSON file of answers and their labels");
         problems.Require(!config.Model.Reference.FreezeCheckpointed || config.Model.Vision.ActivationCheckpointing, "model.reference.freezeCheckpointed", true, "model.vision.activationCheckpointing to be true with it: it has no meaning alone");
         if (config.Losses.Vtm && config.Task is LearningTask.Pretrain or LearningTask.Retrieval)
+        {
             problems.Require(config.Training.BatchSize / Math.Max(1, config.Training.Accumulation) >= 2, "training.batchSize", config.Training.BatchSize, "2 clips at least in each part of a batch: matching takes its negatives from them");
+            problems.Require(config.Training.GroupSize is not 1, "training.groupSize", config.Training.GroupSize, "2 clips at least: matching takes its negatives from the group");
+        }
     }
 
     private static void CheckEntities(string file, int count, ConfigProblems problems)

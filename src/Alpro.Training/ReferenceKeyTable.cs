@@ -26,7 +26,7 @@ internal static class ReferenceKeyTable
         (ReferenceKeyFate.Adapted, "training.validateEvery is a number of steps", ["num_valid"]),
         (ReferenceKeyFate.Adapted, "evaluation.pairBatchSize is for validation and for testing", ["eval_retrieval_batch_size"]),
         (ReferenceKeyFate.Elsewhere, "set in hocon/alpro.conf", ["n_workers", "pin_mem", "log_interval"]),
-        (ReferenceKeyFate.Elsewhere, "ranks are given when a run starts; training.batchSize is for each of them", ["n_gpu"]),
+        (ReferenceKeyFate.Elsewhere, "ranks are given when a run starts; training.batchSize is what one GPU had: multiply it, and give training.groupSize the batch of one GPU", ["n_gpu"]),
         (ReferenceKeyFate.Elsewhere, "an option of the command", ["output_dir", "debug", "config", "do_inference", "inference_model_step", "inference_split", "inference_img_db"]),
     ];
 

@@ -40,6 +40,16 @@ public sealed record RunConfig
     /// <summary>How the model is scored.</summary>
     public EvaluationConfig Evaluation { get; init; } = new();
 
+    /// <summary>Refuses a number of ranks that the clips of a step cannot be shared out to in whole groups.</summary>
+    /// <exception cref="ConfigException">Why not.</exception>
+    public void RequireShares(int world)
+    {
+        int part = Training.BatchSize / Training.Accumulation;
+        if (world == 1 || (Training.GroupSize is { } size && part % (size * world) == 0)) return;
+        throw new ConfigException($"{world} ranks", [new("training.groupSize", null,
+            $"is {Training.GroupSize?.ToString() ?? "null"}; expected a size of which {world} ranks have equally many groups of the {part} clips that are run together (training.batchSize / training.accumulation)")]);
+    }
+
     /// <summary>Steps of the whole run.</summary>
     /// <param name="stepsPerEpoch">Steps of an epoch.</param>
     public long TotalSteps(long stepsPerEpoch) => Training.Steps ?? Training.Epochs!.Value * stepsPerEpoch;
@@ -176,11 +186,18 @@ public enum NonFinitePolicy
 /// <summary>The loop (<c>training</c>).</summary>
 public sealed record TrainingConfig
 {
-    /// <summary>Clips per step and rank.</summary>
+    /// <summary>Clips per step, over all ranks.</summary>
     public int BatchSize { get; init; } = 16;
 
     /// <summary>Parts in which a batch is run, gradients summed; it must divide <see cref="BatchSize"/>.</summary>
     public int Accumulation { get; init; } = 1;
+
+    /// <summary>
+    /// Clips of a group, for several ranks: each rank has whole groups of each part of a batch. Matching draws its negatives inside a group,
+    /// every loss but the contrastive is a mean over groups, and each group has random numbers of its own, so that the number of ranks
+    /// changes nothing but the order of sums. It is what the released code's batch of one GPU is. Null makes each part one group.
+    /// </summary>
+    public int? GroupSize { get; init; }
 
     /// <summary>Steps of the run; give this or <see cref="Epochs"/>.</summary>
     public long? Steps { get; init; }

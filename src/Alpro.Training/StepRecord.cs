@@ -22,7 +22,7 @@ public sealed record StepRecord
     /// <summary>Number of the corpus its clips came from.</summary>
     public required int Corpus { get; init; }
 
-    /// <summary>Hash of the clips' keys, in order: equal for equal batches.</summary>
+    /// <summary>Hash of the keys of this rank's clips, in order: equal for equal batches.</summary>
     public required string Clips { get; init; }
 
     /// <summary>The sum of the losses.</summary>
@@ -54,6 +54,9 @@ public sealed record StepRecord
 
     /// <summary>Milliseconds of the backward pass; on a GPU, to enqueue it.</summary>
     public double BackwardMs { get; init; }
+
+    /// <summary>Milliseconds to sum gradients and figures over all ranks, waiting for the other ranks included; 0 on one rank.</summary>
+    public double ReduceMs { get; init; }
 
     /// <summary>Milliseconds of the step's one wait for the device: the gradient norm and all figures above come with it.</summary>
     public double SynchronizeMs { get; init; }

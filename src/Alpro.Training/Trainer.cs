@@ -5,6 +5,7 @@ using System.Threading.Channels;
 using Alpro.Data.Batches;
 using Alpro.Data.Sampling;
 using Alpro.Model;
+using Alpro.Training.Collectives;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -26,8 +27,9 @@ public sealed class Trainer : IDisposable
     private readonly AdamW _optimizer;
     private readonly LearningRateSchedule _schedule;
     private readonly BatchTensors _tensors;
-    private readonly SnapshotPool _snapshots;
-    private readonly int _rank;
+    private SnapshotPool _snapshots;
+    private ICollectives _collectives = SingleCollectives.Instance;
+    private FeatureGather _gather = new(SingleCollectives.Instance);
 
     /// <summary>A trainer at step 0 of a model that is on its device.</summary>
     /// <param name="config">The run.</param>
@@ -36,16 +38,14 @@ public sealed class Trainer : IDisposable
     /// <param name="totalSteps">Steps of the run.</param>
     /// <param name="stepsPerEpoch">Steps of an epoch.</param>
     /// <param name="resume">The checkpoint to continue from: weights, moments and state become what they were.</param>
-    /// <param name="rank">This trainer's number among all.</param>
     /// <exception cref="ConfigException">The checkpoint is of another run.</exception>
-    public Trainer(RunConfig config, AlproModel model, TrainerPorts ports, long totalSteps, long stepsPerEpoch, Checkpoint? resume = null, int rank = 0)
+    public Trainer(RunConfig config, AlproModel model, TrainerPorts ports, long totalSteps, long stepsPerEpoch, Checkpoint? resume = null)
     {
-        (_config, _model, _ports, _rank) = (config, model, ports, rank);
+        (_config, _model, _ports) = (config, model, ports);
         _parameters = new(model);
         _optimizer = new(_parameters, config.Optimizer, config.TorchThreads);
         _schedule = new(config.Schedule, config.Optimizer.LearningRate, totalSteps);
         _tensors = new(_parameters.Device, config.Model.Vision.PatchSize);
-        Forward = model.Forward;
         State = new() { TotalSteps = totalSteps, StepsPerEpoch = stepsPerEpoch };
         if (resume is not null)
         {
@@ -60,11 +60,29 @@ public sealed class Trainer : IDisposable
     /// <summary>Where the run stands.</summary>
     public TrainState State { get; internal set; }
 
-    /// <summary>The model's forward pass; another in its place where negatives are given instead of drawn.</summary>
-    internal Func<ModelInputs, ModelLosses> Forward { get; init; }
+    /// <summary>The negatives of matching of the next step, where they are given instead of drawn.</summary>
+    internal Func<HardNegatives?> Negatives { get; init; } = static () => null;
 
     /// <summary>Sees the gradients of a step before the update clears them.</summary>
     internal Action<FlatParameters> BeforeUpdate { get; init; } = static _ => { };
+
+    /// <summary>
+    /// Enters a group of trainers, each of which computes its share of every step from here on (see <see cref="RankShare"/>). The furthest of
+    /// them gives the others its weights, moments and state, over the network alone: a newcomer, or one whose last step the end of an older
+    /// group cut short, then stands where it does. To be called on the training thread, by all ranks of the group.
+    /// </summary>
+    /// <param name="collectives">The group; it stays the caller's.</param>
+    /// <exception cref="ConfigException">A step's clips cannot be shared out to so many ranks, or the ranks do not train the same run.</exception>
+    /// <exception cref="CollectivesException">The group is over.</exception>
+    public void Join(ICollectives collectives)
+    {
+        _config.RequireShares(collectives.World);
+        (_collectives, _gather) = (collectives, new(collectives));
+        _parameters.ZeroGradients();
+        State = StateTransfer.Share(collectives, _config, State, _model, _parameters, _optimizer);
+        _snapshots.Dispose();                                        // they keep a copy of what is not trained, which has come now
+        _snapshots = new(_config, _model, _parameters, _optimizer);
+    }
 
     /// <summary>Trains until the last step is done, or until it is told to stop: then at the end of a step, with a checkpoint.</summary>
     /// <param name="batches">The batches of the steps from <see cref="TrainState.Step"/> on, in order; each is disposed here.</param>
@@ -77,10 +95,10 @@ public sealed class Trainer : IDisposable
         TrainingConfig training = _config.Training;
         set_num_threads(_config.TorchThreads);
         long saved = State.Step, ended = Stopwatch.GetTimestamp();
-        while (State.Step < State.TotalSteps && !stop.IsCancellationRequested)
+        while (State.Step < State.TotalSteps && !_collectives.Any(stop.IsCancellationRequested))
         {
             long began = Stopwatch.GetTimestamp();
-            if (Next(batches, stop) is not { } batch) break;
+            if (Next(batches, _collectives.World == 1 ? stop : CancellationToken.None) is not { } batch) break;        // ranks stop together
             using (batch)
             {
                 var clock = new StepClock(ended, began, batches.CanCount ? batches.Count : 0, () => SendAhead(batches));
@@ -127,28 +145,34 @@ public sealed class Trainer : IDisposable
     {
         long allocated = GC.GetAllocatedBytesForCurrentThread();
         var watch = new StepWatch(clock.Began);
-        int parts = _config.Training.Accumulation, size = step.Size / parts;
+        int parts = _config.Training.Accumulation, size = step.Size / parts, groupSize = _config.Training.GroupSize ?? size, groups = size / groupSize;
         using var scope = NewDisposeScope();
-        manual_seed((long)SeededRandom.Mix(_config.Seed, (ulong)RandomPurpose.TrainingStep, (ulong)State.Step, (ulong)_rank)).Dispose();
+        Seed(0);
         IReadOnlyList<LossTerm> terms = [];
         Tensor? figures = null;
         for (int part = 0; part < parts; part++)
         {
             using var partScope = NewDisposeScope();
-            ModelInputs inputs = step.Tensors(part * size, size);
+            ModelInputs[] inputs = [.. Enumerable.Range(0, groups).Select(group => step.Tensors(part * size + group * groupSize, groupSize))];
+            int firstGroup = (part * _collectives.World + _collectives.Rank) * groups;
             watch.Lap(ref watch.TransferMs);
             ModelLosses losses;
-            using (Autocast.For(_config.Training.Precision, _parameters.Device.type)) losses = Forward(inputs);
+            using (Autocast.For(_config.Training.Precision, _parameters.Device.type)) losses = _model.Forward(inputs, _gather, _config.Training.GroupSize is null ? null : BeginGroup, Negatives());
             watch.Lap(ref watch.ForwardMs);
-            losses.Total.Over(parts).backward();
+            losses.Total.Over(parts * _collectives.World).backward();
             ActivationCheckpoint.ThrowIfFailed();
             watch.Lap(ref watch.BackwardMs);
             terms = losses.Terms;
             Tensor sum = Figures(losses);
             figures = (figures is null ? sum : figures.Plus(sum)).MoveToOuterDisposeScope();
+
+            void BeginGroup(int group, bool losses) => Seed(2 * (ulong)(firstGroup + group) + (losses ? 2UL : 1));
         }
 
         clock.Meanwhile?.Invoke();
+        _collectives.AllReduce(_parameters.Gradients);
+        _collectives.AllReduce(figures!);
+        watch.Lap(ref watch.ReduceMs);
         Tensor norm = _optimizer.GradientNorm().to(_parameters.Device).view(1);
         double[] values = cat([figures!, norm], 0).cpu().data<double>().ToArray();                    // the step's one wait for the device
         watch.Lap(ref watch.SynchronizeMs);
@@ -165,15 +189,18 @@ public sealed class Trainer : IDisposable
             Step = State.Step + 1,
             Updates = _optimizer.Updates,
             Skipped = State.Skipped + (finite ? 0 : 1),
-            Clips = State.Clips + step.Size,
+            Clips = State.Clips + step.Size * _collectives.World,
         };
         return record;
     }
 
+    /// <summary>Sets the random numbers that follow: dropout and hard negatives. Those of a group are its own, whatever rank it is on.</summary>
+    private void Seed(ulong stream) => manual_seed((long)SeededRandom.Mix(_config.Seed, (ulong)RandomPurpose.TrainingStep, (ulong)State.Step, stream)).Dispose();
+
     /// <summary>The record of the step that <see cref="State"/> stands before.</summary>
     private StepRecord RecordOf(StepInputs step, StepClock clock, StepWatch watch, IReadOnlyList<LossTerm> terms, double[] values, double learningRate)
     {
-        int parts = _config.Training.Accumulation;
+        int addends = _config.Training.Accumulation * _collectives.World;
         double betweenMs = Stopwatch.GetElapsedTime(clock.PreviousEnd, clock.Began).TotalMilliseconds, stepMs = watch.WaitMs + watch.SinceMs;
         return new()
         {
@@ -181,10 +208,10 @@ public sealed class Trainer : IDisposable
             Epoch = State.Epoch,
             Corpus = step.Corpus,
             Clips = HashOf(step.Keys),
-            Loss = values[0] / parts,
+            Loss = values[0] / addends,
             Terms = terms.Select((term, i) => (term, At: 1 + 3 * i)).ToDictionary(
                 entry => entry.term.Name,
-                entry => new TermRecord(values[entry.At] / parts, entry.term.Correct is null ? null : values[entry.At + 1], entry.term.Count is null ? null : values[entry.At + 2])),
+                entry => new TermRecord(values[entry.At] / addends, entry.term.Correct is null ? null : values[entry.At + 1], entry.term.Count is null ? null : values[entry.At + 2])),
             LearningRate = learningRate,
             GradientNorm = values[^1],
             StepMs = stepMs,
@@ -192,10 +219,11 @@ public sealed class Trainer : IDisposable
             TransferMs = watch.TransferMs,
             ForwardMs = watch.ForwardMs,
             BackwardMs = watch.BackwardMs,
+            ReduceMs = watch.ReduceMs,
             SynchronizeMs = watch.SynchronizeMs,
             OptimizerMs = watch.OptimizerMs,
             BetweenMs = betweenMs,
-            ClipsPerSecond = step.Size / (stepMs + betweenMs) * 1000,
+            ClipsPerSecond = step.Size * _collectives.World / (stepMs + betweenMs) * 1000,
             WaitShare = watch.WaitMs / stepMs,
             QueueDepth = clock.QueueDepth,
             Rejected = _ports.Rejected(),
@@ -218,9 +246,10 @@ public sealed class Trainer : IDisposable
         {
             return null;
         }
-        if (batch.Step == State.Step && batch.Size == _config.Training.BatchSize) return batch;
+        int share = _config.Training.BatchSize / _collectives.World;
+        if (batch.Step == State.Step && batch.Size == share) return batch;
         batch.Dispose();
-        throw new InvalidOperationException($"Step {State.Step} was given the batch of step {batch.Step} with {batch.Size} clips; it trains on {_config.Training.BatchSize}.");
+        throw new InvalidOperationException($"Step {State.Step} was given the batch of step {batch.Step} with {batch.Size} clips; it trains on {share}.");
     }
 
     /// <summary>Begins to move the next batch to the device while that is busy with this one.</summary>
@@ -236,15 +265,22 @@ public sealed class Trainer : IDisposable
         throw new NonFiniteLossException(record, batch.Keys, _ports.KeepForReplay?.Invoke(batch, _snapshots.Take(State with { Step = record.Step })));
     }
 
-    /// <summary>Scores the model; whether it is the best so far.</summary>
+    /// <summary>Scores the model; whether it is the best so far. The first rank does it for all.</summary>
     private bool Validate()
     {
         using var scope = NewDisposeScope();
-        ValidationRecord validation = _ports.Validate!(_model, State);
-        _model.train();
-        _ports.Validated(validation);
-        if (double.IsNaN(validation.Score) || validation.Score <= State.BestScore) return false;
-        State = State with { BestScore = validation.Score, BestStep = State.Step };
+        Tensor shared = tensor([double.NaN]);
+        if (_collectives.Rank == 0)
+        {
+            ValidationRecord validation = _ports.Validate!(_model, State);
+            _model.train();
+            _ports.Validated(validation);
+            shared = tensor([validation.Score]);
+        }
+        _collectives.Broadcast(shared, source: 0);
+        double score = shared.item<double>();
+        if (double.IsNaN(score) || score <= State.BestScore) return false;
+        State = State with { BestScore = score, BestStep = State.Step };
         return true;
     }
 
@@ -270,7 +306,7 @@ public sealed class Trainer : IDisposable
         private readonly long _taken = Stopwatch.GetTimestamp();
         private long _lap = Stopwatch.GetTimestamp();
 
-        public double TransferMs, ForwardMs, BackwardMs, SynchronizeMs, OptimizerMs;
+        public double TransferMs, ForwardMs, BackwardMs, ReduceMs, SynchronizeMs, OptimizerMs;
 
         /// <summary>Milliseconds from the begin of the step to the batch.</summary>
         public readonly double WaitMs => Stopwatch.GetElapsedTime(began, _taken).TotalMilliseconds;

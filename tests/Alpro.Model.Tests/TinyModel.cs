@@ -38,7 +38,7 @@ internal static class TinyModel
         return model;
     }
 
-    public static AlproForPretrain Pretrain(ModelConfig? config = null, IFeatureGather? gather = null) => Build(() => new AlproForPretrain(config ?? Config, gather));
+    public static AlproForPretrain Pretrain(ModelConfig? config = null) => Build(() => new AlproForPretrain(config ?? Config));
 
     /// <summary>A batch for every loss. The middle clip has padding; three tokens are masked.</summary>
     public static ModelInputs Inputs(ModelConfig? config = null, int clips = Clips, long seed = 2)

@@ -1,0 +1,87 @@
+using static TorchSharp.torch;
+
+namespace Alpro.Training.Collectives;
+
+/// <summary>
+/// What the ranks of a group do together. Every rank calls the same operations in the same order, from one thread at a time, and each
+/// returns when this rank may go on. Ranks may take as long as they like to arrive; a rank that is gone ends the group: the operation under
+/// way and all later ones throw the same <see cref="CollectivesException"/>, and what the tensors hold is then undefined.
+/// </summary>
+public interface ICollectives : IDisposable
+{
+    /// <summary>This rank's number, 0 to <see cref="World"/> - 1.</summary>
+    int Rank { get; }
+
+    /// <summary>Number of ranks.</summary>
+    int World { get; }
+
+    /// <summary>Number of this group among those that trained the run: who belongs to an older one changes nothing in a newer.</summary>
+    long Generation { get; }
+
+    /// <summary>Puts the sum over all ranks, bit for bit the same on each, in place of a contiguous tensor of 32-bit or 64-bit floats.</summary>
+    void AllReduce(Tensor tensor);
+
+    /// <summary>[n, ...] of each rank to [World * n, ...] in rank order, without gradient; <see cref="FeatureGather"/> has it with gradient.</summary>
+    Tensor AllGather(Tensor own);
+
+    /// <summary>Overwrites a contiguous tensor, of the same shape and type on all ranks, with that of one rank.</summary>
+    void Broadcast(Tensor tensor, int source);
+
+    /// <summary>Ends the group for all its ranks, whatever they are doing; for any thread.</summary>
+    /// <param name="reason">Why; <see cref="CollectivesException"/> names it on this rank.</param>
+    void Abort(Exception reason);
+
+    /// <summary>Whether it is true on any rank.</summary>
+    bool Any(bool here)
+    {
+        using var scope = NewDisposeScope();
+        Tensor count = tensor([here ? 1f : 0f]);
+        AllReduce(count);
+        return count.item<float>() > 0;
+    }
+
+    /// <summary>Returns when every rank has called it.</summary>
+    void Barrier() => Any(false);
+}
+
+/// <summary>One rank: everything is done already.</summary>
+public sealed class SingleCollectives : ICollectives
+{
+    /// <summary>The one instance.</summary>
+    public static SingleCollectives Instance { get; } = new();
+
+    /// <inheritdoc/>
+    public int Rank => 0;
+
+    /// <inheritdoc/>
+    public int World => 1;
+
+    /// <inheritdoc/>
+    public long Generation => 0;
+
+    /// <inheritdoc/>
+    public void AllReduce(Tensor tensor)
+    {
+    }
+
+    /// <inheritdoc/>
+    public Tensor AllGather(Tensor own) => own;
+
+    /// <inheritdoc/>
+    public void Broadcast(Tensor tensor, int source)
+    {
+    }
+
+    /// <summary>Nobody else is there to be told.</summary>
+    public void Abort(Exception reason)
+    {
+    }
+
+    /// <inheritdoc/>
+    public bool Any(bool here) => here;
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+    }
+}

@@ -1,0 +1,44 @@
+using System.Text;
+using System.Text.Json;
+using Alpro.Model;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Alpro.Training.Collectives;
+
+/// <summary>Brings all ranks of a group to where the furthest of them stands.</summary>
+internal static class StateTransfer
+{
+    private sealed record Standing(RunConfig Config, TrainState State);
+
+    /// <summary>Gives the weights, trained or not, the moments and the state of the furthest rank, the first of equals, to all.</summary>
+    /// <returns>The state.</returns>
+    /// <exception cref="ConfigException">That rank's configuration makes another run.</exception>
+    public static TrainState Share(ICollectives group, RunConfig config, TrainState state, AlproModel model, FlatParameters parameters, AdamW optimizer)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        long[] steps = [.. group.AllGather(tensor([state.Step])).data<long>()];
+        int source = Array.IndexOf(steps, steps.Max());
+        Standing standing = JsonSerializer.Deserialize<Standing>(Bytes(group, JsonSerializer.SerializeToUtf8Bytes(new Standing(config, state), ConfigLoader.Json), source), ConfigLoader.Json)!;
+        ConfigProblem[] problems = [.. RunDifference.Between(standing.Config, config).Where(difference => difference.ChangesMeaning)
+            .Select(difference => new ConfigProblem(difference.Path, null, $"is {difference.Before} on rank {source} and {difference.Now} here"))];
+        if (problems.Length > 0) throw new ConfigException($"rank {group.Rank} cannot train with the others", problems);
+
+        group.Broadcast(parameters.Values, source);
+        group.Broadcast(optimizer.FirstMoment, source);
+        group.Broadcast(optimizer.SecondMoment, source);
+        foreach (Tensor fixedTensor in model.state_dict().Values.Where(tensor => parameters.SlotOf(tensor) is null)) group.Broadcast(fixedTensor, source);
+        optimizer.Updates = standing.State.Updates;
+        return standing.State;
+    }
+
+    private static byte[] Bytes(ICollectives group, byte[] own, int source)
+    {
+        Tensor length = tensor([(long)own.Length]);
+        group.Broadcast(length, source);
+        Tensor bytes = group.Rank == source ? tensor(own) : zeros(length.item<long>(), ScalarType.Byte);
+        group.Broadcast(bytes, source);
+        return bytes.bytes.ToArray();
+    }
+}

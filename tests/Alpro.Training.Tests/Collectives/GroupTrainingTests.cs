@@ -1,0 +1,208 @@
+using Alpro.Model;
+using Alpro.Training.Collectives;
+using static TorchSharp.torch;
+
+namespace Alpro.Training.Tests.Collectives;
+
+public sealed class GroupTrainingTests
+{
+    private const double Tolerance = 2e-6;
+
+    [Theory]
+    [InlineData(LearningTask.Pretrain, 1)]
+    [InlineData(LearningTask.Pretrain, 2)]
+    [InlineData(LearningTask.Prompter, 1)]
+    [InlineData(LearningTask.Retrieval, 1)]
+    [InlineData(LearningTask.QuestionAnswering, 1)]
+    public void The_number_of_ranks_changes_no_loss(LearningTask task, int accumulation)
+    {
+        // Dropout and stochastic depth are on: the random numbers, too, must not depend on who computes what.
+        RunConfig config = GroupTraining.Config(task, accumulation);
+        GroupTraining.Outcome one = GroupTraining.Train(config, 1)[0];
+        foreach (int world in accumulation == 1 ? new[] { 2, 4 } : [2])
+        {
+            GroupTraining.Outcome[] ranks = GroupTraining.Train(config, world);
+            Assert.All(ranks, rank =>
+            {
+                AssertSame(one.Records, rank.Records, Tolerance);
+                Assert.Equal(ranks[0].Weights, rank.Weights);        // bit for bit among the ranks
+                Assert.Equal(32, rank.State.Clips);
+            });
+            Assert.All(one.Weights.Zip(ranks[0].Weights), pair => Assert.Equal(pair.First, pair.Second, 1e-4));       // Adam divides by small numbers
+        }
+    }
+
+    [Fact]
+    public void Groups_do_change_the_losses()
+    {
+        // What the test above would miss if a group were not used for anything.
+        RunConfig config = GroupTraining.Config(steps: 1);
+        StepRecord pairs = GroupTraining.Train(config, 1)[0].Records[0], fours = GroupTraining.Train(config with { Training = config.Training with { GroupSize = 4 } }, 1)[0].Records[0];
+        Assert.NotEqual(pairs.Terms["vtm"].Loss, fours.Terms["vtm"].Loss, Tolerance);
+    }
+
+    [Fact]
+    public void A_newcomer_takes_the_state_from_a_survivor_and_the_losses_go_on()
+    {
+        RunConfig config = GroupTraining.Config(steps: 6);
+        GroupTraining.Outcome undisturbed = GroupTraining.Train(config, 2)[0];
+
+        using var ring = new TestRing(2);
+        var turn = new Lock();
+        var records = new List<StepRecord>[] { [], [] };
+        using var left = new ManualResetEventSlim();
+        RingCollectives[] first = ring.Form();
+        TestRing.OnThreads(3, thread =>
+        {
+            // Thread 0 survives; thread 1 is lost after step 2; thread 2 comes in its place, with a model that has learnt nothing.
+            int rank = thread == 0 ? 0 : 1;
+            turn.Enter();
+            using AlproModel model = RunModel.Create(config with { Seed = config.Seed + (thread == 2 ? 1UL : 0) }, CPU);
+            turn.Exit();
+            using Trainer trainer = TinyRun.Trainer(config, new()
+            {
+                Record = record =>
+                {
+                    records[rank].Add(record);
+                    if (thread == 1 && record.Step == 2) throw new LostException();
+                },
+            }, model: model);
+            if (thread < 2)
+            {
+                using ICollectives group = new GroupTraining.InTurn(first[rank], turn);
+                trainer.Join(group);
+                if (thread == 1)
+                {
+                    Assert.Throws<LostException>(() => trainer.Run(GroupTraining.Batches(config, rank, 2)));
+                    left.Set();
+                    return 0;
+                }
+                Assert.Equal(1, Assert.Throws<CollectivesException>(() => trainer.Run(GroupTraining.Batches(config, rank, 2))).Peer);
+                Assert.Equal(3, trainer.State.Step);
+            }
+            else
+            {
+                left.Wait();
+            }
+            using ICollectives second = new GroupTraining.InTurn(ring.Join(rank, generation: 2).GetAwaiter().GetResult(), turn);
+            trainer.Join(second);
+            Assert.Equal(3, trainer.State.Step);
+            TrainState end = trainer.Run(GroupTraining.Batches(config, rank, 2, from: 3));
+            Assert.Equal((6L, 6L, 48L), (end.Step, end.Updates, end.Clips));
+            Assert.Equal(undisturbed.Weights, TinyRun.Weights(model));
+            return 0;
+        });
+        Assert.All(records, rank => AssertSame(undisturbed.Records, rank, 0));
+    }
+
+    [Fact]
+    public void The_furthest_rank_gives_its_state_to_the_others()
+    {
+        RunConfig config = GroupTraining.Config(steps: 3);
+        ICollectives[] ranks = TestRing.Form(2);
+        var turn = new Lock();
+        (TrainState State, float[] Weights)[] joined = TestRing.OnThreads(2, rank =>
+        {
+            using ICollectives group = new GroupTraining.InTurn(ranks[rank], turn);
+            using AlproModel model = RunModel.Create(config, CPU);
+            using Trainer trainer = TinyRun.Trainer(config, new(), model: model);
+            if (rank == 1) trainer.Run(TinyRun.Batches(config));
+            trainer.Join(group);
+            return (trainer.State, TinyRun.Weights(model));
+        });
+        Assert.Equal(3, joined[0].State.Step);
+        Assert.Equal(joined[1].State, joined[0].State);
+        Assert.Equal(joined[1].Weights, joined[0].Weights);
+    }
+
+    [Fact]
+    public void A_loss_that_is_not_finite_on_one_rank_is_a_skipped_step_on_all()
+    {
+        RunConfig config = GroupTraining.Config(LearningTask.QuestionAnswering);
+        config = config with { Training = config.Training with { OnNonFinite = NonFinitePolicy.Skip, MaxSkipped = 10 } };
+        ICollectives[] ranks = TestRing.Form(2);
+        var turn = new Lock();
+        bool[][] skipped = TestRing.OnThreads(2, rank =>
+        {
+            using ICollectives group = new GroupTraining.InTurn(ranks[rank], turn);
+            var records = new List<StepRecord>();
+            using var model = (AlproForQuestionAnswering)RunModel.Create(config, CPU);
+            using Trainer trainer = TinyRun.Trainer(config, new()
+            {
+                Record = record =>
+                {
+                    records.Add(record);
+                    if (rank == 1 && record.Step is 0 or 1) Set(model, record.Step == 0 ? float.NaN : 0);
+                },
+            }, model: model);
+            trainer.Join(group);
+            trainer.Run(GroupTraining.Batches(config, rank, 2));
+            return (bool[])[.. records.Select(record => record.Skipped)];
+        });
+        Assert.All(skipped, rank => Assert.Equal([false, true, false, false], rank));
+
+        static void Set(AlproForQuestionAnswering model, float value)
+        {
+            using var scope = NewDisposeScope();
+            using var noGrad = no_grad();
+            foreach (var parameter in model.classifier.parameters()) parameter.fill_(value);
+        }
+    }
+
+    [Fact]
+    public void Ranks_stop_together()
+    {
+        RunConfig config = GroupTraining.Config(LearningTask.Prompter, steps: 50);
+        ICollectives[] ranks = TestRing.Form(2);
+        var turn = new Lock();
+        long[] steps = TestRing.OnThreads(2, rank =>
+        {
+            using ICollectives group = new GroupTraining.InTurn(ranks[rank], turn);
+            using var stop = new CancellationTokenSource();
+            using Trainer trainer = TinyRun.Trainer(config, new() { Record = record => { if (rank == 1 && record.Step == 2) stop.Cancel(); } });
+            trainer.Join(group);
+            return trainer.Run(GroupTraining.Batches(config, rank, 2), stop.Token).Step;
+        });
+        Assert.Equal([3L, 3], steps);
+    }
+
+    [Fact]
+    public void Ranks_with_other_settings_or_clips_that_cannot_be_shared_out_are_refused()
+    {
+        RunConfig config = GroupTraining.Config();
+        Assert.Equal("3 ranks: 1 problem" + Environment.NewLine + "  training.groupSize: is 2; expected a size of which 3 ranks have equally many groups of the 8 clips that are run together (training.batchSize / training.accumulation)",
+            Assert.Throws<ConfigException>(() => config.RequireShares(3)).Message);
+        RunConfig whole = config with { Training = config.Training with { GroupSize = null } };
+        whole.RequireShares(1);
+        Assert.Contains("is null", Assert.Throws<ConfigException>(() => whole.RequireShares(2)).Message, StringComparison.Ordinal);
+
+        ICollectives[] ranks = TestRing.Form(2);
+        var turn = new Lock();
+        Exception?[] failures = TestRing.OnThreads(2, rank =>
+        {
+            using ICollectives group = new GroupTraining.InTurn(ranks[rank], turn);
+            RunConfig own = config with { Optimizer = config.Optimizer with { LearningRate = rank == 0 ? 1e-3 : 2e-3 } };
+            using Trainer trainer = TinyRun.Trainer(own, new());
+            return Record.Exception(() => trainer.Join(group));
+        });
+        Assert.Contains("optimizer.learningRate: is 0.001 on rank 0 and 0.002 here", Assert.IsType<ConfigException>(failures[1]).Message, StringComparison.Ordinal);
+    }
+
+    private static void AssertSame(IReadOnlyList<StepRecord> wanted, IReadOnlyList<StepRecord> found, double tolerance)
+    {
+        Assert.Equal(wanted.Select(record => record.Step), found.Select(record => record.Step));
+        foreach ((StepRecord first, StepRecord second) in wanted.Zip(found))
+        {
+            Assert.Equal(first.Loss, second.Loss, tolerance);
+            Assert.Equal(first.GradientNorm, second.GradientNorm, tolerance * 10);
+            Assert.Equal(first.Terms.Keys, second.Terms.Keys);
+            foreach ((string name, TermRecord term) in first.Terms)
+            {
+                Assert.Equal(term.Loss, second.Terms[name].Loss, tolerance);
+                Assert.Equal((term.Correct, term.Count), (second.Terms[name].Correct, second.Terms[name].Count));
+            }
+        }
+    }
+
+    private sealed class LostException : Exception;
+}
