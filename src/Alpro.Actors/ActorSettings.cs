@@ -31,7 +31,10 @@ public sealed record ActorSettings
     /// <summary>Decoders that may die within a minute before the run fails.</summary>
     public required int MaxDecoderDeathsPerMinute { get; init; }
 
-    /// <summary>Times the trainer may be restarted from the last checkpoint.</summary>
+    /// <summary>Evaluators of an evaluation, each with a thread and a model of its own.</summary>
+    public required int Evaluators { get; init; }
+
+    /// <summary>Times the trainer may be restarted from the last checkpoint, and evaluators be replaced in an evaluation.</summary>
     public required int MaxRestarts { get; init; }
 
     /// <summary>Times a checkpoint is tried before the run fails.</summary>
@@ -54,6 +57,7 @@ public sealed record ActorSettings
             LeaseTimeout = alpro.GetTimeSpan("lease-timeout"),
             AttemptsPerClip = alpro.GetInt("attempts-per-clip"),
             MaxDecoderDeathsPerMinute = alpro.GetInt("max-decoder-deaths-per-minute"),
+            Evaluators = alpro.GetInt("evaluators"),
             MaxRestarts = alpro.GetInt("max-restarts"),
             CheckpointTries = alpro.GetInt("checkpoint.tries"),
             CheckpointBackOff = alpro.GetTimeSpan("checkpoint.back-off"),

@@ -6,6 +6,7 @@ var root = new RootCommand("Alpro.Actors: stream video and text through actors i
 {
     CertsCommand.Create(),
     CheckpointCommand.Create(),
+    CompareCommand.Create(),
     ConfigCommand.Create(),
     CorpusCommand.Create(),
     DecodeWorkerCommand.Create(),
@@ -16,6 +17,7 @@ var root = new RootCommand("Alpro.Actors: stream video and text through actors i
     FramesCommand.Create(),
     NodeCommand.Create(),
     ParityCommand.Create(),
+    PredictCommand.Create(),
     PrepareCommand.Create(),
     TrainCommand.CreatePretrain(),
     ReplayCommand.Create(),

@@ -6,6 +6,7 @@ using Alpro.Data.Corpus;
 using Alpro.Data.Sampling;
 using Alpro.Data.Text;
 using Alpro.Training;
+using Alpro.Training.Evaluation;
 
 namespace Alpro.Actors;
 
@@ -23,7 +24,7 @@ public sealed class RunData : IDisposable
     {
         (_config, _settings) = (config, settings);
         Tokenizer = new(config.Data.Vocabulary);
-        Answers = config.Data.Answers is { } answers ? JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllBytes(answers)) : null;
+        Answers = ReadAnswers(config);
         var opened = new List<VideoTextCorpus>();
         var problems = new List<string>();
         foreach (CorpusConfig corpus in corpora ?? config.Data.Corpora)
@@ -56,6 +57,9 @@ public sealed class RunData : IDisposable
     public SamplingPlan Plan() =>
         new([.. Corpora.Select(corpus => corpus.Count)], _config.Training.BatchSize, _config.Seed, [.. Corpora.Select(corpus => corpus.Name)]);
 
+    /// <summary>What the first corpus asks of a downstream model: its videos and its texts.</summary>
+    public EvaluationSet EvaluationSet() => Alpro.Training.Evaluation.EvaluationSet.Of(Corpora[0], Tokenizer, _config.Data.ClipForEvaluation().TextLength, Answers);
+
     /// <summary>Opens a source of clips, one for each decoder.</summary>
     public IClipSource OpenSource(ClipSettings clips)
     {
@@ -80,9 +84,10 @@ public sealed class RunData : IDisposable
         for (int number = 0; number < Corpora.Count; number++)
         {
             VideoTextCorpus corpus = Corpora[number];
-            IEnumerable<string> rows = Enumerable.Range(0, (int)Math.Min(RowsCompared, corpus.Count)).Select(sample =>
+            long compared = Math.Min(RowsCompared, corpus.Count);
+            IEnumerable<string> rows = Enumerable.Range(0, (int)compared).Select(sample =>
             {
-                VideoTextPair pair = corpus[(corpus.Count - 1) * sample / Math.Max(1, RowsCompared - 1)];
+                VideoTextPair pair = corpus[(corpus.Count - 1) * sample / Math.Max(1, compared - 1)];
                 return JsonSerializer.Serialize(new { pair.Row, pair.Key, pair.Kind, pair.Captions, pair.Answer });
             });
             described[$"data.corpora[{number}]"] = $"{corpus.Name}, {corpus.Count} rows, {HashOf(Encoding.UTF8.GetBytes(string.Join('\n', rows)))}";
@@ -91,6 +96,25 @@ public sealed class RunData : IDisposable
     }
 
     private static string HashOf(byte[] bytes) => Convert.ToHexString(XxHash128.Hash(bytes));
+
+    /// <summary>The labels of a run's answers; null where it has none.</summary>
+    /// <exception cref="CorpusException">The file is no list of labels, or one of another model.</exception>
+    internal static IReadOnlyDictionary<string, int>? ReadAnswers(RunConfig config)
+    {
+        if (config.Data.Answers is not { } file) return null;
+        int labels = config.Model.Answers;
+        try
+        {
+            var answers = JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllBytes(file))!;
+            if (answers.FirstOrDefault(answer => answer.Value < 0 || answer.Value >= labels) is { Key: { } odd } wrong)
+                throw new CorpusException($"{file}: the answer \"{odd}\" has the label {wrong.Value}, and the model has model.answers = {labels}: they do not belong together");
+            return answers;
+        }
+        catch (JsonException error)
+        {
+            throw new CorpusException($"{file}: not a JSON object from answers to labels: {error.Message}", error);
+        }
+    }
 
     /// <inheritdoc/>
     public void Dispose()

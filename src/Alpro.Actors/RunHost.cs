@@ -3,12 +3,14 @@ using Akka.Actor;
 using Akka.Configuration;
 using Akka.Hosting;
 using Alpro.Actors.Cluster;
+using Alpro.Actors.Evaluation;
 using Alpro.Actors.Pipeline;
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
 using Alpro.Data.Corpus;
 using Alpro.Data.Sampling;
 using Alpro.Training;
+using Alpro.Training.Evaluation;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -19,7 +21,7 @@ namespace Alpro.Actors;
 public sealed class RunHost : IAsyncDisposable
 {
     private readonly IHost _host;
-    private int _streams;
+    private int _streams, _evaluations;
 
     private RunHost(IHost host, ActorSettings settings, ClusterNode? node)
     {
@@ -92,6 +94,19 @@ public sealed class RunHost : IAsyncDisposable
         return await finished.Task;
     }
 
+    /// <summary>Evaluates, and returns when all shares have their results.</summary>
+    /// <param name="run">What to evaluate.</param>
+    /// <param name="stop">Asks it to stop; what is finished stays, and the same evaluation goes on from there.</param>
+    /// <exception cref="OperationCanceledException">It was asked to stop.</exception>
+    public async Task EvaluateAsync(EvaluationRun run, CancellationToken stop)
+    {
+        var finished = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        ActorSettings settings = Settings;
+        IActorRef supervisor = System.ActorOf(Props.Create(() => new EvaluationSupervisor(run, settings, finished, stop)), $"evaluation-{Interlocked.Increment(ref _evaluations)}");
+        using CancellationTokenRegistration asked = stop.Register(() => supervisor.Tell(EvaluationSupervisor.Stop.Instance));
+        await finished.Task;
+    }
+
     /// <summary>The rows of one corpus, once each and in order, as batches; reading waits on the calling thread.</summary>
     /// <param name="data">The data of which the first corpus is read.</param>
     /// <param name="rows">The rows.</param>
@@ -114,6 +129,18 @@ public sealed class RunHost : IAsyncDisposable
         {
             System.Stop(pipeline);
             while (batches.Reader.TryRead(out ClipBatch? left)) left.Dispose();
+        }
+    }
+
+    /// <summary>How evaluators read the videos of a set: once each, in order.</summary>
+    public ReadVideos Videos(RunConfig config, RunData data, EvaluationSet set)
+    {
+        return Read;
+
+        IEnumerable<ClipBatch> Read(IReadOnlyList<int> videos, Action<MissingVideo> missing)
+        {
+            var ledger = new ClipLedger(rejection => missing(new(data.Corpora[0][rejection.Request.Row].Key, rejection.Reason)));
+            return this.Read(data, [.. videos.Select(video => set.VideoRows[video])], config.Data.ClipForEvaluation(), config.Evaluation.BatchSize, ledger);
         }
     }
 

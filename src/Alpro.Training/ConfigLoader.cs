@@ -27,10 +27,21 @@ public static class ConfigLoader
     /// <param name="file">The configuration file.</param>
     /// <param name="overrides">Values set on the command line, each <c>key.path=value</c>; they go before what the file says.</param>
     /// <exception cref="ConfigException">The file is absent or not JSON, or anything in it is wrong.</exception>
-    public static RunConfig Load(string file, IReadOnlyList<string>? overrides = null)
+    public static RunConfig Load(string file, IReadOnlyList<string>? overrides = null) => Bind(file, BytesOf(file), LinesOf, overrides, ConfigRules.Check);
+
+    /// <summary>Reads a configuration to evaluate under: what only training reads, the first weights and the training corpora among it, need not be there.</summary>
+    /// <param name="file">The configuration file, or the one that <paramref name="imported"/> was made from.</param>
+    /// <param name="imported">The configuration, where the file is not one of ours.</param>
+    /// <param name="overrides">Values set on the command line.</param>
+    /// <exception cref="ConfigException">The file is absent or not JSON, or anything that is read is wrong.</exception>
+    public static RunConfig LoadForEvaluation(string file, RunConfig? imported = null, IReadOnlyList<string>? overrides = null) => imported is null
+        ? Bind(file, BytesOf(file), LinesOf, overrides, ConfigRules.CheckEvaluation)
+        : Bind(file, JsonSerializer.SerializeToUtf8Bytes(imported, Json), static _ => [], overrides, ConfigRules.CheckEvaluation);
+
+    private static byte[] BytesOf(string file) => File.Exists(file) ? File.ReadAllBytes(file) : throw new ConfigException(file, [new("", 1, "there is no such file")]);
+
+    private static RunConfig Bind(string file, byte[] bytes, Func<byte[], Dictionary<string, int>> linesOf, IReadOnlyList<string>? overrides, Action<RunConfig, ConfigProblems> check)
     {
-        if (!File.Exists(file)) throw new ConfigException(file, [new("", 1, "there is no such file")]);
-        byte[] bytes = File.ReadAllBytes(file);
         var problems = new ConfigProblems();
         JsonNode? root;
         try
@@ -43,13 +54,13 @@ public static class ConfigLoader
             throw new ConfigException(file, [new("", (int)(error.LineNumber ?? 0) + 1, $"not valid JSON: {message}")]);
         }
 
-        problems.Lines = LinesOf(bytes);
+        problems.Lines = linesOf(bytes);
         foreach (string setting in overrides ?? []) Override(root, setting, problems);
         Check(root, Json.GetTypeInfo(typeof(RunConfig)), "", problems);
         problems.ThrowIfAny(file);
 
         RunConfig config = Resolve(root.Deserialize<RunConfig>(Json)!, Path.GetDirectoryName(Path.GetFullPath(file))!);
-        ConfigRules.Check(config, problems);
+        check(config, problems);
         problems.ThrowIfAny(file);
         return config;
     }

@@ -5,14 +5,18 @@ internal sealed class ConfigProblems
 {
     private readonly List<ConfigProblem> _problems = [];
 
-    /// <summary>The line of every key in the file, by path.</summary>
+    /// <summary>The line of every key in the file, by path; empty where the text is not a person's.</summary>
     public IReadOnlyDictionary<string, int> Lines { get; set; } = new Dictionary<string, int>();
 
     /// <summary>Paths that the command line set.</summary>
     public List<string> Overridden { get; } = [];
 
     /// <summary>Notes a problem at a path, at the line of it or of the nearest key above it.</summary>
-    public void Add(string path, string message) => _problems.Add(LineOf(path) is { } line ? new(path, line, message) : new($"--set {path}", null, message));
+    public void Add(string path, string message)
+    {
+        if (Overridden.Any(set => path == set || path.StartsWith(set + ".", StringComparison.Ordinal))) AddOverride(path, message);
+        else _problems.Add(new(path, LineOf(path), message));
+    }
 
     /// <summary>Notes a problem of the command line.</summary>
     public void AddOverride(string path, string message) => _problems.Add(new($"--set {path}".TrimEnd(), null, message));
@@ -32,7 +36,7 @@ internal sealed class ConfigProblems
 
     private int? LineOf(string path)
     {
-        if (Overridden.Any(set => path == set || path.StartsWith(set + ".", StringComparison.Ordinal))) return null;
+        if (Lines.Count == 0) return null;
         int line;
         while (!Lines.TryGetValue(path, out line)) path = path[..Math.Max(0, path.LastIndexOfAny(['.', '[']))];
         return line;

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Alpro.Data.Clips;
 using Alpro.Data.Corpus;
 using Alpro.Model;
@@ -24,6 +25,15 @@ internal static class ConfigRules
         CheckFile(config.Initialize.Prompter, "initialize.prompter", problems);
         CheckFile(config.Initialize.Vision, "initialize.vision", problems);
         CheckFile(config.Initialize.Text, "initialize.text", problems);
+    }
+
+    /// <summary>Notes every value that cannot be used in evaluation; the files are looked for by whoever evaluates.</summary>
+    public static void CheckEvaluation(RunConfig config, ConfigProblems problems)
+    {
+        problems.Require(config.TorchThreads >= 1, "torchThreads", config.TorchThreads, "at least 1");
+        CheckModel(config.Model, problems);
+        CheckClip(config.Data.ClipForEvaluation(), config.Data.EvaluationClip is null ? "data.clip" : "data.evaluationClip", config, problems);
+        CheckEvaluation(config.Evaluation, problems);
     }
 
     private static void CheckModel(ModelConfig model, ConfigProblems problems)
@@ -122,8 +132,11 @@ internal static class ConfigRules
         problems.Require(schedule.WarmupRatio is >= 0 and < 1, "schedule.warmupRatio", schedule.WarmupRatio, "at least 0 and below 1");
         problems.Require(schedule.Gamma > 0, "schedule.gamma", schedule.Gamma, "above 0");
         problems.Require(schedule.Decay != LearningRateDecay.MultiStep || schedule.Milestones.Count > 0, "schedule.milestones", "empty", "the epochs at which multi-step falls");
+        CheckEvaluation(config.Evaluation, problems);
+    }
 
-        EvaluationConfig evaluation = config.Evaluation;
+    private static void CheckEvaluation(EvaluationConfig evaluation, ConfigProblems problems)
+    {
         problems.Require(evaluation.BatchSize >= 1, "evaluation.batchSize", evaluation.BatchSize, "at least 1");
         problems.Require(evaluation.PairBatchSize >= 1, "evaluation.pairBatchSize", evaluation.PairBatchSize, "at least 1");
         problems.Require(evaluation.Rerank is null or >= 1, "evaluation.rerank", evaluation.Rerank, "at least 1, or null to match every pair");
@@ -146,7 +159,10 @@ internal static class ConfigRules
             problems.Require(config.Data.Clip.MaskProbability == 0, "data.clip.maskProbability", config.Data.Clip.MaskProbability, "0: masked language modelling belongs to the task pretrain");
         }
         if (config.Task == LearningTask.QuestionAnswering)
+        {
             problems.Require(config.Data.Answers is not null, "data.answers", null, "a JSON file of answers and their labels");
+            if (config.Data.Answers is { } answers && File.Exists(answers)) CheckAnswers(answers, config.Model.Answers, problems);
+        }
         problems.Require(!config.Model.Reference.FreezeCheckpointed || config.Model.Vision.ActivationCheckpointing, "model.reference.freezeCheckpointed", true, "model.vision.activationCheckpointing to be true with it: it has no meaning alone");
         if (config.Losses.Vtm && config.Task is LearningTask.Pretrain or LearningTask.Retrieval)
         {
@@ -164,6 +180,20 @@ internal static class ConfigRules
         catch (CorpusException problem)
         {
             problems.Add("data.entities", problem.Message);
+        }
+    }
+
+    private static void CheckAnswers(string file, int count, ConfigProblems problems)
+    {
+        try
+        {
+            Dictionary<string, int> labels = JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllBytes(file))!;
+            foreach ((string answer, int label) in labels.Where(answer => answer.Value < 0 || answer.Value >= count).Take(1))
+                problems.Add("model.answers", $"is {count}, and {file} gives the answer \"{answer}\" the label {label}; expected {labels.Values.Max() + 1} for labels from 0");
+        }
+        catch (JsonException problem)
+        {
+            problems.Add("data.answers", $"{file}: not a JSON object of answers and their labels: {problem.Message}");
         }
     }
 

@@ -216,6 +216,10 @@ public sealed class ReferenceConfig
         vision = vision with
         {
             PatchSize = file.Whole("patch_size", vision.PatchSize),
+            Width = file.Whole("embed_dim", vision.Width),
+            Depth = file.Whole("depth", vision.Depth),
+            Heads = file.Whole("num_heads", vision.Heads),
+            MlpRatio = file.Number("mlp_ratio", vision.MlpRatio),
             DropPathRate = file.Number("drop_path_rate", vision.DropPathRate),
             ActivationCheckpointing = file.Flag("gradient_checkpointing"),
         };

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
+using System.Text.Json;
 using Alpro.Model.Checkpoints;
 
 namespace Alpro.Training;
@@ -10,6 +11,8 @@ public static class Report
 {
     /// <summary>The page's name in the output folder.</summary>
     public const string FileName = "report.html";
+
+    private const string LedgerName = "ledger.json";
 
     private const string Style = """
         :root { color-scheme: light dark; --ink: light-dark(#1d2433, #e6e9ef); --quiet: light-dark(#667085, #98a2b3); --line: light-dark(#e4e7ec, #343b49); --card: light-dark(#fff, #1b202b) }
@@ -32,13 +35,22 @@ public static class Report
     {
         StepRecord[] steps = [.. RunLog.Read<StepRecord>(RunLog.StepsFile(folder))];
         ValidationRecord[] validations = [.. RunLog.Read<ValidationRecord>(RunLog.ValidationsFile(folder))];
-        string page = Page(config, ledger, steps, validations);
+        EvaluationRecord[] evaluations = [.. RunLog.Read<EvaluationRecord>(RunLog.EvaluationsFile(folder)).OrderBy(evaluation => evaluation.Step)];
+        string page = Page(config, ledger, steps, validations, evaluations);
         string file = Path.Combine(folder, FileName);
         WholeFile.Write(file, stream => stream.Write(Encoding.UTF8.GetBytes(page)));
+        WholeFile.Write(Path.Combine(folder, LedgerName), stream => JsonSerializer.Serialize(stream, ledger));
         return file;
     }
 
-    private static string Page(RunConfig config, IReadOnlyList<KeyValuePair<string, string>> ledger, StepRecord[] steps, ValidationRecord[] validations)
+    /// <summary>Writes the page of a run that is over once more, with the evaluations that were made since; does nothing while there is no page.</summary>
+    public static void Refresh(string folder, RunConfig config)
+    {
+        string ledger = Path.Combine(folder, LedgerName);
+        if (File.Exists(ledger)) Write(folder, config, JsonSerializer.Deserialize<KeyValuePair<string, string>[]>(File.ReadAllBytes(ledger))!);
+    }
+
+    private static string Page(RunConfig config, IReadOnlyList<KeyValuePair<string, string>> ledger, StepRecord[] steps, ValidationRecord[] validations, EvaluationRecord[] evaluations)
     {
         string task = config.Task.ToString().ToLowerInvariant();
         var page = new StringBuilder();
@@ -54,11 +66,13 @@ public static class Report
         page.Append(Chart("Accuracy", [.. terms.Select(term => Line(term, steps, step => step.Terms.GetValueOrDefault(term)?.Accuracy))]));
         foreach (string figure in validations.SelectMany(validation => validation.Figures.Keys).Distinct())
             page.Append(Chart($"Validation: {figure}", [new(figure, [.. validations.Where(validation => validation.Figures.ContainsKey(figure)).Select(validation => ((double)validation.Step, validation.Figures[figure]))])]));
+        foreach ((string corpus, string figure) in evaluations.SelectMany(evaluation => evaluation.Figures.Keys, (evaluation, figure) => (evaluation.Corpus, figure)).Distinct())
+            page.Append(Chart($"{corpus}: {figure}", [new(figure, [.. evaluations.Where(evaluation => evaluation.Corpus == corpus).Select(evaluation => ((double)evaluation.Step, evaluation.Figures[figure]))])]));
         page.Append(Chart("Learning rate", [Line("learning rate", steps, step => step.LearningRate)]));
         page.Append(Chart("Gradient norm, before clipping", [Line("norm", steps, step => step.GradientNorm)]));
         page.Append(Chart("Clips per second", [Line("clips/s", steps, step => step.ClipsPerSecond)]));
         page.Append(Chart("Share of the time spent waiting for data", [Line("wait", steps, step => step.WaitShare)]));
-        page.Append(Chart("Milliseconds per step", [Line("wait", steps, step => step.WaitMs), Line("transfer", steps, step => step.TransferMs), Line("forward", steps, step => step.ForwardMs), Line("backward", steps, step => step.BackwardMs), Line("optimizer", steps, step => step.OptimizerMs)]));
+        page.Append(Chart("Milliseconds per step", [Line("wait", steps, step => step.WaitMs), Line("transfer", steps, step => step.TransferMs), Line("forward", steps, step => step.ForwardMs), Line("backward", steps, step => step.BackwardMs), Line("reduce", steps, step => step.ReduceMs), Line("optimizer", steps, step => step.OptimizerMs)]));
         page.Append(Chart("Resident memory, MB", [Line("memory", steps, step => step.ResidentMb)]));
         page.AppendLine("</div>");
         page.AppendLine("<h2>Ledger</h2><div class=\"card\"><table>");

@@ -104,12 +104,8 @@ public sealed record DataConfig
     /// <summary>Share of unreadable clips above which the run fails.</summary>
     public double MaxRejectedFraction { get; init; } = 0.05;
 
-    /// <summary>The corpus of a downstream task to score the model on, or null where the run names none.</summary>
-    /// <param name="test">Whether it is the test corpus, else the (first) validation corpus.</param>
-    public CorpusConfig? ForEvaluation(bool test) => test ? Test : Validation is [var first, ..] ? first : null;
-
     /// <summary>How a row becomes a clip where the model is scored.</summary>
-    public ClipSettings ClipForEvaluation() => EvaluationClip ?? Clip with { Augment = Augmentation.None };
+    public ClipSettings ClipForEvaluation() => (EvaluationClip ?? Clip with { Augment = Augmentation.None }) with { MaskProbability = 0, RegionPatch = 0 };
 }
 
 /// <summary>AdamW (<c>optimizer</c>), as the released recipes use it.</summary>

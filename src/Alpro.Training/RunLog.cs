@@ -36,6 +36,12 @@ public sealed class RunLog : IDisposable
     /// <summary>The file of the validations' records.</summary>
     public static string ValidationsFile(string folder) => Path.Combine(folder, "validation.jsonl");
 
+    /// <summary>The file of what other processes found of the run's checkpoints.</summary>
+    public static string EvaluationsFile(string folder) => Path.Combine(folder, "evaluation.jsonl");
+
+    /// <summary>Adds what another process found; the records above are the run's own.</summary>
+    public static void Append(string folder, EvaluationRecord record) => File.AppendAllText(EvaluationsFile(folder), JsonSerializer.Serialize(record, Json) + "\n");
+
     /// <summary>The records of a file, in order; none where there is no file. A last line cut short by a crash is left out.</summary>
     public static IEnumerable<T> Read<T>(string file)
     {

@@ -29,6 +29,32 @@ public static class RunModel
         return (AlproModel)model.to(device);
     }
 
+    /// <summary>The model of a task with the weights of a checkpoint, for inference.</summary>
+    /// <param name="config">The run.</param>
+    /// <param name="weights">A checkpoint of the family; every weight that is read must be in it.</param>
+    /// <param name="device">Where the model shall live.</param>
+    /// <exception cref="CheckpointException">The file is no checkpoint, is one of the other task, or does not fit.</exception>
+    public static AlproModel Load(RunConfig config, string weights, Device device)
+    {
+        using (CheckpointFile file = CheckpointFile.Open(weights))
+        {
+            bool answers = StateDict.Find(file).Keys.Any(key => key.StartsWith("classifier.", StringComparison.Ordinal)), asked = config.Task == LearningTask.QuestionAnswering;
+            if (answers && !asked) throw new CheckpointException(weights, "is a checkpoint of question answering, and retrieval is asked of it; give it a configuration whose task is \"question-answering\"");
+            if (!answers && asked) throw new CheckpointException(weights, "has no classifier of answers, and question answering is asked of it; fine-tune it for that first");
+        }
+        AlproModel model = Create(config, device);
+        try
+        {
+            StateDict.Load(model, weights, LoadMode.Inference);
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Gives a new model the weights that <c>initialize</c> names, and a pretraining model the prompts of its entities. A run that resumes has them in its checkpoint.</summary>
     /// <param name="model">The model.</param>
     /// <param name="config">The run.</param>

@@ -95,3 +95,13 @@ public sealed record StepRecord
 /// <param name="Figures">All figures by name.</param>
 /// <param name="Seconds">How long it took.</param>
 public sealed record ValidationRecord(long Step, double Score, IReadOnlyDictionary<string, double> Figures, double Seconds);
+
+/// <summary>The scores of a checkpoint that another process than the run's evaluated.</summary>
+/// <param name="Corpus">On what.</param>
+/// <param name="Split"><c>test</c> or <c>validation</c>.</param>
+/// <param name="WeightHash">SHA-256 of the weights.</param>
+/// <param name="Step">Steps done before.</param>
+/// <param name="Score">As of a validation: higher is better.</param>
+/// <param name="Figures">All figures by name.</param>
+/// <param name="Seconds">How long it took.</param>
+public sealed record EvaluationRecord(string Corpus, string Split, string WeightHash, long Step, double Score, IReadOnlyDictionary<string, double> Figures, double Seconds);

@@ -175,6 +175,7 @@ public sealed class Trainer : IDisposable
         watch.Lap(ref watch.ReduceMs);
         Tensor norm = _optimizer.GradientNorm().to(_parameters.Device).view(1);
         double[] values = cat([figures!, norm], 0).cpu().data<double>().ToArray();                    // the step's one wait for the device
+        _collectives.ThrowIfOver();
         watch.Lap(ref watch.SynchronizeMs);
         bool finite = values.All(double.IsFinite);
         double learningRate = _schedule.At(State.Step + 1, State.Epoch);

@@ -68,7 +68,7 @@ internal static class EvaluationBenchmark
 
     private static void Ours(AlproModel model, EvaluationSet set, int? rerank)
     {
-        using var evaluator = new RetrievalEvaluator(model, new() { Rerank = rerank }, Precision.Fp32, Batches(set.VideoKeys.Count), set.Texts);
+        using var evaluator = new RetrievalEvaluator(model, new() { Rerank = rerank }, Precision.Fp32, EncodedVideos.Of(model, Precision.Fp32, Batches(set.VideoKeys.Count)), set.Texts);
         evaluator.Match(0, set.Texts.Count);
     }
 

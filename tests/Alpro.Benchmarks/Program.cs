@@ -7,6 +7,7 @@ var benchmarks = new Dictionary<string, Func<string[], int>>
     ["clip"] = Alpro.Benchmarks.ClipBenchmark.Run,
     ["step"] = Alpro.Benchmarks.StepBenchmark.Run,
     ["trainer"] = Alpro.Benchmarks.TrainerBenchmark.Run,
+    ["collectives"] = Alpro.Benchmarks.CollectivesBenchmark.Run,
     ["evaluate"] = Alpro.Benchmarks.EvaluationBenchmark.Run,
     ["dataplane"] = Alpro.Benchmarks.DataPlaneBenchmark.Run,
 };

@@ -44,7 +44,7 @@ internal static class TrainerBenchmark
 
         StepRecord[] warm = [.. records.Skip(Math.Min(200, records.Count / 2))];
         double total = warm.Sum(record => record.StepMs + record.BetweenMs);
-        double native = warm.Sum(record => record.TransferMs + record.ForwardMs + record.BackwardMs + record.SynchronizeMs + record.OptimizerMs), made = batches.Milliseconds(warm.Length);
+        double native = warm.Sum(record => record.TransferMs + record.ForwardMs + record.BackwardMs + record.ReduceMs + record.SynchronizeMs + record.OptimizerMs), made = batches.Milliseconds(warm.Length);
         Console.WriteLine($"small model, {config.Training.BatchSize} clips, {steps} steps: {total / warm.Length:F1} ms a step; transfer {Mean(record => record.TransferMs):F2}, forward {Mean(record => record.ForwardMs):F2}, "
             + $"backward {Mean(record => record.BackwardMs):F2}, figures {Mean(record => record.SynchronizeMs):F2}, optimizer {Mean(record => record.OptimizerMs):F2} ms");
         Console.WriteLine($"outside of these: {(total - native - made) / total:P2} of the step (target below 3 %)");

@@ -130,6 +130,14 @@ public sealed class ConfigLoaderTests : IDisposable
         """, Problems(Good, "training", "data.corpora[3].name=x", "training.stepz=3"));
 
     [Fact]
+    public void Answers_beyond_the_labels_of_the_model_are_refused()
+    {
+        File.WriteAllText(_folder.File("answers.json"), """{ "yes": 0, "no": 5, "maybe": 2 }""");
+        string problems = Problems(Good, "task=question-answering", "data.answers=answers.json", "model.answers=3");
+        Assert.Contains("model.answers: is 3, and answers.json gives the answer \"no\" the label 5; expected 6 for labels from 0", problems, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_file_that_is_not_there_is_named() =>
         Assert.Contains("nothing.json: 1 problem", Assert.Throws<ConfigException>(() => ConfigLoader.Load("nothing.json")).Message, StringComparison.Ordinal);
 }

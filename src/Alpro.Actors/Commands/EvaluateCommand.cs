@@ -1,80 +1,88 @@
 using System.CommandLine;
-using System.Diagnostics;
-using Alpro.Data.Corpus;
-using Alpro.Model;
-using Alpro.Model.Checkpoints;
-using Alpro.Training;
+using Alpro.Actors.Evaluation;
 using Alpro.Training.Evaluation;
 using Spectre.Console;
-using TorchSharp;
 
 namespace Alpro.Actors.Commands;
 
 /// <summary><c>alpro evaluate</c>: scores a checkpoint on held-out videos: retrieval in both directions, or question answering.</summary>
 internal static class EvaluateCommand
 {
+    private static readonly TimeSpan WatchEvery = TimeSpan.FromSeconds(2);
+
     public static Command Create()
     {
-        var file = ConfigCommand.FileOption();
-        var checkpoint = new Option<string>("--checkpoint") { Description = "A .pt or .safetensors file, a checkpoint folder, or a run's output folder (its best checkpoint).", Required = true };
-        var split = new Option<string>("--split") { Description = "Which corpus of the configuration: test or validation.", DefaultValueFactory = _ => "test" };
+        var model = new ModelOptions();
+        var split = new Option<string?>("--split") { Description = "Which corpus of the configuration: test (the default) or validation (that of --watch)." };
         split.AcceptOnlyFromAmong("test", "validation");
-        var settings = ConfigCommand.SetOption();
-        var hocon = TrainCommand.HoconOption();
+        var output = new Option<string?>("--out") { Description = "Folder of results.json, scores.json and receipt.json; by default RUN/evaluation/CORPUS/CHECKPOINT." };
+        var watch = new Option<bool>("--watch") { Description = "Evaluate the checkpoints of --run as they appear, until its training is complete." };
         var command = new Command("evaluate", CommandLine.Describe(
-            "Score a checkpoint on held-out videos: text-video retrieval in both directions, or question answering.",
-            "alpro evaluate --config config/msrvtt-retrieval.json --checkpoint output/msrvtt")) { file, checkpoint, split, settings, hocon };
-        command.SetAction(async (arguments, _) =>
+            "Score a checkpoint on held-out videos: text-video retrieval in both directions, or question answering. The same command continues where it was stopped.",
+            "alpro evaluate --run output/downstreams/msrvtt_ret/public --split test")) { split, output, watch };
+        model.AddTo(command);
+        var hocon = TrainCommand.HoconOption();
+        command.Options.Add(hocon);
+        command.Validators.Add(result =>
         {
-            RunConfig config = ConfigLoader.Load(arguments.GetValue(file)!, arguments.GetValue(settings));
-            CorpusConfig corpus = (arguments.GetValue(split) == "test" ? config.Data.Test : config.Data.Validation is [var first, ..] ? first : null)
-                ?? throw new UsageException($"{arguments.GetValue(file)}: data.{arguments.GetValue(split)} is not set: there is nothing to evaluate on");
-            string weights = WeightsIn(arguments.GetValue(checkpoint)!);
+            if (result.GetValue(watch) && (result.GetValue(model.Run) is null || result.GetValue(model.Checkpoint) is not null || result.GetValue(output) is not null))
+                result.AddError("--watch evaluates the checkpoints of --run into its own folder: give neither --checkpoint nor --out.");
+        });
+        command.SetAction(async (arguments, stop) =>
+        {
+            bool watching = arguments.GetValue(watch), test = (arguments.GetValue(split) ?? (watching ? "validation" : "test")) == "test";
             await using RunHost host = await RunHost.StartAsync(arguments.GetValue(hocon));
-            // Lazily: a video that is absent is a row to report, not one to leave out.
-            using var data = new RunData(config, host.Settings, [corpus with { Missing = MissingMedia.Lazy }]);
-            Console.Error.WriteLine($"{corpus.Name}: {data.Corpora[0].Coverage.Describe(data.Corpora[0].Kind)}");
-            long began = Stopwatch.GetTimestamp();
-            DownstreamScores scores = Score(host, config, data, weights);
-            double seconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
-            CommandLine.Result(arguments, new { checkpoint = weights, scores, scores.Chance, seconds }, console => Show(console, scores, seconds));
+            if (watching)
+            {
+                IReadOnlyList<EvaluationResult> results = await WatchAsync(host, model, arguments, test, stop);
+                CommandLine.Result(arguments, results.Select(Summary), _ =>
+                {
+                    foreach (EvaluationResult result in results) Console.Out.WriteLine($"{Path.GetFileName(result.Folder)}: {result.Scores.Line}");
+                });
+                return CommandLine.Success;
+            }
+            var job = new EvaluationJob(model.Open(arguments), test, arguments.GetValue(model.Data), arguments.GetValue(output));
+            EvaluationResult only = await ShowProgressAsync(job, watched => watched.RunAsync(host, stop));
+            CommandLine.Result(arguments, Summary(only), console => Show(console, only));
             return CommandLine.Success;
         });
         return command;
     }
 
-    /// <summary>Loads the model and scores it, on one thread of its own: tensors stay on the thread that made them.</summary>
-    private static DownstreamScores Score(RunHost host, RunConfig config, RunData data, string weights)
+    private static Task<IReadOnlyList<EvaluationResult>> WatchAsync(RunHost host, ModelOptions model, ParseResult arguments, bool test, CancellationToken stop)
     {
-        using AlproModel model = RunModel.Create(config, RunModel.DefaultDevice);
-        StateDict.Load(model, weights, LoadMode.Inference);
-        if (Console.IsErrorRedirected) return Downstream.Score(host, config, data, model);
-        return CommandLine.Error.Progress().Start(display =>
+        string run = Path.GetFullPath(arguments.GetValue(model.Run)!);
+        if (!File.Exists(Path.Combine(run, "config.json"))) throw new UsageException($"{run}: there is no run to watch; expected its config.json");
+        string corpus = new EvaluatedRun(run, "", model.ReadConfig(arguments)).CorpusOf(test).Corpus.Name;
+        var watch = new CheckpointWatch(run, checkpoint =>
+            ShowProgressAsync(new EvaluationJob(model.Open(arguments, checkpoint), test, arguments.GetValue(model.Data), null), job => job.RunAsync(host, stop)), Console.Error.WriteLine);
+        return watch.WatchAsync(corpus, WatchEvery, stop);
+    }
+
+    private static object Summary(EvaluationResult result) => new { checkpoint = result.Receipt.Weights, result.Folder, result.Scores, result.Scores.Chance, result.Receipt.Seconds, result.Receipt };
+
+    /// <summary>Runs a job while showing how far it is on a terminal, and what it says anywhere.</summary>
+    private static Task<EvaluationResult> ShowProgressAsync(EvaluationJob job, Func<EvaluationJob, Task<EvaluationResult>> run)
+    {
+        if (Console.IsErrorRedirected) return run(job with { Say = Console.Error.WriteLine });
+        return CommandLine.Error.Progress().StartAsync(display =>
         {
-            ProgressTask bar = display.AddTask("evaluate", maxValue: 1);
-            return Downstream.Score(host, config, data, model, new Progress<double>(done => bar.Value = done));
+            ProgressTask bar = display.AddTask($"evaluate {job.Run.Name}", maxValue: 1);
+            return run(job with { Say = CommandLine.Error.WriteLine, Progressed = done => bar.Value = done });
         });
     }
 
-    private static string WeightsIn(string path)
+    private static void Show(IAnsiConsole console, EvaluationResult result)
     {
-        if (File.Exists(path)) return path;
-        if (!Directory.Exists(path)) throw new UsageException($"{path}: there is no such checkpoint; expected a .pt or .safetensors file, or a folder of a run");
-        string weights = Path.Combine(path, Checkpoint.WeightsName);
-        if (File.Exists(weights)) return weights;
-        string run = Directory.Exists(Path.Combine(path, "checkpoints")) ? Path.Combine(path, "checkpoints") : path;
-        return new CheckpointStore(run, warn: Console.Error.WriteLine).Best()?.Weights ?? throw new UsageException($"{path}: holds no checkpoint");
-    }
-
-    private static void Show(IAnsiConsole console, DownstreamScores scores, double seconds)
-    {
+        DownstreamScores scores = result.Scores;
         if (scores.Retrieval is { } retrieval)
         {
-            var table = new Table().Border(TableBorder.Rounded).Title($"{scores.Corpus}: {scores.Texts} texts, {scores.Videos - scores.Missing.Count} videos, {seconds:0.0} s")
-                .AddColumns("", "R@1", "R@5", "R@10", "median rank", "mean rank", "ties");
             int found = scores.Videos - scores.Missing.Count;
+            var table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{scores.Corpus}: {scores.Texts} texts, {found} videos, {result.Receipt.Seconds:0.0} s"))
+                .AddColumns("", "R@1", "R@5", "R@10", "median rank", "mean rank", "ties");
             AddRow("text to video", retrieval.TextToVideo);
             AddRow("video to text", retrieval.VideoToText);
+            AddRow($"text to video, scores of {DownstreamScores.ReferenceDecimals} decimals", scores.RetrievalRounded!.TextToVideo);
             if (scores.RetrievalByContrast is { } contrast)
             {
                 AddRow("text to video, contrastive", contrast.TextToVideo);
@@ -82,14 +90,16 @@ internal static class EvaluateCommand
             }
             table.AddRow("chance", $"{scores.Chance:0.0}", $"{Math.Min(100, 5 * scores.Chance):0.0}", $"{Math.Min(100, 10 * scores.Chance):0.0}", $"{(found + 1) / 2.0:0.0}", $"{(found + 1) / 2.0:0.0}", "");
             console.Write(table);
-            console.WriteLine(retrieval.ToString());
 
             void AddRow(string name, RankMetrics figures) => table.AddRow(
                 name, $"{figures.R1:0.0}", $"{figures.R5:0.0}", $"{figures.R10:0.0}", $"{figures.MedianR:0.0}", $"{figures.MeanR:0.0}", $"{figures.Ties}");
         }
-        else console.WriteLine(scores.QuestionAnswering!.ToString());
-        if (scores.Missing.Count == 0) return;
-        console.WriteLine($"{scores.Missing.Count} of {scores.Videos} videos are missing: {string.Join(", ", scores.Missing)}");
-        console.WriteLine($"counted as not found: {scores.RetrievalWithMissing?.ToString() ?? scores.QuestionAnsweringWithMissing!.ToString()}");
+        Console.Out.WriteLine(scores.Line);                          // a program may read it: not wrapped
+        if (scores.Missing.Count > 0)
+        {
+            console.WriteLine($"{scores.Missing.Count} of {scores.Videos} videos are missing: {string.Join(", ", scores.Missing)}");
+            console.WriteLine($"counted as not found: {scores.RetrievalWithMissing?.ToString() ?? scores.QuestionAnsweringWithMissing!.ToString()}");
+        }
+        console.WriteLine($"{result.Receipt.Split} split; receipt, results and scores: {result.Folder}");
     }
 }

@@ -27,6 +27,12 @@ public interface ICollectives : IDisposable
     /// <summary>Overwrites a contiguous tensor, of the same shape and type on all ranks, with that of one rank.</summary>
     void Broadcast(Tensor tensor, int source);
 
+    /// <summary>
+    /// Throws if the group is over. On a GPU operations return before they are done: what they give may be used if this does not throw after
+    /// the device has been waited for.
+    /// </summary>
+    void ThrowIfOver();
+
     /// <summary>Ends the group for all its ranks, whatever they are doing; for any thread.</summary>
     /// <param name="reason">Why; <see cref="CollectivesException"/> names it on this rank.</param>
     void Abort(Exception reason);
@@ -69,6 +75,11 @@ public sealed class SingleCollectives : ICollectives
 
     /// <inheritdoc/>
     public void Broadcast(Tensor tensor, int source)
+    {
+    }
+
+    /// <inheritdoc/>
+    public void ThrowIfOver()
     {
     }
 

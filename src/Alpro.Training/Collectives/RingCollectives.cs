@@ -124,6 +124,9 @@ public sealed class RingCollectives : ICollectives
     }
 
     /// <inheritdoc/>
+    public void ThrowIfOver() => _transport.ThrowIfOver();
+
+    /// <inheritdoc/>
     public void Abort(Exception reason) =>
         _transport.Fail(reason as CollectivesException ?? new CollectivesException(Rank, Generation, $"ended the group: {reason.Message}", reason));
 

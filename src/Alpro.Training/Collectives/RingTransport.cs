@@ -148,7 +148,8 @@ internal sealed class RingTransport : IDisposable
         _over.Dispose();
     }
 
-    private void ThrowIfOver()
+    /// <summary>Throws if the group is over.</summary>
+    public void ThrowIfOver()
     {
         if (Volatile.Read(ref _failure) is { } failure) throw failure;
     }

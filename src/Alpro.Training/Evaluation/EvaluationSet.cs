@@ -1,3 +1,5 @@
+using System.IO.Hashing;
+using System.Text;
 using Alpro.Data.Corpus;
 using Alpro.Data.Text;
 
@@ -21,6 +23,11 @@ public sealed record EvaluationSet(
     IReadOnlyList<int> Answers,
     IReadOnlyList<string> AnswerTypes)
 {
+    private const int NamedAtMost = 10;
+
+    /// <summary>What is odd about the rows, for a person: those that could not be understood, those that say what another said, answers without a label.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
     /// <summary>The videos and texts of a corpus.</summary>
     /// <param name="corpus">Its rows; those of one key are of one video.</param>
     /// <param name="tokenizer">Makes ids of the texts.</param>
@@ -30,6 +37,8 @@ public sealed record EvaluationSet(
     {
         var videos = new OrderedDictionary<string, long>();
         (List<string> texts, List<int> videoOfText, List<int> answers, List<string> types) = ([], [], [], []);
+        var said = new HashSet<(int Video, string Text)>();
+        (List<string> repeated, List<string> unlabelled) = ([], []);
         for (long row = 0; row < corpus.Count; row++)
         {
             VideoTextPair pair = corpus[row];
@@ -39,11 +48,35 @@ public sealed record EvaluationSet(
             {
                 texts.Add(text);
                 videoOfText.Add(video);
+                if (!said.Add((video, text))) repeated.Add($"{pair.Key} \"{text}\"");
                 if (labels is null) continue;
                 answers.Add(pair.Answer is { } answer ? labels.GetValueOrDefault(answer, -1) : -1);
+                if (answers[^1] < 0) unlabelled.Add($"\"{pair.Answer}\"");
                 types.Add(pair.AnswerType ?? "other");
             }
         }
-        return new([.. videos.Keys], [.. videos.Values], TokenizedTexts.Encode(tokenizer, texts, textLength), videoOfText, answers, types);
+        return new([.. videos.Keys], [.. videos.Values], TokenizedTexts.Encode(tokenizer, texts, textLength), videoOfText, answers, types)
+        {
+            Notes =
+            [
+                .. Note(corpus.Coverage.Malformed, "rows cannot be understood and are left out", corpus.Problems),
+                .. Note(repeated.Count, "rows repeat a clip name with the same text; each counts", repeated),
+                .. Note(unlabelled.Count, "answers are none of the labels and can never be right", [.. unlabelled.Distinct()]),
+            ],
+        };
+    }
+
+    /// <summary>A fingerprint of everything above: two sets with the same are scored alike.</summary>
+    public string Hash()
+    {
+        var hash = new XxHash128();
+        foreach (string text in VideoKeys.Concat(AnswerTypes)) hash.Append(Encoding.UTF8.GetBytes(text + "\n"));
+        foreach (long number in Texts.Ids.Concat(VideoOfText.Concat(Answers).Select(number => (long)number))) hash.Append(BitConverter.GetBytes(number));
+        return Convert.ToHexStringLower(hash.GetCurrentHash());
+    }
+
+    private static IEnumerable<string> Note(long count, string what, IReadOnlyList<string> examples)
+    {
+        if (count > 0) yield return $"{count} {what}: {string.Join("; ", examples.Take(NamedAtMost))}{(count > NamedAtMost ? "; …" : "")}";
     }
 }

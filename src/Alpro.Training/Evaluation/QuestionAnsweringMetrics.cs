@@ -1,4 +1,4 @@
-using System.Globalization;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 
 namespace Alpro.Training.Evaluation;
@@ -45,10 +45,15 @@ public sealed record QuestionAnsweringMetrics(
             : new((double)part.Count(question => question.IsRight) / part.Count, (double)part.Count / questions.Count, part.Count);
     }
 
-    /// <summary>The line that the released code prints.</summary>
-    public override string ToString() =>
-        $"{{'ratios': {{{string.Join(", ", ByType.Select(type => $"'{type.Key}_ratio': [{Number(type.Value.Share)}, {type.Value.Count}]"))}}}, 'overall_acc': {Number(Overall.Accuracy)}"
-        + string.Concat(ByType.Select(type => $", '{type.Key}_acc': {Number(type.Value.Accuracy)}")) + "}";
+    /// <summary>The figures under the names that the released code gives them.</summary>
+    public JsonObject ToReference()
+    {
+        var ratios = new JsonObject(ByType.Select(type => KeyValuePair.Create<string, JsonNode?>($"{type.Key}_ratio", new JsonArray(type.Value.Share, type.Value.Count))));
+        var figures = new JsonObject { ["ratios"] = ratios, ["overall_acc"] = Overall.Accuracy };
+        foreach ((string type, AnswerAccuracy part) in ByType) figures[$"{type}_acc"] = part.Accuracy;
+        return figures;
+    }
 
-    private static string Number(double value) => value.ToString("R", CultureInfo.InvariantCulture);
+    /// <summary>The line that the released code prints.</summary>
+    public override string ToString() => PythonLiteral.Of(ToReference());
 }

@@ -1,4 +1,3 @@
-using Alpro.Data.Batches;
 using Alpro.Model;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -6,36 +5,9 @@ using static TorchSharp.torch.nn;
 
 namespace Alpro.Training.Evaluation;
 
-/// <summary>The scores of every text with every video that could be read.</summary>
-/// <param name="VideoKeys">The videos, V.</param>
-/// <param name="Contrastive_TV">Contrastive scores [T, V].</param>
-/// <param name="Matching_TV">Probability of a match [T, V]; NaN for pairs that were not matched.</param>
-public sealed record RetrievalScores(IReadOnlyList<string> VideoKeys, float[] Contrastive_TV, float[] Matching_TV)
-{
-    /// <summary>Below every probability: pairs that were not matched come after all that were, in the order of their contrastive scores.</summary>
-    private const float Behind = 1e6f;
-
-    /// <summary>The figures of both directions.</summary>
-    /// <param name="set">What belongs to what.</param>
-    /// <param name="withMissing">Whether texts whose video could not be read count, as not found; else they are left out.</param>
-    /// <param name="byContrast">Whether to rank by the contrastive scores alone, in place of the probability of a match.</param>
-    public RetrievalMetrics Metrics(EvaluationSet set, bool withMissing, bool byContrast = false)
-    {
-        var numbers = VideoKeys.Select((key, number) => (key, number)).ToDictionary(video => video.key, video => video.number);
-        int[] videoOfText_T = [.. set.VideoOfText.Select(video => numbers.GetValueOrDefault(set.VideoKeys[video], -1))];
-        int[] texts = [.. Enumerable.Range(0, videoOfText_T.Length).Where(text => withMissing || videoOfText_T[text] >= 0)];
-        int videos = VideoKeys.Count;
-        float[] scores = new float[texts.Length * videos];
-        for (int i = 0; i < texts.Length; i++)
-            for (int v = 0, at = texts[i] * videos; v < videos; v++, at++)
-                scores[i * videos + v] = byContrast ? Contrastive_TV[at] : float.IsNaN(Matching_TV[at]) ? Contrastive_TV[at] - Behind : Matching_TV[at];
-        return RetrievalMetrics.Of(scores, videos, [.. texts.Select(text => videoOfText_T[text])]);
-    }
-}
-
 /// <summary>
-/// Text-video retrieval (paper section 4.3): every video and every text is encoded once, and so is what the first fusion layer makes
-/// of each side alone; then pairs are matched in chunks - all of them, or those that the contrastive score puts on a shortlist. Texts
+/// Text-video retrieval (paper section 4.3) among videos that are encoded: every text is encoded once, and so is what the first fusion
+/// layer makes of each side alone; then pairs are matched in chunks - all of them, or those that the contrastive score puts on a shortlist. Texts
 /// go by length, so that padding is not computed.
 /// </summary>
 public sealed class RetrievalEvaluator : IDisposable
@@ -51,19 +23,19 @@ public sealed class RetrievalEvaluator : IDisposable
     private readonly List<string> _keys = [];
     private readonly bool[] _wanted_TV;
 
-    /// <summary>Encodes the videos and texts; matching follows with <see cref="Match"/>.</summary>
+    /// <summary>Takes the videos in and encodes the texts; matching follows with <see cref="Match"/>.</summary>
     /// <param name="model">The model, in evaluation mode from here on.</param>
     /// <param name="config">Sizes of the chunks, and the shortlist.</param>
     /// <param name="precision">Arithmetic.</param>
-    /// <param name="videos">Batches of one row per video; disposed here.</param>
+    /// <param name="videos">The videos, one lot after another; their tokens are disposed here.</param>
     /// <param name="texts">The texts.</param>
-    public RetrievalEvaluator(AlproModel model, EvaluationConfig config, Precision precision, IEnumerable<ClipBatch> videos, TokenizedTexts texts)
+    public RetrievalEvaluator(AlproModel model, EvaluationConfig config, Precision precision, IEnumerable<EncodedVideos> videos, TokenizedTexts texts)
     {
         (_model, _config, _precision, _texts, _device) = (model, config, precision, texts, model.temp.device);
         model.eval();
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        Tensor videos_VF = EncodeVideos(videos);
+        Tensor videos_VF = Take(videos);
         _textTokens = new ProjectedTokens[texts.Count];
         _order = [.. Enumerable.Range(0, texts.Count).OrderBy(text => texts.Counts[text])];
         Tensor texts_TF = EncodeTexts();
@@ -79,20 +51,25 @@ public sealed class RetrievalEvaluator : IDisposable
     /// <summary>Pairs to match in all.</summary>
     public int Pairs => _wanted_TV.Count(wanted => wanted);
 
+    /// <summary>The numbers of a stretch of texts, in order of length.</summary>
+    public int[] Stretch(int first, int count) => _order[first..(first + count)];
+
     /// <summary>Matches all pairs of a stretch of texts (in order of length) with the videos on their shortlists.</summary>
     /// <param name="first">The first text.</param>
     /// <param name="count">How many.</param>
-    public void Match(int first, int count)
+    /// <param name="stop">Gives up between two fusion passes.</param>
+    public void Match(int first, int count, CancellationToken stop = default)
     {
         using var noGrad = no_grad();
         using var autocast = Autocast.For(_precision, _device.type);
         int videos = _keys.Count;
-        (int Text, int Video)[] pairs = [.. from text in Enumerable.Range(first, count).Select(place => _order[place])
+        (int Text, int Video)[] pairs = [.. from text in Stretch(first, count)
                                            from video in Enumerable.Range(0, videos)
                                            where _wanted_TV[text * videos + video]
                                            select (text, video)];
         foreach ((int Text, int Video)[] chunk in pairs.Chunk(_config.PairBatchSize))
         {
+            stop.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
             int[] texts = [.. chunk.Select(pair => pair.Text).Distinct()];
             int length = texts.Max(text => _texts.Counts[text]);
@@ -113,22 +90,19 @@ public sealed class RetrievalEvaluator : IDisposable
             foreach (Tensor part in new[] { tokens.Tokens_BMD, tokens.Query_BMD, tokens.Key_BMD, tokens.Value_BMD }) part.Dispose();
     }
 
-    private Tensor EncodeVideos(IEnumerable<ClipBatch> batches)
+    /// <summary>Keeps what the first fusion layer makes of each video; their features [V, F].</summary>
+    private Tensor Take(IEnumerable<EncodedVideos> videos)
     {
-        using var tensors = new BatchTensors(_device, _model.Config.Vision.PatchSize);
         var features = new List<Tensor>();
-        foreach (ClipBatch batch in batches)
+        foreach (EncodedVideos some in videos)
         {
-            using (batch)
-            {
-                using var scope = NewDisposeScope();
-                using var autocast = Autocast.For(_precision, _device.type);
-                (Tensor tokens_BVD, Tensor features_BF) = _model.EncodeVideo(tensors.Of(batch, 0, batch.Size).Video_BTCHW);
-                features.Add(features_BF.to(ScalarType.Float32).MoveToOuterDisposeScope());
-                ProjectedTokens projected_B = _model.Encoder.Project(tokens_BVD);
-                for (int i = 0; i < batch.Size; i++) _videoTokens.Add(projected_B.Map(part => part.select(0, i).clone().DetachFromDisposeScope()));
-                _keys.AddRange(batch.Keys);
-            }
+            using var scope = NewDisposeScope();
+            using var autocast = Autocast.For(_precision, _device.type);
+            features.Add(some.Features_BF.to(_device).MoveToOuterDisposeScope());
+            ProjectedTokens projected_B = _model.Encoder.Project(some.Tokens_BVD.to(_device));
+            for (int i = 0; i < some.Keys.Count; i++) _videoTokens.Add(projected_B.Map(part => part.select(0, i).clone().DetachFromDisposeScope()));
+            _keys.AddRange(some.Keys);
+            some.Tokens_BVD.Dispose();                               // a thousand videos of the full size are 600 MB
         }
         if (features.Count == 0) throw new InvalidOperationException("There is no video to retrieve.");
         return cat(features, 0);

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 
 namespace Alpro.Training.Evaluation;
@@ -41,14 +42,17 @@ public sealed record RetrievalMetrics(
         return new(Figures(fromTexts), Figures(fromVideos));
     }
 
-    /// <summary>The line that the released code prints.</summary>
-    public override string ToString()
+    /// <summary>The figures under the names that the released code gives them.</summary>
+    public JsonObject ToReference()
     {
-        return $"{{'text2video': {Line(TextToVideo)}, 'video2text': {Line(VideoToText)}}}";
+        return new() { ["text2video"] = Figures(TextToVideo), ["video2text"] = Figures(VideoToText) };
 
-        static string Line(RankMetrics metrics) => FormattableString.Invariant(
-            $"{{'r1': {metrics.R1}, 'r5': {metrics.R5}, 'r10': {metrics.R10}, 'medianR': {metrics.MedianR}, 'meanR': {metrics.MeanR}}}");
+        static JsonObject Figures(RankMetrics metrics) =>
+            new() { ["r1"] = metrics.R1, ["r5"] = metrics.R5, ["r10"] = metrics.R10, ["medianR"] = metrics.MedianR, ["meanR"] = metrics.MeanR };
     }
+
+    /// <summary>The line that the released code prints.</summary>
+    public override string ToString() => PythonLiteral.Of(ToReference());
 
     /// <summary>The rank of the best true candidate: behind all with higher scores and, as a stable sort puts it, behind those of equal score before it.</summary>
     private static Rank Best(ReadOnlySpan<float> scores, int first, int stride, int candidates, ReadOnlySpan<int> truths)

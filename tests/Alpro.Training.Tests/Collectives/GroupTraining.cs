@@ -100,6 +100,8 @@ internal static class GroupTraining
 
         public void Broadcast(Tensor tensor, int source) => Yield(() => { _group.Broadcast(tensor, source); return 0; });
 
+        public void ThrowIfOver() => _group.ThrowIfOver();
+
         public void Abort(Exception reason) => _group.Abort(reason);
 
         public void Dispose()

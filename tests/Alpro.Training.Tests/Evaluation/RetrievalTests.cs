@@ -1,6 +1,8 @@
 using Alpro.Data.Batches;
 using Alpro.Model;
+using Alpro.Model.Checkpoints;
 using Alpro.Training.Evaluation;
+using Alpro.Training.Parity;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -35,7 +37,7 @@ public sealed class RetrievalTests
         RunConfig config = TinyRun.Config(batchSize: 3);
         using AlproModel model = RunModel.Create(config, CPU);
         EvaluationSet set = Set(videos: 6, texts: 9);
-        using var evaluator = new RetrievalEvaluator(model, new() { PairBatchSize = 4, Rerank = rerank }, Precision.Fp32, Videos(config, 2), set.Texts);
+        using var evaluator = new RetrievalEvaluator(model, new() { PairBatchSize = 4, Rerank = rerank }, Precision.Fp32, EncodedVideos.Of(model, Precision.Fp32, Videos(config, 2)), set.Texts);
         for (int first = 0; first < 9; first += 4) evaluator.Match(first, Math.Min(4, 9 - first));
 
         ClipBatch[] batches = [.. Videos(config, 2)];
@@ -63,12 +65,57 @@ public sealed class RetrievalTests
     }
 
     [Fact]
+    public void Golden_videos_and_texts_have_the_golden_scores()
+    {
+        string folder = Path.Combine(Locations.Golden, "model");
+        RunConfig config = TinyRun.Config() with { Model = GoldenSizes.Read(Path.Combine(folder, "config.json")).Model };
+        using AlproModel model = RunModel.Load(config, Path.Combine(folder, "retrieval.pt"), CPU);
+        model.eval();
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var golden = Safetensors.Load(Path.Combine(folder, "retrieval.safetensors"));
+        Tensor ids_TL = golden["eval_text_input_ids"], frames = golden["eval_visual_inputs"];
+        (int texts, int length, int videos) = ((int)ids_TL.shape[0], (int)ids_TL.shape[1], (int)frames.shape[0]);
+        var tokenized = new TokenizedTexts(ids_TL.flatten().data<long>().ToArray(), [.. golden["eval_text_input_mask"].sum(1).data<long>().ToArray().Select(count => (int)count)], length);
+        (Tensor tokens_VMD, Tensor features_VF) = model.EncodeVideo(frames);
+        using var evaluator = new RetrievalEvaluator(model, new() { PairBatchSize = 5 }, Precision.Fp32, [new([.. Enumerable.Range(0, videos).Select(video => $"{video}")], tokens_VMD, features_VF)], tokenized);
+        evaluator.Match(0, texts);
+        float[] matches_VT = golden["eval_vtm_logits"].softmax(2).select(2, 1).flatten().data<float>().ToArray(), contrastive_VT = golden["eval_vtc_scores"].flatten().data<float>().ToArray();
+        for (int text = 0; text < texts; text++)
+        {
+            for (int video = 0; video < videos; video++)
+            {
+                Assert.Equal(matches_VT[video * texts + text], evaluator.Scores.Matching_TV[text * videos + video], 2e-5f);
+                Assert.Equal(contrastive_VT[video * texts + text], evaluator.Scores.Contrastive_TV[text * videos + video], 1e-4f);
+            }
+        }
+    }
+
+    [Fact]
+    public void Pairs_off_the_shortlists_keep_the_order_of_their_contrastive_scores()
+    {
+        EvaluationSet set = Set(videos: 4, texts: 1);                // the text is of video 0, which contrast puts second of those that were not matched
+        var scores = new RetrievalScores([.. set.VideoKeys], [5.001f, 9, 5.002f, 4], [float.NaN, 0.1f, float.NaN, float.NaN]);
+        Assert.Equal((3, 0), (scores.Metrics(set, withMissing: true).TextToVideo.MeanR, scores.Metrics(set, withMissing: true).TextToVideo.Ties));
+    }
+
+    [Fact]
+    public void Rounded_scores_tie_and_the_ties_are_counted()
+    {
+        EvaluationSet set = Set(videos: 2, texts: 1);
+        var scores = new RetrievalScores([.. set.VideoKeys], [0, 0], [0.50001f, 0.50002f]);
+        Assert.Equal((2, 0), (scores.Metrics(set, withMissing: true).TextToVideo.MeanR, scores.Metrics(set, withMissing: true).TextToVideo.Ties));
+        RankMetrics rounded = scores.Metrics(set, withMissing: true, decimals: DownstreamScores.ReferenceDecimals).TextToVideo;
+        Assert.Equal((1, 1), (rounded.MeanR, rounded.Ties));
+    }
+
+    [Fact]
     public void Texts_of_missing_videos_are_reported_apart()
     {
         RunConfig config = TinyRun.Config(batchSize: 3);
         using AlproModel model = RunModel.Create(config, CPU);
         EvaluationSet set = Set(videos: 6, texts: 9);
-        using var evaluator = new RetrievalEvaluator(model, new(), Precision.Fp32, Videos(config, 1), set.Texts);
+        using var evaluator = new RetrievalEvaluator(model, new(), Precision.Fp32, EncodedVideos.Of(model, Precision.Fp32, Videos(config, 1)), set.Texts);
         evaluator.Match(0, 9);
         Assert.Equal(9, evaluator.Scores.Metrics(set, withMissing: true).TextToVideo.Queries);
         Assert.Equal(6, evaluator.Scores.Metrics(set, withMissing: false).TextToVideo.Queries);

@@ -1,0 +1,118 @@
+using System.CommandLine;
+using Alpro.Actors.Evaluation;
+using Alpro.Data.Batches;
+using Alpro.Data.Clips;
+using Alpro.Data.Corpus;
+using Alpro.Data.Sampling;
+using Alpro.Data.Text;
+using Alpro.Model;
+using Alpro.Training;
+using Alpro.Training.Evaluation;
+using Spectre.Console;
+
+namespace Alpro.Actors.Commands;
+
+/// <summary><c>alpro predict</c>: answers questions about one video, or says how well texts match it.</summary>
+internal static class PredictCommand
+{
+    private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(5);
+
+    private sealed record AnswerLine(string Answer, double Probability);
+
+    private sealed record QuestionLine(string Question, IReadOnlyList<AnswerLine> Answers);
+
+    private sealed record TextLine(string Text, double Match, double Contrastive);
+
+    private sealed record Prediction(string Video, IReadOnlyList<QuestionLine> Questions, IReadOnlyList<TextLine> Texts);
+
+    public static Command Create()
+    {
+        var model = new ModelOptions();
+        var video = new Option<string>("--video") { Description = "The video.", Required = true };
+        var questions = new Option<string[]>("--question") { Description = "A question for a question-answering model; may be repeated.", DefaultValueFactory = _ => [] };
+        var texts = new Option<string?>("--texts") { Description = "A file of texts for a retrieval model, one a line." };
+        var top = new Option<int>("--top") { Description = "Answers to give per question.", DefaultValueFactory = _ => 5 };
+        var command = new Command("predict", CommandLine.Describe(
+            "Answer questions about a video, with probabilities, or score how well texts match it.",
+            "alpro predict --run output/downstreams/msrvtt_qa/public --video clip.mp4 --question \"what is the man doing\"")) { video, questions, texts, top };
+        model.AddTo(command);
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(questions)!.Length > 0 == result.GetValue(texts) is not null) result.AddError("Give either --question or --texts.");
+            if (result.GetValue(top) < 1) result.AddError("--top must be at least 1.");
+        });
+        command.SetAction(arguments =>
+        {
+            EvaluatedRun run = model.Open(arguments);
+            RunConfig config = run.For(corpus: null, arguments.GetValue(model.Data));
+            bool asked = arguments.GetValue(questions)!.Length > 0, answers = config.Task == LearningTask.QuestionAnswering;
+            if (asked != answers) throw new UsageException($"{run.Folder}: is a run of {(answers ? "question answering: give --question" : "retrieval: give --texts")}");
+            Prediction prediction = Predict(config, run.Weights, Path.GetFullPath(arguments.GetValue(video)!), asked ? arguments.GetValue(questions)! : Lines(arguments.GetValue(texts)!), arguments.GetValue(top));
+            CommandLine.Result(arguments, prediction, console => Show(console, prediction));
+            return CommandLine.Success;
+        });
+        return command;
+    }
+
+    /// <summary>All on the calling thread: tensors stay there.</summary>
+    private static Prediction Predict(RunConfig config, string weights, string video, IReadOnlyList<string> texts, int top)
+    {
+        var tokenizer = new CaptionTokenizer(config.Data.Vocabulary);
+        using ClipBatch clip = Load(config.Data.Clip, tokenizer, video);
+        using AlproModel model = RunModel.Load(config, weights, RunModel.DefaultDevice);
+        var set = new EvaluationSet([video], [0], TokenizedTexts.Encode(tokenizer, texts, clip.TextLength), new int[texts.Count], [], []);
+        if (model is AlproForQuestionAnswering answering)
+        {
+            Dictionary<int, string> answers = RunData.ReadAnswers(config)!.ToDictionary(entry => entry.Value, entry => entry.Key);
+            var found = new QuestionAnsweringEvaluator(answering, config.Evaluation, config.Training.Precision).Answer([clip], set, Math.Min(top, config.Model.Answers));
+            return new(video, [.. found.OrderBy(answered => answered.Question).Select(answered => new QuestionLine(texts[answered.Question],
+                [.. answered.Labels.Zip(answered.Probabilities, (label, probability) => new AnswerLine(answers.GetValueOrDefault(label, $"label {label}"), probability))]))], []);
+        }
+        using var evaluator = new RetrievalEvaluator(model, config.Evaluation with { Rerank = null }, config.Training.Precision, EncodedVideos.Of(model, config.Training.Precision, [clip]), set.Texts);
+        evaluator.Match(0, texts.Count);
+        return new(video, [], [.. texts.Select((text, i) => new TextLine(text, evaluator.Scores.Matching_TV[i], evaluator.Scores.Contrastive_TV[i]))]);
+    }
+
+    private static ClipBatch Load(ClipSettings settings, CaptionTokenizer tokenizer, string video)
+    {
+        using var corpus = new OneVideo(video);
+        using var loader = new ClipLoader([corpus], settings, tokenizer, FrameReaders.Create(new DecodeLimits { Deadline = Deadline }));
+        using Clip clip = loader.Load(new RowsInOrder([0], batchSize: 1, seed: 0).Request(0, 0));
+        using var collator = new Collator(step: 0, size: 1, settings);
+        collator.Add(0, clip);
+        return collator.Take()!;
+    }
+
+    private static string[] Lines(string file)
+    {
+        if (!File.Exists(file)) throw new UsageException($"{file}: there is no such file; expected texts, one a line");
+        string[] lines = [.. File.ReadLines(file).Where(line => !string.IsNullOrWhiteSpace(line))];
+        return lines.Length > 0 ? lines : throw new UsageException($"{file}: has no texts; expected one a line");
+    }
+
+    private static void Show(IAnsiConsole console, Prediction prediction)
+    {
+        foreach (QuestionLine question in prediction.Questions)
+        {
+            console.WriteLine(question.Question);
+            foreach (AnswerLine answer in question.Answers) console.WriteLine($"  {answer.Probability,7:P1}  {answer.Answer}");
+        }
+        if (prediction.Texts.Count == 0) return;
+        console.WriteLine("  match  contrastive");
+        foreach (TextLine text in prediction.Texts.OrderByDescending(text => text.Match)) console.WriteLine($"{text.Match,7:P1}  {text.Contrastive,11:0.00}  {text.Text}");
+    }
+
+    /// <summary>A corpus of one video.</summary>
+    private sealed class OneVideo(string path) : VideoTextCorpus
+    {
+        public override string Name => path;
+
+        public override MediaKind Kind => MediaKind.Video;
+
+        public override long Count => 1;
+
+        public override CorpusCoverage Coverage { get; } = new(Rows: 1, Filtered: 0, Malformed: 0, Missing: 0);
+
+        public override VideoTextPair this[long row] => new() { Row = row, Key = path, Kind = Kind, Media = new MediaSource(path), Captions = [""] };
+    }
+}

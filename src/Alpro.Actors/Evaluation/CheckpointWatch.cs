@@ -1,0 +1,73 @@
+using Alpro.Model.Checkpoints;
+using Alpro.Training;
+
+namespace Alpro.Actors.Evaluation;
+
+/// <summary>
+/// Evaluates the checkpoints of a run that another process trains, as they appear, until the run is complete. It only reads what the
+/// trainer writes, and the trainer does not know of it: neither waits for the other.
+/// </summary>
+/// <param name="run">The run's folder.</param>
+/// <param name="evaluate">Evaluates the checkpoint in a folder.</param>
+/// <param name="say">Told of what a person should know.</param>
+public sealed class CheckpointWatch(string run, Func<string, Task<EvaluationResult>> evaluate, Action<string> say)
+{
+    private readonly CheckpointStore _store = new(Path.Combine(run, "checkpoints"));
+
+    /// <summary>Watches; returns when the checkpoint of the last step has been evaluated.</summary>
+    /// <param name="corpus">The corpus: what was evaluated on it before is not evaluated again.</param>
+    /// <param name="every">Time between two looks at the folder.</param>
+    /// <param name="stop">Asks it to stop.</param>
+    /// <returns>What was evaluated, in order.</returns>
+    public async Task<IReadOnlyList<EvaluationResult>> WatchAsync(string corpus, TimeSpan every, CancellationToken stop)
+    {
+        var results = new List<EvaluationResult>();
+        HashSet<long> done = [.. RunLog.Read<EvaluationRecord>(RunLog.EvaluationsFile(run)).Where(record => record.Corpus == corpus).Select(record => record.Step)];
+        using var timer = new PeriodicTimer(every, TimeProvider.System);
+        bool look = true;
+        while (true)
+        {
+            foreach (long step in _store.Steps())
+            {
+                if (!done.Add(step)) continue;
+                look = true;
+                if (await EvaluateAsync(step) is { } result) results.Add(result);
+            }
+            // Finding out where the run stands reads a whole checkpoint: only when there was a new one.
+            if (look && LastStep() is { } last && done.Contains(last)) return results;
+            look = false;
+            await timer.WaitForNextTickAsync(stop);
+        }
+    }
+
+    /// <summary>The step of the latest checkpoint, if the run is complete with it.</summary>
+    private long? LastStep()
+    {
+        try
+        {
+            return _store.Latest() is { State: var state } && state.Step == state.TotalSteps ? state.Step : null;
+        }
+        catch (CheckpointException)
+        {
+            return null;                                             // removed while it was looked at: there is a later one
+        }
+    }
+
+    private async Task<EvaluationResult?> EvaluateAsync(long step)
+    {
+        string checkpoint = _store.FolderOf(step);
+        try
+        {
+            EvaluationResult result = await evaluate(checkpoint);
+            ValidationRecord record = result.Scores.ToRecord(step, result.Receipt.Seconds);
+            RunLog.Append(run, new(result.Receipt.Corpus, result.Receipt.Split, result.Receipt.WeightHash, step, record.Score, record.Figures, record.Seconds));
+            Report.Refresh(run, ConfigLoader.FromJson(await File.ReadAllTextAsync(Path.Combine(run, "config.json"))));
+            return result;
+        }
+        catch (Exception gone) when (gone is IOException or UsageException or CheckpointException && !Directory.Exists(checkpoint))
+        {
+            say($"checkpoint {step} was removed by the run before it could be evaluated: training.keep says how many stay");
+            return null;
+        }
+    }
+}

@@ -1,0 +1,115 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Text;
+using Alpro.Data.Corpus;
+using Alpro.Training;
+using Alpro.Training.Evaluation;
+using TorchSharp;
+
+namespace Alpro.Actors.Evaluation;
+
+/// <summary>What an evaluation came to.</summary>
+/// <param name="Scores">The figures.</param>
+/// <param name="Receipt">What they are figures of.</param>
+/// <param name="Folder">Where <c>results.json</c>, <c>scores.json</c> and <c>receipt.json</c> lie.</param>
+public sealed record EvaluationResult(DownstreamScores Scores, Receipt Receipt, string Folder);
+
+/// <summary>The evaluation of one checkpoint on one corpus, from its files to a folder of results.</summary>
+/// <param name="Run">Weights and configuration.</param>
+/// <param name="Test">Whether the test corpus is asked for, else validation.</param>
+/// <param name="Data">A folder to look in for the data first; null for none.</param>
+/// <param name="Output">The folder of results; null for one in the run's folder, by corpus and checkpoint.</param>
+public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, string? Output)
+{
+    private const string Partial = "partial-";
+
+    /// <summary>Told the part that is done, 0 to 1.</summary>
+    public Action<double> Progressed { get; init; } = static _ => { };
+
+    /// <summary>Told of what a person should know.</summary>
+    public Action<string> Say { get; init; } = static _ => { };
+
+    /// <summary>Evaluates. What an earlier call that did not come to its end has finished is not done again, if it was of the same weights, settings and rows.</summary>
+    /// <param name="host">Where the actors are.</param>
+    /// <param name="stop">Asks it to stop.</param>
+    /// <exception cref="UsageException">Files are nowhere, or the folder of results cannot be written.</exception>
+    /// <exception cref="OperationCanceledException">It was asked to stop.</exception>
+    public async Task<EvaluationResult> RunAsync(RunHost host, CancellationToken stop)
+    {
+        long began = Stopwatch.GetTimestamp();
+        (CorpusConfig corpus, bool isTest) = Run.CorpusOf(Test);
+        if (Test && !isTest) Say($"{corpus.Annotations}: its rows are the rows of validation too: the result is not one of a test split, and is not called so");
+        RunConfig config = Run.For(corpus, Data);
+        using var data = new RunData(config, host.Settings);
+        Say($"{corpus.Name}: {data.Corpora[0].Coverage.Rows:N0} rows in {config.Data.Corpora[0].Annotations}");
+        EvaluationSet set = data.EvaluationSet();
+        foreach (string note in set.Notes) Say(note);
+
+        string folder = Path.GetFullPath(Output ?? Path.Combine(Run.Folder, "evaluation", corpus.Name, Run.Name));
+        using FileStream alone = Lock(folder);
+        (string weightHash, string configHash, string rowsHash) = (Receipt.HashOf(Run.Weights), Receipt.HashOf(config), set.Hash());
+        PartialResults results = ResultsOf(folder, weightHash + configHash + rowsHash);
+        await host.EvaluateAsync(new(config, Run.Weights, set, host.Videos(config, data, set), results) { Progressed = Progressed, Warn = Say }, stop);
+
+        EvaluationOutcome found = EvaluationOutcome.Read(config, set, results);
+        var scores = DownstreamScores.Of(corpus.Name, config, set, found);
+        bool retrieval = scores.Retrieval is not null;
+        var receipt = new Receipt
+        {
+            Task = config.Task,
+            Corpus = corpus.Name,
+            Annotations = config.Data.Corpora[0].Annotations,
+            Split = isTest ? "test" : "validation",
+            Rows = data.Corpora[0].Coverage.Rows,
+            Videos = scores.Videos,
+            Texts = scores.Texts,
+            Missing = scores.Missing,
+            Notes = set.Notes,
+            Clip = config.Data.Clip,
+            Score = retrieval ? config.Evaluation.Score : null,
+            Rerank = config.Evaluation.Rerank,
+            Precision = config.Training.Precision,
+            Weights = Run.Weights,
+            WeightHash = weightHash,
+            ConfigHash = configHash,
+            RowsHash = rowsHash,
+            Program = Receipt.ProgramVersion,
+            Device = RunModel.DefaultDevice.type == DeviceType.CPU ? $"cpu, {config.TorchThreads} threads" : RunModel.DefaultDevice.ToString(),
+            Finished = TimeProvider.System.GetUtcNow(),
+            Seconds = Stopwatch.GetElapsedTime(began).TotalSeconds,
+            Figures = scores.Retrieval?.ToReference() ?? scores.QuestionAnswering!.ToReference(),
+            FiguresRounded = scores.RetrievalRounded?.ToReference(),
+            FiguresWithMissing = scores.RetrievalWithMissing?.ToReference() ?? scores.QuestionAnsweringWithMissing?.ToReference(),
+            Ties = scores.Retrieval?.TextToVideo.Ties,
+            WithoutLabel = scores.QuestionAnswering?.WithoutLabel,
+        };
+        ResultFiles.Write(folder, set, found, scores, data.Answers);
+        receipt.Write(folder);
+        results.Delete();
+        return new(scores, receipt, folder);
+    }
+
+    /// <summary>Two evaluations into one folder would undo each other's work.</summary>
+    private static FileStream Lock(string folder)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+            return new(Path.Combine(folder, ".lock"), FileMode.OpenOrCreate, FileAccess.Write, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"{folder}: the results cannot be written there, or another evaluation does: {error.Message}; name another folder with --out");
+        }
+    }
+
+    /// <summary>The results so far of the same evaluation; those of any other are removed.</summary>
+    private PartialResults ResultsOf(string folder, string identity)
+    {
+        string own = Path.Combine(folder, Partial + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(identity)))[..16]);
+        foreach (string other in Directory.EnumerateDirectories(folder, Partial + "*"))
+            if (other != own) Directory.Delete(other, recursive: true);
+        if (Directory.Exists(own)) Say("continuing where an earlier evaluation of the same stopped");
+        return new(own);
+    }
+}

@@ -1,0 +1,122 @@
+using Akka.Actor;
+using Alpro.Data.Corpus;
+using Alpro.Model.Checkpoints;
+using Alpro.Training.Evaluation;
+
+namespace Alpro.Actors.Evaluation;
+
+/// <summary>
+/// The top of an evaluation. It hands out the shares that have no results yet to whichever <see cref="EvaluatorActor"/> asks, remembers
+/// who holds what, and gives a share to another when its holder dies. Texts wait until all videos are done. The results are on disk, so
+/// nothing that is finished is ever done again, by whatever process.
+/// </summary>
+public sealed class EvaluationSupervisor : ReceiveActor
+{
+    /// <summary>Sent by an <see cref="EvaluatorActor"/> that is free: the share it held before is on disk.</summary>
+    public sealed record RequestShare
+    {
+        /// <summary>The one instance.</summary>
+        public static readonly RequestShare Instance = new();
+    }
+
+    /// <summary>Sent by the <see cref="RunHost"/> when the evaluation is asked to stop: what is finished stays.</summary>
+    public sealed record Stop
+    {
+        /// <summary>The one instance.</summary>
+        public static readonly Stop Instance = new();
+    }
+
+    private readonly EvaluationRun _run;
+    private readonly ActorSettings _settings;
+    private readonly TaskCompletionSource _finished;
+    private readonly CancellationToken _stop;
+    private readonly Dictionary<IActorRef, EvaluationShare> _held = [];
+    private readonly List<IActorRef> _idle = [];
+    private readonly int _shares;
+    private Queue<EvaluationShare> _open;
+    private EvaluationStage _stage = EvaluationStage.Videos;
+    private Exception? _lastDeath;
+    private int _done, _deaths, _started;
+
+    /// <summary>An evaluation whose end is told to <paramref name="finished"/>; evaluators give up the share in hand on <paramref name="stop"/>.</summary>
+    public EvaluationSupervisor(EvaluationRun run, ActorSettings settings, TaskCompletionSource finished, CancellationToken stop)
+    {
+        (_run, _settings, _finished, _stop) = (run, settings, finished, stop);
+        _shares = Enum.GetValues<EvaluationStage>().Sum(stage => EvaluationShare.Of(run.Config, run.Set, stage).Count);
+        _open = Open(_stage);
+        Receive<RequestShare>(_ => OnRequestShare());
+        Receive<Stop>(_ => Context.Stop(Self));
+        Receive<Terminated>(message => OnEvaluatorDied(message.ActorRef));
+    }
+
+    /// <inheritdoc/>
+    protected override void PreStart()
+    {
+        for (int evaluator = 0; evaluator < _settings.Evaluators; evaluator++) StartEvaluator();
+    }
+
+    /// <inheritdoc/>
+    protected override void PostStop() => _finished.TrySetCanceled();
+
+    /// <inheritdoc/>
+    protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(maxNrOfRetries: -1, withinTimeMilliseconds: -1, error =>
+    {
+        _lastDeath = error is ActorInitializationException { InnerException: { } cause } ? cause : error;
+        return Directive.Stop;
+    }, loggingEnabled: false);                                       // it is told: as a warning, or as the reason of the end
+
+    /// <summary>The shares of a stage that are still to do.</summary>
+    private Queue<EvaluationShare> Open(EvaluationStage stage)
+    {
+        IReadOnlyList<EvaluationShare> shares = EvaluationShare.Of(_run.Config, _run.Set, stage);
+        var open = new Queue<EvaluationShare>(shares.Where(share => !_run.Results.Has(share)));
+        _done += shares.Count - open.Count;
+        return open;
+    }
+
+    private void OnRequestShare()
+    {
+        if (_held.Remove(Sender)) _run.Progressed((double)++_done / _shares);
+        _idle.Add(Sender);
+        Grant();
+    }
+
+    private void Grant()
+    {
+        if (_open.Count == 0 && _held.Count == 0 && _stage == EvaluationStage.Videos)
+        {
+            _stage = EvaluationStage.Texts;
+            _open = Open(_stage);
+        }
+        while (_idle.Count > 0 && _open.TryDequeue(out EvaluationShare? share))
+        {
+            IActorRef evaluator = _idle[0];
+            _idle.RemoveAt(0);
+            _held[evaluator] = share;
+            evaluator.Tell(new EvaluatorActor.Evaluate(share));
+        }
+        if (_open.Count > 0 || _held.Count > 0) return;
+        _finished.TrySetResult();
+        Context.Stop(Self);
+    }
+
+    private void OnEvaluatorDied(IActorRef evaluator)
+    {
+        if (_lastDeath is CheckpointException or CorpusException || ++_deaths > _settings.MaxRestarts)
+        {
+            _finished.TrySetException(_lastDeath ?? new InvalidOperationException($"{_deaths} evaluators were stopped, more than alpro.max-restarts allows."));
+            Context.Stop(Self);
+            return;
+        }
+        _run.Warn($"EVALUATOR DIED, another takes its share ({_deaths} of {_settings.MaxRestarts}): {_lastDeath?.Message ?? "it was stopped"}");
+        _idle.Remove(evaluator);
+        if (_held.Remove(evaluator, out EvaluationShare? share)) _open.Enqueue(share);
+        StartEvaluator();
+    }
+
+    private void StartEvaluator()
+    {
+        (Func<Evaluator> open, CancellationToken stop) = (_run.Open, _stop);
+        Context.Watch(Context.ActorOf(Props.Create(() => new EvaluatorActor(open, stop)).WithDispatcher("evaluator-dispatcher"), $"evaluator-{_started++}"));
+    }
+}

@@ -1,0 +1,78 @@
+using System.Text.Json;
+using Alpro.Actors.Tests.Evaluation;
+
+namespace Alpro.Actors.Tests.Commands;
+
+/// <summary><c>alpro predict</c> and <c>alpro compare</c>, as a person runs them.</summary>
+public sealed class PredictCommandTests(ReleasedRuns runs) : IClassFixture<ReleasedRuns>
+{
+    [Fact]
+    public void Texts_are_scored_as_the_evaluation_scores_them()
+    {
+        string folder = runs.File("out/all");
+        (int code, _, string errors) = ReleasedRuns.Alpro("evaluate", "--run", runs.Retrieval, "--out", folder);
+        Assert.True(code == 0, errors);
+        JsonElement[] rows = [.. JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "results.json"))).RootElement.EnumerateArray().Where(row => row.GetProperty("vid_id").GetString() == "3000004")];
+        string[] captions = [.. File.ReadLines(runs.File("data/msrvtt_ret/txt/test.jsonl")).Select(line => JsonDocument.Parse(line).RootElement.GetProperty("caption").GetString()!)];
+        File.WriteAllLines(runs.File("texts.txt"), captions);
+
+        (code, string output, errors) = ReleasedRuns.Alpro("predict", "--run", runs.Retrieval, "--video", runs.File("data/msrvtt_ret/videos/3000004.mp4"), "--texts", runs.File("texts.txt"), "--json");
+        Assert.True(code == 0, errors);
+        JsonElement[] texts = [.. JsonDocument.Parse(output).RootElement.GetProperty("texts").EnumerateArray()];
+        Assert.Equal(captions, texts.Select(text => text.GetProperty("text").GetString()));
+        for (int i = 0; i < texts.Length; i++) Assert.Equal(rows[i].GetProperty("score").GetSingle(), texts[i].GetProperty("match").GetSingle(), 2e-5f);
+    }
+
+    [Fact]
+    public void Questions_get_their_best_answers_with_probabilities()
+    {
+        (int code, string output, string errors) = ReleasedRuns.Alpro("predict", "--run", runs.QuestionAnswering, "--video", runs.File("data/msrvtt_qa/videos/3000000.mp4"),
+            "--question", "what color is it", "--question", "what moves", "--top", "3", "--json");
+        Assert.True(code == 0, errors);
+        JsonElement[] questions = [.. JsonDocument.Parse(output).RootElement.GetProperty("questions").EnumerateArray()];
+        Assert.Equal(["what color is it", "what moves"], questions.Select(question => question.GetProperty("question").GetString()));
+        Assert.All(questions, question =>
+        {
+            double[] probabilities = [.. question.GetProperty("answers").EnumerateArray().Select(answer => answer.GetProperty("probability").GetDouble())];
+            Assert.Equal(3, probabilities.Length);
+            Assert.Equal(probabilities.OrderDescending(), probabilities);
+            Assert.InRange(probabilities.Sum(), 0, 1);
+        });
+    }
+
+    [Fact]
+    public void What_the_model_cannot_do_is_said()
+    {
+        string video = runs.File("data/msrvtt_ret/videos/3000004.mp4");
+        (int code, _, string errors) = ReleasedRuns.Alpro("predict", "--run", runs.Retrieval, "--video", video, "--question", "what is it");
+        Assert.Equal(2, code);
+        Assert.Contains("is a run of retrieval: give --texts", errors);
+        (code, _, errors) = ReleasedRuns.Alpro("predict", "--run", runs.QuestionAnswering, "--video", runs.File("ext/bert-base-uncased/vocab.txt"), "--question", "what is it");
+        Assert.Equal(2, code);
+        Assert.Contains("vocab.txt", errors);
+    }
+
+    [Fact]
+    public void A_validation_figure_is_never_put_beside_a_test_figure()
+    {
+        (int code, string output, string errors) = ReleasedRuns.Alpro("evaluate", "--run", runs.Retrieval, "--out", runs.File("out/test"));
+        Assert.True(code == 0, errors);
+        File.Copy(runs.File("data/msrvtt_ret/txt/val.jsonl"), runs.File("data/msrvtt_ret/txt/copy.jsonl"));
+        (code, output, errors) = ReleasedRuns.Alpro("evaluate", "--run", runs.Retrieval, "--out", runs.File("out/val"), "--set", $"data.test.annotations={runs.File("data/msrvtt_ret/txt/copy.jsonl")}");
+        Assert.True(code == 0, errors);
+        Assert.Contains("are the rows of validation too", errors);
+
+        (code, output, errors) = ReleasedRuns.Alpro("compare", runs.File("out/test"), runs.File("out/val/receipt.json"), "--json");
+        Assert.True(code == 0, errors);
+        JsonElement[] compared = [.. JsonDocument.Parse(output).RootElement.EnumerateArray()];
+        Assert.All(compared, receipt => Assert.Equal("msrvtt", receipt.GetProperty("dataset").GetString()));
+        JsonElement r1 = compared[0].GetProperty("figures")[0];
+        Assert.Equal((33.9, r1.GetProperty("here").GetDouble() - 33.9), (r1.GetProperty("published").GetDouble(), r1.GetProperty("difference").GetDouble()));
+        Assert.All(compared[1].GetProperty("figures").EnumerateArray(), figure => Assert.Equal(JsonValueKind.Null, figure.GetProperty("published").ValueKind));
+        Assert.Contains("these are figures of the validation split", compared[1].GetProperty("remarks")[0].GetString());
+
+        (code, _, errors) = ReleasedRuns.Alpro("compare", runs.File("data/msrvtt_ret/txt/val.jsonl"));
+        Assert.Equal(2, code);
+        Assert.Contains("not a receipt of 'alpro evaluate'", errors);
+    }
+}
