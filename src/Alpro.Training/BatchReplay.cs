@@ -21,7 +21,7 @@ public sealed record ReplayReport(
     long Step, IReadOnlyList<string> Keys, double Loss, IReadOnlyDictionary<string, TermRecord> Terms, double GradientNorm,
     IReadOnlyList<string> BadWeights, IReadOnlyList<string> BadGradients);
 
-/// <summary>A step set aside in one file - its batch, the weights before it and the configuration - so that it can be done again and looked into.</summary>
+/// <summary>A step set aside in one file - its batch, the weights before it and the configuration - so that it can be done again and looked into. Where several ranks trained, it is one rank's share, done alone as the first rank does its own.</summary>
 public static class BatchReplay
 {
     private const string WeightPrefix = "weights.";

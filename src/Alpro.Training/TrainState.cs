@@ -24,6 +24,9 @@ public sealed record TrainState
     /// <summary>Clips trained on.</summary>
     public long Clips { get; init; }
 
+    /// <summary>The group of ranks that took the last step; 0 where one process trains alone.</summary>
+    public long Generation { get; init; }
+
     /// <summary>The best validation score so far; higher is better.</summary>
     public double? BestScore { get; init; }
 

@@ -79,7 +79,7 @@ public sealed class Trainer : IDisposable
         _config.RequireShares(collectives.World);
         (_collectives, _gather) = (collectives, new(collectives));
         _parameters.ZeroGradients();
-        State = StateTransfer.Share(collectives, _config, State, _model, _parameters, _optimizer);
+        State = StateTransfer.Share(collectives, _config, State, _model, _parameters, _optimizer) with { Generation = collectives.Generation };
         _snapshots.Dispose();                                        // they keep a copy of what is not trained, which has come now
         _snapshots = new(_config, _model, _parameters, _optimizer);
     }

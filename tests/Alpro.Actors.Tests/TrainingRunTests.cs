@@ -60,10 +60,10 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
     }
 
     private async Task<RunResult> TrainAsync(RunConfig config, string folder, int decoders = 1, bool resume = false, Action<StepRecord>? stepped = null,
-        Action<string>? warn = null, Func<RunHost, CancellationToken, Task>? disturb = null, CancellationToken stop = default)
+        Action<string>? warn = null, Func<RunHost, CancellationToken, Task>? disturb = null, int attempts = 3, CancellationToken stop = default)
     {
         Directory.CreateDirectory(_out.File(folder));
-        await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = decoders });
+        await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = decoders, AttemptsPerClip = attempts });
         using var over = new CancellationTokenSource();
         Task disturbing = disturb?.Invoke(host, over.Token) ?? Task.CompletedTask;
         try
@@ -148,7 +148,7 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
         RunResult calm = await TrainAsync(config, "calm");
         long step = 0;
         int killed = 0;
-        RunResult chaotic = await TrainAsync(config, "chaotic", decoders: 2, stepped: record => Volatile.Write(ref step, record.Step), disturb: async (host, over) =>
+        RunResult chaotic = await TrainAsync(config, "chaotic", decoders: 2, attempts: int.MaxValue, stepped: record => Volatile.Write(ref step, record.Step), disturb: async (host, over) =>
         {
             bool broken = false;
             for (int victim = 0; !over.IsCancellationRequested; victim++)

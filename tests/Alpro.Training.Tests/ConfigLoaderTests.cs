@@ -105,6 +105,13 @@ public sealed class ConfigLoaderTests : IDisposable
             .Replace("\"steps\": 30", "\"steps\": 30, \"epochs\": 2, \"accumulation\": 3", StringComparison.Ordinal),
             "optimizer.learningRate=-1"));
 
+    [Theory]
+    [InlineData(3, "expected a divisor of training.batchSize / training.accumulation, 8, or null")]
+    [InlineData(1, "expected 2 clips at least: matching takes its negatives from the group")]
+    public void Groups_must_fill_a_batch_and_have_clips_to_tell_apart(int size, string expected) => Assert.Equal(
+        $"run.json: 1 problem\n  line 12: training.groupSize: is {size}; {expected}",
+        Problems(Good.Replace("\"batchSize\": 8", $"\"batchSize\": 8, \"groupSize\": {size}", StringComparison.Ordinal)));
+
     [Fact]
     public void Text_that_is_not_json_is_refused_with_its_line() =>
         Assert.StartsWith("run.json: 1 problem\n  line 2: not valid JSON: ", Problems("{\n  \"task\" \"retrieval\" }"), StringComparison.Ordinal);

@@ -1,6 +1,7 @@
 using Alpro.Data.Clips;
 using Alpro.Data.Corpus;
 using Alpro.Data.Sampling;
+using Alpro.Model;
 
 namespace Alpro.Training.Tests;
 
@@ -162,6 +163,14 @@ public sealed class ReferenceConfigTests : IDisposable
         Assert.Equal(["train_ratio"], Keys(imported, ReferenceKeyFate.Unknown));
         Assert.Contains("visual_model_cfg", Keys(imported, ReferenceKeyFate.Adapted));
         Assert.Equal(["n_gpu", "output_dir"], Keys(imported, ReferenceKeyFate.Elsewhere));
+    }
+
+    [Fact]
+    public void Sizes_that_the_vision_file_states_are_taken()
+    {
+        File.WriteAllText(_folder.File("config_release/timesformer.json"), Vision.Replace("GC", "false").Replace("\"patch_size\": 16", "\"patch_size\": 8, \"embed_dim\": 32, \"depth\": 2, \"num_heads\": 4, \"mlp_ratio\": 2"));
+        VisionConfig vision = Import(Retrieval).Config.Model.Vision;
+        Assert.Equal((8, 32, 2, 4, 2.0), (vision.PatchSize, vision.Width, vision.Depth, vision.Heads, vision.MlpRatio));
     }
 
     [Fact]

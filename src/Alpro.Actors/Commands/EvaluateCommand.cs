@@ -54,9 +54,9 @@ internal static class EvaluateCommand
         string run = Path.GetFullPath(arguments.GetValue(model.Run)!);
         if (!File.Exists(Path.Combine(run, "config.json"))) throw new UsageException($"{run}: there is no run to watch; expected its config.json");
         string corpus = new EvaluatedRun(run, "", model.ReadConfig(arguments)).CorpusOf(test).Corpus.Name;
-        var watch = new CheckpointWatch(run, checkpoint =>
-            ShowProgressAsync(new EvaluationJob(model.Open(arguments, checkpoint), test, arguments.GetValue(model.Data), null), job => job.RunAsync(host, stop)), Console.Error.WriteLine);
-        return watch.WatchAsync(corpus, WatchEvery, stop);
+        var watch = new CheckpointWatch(run, corpus, (weights, copy) =>
+            ShowProgressAsync(new EvaluationJob(model.Open(arguments, copy) with { Source = weights }, test, arguments.GetValue(model.Data), null), job => job.RunAsync(host, stop)), Console.Error.WriteLine);
+        return watch.WatchAsync(WatchEvery, stop);
     }
 
     private static object Summary(EvaluationResult result) => new { checkpoint = result.Receipt.Weights, result.Folder, result.Scores, result.Scores.Chance, result.Receipt.Seconds, result.Receipt };

@@ -15,6 +15,8 @@ namespace Alpro.Actors.Commands;
 /// <summary><c>alpro predict</c>: answers questions about one video, or says how well texts match it.</summary>
 internal static class PredictCommand
 {
+    private const int UsualTop = 5;
+
     private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(5);
 
     private sealed record AnswerLine(string Answer, double Probability);
@@ -31,7 +33,7 @@ internal static class PredictCommand
         var video = new Option<string>("--video") { Description = "The video.", Required = true };
         var questions = new Option<string[]>("--question") { Description = "A question for a question-answering model; may be repeated.", DefaultValueFactory = _ => [] };
         var texts = new Option<string?>("--texts") { Description = "A file of texts for a retrieval model, one a line." };
-        var top = new Option<int>("--top") { Description = "Answers to give per question.", DefaultValueFactory = _ => 5 };
+        var top = new Option<int?>("--top") { Description = "Answers to give per question; 5 by default." };
         var command = new Command("predict", CommandLine.Describe(
             "Answer questions about a video, with probabilities, or score how well texts match it.",
             "alpro predict --run output/downstreams/msrvtt_qa/public --video clip.mp4 --question \"what is the man doing\"")) { video, questions, texts, top };
@@ -39,7 +41,7 @@ internal static class PredictCommand
         command.Validators.Add(result =>
         {
             if (result.GetValue(questions)!.Length > 0 == result.GetValue(texts) is not null) result.AddError("Give either --question or --texts.");
-            if (result.GetValue(top) < 1) result.AddError("--top must be at least 1.");
+            if (result.GetValue(top) is < 1) result.AddError("--top must be at least 1.");
         });
         command.SetAction(arguments =>
         {
@@ -47,7 +49,7 @@ internal static class PredictCommand
             RunConfig config = run.For(corpus: null, arguments.GetValue(model.Data));
             bool asked = arguments.GetValue(questions)!.Length > 0, answers = config.Task == LearningTask.QuestionAnswering;
             if (asked != answers) throw new UsageException($"{run.Folder}: is a run of {(answers ? "question answering: give --question" : "retrieval: give --texts")}");
-            Prediction prediction = Predict(config, run.Weights, Path.GetFullPath(arguments.GetValue(video)!), asked ? arguments.GetValue(questions)! : Lines(arguments.GetValue(texts)!), arguments.GetValue(top));
+            Prediction prediction = Predict(config, run.Weights, Path.GetFullPath(arguments.GetValue(video)!), asked ? arguments.GetValue(questions)! : Lines(arguments.GetValue(texts)!), arguments.GetValue(top) ?? UsualTop);
             CommandLine.Result(arguments, prediction, console => Show(console, prediction));
             return CommandLine.Success;
         });

@@ -5,21 +5,22 @@ namespace Alpro.Actors.Evaluation;
 
 /// <summary>
 /// Evaluates the checkpoints of a run that another process trains, as they appear, until the run is complete. It only reads what the
-/// trainer writes, and the trainer does not know of it: neither waits for the other.
+/// trainer writes, and the trainer does not know of it: neither waits for the other. What is evaluated is a copy of the weights, for the
+/// trainer removes checkpoints that need not be kept.
 /// </summary>
 /// <param name="run">The run's folder.</param>
-/// <param name="evaluate">Evaluates the checkpoint in a folder.</param>
+/// <param name="corpus">The corpus: what was evaluated on it before is not evaluated again.</param>
+/// <param name="evaluate">Evaluates a copy of weights (the second) of a checkpoint (the first).</param>
 /// <param name="say">Told of what a person should know.</param>
-public sealed class CheckpointWatch(string run, Func<string, Task<EvaluationResult>> evaluate, Action<string> say)
+public sealed class CheckpointWatch(string run, string corpus, Func<string, string, Task<EvaluationResult>> evaluate, Action<string> say)
 {
     private readonly CheckpointStore _store = new(Path.Combine(run, "checkpoints"));
 
     /// <summary>Watches; returns when the checkpoint of the last step has been evaluated.</summary>
-    /// <param name="corpus">The corpus: what was evaluated on it before is not evaluated again.</param>
     /// <param name="every">Time between two looks at the folder.</param>
     /// <param name="stop">Asks it to stop.</param>
     /// <returns>What was evaluated, in order.</returns>
-    public async Task<IReadOnlyList<EvaluationResult>> WatchAsync(string corpus, TimeSpan every, CancellationToken stop)
+    public async Task<IReadOnlyList<EvaluationResult>> WatchAsync(TimeSpan every, CancellationToken stop)
     {
         var results = new List<EvaluationResult>();
         HashSet<long> done = [.. RunLog.Read<EvaluationRecord>(RunLog.EvaluationsFile(run)).Where(record => record.Corpus == corpus).Select(record => record.Step)];
@@ -55,19 +56,28 @@ public sealed class CheckpointWatch(string run, Func<string, Task<EvaluationResu
 
     private async Task<EvaluationResult?> EvaluateAsync(long step)
     {
-        string checkpoint = _store.FolderOf(step);
+        string checkpoint = _store.FolderOf(step), weights = Path.Combine(checkpoint, Checkpoint.WeightsName);
+        string copy = Path.Combine(Directory.CreateDirectory(Path.Combine(run, "evaluation", corpus)).FullName, $"{Path.GetFileName(checkpoint)}.safetensors");
         try
         {
-            EvaluationResult result = await evaluate(checkpoint);
+            File.Copy(weights, copy, overwrite: true);
+        }
+        catch (IOException) when (!Directory.Exists(checkpoint))
+        {
+            say($"checkpoint {step} was removed by the run before it could be evaluated: training.keep says how many stay");
+            return null;
+        }
+        try
+        {
+            EvaluationResult result = await evaluate(weights, copy);
             ValidationRecord record = result.Scores.ToRecord(step, result.Receipt.Seconds);
             RunLog.Append(run, new(result.Receipt.Corpus, result.Receipt.Split, result.Receipt.WeightHash, step, record.Score, record.Figures, record.Seconds));
             Report.Refresh(run, ConfigLoader.FromJson(await File.ReadAllTextAsync(Path.Combine(run, "config.json"))));
             return result;
         }
-        catch (Exception gone) when (gone is IOException or UsageException or CheckpointException && !Directory.Exists(checkpoint))
+        finally
         {
-            say($"checkpoint {step} was removed by the run before it could be evaluated: training.keep says how many stay");
-            return null;
+            File.Delete(copy);
         }
     }
 }

@@ -11,10 +11,13 @@ namespace Alpro.Actors.Evaluation;
 /// <param name="Config">The configuration, as far as evaluation reads it.</param>
 public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Config)
 {
-    private const string ReferenceArguments = "log/args.json", ReferenceCheckpoints = "ckpt";
+    private const string ReferenceArguments = "log/args.json", ReferenceCheckpoints = "ckpt", Checkpoints = "checkpoints";
+
+    /// <summary>The file that <see cref="Weights"/> is, or is a copy of.</summary>
+    public string Source { get; init; } = Weights;
 
     /// <summary>The checkpoint's name: that of its folder, or of its file.</summary>
-    public string Name => Path.GetFileName(Weights) == Checkpoint.WeightsName ? Path.GetFileName(Path.GetDirectoryName(Weights)!) : Path.GetFileNameWithoutExtension(Weights);
+    public string Name => Path.GetFileName(Source) == Checkpoint.WeightsName ? Path.GetFileName(Path.GetDirectoryName(Source)!) : Path.GetFileNameWithoutExtension(Source);
 
     /// <summary>Finds weights and configuration.</summary>
     /// <param name="run">A run folder, which has both; null where they are given apart.</param>
@@ -27,7 +30,7 @@ public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Confi
     {
         if (run is not null && !Directory.Exists(run)) throw new UsageException($"{run}: there is no such run folder");
         string weights = WeightsIn(checkpoint ?? run ?? throw new UsageException("Name what to evaluate: --run FOLDER, or --config FILE with --checkpoint PATH."));
-        string folder = Path.GetFullPath(run ?? (Directory.Exists(checkpoint) ? checkpoint : Path.GetDirectoryName(Path.GetFullPath(weights))!));
+        string folder = run is null ? HomeOf(weights) : Path.GetFullPath(run);
         string arguments = Path.Combine(folder, ReferenceArguments), file = config ?? Path.Combine(folder, "config.json");
         if (config is not null || !File.Exists(arguments))
         {
@@ -87,6 +90,14 @@ public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Confi
         return name == test ? null : validation with { Name = "test", Annotations = Path.Combine(Path.GetDirectoryName(validation.Annotations)!, test) };
     }
 
+    /// <summary>The run folder that weights lie in, or else the folder they lie in.</summary>
+    private static string HomeOf(string weights)
+    {
+        DirectoryInfo folder = new FileInfo(weights).Directory!;
+        if (folder.Parent?.Name == Checkpoints) folder = folder.Parent;
+        return (folder.Name is Checkpoints or ReferenceCheckpoints ? folder.Parent! : folder).FullName;
+    }
+
     /// <summary>Whether two names are of one file, or of copies.</summary>
     private static bool IsSame(string file, string other) => file == other
         || File.Exists(file) && File.Exists(other) && new FileInfo(file).Length == new FileInfo(other).Length && Receipt.HashOf(file) == Receipt.HashOf(other);
@@ -97,7 +108,7 @@ public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Confi
         if (!Directory.Exists(path)) throw new UsageException($"{path}: there is no such checkpoint; expected a .pt or .safetensors file, or a folder of a run");
         string[] names = [Path.Combine(path, Checkpoint.WeightsName), Path.Combine(path, ReferenceCheckpoints, "model_step_best.pt")];
         if (Array.Find(names, File.Exists) is { } weights) return Path.GetFullPath(weights);
-        string run = Directory.Exists(Path.Combine(path, "checkpoints")) ? Path.Combine(path, "checkpoints") : path;
+        string run = Directory.Exists(Path.Combine(path, Checkpoints)) ? Path.Combine(path, Checkpoints) : path;
         string? best = new CheckpointStore(run, warn: Console.Error.WriteLine).Best()?.Weights;
         return Path.GetFullPath(best ?? throw new UsageException($"{path}: holds no checkpoint; expected checkpoints/step_*, or {ReferenceCheckpoints}/model_step_best.pt"));
     }

@@ -49,7 +49,8 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
         using FileStream alone = Lock(folder);
         (string weightHash, string configHash, string rowsHash) = (Receipt.HashOf(Run.Weights), Receipt.HashOf(config), set.Hash());
         PartialResults results = ResultsOf(folder, weightHash + configHash + rowsHash);
-        await host.EvaluateAsync(new(config, Run.Weights, set, host.Videos(config, data, set), results) { Progressed = Progressed, Warn = Say }, stop);
+        using (stop.Register(() => Say("stopping: the same command goes on from here")))
+            await host.EvaluateAsync(new(config, Run.Weights, set, host.Videos(config, data, set), results) { Progressed = Progressed, Warn = Say }, stop);
 
         EvaluationOutcome found = EvaluationOutcome.Read(config, set, results);
         var scores = DownstreamScores.Of(corpus.Name, config, set, found);
@@ -69,7 +70,7 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
             Score = retrieval ? config.Evaluation.Score : null,
             Rerank = config.Evaluation.Rerank,
             Precision = config.Training.Precision,
-            Weights = Run.Weights,
+            Weights = Run.Source,
             WeightHash = weightHash,
             ConfigHash = configHash,
             RowsHash = rowsHash,

@@ -10,7 +10,10 @@ namespace Alpro.Training.Collectives;
 /// watches over the ranks: NCCL does not notice one that is gone, so the end of the ring ends what it has begun. Operations return before
 /// the GPU has done them, in the order of its default stream, where TorchSharp's are; see <see cref="ICollectives.ThrowIfOver"/>.
 /// </summary>
-/// <remarks>Written by NCCL's documentation (2.x, whose functions these have been since 2.4) and not run yet: it needs two GPUs.</remarks>
+/// <remarks>
+/// Written by NCCL's documentation (these functions are there since 2.4) and not run yet: it needs two GPUs. Each process uses the first it
+/// sees (<c>CUDA_VISIBLE_DEVICES</c>).
+/// </remarks>
 public sealed partial class NcclCollectives : ICollectives
 {
     private const string Library = "nccl";
@@ -30,8 +33,7 @@ public sealed partial class NcclCollectives : ICollectives
         if (Rank == 0) Check(GetUniqueId(TensorMemory.Address(id)));
         ring.Broadcast(id, source: 0);
         Check(CommInitRank(out _communicator, World, *(UniqueId*)TensorMemory.Address(id), Rank));
-        ring.Failed += _ => Release(CommAbort);
-        ring.ThrowIfOver();
+        ring.Failed += _ => End();
     }
 
     /// <inheritdoc/>
@@ -99,7 +101,7 @@ public sealed partial class NcclCollectives : ICollectives
     /// <inheritdoc/>
     public void Dispose()
     {
-        Release(CommDestroy);
+        End();
         _ring.Dispose();
     }
 
@@ -116,10 +118,11 @@ public sealed partial class NcclCollectives : ICollectives
         throw new CollectivesException(Rank, Generation, $"met an error of NCCL: {Marshal.PtrToStringUTF8(GetErrorString(result))}");
     }
 
-    private void Release(Func<nint, int> how)
+    /// <summary>Ends what is under way and gives everything back; whether that succeeds matters to nobody any more.</summary>
+    private void End()
     {
         nint communicator = Interlocked.Exchange(ref _communicator, 0);
-        if (communicator != 0) Check(how(communicator));
+        if (communicator != 0) _ = CommAbort(communicator);
     }
 
     /// <summary>TorchSharp's package has NCCL inside libtorch_cuda.so; PyTorch's libraries have it beside them.</summary>
@@ -147,10 +150,6 @@ public sealed partial class NcclCollectives : ICollectives
     [LibraryImport(Library, EntryPoint = "ncclCommAbort")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int CommAbort(nint communicator);
-
-    [LibraryImport(Library, EntryPoint = "ncclCommDestroy")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int CommDestroy(nint communicator);
 
     [LibraryImport(Library, EntryPoint = "ncclAllReduce")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Alpro.Data.Clips;
@@ -11,6 +12,8 @@ namespace Alpro.Training.Evaluation;
 /// <summary>What a score is the score of: everything that somebody needs to know to trust it, or to get it again.</summary>
 public sealed record Receipt
 {
+    private static readonly JsonSerializerOptions _json = new(ConfigLoader.Json) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     /// <summary>The file's name in a folder of results.</summary>
     public const string FileName = "receipt.json";
 
@@ -130,7 +133,7 @@ public sealed record Receipt
         if (!File.Exists(file)) throw new ConfigException(file, [new("", null, "there is no such receipt; 'alpro evaluate' writes them")]);
         try
         {
-            return JsonSerializer.Deserialize<Receipt>(File.ReadAllBytes(file), ConfigLoader.Json)!;
+            return JsonSerializer.Deserialize<Receipt>(File.ReadAllBytes(file), _json)!;
         }
         catch (JsonException error)
         {
@@ -139,5 +142,5 @@ public sealed record Receipt
     }
 
     /// <summary>Writes it into a folder of results.</summary>
-    public void Write(string folder) => WholeFile.Write(Path.Combine(folder, FileName), stream => JsonSerializer.Serialize(stream, this, ConfigLoader.Json));
+    public void Write(string folder) => WholeFile.Write(Path.Combine(folder, FileName), stream => JsonSerializer.Serialize(stream, this, _json));
 }

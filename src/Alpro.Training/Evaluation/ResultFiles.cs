@@ -28,7 +28,7 @@ public static class ResultFiles
         WholeFile.Write(Path.Combine(folder, "scores.json"), stream => JsonSerializer.Serialize(stream, scores.Retrieval?.ToReference() ?? scores.QuestionAnswering!.ToReference()));
     }
 
-    /// <summary>A row for each pair: video, number of the text, probability of a match (null where the shortlists left it out), contrastive score.</summary>
+    /// <summary>A row for each pair: video, number of the text, probability of a match (null for pairs that were not matched), contrastive score.</summary>
     private static void Write(Utf8JsonWriter json, EvaluationSet set, RetrievalScores pairs)
     {
         for (int text = 0, at = 0; text < set.Texts.Count; text++)

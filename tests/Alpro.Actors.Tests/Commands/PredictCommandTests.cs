@@ -10,13 +10,13 @@ public sealed class PredictCommandTests(ReleasedRuns runs) : IClassFixture<Relea
     public void Texts_are_scored_as_the_evaluation_scores_them()
     {
         string folder = runs.File("out/all");
-        (int code, _, string errors) = ReleasedRuns.Alpro("evaluate", "--run", runs.Retrieval, "--out", folder);
+        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--out", folder);
         Assert.True(code == 0, errors);
         JsonElement[] rows = [.. JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "results.json"))).RootElement.EnumerateArray().Where(row => row.GetProperty("vid_id").GetString() == "3000004")];
         string[] captions = [.. File.ReadLines(runs.File("data/msrvtt_ret/txt/test.jsonl")).Select(line => JsonDocument.Parse(line).RootElement.GetProperty("caption").GetString()!)];
         File.WriteAllLines(runs.File("texts.txt"), captions);
 
-        (code, string output, errors) = ReleasedRuns.Alpro("predict", "--run", runs.Retrieval, "--video", runs.File("data/msrvtt_ret/videos/3000004.mp4"), "--texts", runs.File("texts.txt"), "--json");
+        (code, string output, errors) = AlproProgram.Run("predict", "--run", runs.Retrieval, "--video", runs.File("data/msrvtt_ret/videos/3000004.mp4"), "--texts", runs.File("texts.txt"), "--json");
         Assert.True(code == 0, errors);
         JsonElement[] texts = [.. JsonDocument.Parse(output).RootElement.GetProperty("texts").EnumerateArray()];
         Assert.Equal(captions, texts.Select(text => text.GetProperty("text").GetString()));
@@ -26,7 +26,7 @@ public sealed class PredictCommandTests(ReleasedRuns runs) : IClassFixture<Relea
     [Fact]
     public void Questions_get_their_best_answers_with_probabilities()
     {
-        (int code, string output, string errors) = ReleasedRuns.Alpro("predict", "--run", runs.QuestionAnswering, "--video", runs.File("data/msrvtt_qa/videos/3000000.mp4"),
+        (int code, string output, string errors) = AlproProgram.Run("predict", "--run", runs.QuestionAnswering, "--video", runs.File("data/msrvtt_qa/videos/3000000.mp4"),
             "--question", "what color is it", "--question", "what moves", "--top", "3", "--json");
         Assert.True(code == 0, errors);
         JsonElement[] questions = [.. JsonDocument.Parse(output).RootElement.GetProperty("questions").EnumerateArray()];
@@ -44,10 +44,10 @@ public sealed class PredictCommandTests(ReleasedRuns runs) : IClassFixture<Relea
     public void What_the_model_cannot_do_is_said()
     {
         string video = runs.File("data/msrvtt_ret/videos/3000004.mp4");
-        (int code, _, string errors) = ReleasedRuns.Alpro("predict", "--run", runs.Retrieval, "--video", video, "--question", "what is it");
+        (int code, _, string errors) = AlproProgram.Run("predict", "--run", runs.Retrieval, "--video", video, "--question", "what is it");
         Assert.Equal(2, code);
         Assert.Contains("is a run of retrieval: give --texts", errors);
-        (code, _, errors) = ReleasedRuns.Alpro("predict", "--run", runs.QuestionAnswering, "--video", runs.File("ext/bert-base-uncased/vocab.txt"), "--question", "what is it");
+        (code, _, errors) = AlproProgram.Run("predict", "--run", runs.QuestionAnswering, "--video", runs.File("ext/bert-base-uncased/vocab.txt"), "--question", "what is it");
         Assert.Equal(2, code);
         Assert.Contains("vocab.txt", errors);
     }
@@ -55,14 +55,14 @@ public sealed class PredictCommandTests(ReleasedRuns runs) : IClassFixture<Relea
     [Fact]
     public void A_validation_figure_is_never_put_beside_a_test_figure()
     {
-        (int code, string output, string errors) = ReleasedRuns.Alpro("evaluate", "--run", runs.Retrieval, "--out", runs.File("out/test"));
+        (int code, string output, string errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--out", runs.File("out/test"));
         Assert.True(code == 0, errors);
         File.Copy(runs.File("data/msrvtt_ret/txt/val.jsonl"), runs.File("data/msrvtt_ret/txt/copy.jsonl"));
-        (code, output, errors) = ReleasedRuns.Alpro("evaluate", "--run", runs.Retrieval, "--out", runs.File("out/val"), "--set", $"data.test.annotations={runs.File("data/msrvtt_ret/txt/copy.jsonl")}");
+        (code, output, errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--out", runs.File("out/val"), "--set", $"data.test.annotations={runs.File("data/msrvtt_ret/txt/copy.jsonl")}");
         Assert.True(code == 0, errors);
         Assert.Contains("are the rows of validation too", errors);
 
-        (code, output, errors) = ReleasedRuns.Alpro("compare", runs.File("out/test"), runs.File("out/val/receipt.json"), "--json");
+        (code, output, errors) = AlproProgram.Run("compare", runs.File("out/test"), runs.File("out/val/receipt.json"), "--json");
         Assert.True(code == 0, errors);
         JsonElement[] compared = [.. JsonDocument.Parse(output).RootElement.EnumerateArray()];
         Assert.All(compared, receipt => Assert.Equal("msrvtt", receipt.GetProperty("dataset").GetString()));
@@ -71,7 +71,7 @@ public sealed class PredictCommandTests(ReleasedRuns runs) : IClassFixture<Relea
         Assert.All(compared[1].GetProperty("figures").EnumerateArray(), figure => Assert.Equal(JsonValueKind.Null, figure.GetProperty("published").ValueKind));
         Assert.Contains("these are figures of the validation split", compared[1].GetProperty("remarks")[0].GetString());
 
-        (code, _, errors) = ReleasedRuns.Alpro("compare", runs.File("data/msrvtt_ret/txt/val.jsonl"));
+        (code, _, errors) = AlproProgram.Run("compare", runs.File("data/msrvtt_ret/txt/val.jsonl"));
         Assert.Equal(2, code);
         Assert.Contains("not a receipt of 'alpro evaluate'", errors);
     }

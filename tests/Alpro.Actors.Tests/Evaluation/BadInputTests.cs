@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Alpro.Actors.Tests.Commands;
 using Alpro.Training.Evaluation;
 
 namespace Alpro.Actors.Tests.Evaluation;
@@ -26,7 +27,7 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
     [Fact]
     public void Annotations_of_another_kind_are_refused_with_the_columns_they_lack()
     {
-        (int code, _, string errors) = ReleasedRuns.Alpro("evaluate", "--run", runs.Retrieval, "--out", _folder.File("out"), "--set", $"data.test.annotations={runs.File("data/msrvtt_qa/txt/test.jsonl")}");
+        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--out", _folder.File("out"), "--set", $"data.test.annotations={runs.File("data/msrvtt_qa/txt/test.jsonl")}");
         Assert.Equal(2, code);
         Assert.Contains("\"clip_name\" is lacking", errors);
     }
@@ -52,11 +53,13 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
         Assert.Equal((12 * found + 13) / 13, all, 1e-9);             // the one more is ranked behind all
     }
 
-    [Fact]
-    public void A_set_without_any_video_is_refused()
+    [Theory]
+    [InlineData(false, """{ "clip_name": "absent", "caption": "a red circle" }""")]
+    [InlineData(true, """{ "video_id": "absent", "question": "what is it", "answer": "red", "answer_type": "what" }""")]
+    public void A_set_without_any_video_is_refused(bool answering, string row)
     {
-        (int code, _, string errors) = Run(runs.Retrieval, ["""{ "clip_name": "absent", "caption": "a red circle" }"""]);
-        Assert.Equal(2, code);
+        (int code, _, string errors) = Run(answering ? runs.QuestionAnswering : runs.Retrieval, [row]);
+        Assert.True(code == 2, errors);
         Assert.Contains("None of the 1 videos can be read; the first is absent: Missing", errors);
     }
 
@@ -74,10 +77,10 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
     [Fact]
     public void A_checkpoint_of_the_other_task_is_refused()
     {
-        (int code, _, string errors) = ReleasedRuns.Alpro("evaluate", "--run", runs.Retrieval, "--checkpoint", runs.QuestionAnswering, "--out", _folder.File("out"));
+        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--checkpoint", runs.QuestionAnswering, "--out", _folder.File("out"));
         Assert.Equal(2, code);
         Assert.Contains("is a checkpoint of question answering, and retrieval is asked of it", errors);
-        (code, _, errors) = ReleasedRuns.Alpro("evaluate", "--run", runs.QuestionAnswering, "--checkpoint", runs.Retrieval, "--out", _folder.File("out"));
+        (code, _, errors) = AlproProgram.Run("evaluate", "--run", runs.QuestionAnswering, "--checkpoint", runs.Retrieval, "--out", _folder.File("out"));
         Assert.Equal(2, code);
         Assert.Contains("has no classifier of answers", errors);
     }
@@ -86,7 +89,7 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
     public void Labels_of_another_model_are_refused()
     {
         File.WriteAllText(_folder.File("labels.json"), """{ "red": 0, "blue": 30 }""");
-        (int code, _, string errors) = ReleasedRuns.Alpro("evaluate", "--run", runs.QuestionAnswering, "--out", _folder.File("out"), "--set", $"data.answers={_folder.File("labels.json")}");
+        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.QuestionAnswering, "--out", _folder.File("out"), "--set", $"data.answers={_folder.File("labels.json")}");
         Assert.Equal(2, code);
         Assert.Contains("the answer \"blue\" has the label 30, and the model has model.answers = 30", errors);
     }
@@ -103,6 +106,6 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
     private (int Code, string Output, string Errors) Run(string run, string[] rows)
     {
         File.WriteAllLines(_folder.File("rows.jsonl"), rows);
-        return ReleasedRuns.Alpro("evaluate", "--run", run, "--out", _folder.File("out"), "--set", $"data.test.annotations={_folder.File("rows.jsonl")}");
+        return AlproProgram.Run("evaluate", "--run", run, "--out", _folder.File("out"), "--set", $"data.test.annotations={_folder.File("rows.jsonl")}");
     }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Alpro.Actors.Evaluation;
+using Alpro.Actors.Tests.Commands;
 using Alpro.Training;
 using Alpro.Training.Evaluation;
 
@@ -18,7 +19,7 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
     {
         RunConfig config = Config(keep: 9);
         await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 });
-        Task<IReadOnlyList<EvaluationResult>> watching = Watch(host).WatchAsync("world-val", TimeSpan.FromMilliseconds(50), default);
+        Task<IReadOnlyList<EvaluationResult>> watching = Watch(host).WatchAsync(TimeSpan.FromMilliseconds(50), default);
         RunResult trained = await host.TrainAsync(new(config, _out.Path, Resume: false), default);
         Report.Write(_out.Path, config, [KeyValuePair.Create("planned", "24")]);
         IReadOnlyList<EvaluationResult> results = await watching;
@@ -32,22 +33,25 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
         Assert.All(results, result => Assert.Equal("validation", result.Receipt.Split));
         Assert.Contains("world-val: text2videoR1", File.ReadAllText(Path.Combine(_out.Path, Report.FileName)));
 
-        Assert.Empty(await Watch(host).WatchAsync("world-val", TimeSpan.FromMilliseconds(50), default));
+        Assert.Empty(await Watch(host).WatchAsync(TimeSpan.FromMilliseconds(50), default));
     }
 
     [Fact]
-    public async Task A_checkpoint_that_the_run_removes_meanwhile_is_passed_over()
+    public async Task Checkpoints_that_the_run_removes_meanwhile_are_evaluated_if_begun_and_else_passed_over()
     {
         RunConfig config = Config(keep: 9);
         await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 });
         await host.TrainAsync(new(config, _out.Path, Resume: false), default);
-        var watch = new CheckpointWatch(_out.Path, checkpoint =>
+        // The second of three goes while the first is evaluated, the first itself too: it has been copied.
+        var watch = new CheckpointWatch(_out.Path, "world-val", (weights, copy) =>
         {
-            if (checkpoint.EndsWith("02", StringComparison.Ordinal)) Directory.Delete(checkpoint, recursive: true);
-            return Job(checkpoint).RunAsync(host, default);
+            foreach (string step in new[] { "step_00000002", "step_00000004" })
+                if (weights.Contains("step_00000002", StringComparison.Ordinal)) Directory.Delete(_out.File($"checkpoints/{step}"), recursive: true);
+            return Job(weights, copy).RunAsync(host, default);
         }, _said.Add);
-        Assert.Equal(2, (await watch.WatchAsync("world-val", TimeSpan.FromMilliseconds(50), default)).Count);
-        Assert.Contains(_said, line => line.StartsWith("checkpoint 2 was removed by the run", StringComparison.Ordinal));
+        IReadOnlyList<EvaluationResult> results = await watch.WatchAsync(TimeSpan.FromMilliseconds(50), default);
+        Assert.Equal([_out.File("checkpoints/step_00000002/weights.safetensors"), _out.File("checkpoints/step_00000006/weights.safetensors")], results.Select(result => result.Receipt.Weights));
+        Assert.Contains(_said, line => line.StartsWith("checkpoint 4 was removed by the run", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -56,17 +60,18 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
         RunConfig config = Config(keep: 1);
         await using (RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 }))
             await host.TrainAsync(new(config, _out.Path, Resume: false), default);
-        (int code, string output, string errors) = ReleasedRuns.Alpro("evaluate", "--run", _out.Path, "--watch", "--json");
+        (int code, string output, string errors) = AlproProgram.Run("evaluate", "--run", _out.Path, "--watch", "--json");
         Assert.True(code == 0, errors);
         Assert.Equal(_out.File("evaluation/world-val/step_00000006"), Assert.Single(JsonDocument.Parse(output).RootElement.EnumerateArray()).GetProperty("folder").GetString());
-        (code, output, errors) = ReleasedRuns.Alpro("evaluate", "--run", _out.Path, "--json");
+        (code, output, errors) = AlproProgram.Run("evaluate", "--run", _out.Path, "--json");
         Assert.True(code == 0, errors);
         Assert.Equal("test", Receipt.Read(JsonDocument.Parse(output).RootElement.GetProperty("folder").GetString()!).Split);
     }
 
-    private CheckpointWatch Watch(RunHost host) => new(_out.Path, checkpoint => Job(checkpoint).RunAsync(host, default), _said.Add);
+    private CheckpointWatch Watch(RunHost host) => new(_out.Path, "world-val", (weights, copy) => Job(weights, copy).RunAsync(host, default), _said.Add);
 
-    private EvaluationJob Job(string checkpoint) => new(EvaluatedRun.Open(_out.Path, null, checkpoint, []), Test: false, Data: null, Output: null) { Say = _said.Add };
+    private EvaluationJob Job(string weights, string copy) =>
+        new(EvaluatedRun.Open(_out.Path, null, copy, []) with { Source = weights }, Test: false, Data: null, Output: null) { Say = _said.Add };
 
     private RunConfig Config(int keep)
     {

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Alpro.Data.Corpus;
@@ -55,17 +54,6 @@ public sealed class ReleasedRuns : IAsyncLifetime
 
     /// <summary>A path under <see cref="Root"/>.</summary>
     public string File(string name) => _folder.File(name);
-
-    /// <summary>Runs <c>alpro</c>.</summary>
-    public static (int Code, string Output, string Errors) Alpro(params string[] arguments)
-    {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "alpro.dll"), .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
-        using Process process = Process.Start(start)!;
-        Task<string> errors = process.StandardError.ReadToEndAsync();
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return (process.ExitCode, output, errors.GetAwaiter().GetResult());
-    }
 
     /// <summary>The golden model tells thirty answers apart; the world has fewer.</summary>
     private Dictionary<string, int> Answers() => JsonSerializer.Deserialize<Dictionary<string, int>>(System.IO.File.ReadAllBytes(File("world/qa/train_ans2label.json")))!

@@ -91,7 +91,7 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
     public async Task Killed_decoders_change_no_batch()
     {
         List<string> undisturbed = await UndisturbedAsync();
-        (IActorRef pipeline, ChannelReader<ClipBatch> batches) = Start(_plan, Steps, Settings(3), static _ => { });
+        (IActorRef pipeline, ChannelReader<ClipBatch> batches) = Start(_plan, Steps, Settings(3) with { AttemptsPerClip = int.MaxValue }, static _ => { });
         using var stop = new CancellationTokenSource();
         Task killing = Task.Run(async () =>
         {

@@ -23,6 +23,24 @@ public sealed class FeatureGatherTests
         Assert.All(wanted.Zip(found), pair => Assert.Equal(pair.First, pair.Second, 1e-6));
     }
 
+    [Fact]
+    public void A_rank_lost_in_the_backward_pass_is_named_by_the_next_operation()
+    {
+        // An exception inside of the backward pass would end the process.
+        ICollectives[] ranks = TestRing.Form(2);
+        TestRing.OnThreads(2, rank =>
+        {
+            using ICollectives group = ranks[rank];
+            Tensor features = ones(2, 3).requires_grad_();
+            Tensor sum = new FeatureGather(group).Gather(features).sum();
+            if (rank == 1) return 0;
+            sum.backward();
+            Assert.All(features.grad!.data<float>().ToArray(), gradient => Assert.True(float.IsNaN(gradient)));
+            Assert.Equal(1, Assert.Throws<CollectivesException>(() => group.AllReduce(ones(1))).Peer);
+            return 0;
+        });
+    }
+
     /// <summary>A rank's share of the mean contrastive loss, and the gradients of its clips' features, video and text.</summary>
     private static (double, float[]) Gradient(IFeatureGather gather, int first, int count, int world)
     {

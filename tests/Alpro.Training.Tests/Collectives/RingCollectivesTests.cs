@@ -84,12 +84,12 @@ public sealed class RingCollectivesTests
     [Fact]
     public void A_rank_that_is_slow_is_waited_for()
     {
-        ICollectives[] ranks = TestRing.Form(3, _ => new() { Silence = TimeSpan.FromMilliseconds(400) });
+        ICollectives[] ranks = TestRing.Form(3, _ => new() { Silence = TimeSpan.FromSeconds(1) });
         using var never = new ManualResetEventSlim();
         float[] sums = TestRing.OnThreads(3, rank =>
         {
             using ICollectives own = ranks[rank];
-            if (rank == 1) never.Wait(1500);                         // computing, say: three times as long as a rank may be silent
+            if (rank == 1) never.Wait(2500);                         // computing, say: longer than a rank may be silent
             Tensor sum = ones(1);
             own.AllReduce(sum);
             return sum.item<float>();
