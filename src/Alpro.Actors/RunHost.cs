@@ -29,7 +29,7 @@ public sealed class RunHost : IAsyncDisposable
         Settings = settings;
         Node = node;
         System = host.Services.GetRequiredService<ActorSystem>();
-        if (node?.Role == NodeRole.Coordinator) Gate = System.ActorOf(Props.Create(() => new DecoderGate(node)), DecoderGate.Name);
+        if (node?.Role is NodeRole.Coordinator or NodeRole.Trainer) Gate = System.ActorOf(Props.Create(() => new DecoderGate(node)), DecoderGate.Name);
     }
 
     /// <summary>The actor system.</summary>
@@ -41,7 +41,7 @@ public sealed class RunHost : IAsyncDisposable
     /// <summary>The process as a member of a cluster; null where it runs alone.</summary>
     public ClusterNode? Node { get; }
 
-    /// <summary>The <see cref="DecoderGate"/> of a coordinator; nobody elsewhere.</summary>
+    /// <summary>The <see cref="DecoderGate"/> of a node that may train; nobody elsewhere.</summary>
     public IActorRef Gate { get; } = ActorRefs.Nobody;
 
     /// <summary>Starts the actor system of a process.</summary>

@@ -9,8 +9,11 @@ namespace Alpro.Actors.Cluster;
 /// <summary>What a node of a cluster does.</summary>
 public enum NodeRole
 {
-    /// <summary>Carries the run: plan, trainer, checkpoints. There is one.</summary>
+    /// <summary>Carries the run. There is one: it trains by itself, or forms the groups of those that do.</summary>
     Coordinator,
+
+    /// <summary>Trains with others of its kind, which may come and go.</summary>
+    Trainer,
 
     /// <summary>Makes clips. Any number, which may come and go.</summary>
     Decoder,
@@ -28,8 +31,11 @@ public sealed record ClusterNode
     /// <summary>Port of the control plane; 0 for any that is free.</summary>
     public required int Port { get; init; }
 
-    /// <summary>Port to which decode nodes bring clips; 0 for any that is free. The coordinator alone listens there.</summary>
+    /// <summary>Port to which decode nodes bring clips; 0 for any that is free. Decode nodes do not listen there.</summary>
     public required int DataPort { get; init; }
+
+    /// <summary>Port to which a trainer's neighbour in a ring connects; 0 for any that is free. Trainers alone listen there.</summary>
+    public required int RingPort { get; init; }
 
     /// <summary>Nodes to join, as <c>host:port</c>; the first forms the cluster.</summary>
     public required IReadOnlyList<string> Seeds { get; init; }
@@ -56,6 +62,7 @@ public sealed record ClusterNode
             Host = cluster.GetString("host"),
             Port = cluster.GetInt($"ports.{RoleName(role)}"),
             DataPort = cluster.GetInt("ports.data"),
+            RingPort = cluster.GetInt("ports.ring"),
             Seeds = [.. cluster.GetStringList("seeds")],
             Certificates = folder.Length == 0 ? null : NodeCertificates.Load(folder),
         };

@@ -33,18 +33,7 @@ public static class DataPlane
             using var time = CancellationTokenSource.CreateLinkedTokenSource(stop);
             time.CancelAfter(_proofTime);
             await socket.ConnectAsync(host, port, time.Token);
-            Stream stream = new NetworkStream(socket, ownsSocket: true);
-            if (certificates is not null)
-            {
-                var tls = new SslStream(stream);
-                await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
-                {
-                    TargetHost = host,
-                    ClientCertificates = [certificates.Own],
-                    RemoteCertificateValidationCallback = (_, peer, _, errors) => !errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch) && certificates.Trust(peer),
-                }, time.Token);
-                stream = tls;
-            }
+            Stream stream = await SecureAsync(new NetworkStream(socket, ownsSocket: true), certificates, host, time.Token);
             await stream.WriteAsync(Convert.FromHexString(token), time.Token);
             return stream;
         }
@@ -53,6 +42,35 @@ public static class DataPlane
             socket.Dispose();
             throw new IOException($"no data connection to {host}:{port}: {error.Message}", error);
         }
+    }
+
+    /// <summary>Mutual TLS over a new connection, where there are certificates.</summary>
+    /// <param name="stream">The connection; what is returned owns it.</param>
+    /// <param name="certificates">The node's certificates; null for plain TCP.</param>
+    /// <param name="host">Whom the listener's certificate must name; empty for any node of the cluster; null on the listener's side.</param>
+    /// <param name="stop">Gives up.</param>
+    /// <exception cref="AuthenticationException">The other end is none of the cluster's nodes, or not that one.</exception>
+    internal static async Task<Stream> SecureAsync(Stream stream, NodeCertificates? certificates, string? host, CancellationToken stop)
+    {
+        if (certificates is null) return stream;
+        var tls = new SslStream(stream);
+        if (host is null)
+        {
+            await tls.AuthenticateAsServerAsync(new SslServerAuthenticationOptions
+            {
+                ServerCertificate = certificates.Own,
+                ClientCertificateRequired = true,
+                RemoteCertificateValidationCallback = (_, peer, _, _) => certificates.Trust(peer),
+            }, stop);
+            return tls;
+        }
+        await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+        {
+            TargetHost = host,
+            ClientCertificates = [certificates.Own],
+            RemoteCertificateValidationCallback = (_, peer, _, errors) => (host.Length == 0 || !errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch)) && certificates.Trust(peer),
+        }, stop);
+        return tls;
     }
 
     /// <summary>Listens until it is told to stop.</summary>
@@ -113,17 +131,7 @@ public static class DataPlane
     {
         using var time = CancellationTokenSource.CreateLinkedTokenSource(stop);
         time.CancelAfter(_proofTime);
-        if (certificates is not null)
-        {
-            var tls = new SslStream(stream);
-            await tls.AuthenticateAsServerAsync(new SslServerAuthenticationOptions
-            {
-                ServerCertificate = certificates.Own,
-                ClientCertificateRequired = true,
-                RemoteCertificateValidationCallback = (_, peer, _, _) => certificates.Trust(peer),
-            }, time.Token);
-            stream = tls;
-        }
+        stream = await SecureAsync(stream, certificates, host: null, time.Token);
         byte[] token = new byte[TokenLength];
         await stream.ReadExactlyAsync(token, time.Token);
         return (Convert.ToHexString(token), stream);

@@ -30,7 +30,8 @@ public sealed class DecodeNode : ReceiveActor
         (_work, _failed) = (work, failed);
         Receive<ClusterEvent.MemberUp>(message =>
         {
-            if (message.Member.HasRole(ClusterNode.RoleName(NodeRole.Coordinator))) StartUplink(message.Member.Address);
+            if (message.Member.HasRole(ClusterNode.RoleName(NodeRole.Coordinator)) || message.Member.HasRole(ClusterNode.RoleName(NodeRole.Trainer)))
+                StartUplink(message.Member.Address);
         });
         Receive<ClusterEvent.MemberRemoved>(message =>
         {

@@ -49,6 +49,7 @@ public sealed class DecoderGate : ReceiveActor
         _node = node;
         Receive<Serve>(message =>
         {
+            EndLinks();                                              // of the stream before, which may not have ended yet
             _stream = message;
             Context.Watch(message.Pipeline);
         });
@@ -108,6 +109,11 @@ public sealed class DecoderGate : ReceiveActor
     {
         if (_stream is null || !_stream.Pipeline.Equals(pipeline)) return;
         _stream = null;
+        EndLinks();
+    }
+
+    private void EndLinks()
+    {
         _invited.Clear();
         foreach (IActorRef link in Context.GetChildren()) Context.Stop(link);
     }

@@ -25,6 +25,11 @@ public sealed class MessageSerializer(ExtendedActorSystem system) : SerializerWi
         ["grant-1"] = typeof(ClipUplink.Grant),
         ["unreadable-1"] = typeof(DecoderLink.Unreadable),
         ["died-1"] = typeof(DecoderLink.DecoderDied),
+        ["report-1"] = typeof(GroupKeeper.Report),
+        ["ended-1"] = typeof(GroupKeeper.Ended),
+        ["form-1"] = typeof(GroupMember.Form),
+        ["disband-1"] = typeof(GroupMember.Disband),
+        ["stop-1"] = typeof(GroupMember.StopRun),
     };
 
     private static readonly Dictionary<Type, string> _manifests = _types.ToDictionary(entry => entry.Value, entry => entry.Key);

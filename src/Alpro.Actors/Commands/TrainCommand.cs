@@ -32,6 +32,7 @@ internal static class TrainCommand
             if (!tasks.Contains(config.Task))
                 throw new UsageException($"{arguments.GetValue(file)}: task is \"{ConfigCommand.NameOf(config.Task)}\"; 'alpro {name}' expects {string.Join(" or ", tasks.Select(task => $"\"{ConfigCommand.NameOf(task)}\""))}");
             var run = new TrainingRun(config, Path.GetFullPath(arguments.GetValue(folder)!), arguments.GetValue(resume));
+            Prepare(run);
             return await RunAsync(arguments, name, run, () => RunHost.StartAsync(arguments.GetValue(hocon), With(arguments.GetValue(decoders))), stop);
         });
         return command;
@@ -40,9 +41,13 @@ internal static class TrainCommand
     /// <summary>Trains and shows how it went; the exit code.</summary>
     internal static async Task<int> RunAsync(ParseResult arguments, string title, TrainingRun run, Func<Task<RunHost>> start, CancellationToken stop)
     {
-        Prepare(run);
         await using RunHost host = await start();
-        RunResult result = await RunProgress.ShowAsync(title, watched => host.TrainAsync(watched(run), stop));
+        return Finish(arguments, run, await RunProgress.ShowAsync(title, watched => host.TrainAsync(watched(run), stop)));
+    }
+
+    /// <summary>Writes what a run leaves when it has ended, and shows how it went; the exit code.</summary>
+    internal static int Finish(ParseResult arguments, TrainingRun run, RunResult result)
+    {
         if (result.Completed && run.Store().Best() is { } best) CheckpointStore.Export(best, run.Export(Best));
         Report.Write(run.Folder, run.Config, Accounts(result));
         string report = Path.Combine(run.Folder, Report.FileName);
@@ -60,7 +65,7 @@ internal static class TrainCommand
     internal static Option<string?> HoconOption() => new("--hocon") { Description = "Running settings in HOCON, in place of hocon/alpro.conf." };
 
     /// <summary>Makes the output folder, and sees that nothing in it would be lost.</summary>
-    private static void Prepare(TrainingRun run)
+    internal static void Prepare(TrainingRun run)
     {
         try
         {
