@@ -4,6 +4,7 @@ using Alpro.Actors.Commands;
 
 var root = new RootCommand("Alpro.Actors: stream video and text through actors into ALPRO, train it and evaluate it.")
 {
+    CertsCommand.Create(),
     CheckpointCommand.Create(),
     CompareCommand.Create(),
     ConfigCommand.Create(),
@@ -14,6 +15,7 @@ var root = new RootCommand("Alpro.Actors: stream video and text through actors i
     EvaluateCommand.Create(),
     TrainCommand.CreateFinetune(),
     FramesCommand.Create(),
+    NodeCommand.Create(),
     ParityCommand.Create(),
     PredictCommand.Create(),
     PrepareCommand.Create(),

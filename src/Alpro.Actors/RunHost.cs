@@ -2,6 +2,7 @@ using System.Threading.Channels;
 using Akka.Actor;
 using Akka.Configuration;
 using Akka.Hosting;
+using Alpro.Actors.Cluster;
 using Alpro.Actors.Evaluation;
 using Alpro.Actors.Pipeline;
 using Alpro.Data.Batches;
@@ -22,11 +23,13 @@ public sealed class RunHost : IAsyncDisposable
     private readonly IHost _host;
     private int _streams, _evaluations;
 
-    private RunHost(IHost host, ActorSettings settings)
+    private RunHost(IHost host, ActorSettings settings, ClusterNode? node)
     {
         _host = host;
         Settings = settings;
+        Node = node;
         System = host.Services.GetRequiredService<ActorSystem>();
+        if (node?.Role is NodeRole.Coordinator or NodeRole.Trainer) Gate = System.ActorOf(Props.Create(() => new DecoderGate(node)), DecoderGate.Name);
     }
 
     /// <summary>The actor system.</summary>
@@ -35,35 +38,51 @@ public sealed class RunHost : IAsyncDisposable
     /// <summary>How runs are carried out.</summary>
     public ActorSettings Settings { get; }
 
-    /// <summary>Starts the actor system of a process that runs alone.</summary>
-    /// <param name="hoconFile">The running settings; null for the <c>hocon/alpro.conf</c> that lies beside the program.</param>
+    /// <summary>The process as a member of a cluster; null where it runs alone.</summary>
+    public ClusterNode? Node { get; }
+
+    /// <summary>The <see cref="DecoderGate"/> of a node that may train; nobody elsewhere.</summary>
+    public IActorRef Gate { get; } = ActorRefs.Nobody;
+
+    /// <summary>Starts the actor system of a process.</summary>
+    /// <param name="hoconFile">The running settings; null for the <c>hocon/alpro.conf</c> that lies beside the program, over which others are laid.</param>
     /// <param name="adjust">Changes settings that the command line sets.</param>
-    /// <exception cref="UsageException">There is no such file, or it is not HOCON.</exception>
-    public static async Task<RunHost> StartAsync(string? hoconFile = null, Func<ActorSettings, ActorSettings>? adjust = null)
+    /// <param name="join">Makes the process a member of a cluster, as the settings say; null for one that runs alone.</param>
+    /// <exception cref="UsageException">There is no such file, it is not HOCON, or it says nothing of a cluster.</exception>
+    public static async Task<RunHost> StartAsync(string? hoconFile = null, Func<ActorSettings, ActorSettings>? adjust = null, Func<Config, ClusterNode>? join = null)
     {
-        Config hocon = Load(Path.Combine(AppContext.BaseDirectory, "hocon", "alpro.conf"));
+        Config hocon = Load(ConfFile("alpro.conf"));
         if (hoconFile is not null) hocon = Load(hoconFile).WithFallback(hocon);
         ActorSettings settings = ActorSettings.From(hocon);
+        ClusterNode? node = join?.Invoke(hocon);
+        if (node is not null) hocon = node.ToHocon().WithFallback(hocon);
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(new());
         builder.Logging.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
-        builder.Services.AddAkka("alpro", akka => akka
-            .AddHocon(hocon, HoconAddMode.Replace)
-            .ConfigureLoggers(loggers =>
+        builder.Services.AddAkka("alpro", akka =>
+        {
+            akka.AddHocon(hocon, HoconAddMode.Replace);
+            if (node?.ToSetup() is { } tls) akka.AddSetup(tls);
+            akka.ConfigureLoggers(loggers =>
             {
                 loggers.ClearLoggers();
                 loggers.AddLoggerFactory();
-            }));
+            });
+        });
         IHost host = builder.Build();
         await host.StartAsync();
-        return new(host, adjust is null ? settings : adjust(settings));
+        return new(host, adjust is null ? settings : adjust(settings), node);
     }
+
+    /// <summary>A file of running settings that lies beside the program.</summary>
+    public static string ConfFile(string name) => Path.Combine(AppContext.BaseDirectory, "hocon", name);
 
     /// <summary>Trains, and returns when the run has ended.</summary>
     /// <param name="run">What to train, and where to.</param>
     /// <param name="stop">Asks the run to stop in order, with a checkpoint.</param>
     public async Task<RunResult> TrainAsync(TrainingRun run, CancellationToken stop)
     {
+        if (Settings.Decoders == 0 && Node is null) throw new UsageException("alpro.decoders = 0: a process that runs alone needs one at least to make its clips");
         var finished = new TaskCompletionSource<RunResult>(TaskCreationOptions.RunContinuationsAsynchronously);
         // Opened here and not in the actor: what is wrong with them is the caller's to hear, before anything has started.
         var data = new RunData(run.Config, Settings);
@@ -99,7 +118,8 @@ public sealed class RunHost : IAsyncDisposable
         var plan = new RowsInOrder(rows, batchSize, seed: 0);
         if (plan.Steps == 0) yield break;
         var batches = Channel.CreateBounded<ClipBatch>(Settings.Prefetch);
-        IActorRef pipeline = StartPipeline(System, $"read-{Interlocked.Increment(ref _streams)}", data, plan, clips, 0, plan.Steps, new(1, 0), ledger, batches.Writer);
+        int decoders = Math.Max(1, Settings.Decoders);               // a node may leave the clips of training to others, but not these
+        IActorRef pipeline = StartPipeline(System, $"read-{Interlocked.Increment(ref _streams)}", decoders, data, plan, clips, 0, plan.Steps, new(1, 0), ledger, batches.Writer);
         try
         {
             while (batches.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
@@ -125,10 +145,10 @@ public sealed class RunHost : IAsyncDisposable
     }
 
     /// <summary>Starts the stream of a plan's steps into a channel.</summary>
-    internal IActorRef StartPipeline(IActorRefFactory parent, string name, RunData data, IClipPlan plan, ClipSettings clips, long firstStep, long endStep,
+    internal IActorRef StartPipeline(IActorRefFactory parent, string name, int decoders, RunData data, IClipPlan plan, ClipSettings clips, long firstStep, long endStep,
         ClipCoordinator.Bounds bounds, ClipLedger ledger, ChannelWriter<ClipBatch> batches)
     {
-        ActorSettings settings = Settings;
+        ActorSettings settings = Settings with { Decoders = decoders };
         TimeProvider time = TimeProvider.System;
         Func<IClipSource> open = () => data.OpenSource(clips);
         Props coordinator = Props.Create(() => new ClipCoordinator(plan, clips, firstStep, endStep, bounds, settings, ledger, batches, time));
@@ -140,6 +160,7 @@ public sealed class RunHost : IAsyncDisposable
     {
         await _host.StopAsync();
         _host.Dispose();
+        Node?.Certificates?.Dispose();
     }
 
     private static Config Load(string file)

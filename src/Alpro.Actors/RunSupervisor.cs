@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Threading.Channels;
 using Akka.Actor;
+using Alpro.Actors.Cluster;
 using Alpro.Actors.Pipeline;
 using Alpro.Actors.Training;
 using Alpro.Data.Batches;
@@ -10,6 +11,7 @@ using Alpro.Data.Sampling;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;
 using Alpro.Training;
+using Alpro.Training.Collectives;
 using Alpro.Training.Evaluation;
 
 namespace Alpro.Actors;
@@ -29,8 +31,14 @@ public sealed class RunSupervisor : ReceiveActor
     }
 
     /// <summary>A trainer, what feeds it, and the accounts of its clips.</summary>
-    private sealed record Generation(int Number, Channel<ClipBatch> Batches, ClipLedger Ledger, IActorRef Trainer)
+    private sealed record Generation(int Number, IActorRef Trainer, bool Resume)
     {
+        public Channel<ClipBatch> Batches { get; init; } = null!;
+
+        public ClipLedger Ledger { get; init; } = null!;
+
+        public ICollectives? Group { get; init; }
+
         public TrainState? First { get; init; }
 
         public TrainState? Last { get; init; }
@@ -46,7 +54,9 @@ public sealed class RunSupervisor : ReceiveActor
     private readonly RejectionList _unreadable;
     private readonly IActorRef _checkpoints;
     private readonly long _began = Stopwatch.GetTimestamp();
+    private readonly IActorRef _member = ActorRefs.Nobody;
     private Generation _generation = null!;
+    private int _streams;
     private bool _stopping;
 
     /// <summary>A run over data that is open; the supervisor disposes it.</summary>
@@ -57,13 +67,21 @@ public sealed class RunSupervisor : ReceiveActor
         _length = new(run.Config.Training.Steps ?? run.Config.Training.Epochs!.Value * _plan.StepsPerEpoch, _plan.StepsPerEpoch);
         _unreadable = new(run.Unreadable, append: run.Resume);
         _checkpoints = Context.ActorOf(Props.Create(() => new CheckpointActor(run, host.Settings)), "checkpoints");
+        if (host.Node is { Role: NodeRole.Trainer } node) _member = Context.ActorOf(Props.Create(() => new GroupMember(node)), "member");
+        Receive<GroupMember.Formed>(message => EnterGroup(message.Group, message.FromCheckpoint));
+        Receive<GroupMember.Over>(message =>
+        {
+            if (_generation.Group?.Generation == message.Reason.Generation) _generation.Batches.Writer.TryComplete(message.Reason);
+        });
+        Receive<TrainerActor.GroupLost>(message => OnGroupLost(message.Reason));
         Receive<TrainerActor.Ready>(OnReady);
         Receive<TrainerActor.Finished>(message => OnFinished(message.State));
         Receive<TrainerActor.Failed>(message => OnFailed(message.Reason));
         Receive<Stop>(message =>
         {
             _stopping = true;
-            _generation.Trainer.Tell(message);
+            if (_generation.Group is null) Fail(new OperationCanceledException("stopped while it waited for other trainers"));
+            else _generation.Trainer.Tell(message);
         });
         Receive<Status.Failure>(message => Fail(message.Cause));
     }
@@ -89,24 +107,49 @@ public sealed class RunSupervisor : ReceiveActor
 
     private void StartGeneration(int number, TrainingRun run)
     {
-        var batches = Channel.CreateBounded<ClipBatch>(new BoundedChannelOptions(_host.Settings.Prefetch) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
-        var ledger = new ClipLedger(_unreadable.Add);
         (TrainerActor.Length length, IActorRef checkpoints) = (_length, _checkpoints);
         Func<AlproModel, TrainState, ValidationRecord>? validate = _validation is null ? null : Validate;
-        _generation = new(number, batches, ledger,
-            Context.ActorOf(Props.Create(() => new TrainerActor(run, length, batches.Reader, checkpoints, () => ledger.Rejected, validate)), $"trainer-{number}"));
+        _generation = new(number, Context.ActorOf(Props.Create(() => new TrainerActor(run, length, checkpoints, validate)), $"trainer-{number}"), run.Resume);
+        if (_member.IsNobody()) EnterGroup(SingleCollectives.Instance, resume: false);
+        else _member.Tell(GroupMember.Free.Instance);
+    }
+
+    private void EnterGroup(ICollectives group, bool resume)
+    {
+        var ledger = new ClipLedger(_unreadable.Add);
+        _generation = _generation with
+        {
+            Batches = Channel.CreateBounded<ClipBatch>(new BoundedChannelOptions(_host.Settings.Prefetch) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait }),
+            Ledger = ledger,
+            Group = group,
+        };
+        _generation.Trainer.Tell(new TrainerActor.Enter(group, _generation.Batches.Reader, () => ledger.Rejected, resume || _generation.Resume));
+    }
+
+    /// <summary>The trainer keeps its model, and goes on in the next group where the furthest of that stands.</summary>
+    private void OnGroupLost(CollectivesException reason)
+    {
+        _run.Warn($"GROUP LOST, waiting for the next: {reason.Message}");
+        if (Context.Child(PipelineName) is { } pipeline) Context.Stop(pipeline);
+        _generation = _generation with { Group = null };
+        if (_stopping) Fail(new OperationCanceledException("stopped while it waited for other trainers"));
+        else _member.Tell(GroupMember.Free.Instance);
     }
 
     private void OnReady(TrainerActor.Ready message)
     {
         _generation = _generation with { First = message.State };
+        _streams++;
         _run.Started(message.State, message.Loaded);
         var bounds = new ClipCoordinator.Bounds(_run.Config.Data.MaxRejectedFraction, _length.StepsPerEpoch * _plan.BatchSize);
-        _host.StartPipeline(Context, PipelineName, _data, _plan, _run.Config.Data.Clip, message.State.Step, _length.TotalSteps, bounds, _generation.Ledger, _generation.Batches.Writer);
+        ClipSettings clips = _run.Config.Data.Clip;
+        IClipPlan share = message.Group.World == 1 ? _plan : new RankShare(_plan, message.Group.Rank, message.Group.World, _run.Config.Training.Accumulation);
+        IActorRef pipeline = _host.StartPipeline(Context, PipelineName, _host.Settings.Decoders, _data, share, clips, message.State.Step, _length.TotalSteps, bounds, _generation.Ledger, _generation.Batches.Writer);
+        if (!_host.Gate.IsNobody()) _host.Gate.Tell(new DecoderGate.Serve(pipeline, clips, _data.Describe(), _generation.Ledger));
         if (_stopping) _generation.Trainer.Tell(Stop.Instance);
     }
 
-    private string PipelineName => $"clips-{_generation.Number}";
+    private string PipelineName => $"clips-{_streams}";
 
     private void OnFinished(TrainState state)
     {
@@ -142,7 +185,7 @@ public sealed class RunSupervisor : ReceiveActor
             {
                 waiting.Remove(message.ActorRef);
                 if (waiting.Count > 0) return;
-                while (_generation.Batches.Reader.TryRead(out ClipBatch? left)) left.Dispose();
+                while (_generation.Batches is { } batches && batches.Reader.TryRead(out ClipBatch? left)) left.Dispose();
                 _checkpoints.Tell(CheckpointActor.Flush.Instance);
             });
             Receive<CheckpointActor.Flushed>(message =>
@@ -158,15 +201,17 @@ public sealed class RunSupervisor : ReceiveActor
 
     private void Complete(string? checkpoint)
     {
+        if (!_member.IsNobody()) GroupKeeper.TellEnded(Context.System, _generation.Last!.Step == _generation.Last.TotalSteps, Self);
         (TrainState first, TrainState last) = (_generation.First!, _generation.Last!);
         long tail = _plan.TailBefore(last.Step) - _plan.TailBefore(first.Step);
         _finished.TrySetResult(new(last.Step == last.TotalSteps, first.Step, last, _generation.Ledger.Totals(tail), _generation.Number - 1,
-            checkpoint ?? _run.Store().Latest()?.Folder, Stopwatch.GetElapsedTime(_began).TotalSeconds));
+            checkpoint ?? _run.Store().Latest()?.Folder, Stopwatch.GetElapsedTime(_began).TotalSeconds) { Rank = _generation.Group!.Rank });
         Context.Stop(Self);
     }
 
     private void Fail(Exception reason)
     {
+        if (!_member.IsNobody() && reason is OperationCanceledException) GroupKeeper.TellEnded(Context.System, completed: false, Self);
         _finished.TrySetException(reason);
         Context.Stop(Self);
     }

@@ -30,7 +30,7 @@ public sealed record TrainingRun(RunConfig Config, string Folder, bool Resume)
     public string Checkpoints => Path.Combine(Folder, "checkpoints");
 
     /// <summary>The list of clips that could not be read.</summary>
-    public string Unreadable => Path.Combine(Folder, "unreadable.csv");
+    public string Unreadable { get; init; } = Path.Combine(Folder, "unreadable.csv");
 
     /// <summary>The weights after a number of steps, or the <c>best</c>, as PyTorch reads them.</summary>
     public string Export(string step) => Path.Combine(Folder, $"model_step_{step}.pt");
@@ -47,4 +47,8 @@ public sealed record TrainingRun(RunConfig Config, string Folder, bool Resume)
 /// <param name="Restarts">How often the trainer was restarted from a checkpoint.</param>
 /// <param name="Checkpoint">The last checkpoint.</param>
 /// <param name="Seconds">How long it took.</param>
-public sealed record RunResult(bool Completed, long FirstStep, TrainState State, LedgerTotals Ledger, int Restarts, string? Checkpoint, double Seconds);
+public sealed record RunResult(bool Completed, long FirstStep, TrainState State, LedgerTotals Ledger, int Restarts, string? Checkpoint, double Seconds)
+{
+    /// <summary>This process's rank among the trainers; the first wrote down the run.</summary>
+    public int Rank { get; init; }
+}

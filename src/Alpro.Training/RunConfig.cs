@@ -40,12 +40,15 @@ public sealed record RunConfig
     /// <summary>How the model is scored.</summary>
     public EvaluationConfig Evaluation { get; init; } = new();
 
+    /// <summary>Whether the clips of a step can be shared out to a number of ranks in whole groups.</summary>
+    public bool CanShare(int world) => world == 1 || (Training.GroupSize is { } size && Training.BatchSize / Training.Accumulation % (size * world) == 0);
+
     /// <summary>Refuses a number of ranks that the clips of a step cannot be shared out to in whole groups.</summary>
     /// <exception cref="ConfigException">Why not.</exception>
     public void RequireShares(int world)
     {
+        if (CanShare(world)) return;
         int part = Training.BatchSize / Training.Accumulation;
-        if (world == 1 || (Training.GroupSize is { } size && part % (size * world) == 0)) return;
         throw new ConfigException($"{world} ranks", [new("training.groupSize", null,
             $"is {Training.GroupSize?.ToString() ?? "null"}; expected a size of which {world} ranks have equally many groups of the {part} clips that are run together (training.batchSize / training.accumulation)")]);
     }

@@ -9,6 +9,7 @@ var benchmarks = new Dictionary<string, Func<string[], int>>
     ["trainer"] = Alpro.Benchmarks.TrainerBenchmark.Run,
     ["collectives"] = Alpro.Benchmarks.CollectivesBenchmark.Run,
     ["evaluate"] = Alpro.Benchmarks.EvaluationBenchmark.Run,
+    ["dataplane"] = Alpro.Benchmarks.DataPlaneBenchmark.Run,
 };
 if (args.Length == 0 || !benchmarks.TryGetValue(args[0], out Func<string[], int>? benchmark))
 {

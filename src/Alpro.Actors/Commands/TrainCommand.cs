@@ -23,7 +23,7 @@ internal static class TrainCommand
         var folder = new Option<string>("--out") { Description = "Output folder: checkpoints, records, report.", Required = true };
         var settings = ConfigCommand.SetOption();
         var resume = new Option<bool>("--resume") { Description = "Continue from the folder's last checkpoint, if there is one." };
-        var decoders = new Option<int?>("--decoders") { Description = "Decoder actors, in place of alpro.decoders in the running settings." };
+        var decoders = DecodersOption();
         var hocon = HoconOption();
         var command = new Command(name, CommandLine.Describe(summary, example)) { file, folder, settings, resume, decoders, hocon };
         command.SetAction(async (arguments, stop) =>
@@ -33,23 +33,39 @@ internal static class TrainCommand
                 throw new UsageException($"{arguments.GetValue(file)}: task is \"{ConfigCommand.NameOf(config.Task)}\"; 'alpro {name}' expects {string.Join(" or ", tasks.Select(task => $"\"{ConfigCommand.NameOf(task)}\""))}");
             var run = new TrainingRun(config, Path.GetFullPath(arguments.GetValue(folder)!), arguments.GetValue(resume));
             Prepare(run);
-            int? threads = arguments.GetValue(decoders);
-            await using RunHost host = await RunHost.StartAsync(arguments.GetValue(hocon), actors => threads is { } count ? actors with { Decoders = count } : actors);
-            RunResult result = await RunProgress.ShowAsync(name, watched => host.TrainAsync(watched(run), stop));
-            if (result.Completed && run.Store().Best() is { } best) CheckpointStore.Export(best, run.Export(Best));
-            Report.Write(run.Folder, config, Accounts(result));
-            string report = Path.Combine(run.Folder, Report.FileName);
-            CommandLine.Result(arguments, Summary(run, result, report), console => Show(console, run, result, report));
-            return result.Completed ? CommandLine.Success : CommandLine.Interrupted;
+            return await RunAsync(arguments, name, run, () => RunHost.StartAsync(arguments.GetValue(hocon), With(arguments.GetValue(decoders))), stop);
         });
         return command;
     }
+
+    /// <summary>Trains and shows how it went; the exit code.</summary>
+    internal static async Task<int> RunAsync(ParseResult arguments, string title, TrainingRun run, Func<Task<RunHost>> start, CancellationToken stop)
+    {
+        await using RunHost host = await start();
+        return Finish(arguments, run, await RunProgress.ShowAsync(title, watched => host.TrainAsync(watched(run), stop)));
+    }
+
+    /// <summary>Writes what a run leaves when it has ended, and shows how it went; the exit code.</summary>
+    internal static int Finish(ParseResult arguments, TrainingRun run, RunResult result)
+    {
+        if (result.Completed && run.Store().Best() is { } best) CheckpointStore.Export(best, run.Export(Best));
+        Report.Write(run.Folder, run.Config, Accounts(result));
+        string report = Path.Combine(run.Folder, Report.FileName);
+        CommandLine.Result(arguments, Summary(run, result, report), console => Show(console, run, result, report));
+        return result.Completed ? CommandLine.Success : CommandLine.Interrupted;
+    }
+
+    /// <summary>The option that sets the number of decoders.</summary>
+    internal static Option<int?> DecodersOption() => new("--decoders") { Description = "Decoder actors, in place of alpro.decoders in the running settings." };
+
+    /// <summary>The settings with that many decoders, where a number is given.</summary>
+    internal static Func<ActorSettings, ActorSettings> With(int? decoders) => settings => decoders is { } count ? settings with { Decoders = count } : settings;
 
     /// <summary>The option that names the running settings.</summary>
     internal static Option<string?> HoconOption() => new("--hocon") { Description = "Running settings in HOCON, in place of hocon/alpro.conf." };
 
     /// <summary>Makes the output folder, and sees that nothing in it would be lost.</summary>
-    private static void Prepare(TrainingRun run)
+    internal static void Prepare(TrainingRun run)
     {
         try
         {

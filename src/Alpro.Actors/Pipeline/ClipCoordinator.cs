@@ -48,6 +48,7 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
     private readonly TimeProvider _time;
     private readonly Dictionary<IActorRef, Lease> _leases = [];
     private readonly Dictionary<ClipRequest, int> _deaths = [];
+    private readonly Dictionary<ClipRequest, DateTimeOffset> _lost = [];
     private readonly Queue<ClipRequest> _returned = new();
     private readonly List<IActorRef> _idle = [];
     private long _step;
@@ -87,9 +88,15 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
     private void OnRequestClip()
     {
         if (!_leases.Remove(Sender, out Lease? finished)) Context.Watch(Sender);
-        else _deaths.Remove(finished.Request);
+        else OnFinished(finished.Request);
         _idle.Add(Sender);
         Grant();
+    }
+
+    private void OnFinished(ClipRequest request)
+    {
+        _deaths.Remove(request);
+        if (_lost.Remove(request, out DateTimeOffset since)) _ledger.Replace(_time.GetUtcNow() - since);
     }
 
     private void OnRejected(Rejection rejection)
@@ -113,11 +120,13 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
         if (deaths < _settings.AttemptsPerClip)
         {
             _ledger.Redeliver();
+            _lost.TryAdd(request, _time.GetUtcNow());
             _returned.Enqueue(request);
         }
         else
         {
             _deaths.Remove(request);
+            _lost.Remove(request);
             Reject(new(request, $"corpus {request.Corpus} row {request.Row}", RejectReason.DecoderDied, $"its decoder died {deaths} times"));
         }
         Grant();

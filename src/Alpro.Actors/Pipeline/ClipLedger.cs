@@ -16,8 +16,10 @@ public sealed record Rejection(ClipRequest Request, string Path, RejectReason Re
 /// <param name="Redelivered">Clips given out again because a decoder died; they are planned once.</param>
 /// <param name="Duplicates">Clips that arrived twice and were dropped.</param>
 /// <param name="Reasons">Rejected clips by reason.</param>
+/// <param name="ReplacementMs">Milliseconds from word of a decoder's death to its clip made by another, in the order in which they were.</param>
 public sealed record LedgerTotals(
-    long Planned, long Delivered, long Rejected, long Tail, long InHand, long Redelivered, long Duplicates, IReadOnlyDictionary<RejectReason, long> Reasons);
+    long Planned, long Delivered, long Rejected, long Tail, long InHand, long Redelivered, long Duplicates, IReadOnlyDictionary<RejectReason, long> Reasons,
+    IReadOnlyList<double> ReplacementMs);
 
 /// <summary>
 /// The accounts of a run's clips. Written by <see cref="ClipCoordinator"/> and <see cref="BatchCollator"/>, read by anybody;
@@ -29,6 +31,7 @@ public sealed class ClipLedger(Action<Rejection>? rejected = null)
     private long _planned, _delivered, _redelivered, _duplicates;
     private readonly ConcurrentQueue<Rejection> _rejections = new();
     private readonly ConcurrentDictionary<RejectReason, long> _reasons = new();
+    private readonly ConcurrentQueue<double> _replacementMs = new();
 
     /// <summary>Every rejected clip, in the order in which it was rejected.</summary>
     public IReadOnlyCollection<Rejection> Rejections => _rejections;
@@ -44,6 +47,9 @@ public sealed class ClipLedger(Action<Rejection>? rejected = null)
 
     /// <summary>A clip is given out again after a decoder died.</summary>
     public void Redeliver() => Interlocked.Increment(ref _redelivered);
+
+    /// <summary>A clip whose decoder died has been made by another, so long after.</summary>
+    public void Replace(TimeSpan after) => _replacementMs.Enqueue(after.TotalMilliseconds);
 
     /// <summary>A clip arrived twice and was dropped.</summary>
     public void Duplicate() => Interlocked.Increment(ref _duplicates);
@@ -64,6 +70,6 @@ public sealed class ClipLedger(Action<Rejection>? rejected = null)
     {
         long planned = Planned + tail, delivered = Interlocked.Read(ref _delivered), rejected = Rejected;
         return new(planned, delivered, rejected, tail, planned - delivered - rejected - tail,
-            Interlocked.Read(ref _redelivered), Interlocked.Read(ref _duplicates), new SortedDictionary<RejectReason, long>(_reasons));
+            Interlocked.Read(ref _redelivered), Interlocked.Read(ref _duplicates), new SortedDictionary<RejectReason, long>(_reasons), [.. _replacementMs]);
     }
 }

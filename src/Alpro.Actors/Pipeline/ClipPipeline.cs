@@ -16,8 +16,7 @@ public sealed class ClipPipeline : ReceiveActor
     private readonly Func<IClipSource> _open;
     private readonly ActorSettings _settings;
     private readonly ChannelWriter<ClipBatch> _batches;
-    private readonly TimeProvider _time;
-    private readonly Queue<DateTimeOffset> _deaths = new();
+    private readonly DeathRate _deaths;
     private IActorRef _clips = ActorRefs.Nobody;
     private Exception? _lastDeath;
     private int _started;
@@ -29,14 +28,18 @@ public sealed class ClipPipeline : ReceiveActor
         _open = open;
         _settings = settings;
         _batches = batches;
-        _time = time;
+        _deaths = new(settings.MaxDecoderDeathsPerMinute, time);
         Receive<Terminated>(_ => OnDecoderDied());
         Receive<ClipCoordinator.DecoderAbandoned>(message =>
         {
-            Context.Unwatch(message.Decoder);
             Context.Stop(message.Decoder);
+            if (!message.Decoder.Path.Parent.Equals(Self.Path)) return;  // another node's: whoever keeps it there sees to it
+            Context.Unwatch(message.Decoder);
             OnDecoderDied();
         });
+        // Decoders of other nodes know this door alone.
+        Receive<ClipCoordinator.RequestClip>(message => _clips.Forward(message));
+        Receive<ClipCoordinator.ClipRejected>(message => _clips.Forward(message));
     }
 
     /// <inheritdoc/>
@@ -64,12 +67,9 @@ public sealed class ClipPipeline : ReceiveActor
 
     private void OnDecoderDied()
     {
-        DateTimeOffset now = _time.GetUtcNow();
-        _deaths.Enqueue(now);
-        while (_deaths.Peek() < now - TimeSpan.FromMinutes(1)) _deaths.Dequeue();
-        if (_deaths.Count > _settings.MaxDecoderDeathsPerMinute)
+        if (_deaths.Exceeded(out int deaths))
         {
-            _batches.TryComplete(new DecodersDyingException(_deaths.Count, _lastDeath));
+            _batches.TryComplete(new DecodersDyingException(deaths, _lastDeath));
             Context.Stop(Self);
             return;
         }

@@ -4,6 +4,7 @@ using Alpro.Data.Batches;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;
 using Alpro.Training;
+using Alpro.Training.Collectives;
 using TorchSharp;
 
 namespace Alpro.Actors.Training;
@@ -14,8 +15,18 @@ namespace Alpro.Actors.Training;
 /// </summary>
 public sealed class TrainerActor : ReceiveActor
 {
-    /// <summary>Told to the parent when the model is built or restored: batches are wanted from this step on.</summary>
-    public sealed record Ready(TrainState State, IReadOnlyList<LoadReport> Loaded);
+    /// <summary>Sent by the parent: train in this group, on these batches.</summary>
+    /// <param name="Group">The group; the trainer's from then on.</param>
+    /// <param name="Batches">The rank's batches.</param>
+    /// <param name="Rejected">Clips rejected so far.</param>
+    /// <param name="Resume">Whether a trainer that has no model yet begins at the last checkpoint.</param>
+    public sealed record Enter(ICollectives Group, ChannelReader<ClipBatch> Batches, Func<long> Rejected, bool Resume);
+
+    /// <summary>Told to the parent when the trainer is in its group, and its model built, restored or taken over: batches are wanted from this step on.</summary>
+    public sealed record Ready(TrainState State, IReadOnlyList<LoadReport> Loaded, ICollectives Group);
+
+    /// <summary>Told to the parent when the group is over before the run: the trainer waits for the next.</summary>
+    public sealed record GroupLost(CollectivesException Reason);
 
     /// <summary>Told to the parent when the run is over, or has stopped because it was asked to.</summary>
     public sealed record Finished(TrainState State);
@@ -26,48 +37,63 @@ public sealed class TrainerActor : ReceiveActor
     /// <summary>Steps and epochs of a run, which only the corpora know.</summary>
     public sealed record Length(long TotalSteps, long StepsPerEpoch);
 
+    private const int RecordsKept = 16;
+
     private readonly TrainingRun _run;
     private readonly Length _length;
-    private readonly ChannelReader<ClipBatch> _batches;
+    private readonly Channel<Enter> _groups = Channel.CreateUnbounded<Enter>();
     private readonly CancellationTokenSource _stop = new();
     private readonly TrainerPorts _ports;
+    private readonly Queue<StepRecord> _recent = new();
     private RunLog? _log;
+    private volatile Enter? _current;
 
-    /// <summary>A trainer of a run that reads its batches from a channel.</summary>
+    /// <summary>A trainer of a run, which waits for its group.</summary>
     /// <param name="run">The run.</param>
     /// <param name="length">Its steps.</param>
-    /// <param name="batches">Its batches.</param>
     /// <param name="checkpoints">The <see cref="CheckpointActor"/>.</param>
-    /// <param name="rejected">Clips rejected so far.</param>
     /// <param name="validate">Scores the model, on the trainer's thread; null where there is nothing to validate on.</param>
-    public TrainerActor(TrainingRun run, Length length, ChannelReader<ClipBatch> batches, IActorRef checkpoints, Func<long> rejected,
-        Func<AlproModel, TrainState, ValidationRecord>? validate)
+    public TrainerActor(TrainingRun run, Length length, IActorRef checkpoints, Func<AlproModel, TrainState, ValidationRecord>? validate)
     {
-        (_run, _length, _batches) = (run, length, batches);
+        (_run, _length) = (run, length);
         IActorRef self = Self, parent = Context.Parent;
         _ports = new()
         {
             Record = record => self.Tell(record),
-            Checkpoint = snapshot => checkpoints.Tell(new CheckpointActor.Write(snapshot)),
+            Checkpoint = snapshot =>
+            {
+                if (_current!.Group.Rank == 0) checkpoints.Tell(new CheckpointActor.Write(snapshot));
+                else snapshot.Dispose();                             // the first rank writes what all of them have
+            },
             Validate = validate,
             Validated = record => self.Tell(record),
-            Rejected = rejected,
+            Rejected = () => _current!.Rejected(),
             KeepForReplay = (batch, snapshot) => BatchReplay.Save(run.Folder, batch, snapshot),
         };
+        Receive<Enter>(message => _groups.Writer.TryWrite(message));
         Receive<Ready>(message =>
         {
-            _log = new RunLog(run.Folder, message.State.Step);
+            if (message.Group.Rank == 0) OpenLog(message.State.Step);
             parent.Tell(message);
         });
         Receive<StepRecord>(record =>
         {
-            _log!.Write(record);
+            _recent.Enqueue(record);
+            if (_recent.Count > RecordsKept) _recent.Dequeue();
+            if (_log is null) return;                                // the first rank writes it down for all
+            _log.Write(record);
             run.Stepped(record);
         });
         Receive<ValidationRecord>(record =>
         {
             _log!.Write(record);
             run.Validated(record);
+        });
+        Receive<GroupLost>(message =>
+        {
+            _log?.Dispose();
+            _log = null;
+            parent.Tell(message);
         });
         Receive<Finished>(message => parent.Tell(message));
         Receive<Failed>(message => parent.Tell(message));
@@ -84,29 +110,70 @@ public sealed class TrainerActor : ReceiveActor
     /// <inheritdoc/>
     protected override void PostStop()
     {
+        _current?.Group.Abort(new OperationCanceledException("this trainer ends"));   // or all ranks would stop with it
         _stop.Cancel();
         _log?.Dispose();
+    }
+
+    /// <summary>Writes the run down from here on, with the last steps that the first rank before this one died too soon to write.</summary>
+    private void OpenLog(long step)
+    {
+        _log = new RunLog(_run.Folder, step);
+        if (_recent.Count == 0) return;
+        long written = RunLog.Read<StepRecord>(RunLog.StepsFile(_run.Folder)).LastOrDefault()?.Step ?? -1;
+        foreach (StepRecord record in _recent.Where(record => record.Step > written && record.Step < step)) _log.Write(record);
     }
 
     private void Train(IActorRef self)
     {
         try
         {
-            Checkpoint? resume = _run.Resume ? _run.Store().Latest() : null;
+            Enter first = _groups.Reader.ReadAsync(_stop.Token).AsTask().GetAwaiter().GetResult();
+            Checkpoint? resume = first.Resume ? _run.Store().Latest() : null;
             if (resume is not null)
                 foreach (RunDifference change in RunDifference.Between(resume.Config, _run.Config).Where(change => !change.ChangesMeaning))
                     _run.Warn($"changed since the checkpoint: {change.Path} was {change.Before} and is {change.Now}");
             using AlproModel model = RunModel.Create(_run.Config, RunModel.DefaultDevice);
             IReadOnlyList<LoadReport> loaded = resume is null ? RunModel.Initialize(model, _run.Config) : [];
             using var trainer = new Trainer(_run.Config, model, _ports, _length.TotalSteps, _length.StepsPerEpoch, resume);
-            self.Tell(new Ready(trainer.State, loaded));
-            self.Tell(new Finished(trainer.Run(_batches, _stop.Token)));
+            for (Enter enter = first; Train(trainer, enter, loaded, self) is { } lost; enter = _groups.Reader.ReadAsync(_stop.Token).AsTask().GetAwaiter().GetResult())
+                self.Tell(new GroupLost(lost));
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            return;                                                  // told to end while it waited for a group
         }
 #pragma warning disable CA1031 // The top of a thread: whatever fails becomes a message, and the supervisor decides.
         catch (Exception reason)
 #pragma warning restore CA1031
         {
             self.Tell(new Failed(reason is ChannelClosedException { InnerException: { } cause } ? cause : reason));
+        }
+    }
+
+    /// <summary>Trains in a group until the run has ended, or the group: then why.</summary>
+    private CollectivesException? Train(Trainer trainer, Enter enter, IReadOnlyList<LoadReport> loaded, IActorRef self)
+    {
+        _current = enter;
+        try
+        {
+            TrainState state;
+            using (ICollectives group = enter.Group)
+            {
+                trainer.Join(group);
+                self.Tell(new Ready(trainer.State, loaded, group));
+                state = trainer.Run(enter.Batches, _stop.Token);
+            }
+            self.Tell(new Finished(state));                          // after it has left, for then it is aborted
+            return null;
+        }
+        catch (CollectivesException lost)
+        {
+            return lost;
+        }
+        catch (ChannelClosedException closed) when (closed.InnerException is CollectivesException lost)
+        {
+            return lost;                                             // told so while it waited for a batch
         }
     }
 }

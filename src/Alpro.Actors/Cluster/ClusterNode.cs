@@ -1,0 +1,107 @@
+using System.Net;
+using System.Net.Sockets;
+using Akka.Configuration;
+using Akka.Event;
+using Akka.Remote.Transport.DotNetty;
+
+namespace Alpro.Actors.Cluster;
+
+/// <summary>What a node of a cluster does.</summary>
+public enum NodeRole
+{
+    /// <summary>Carries the run. There is one: it trains by itself, or forms the groups of those that do.</summary>
+    Coordinator,
+
+    /// <summary>Trains with others of its kind, which may come and go.</summary>
+    Trainer,
+
+    /// <summary>Makes clips. Any number, which may come and go.</summary>
+    Decoder,
+}
+
+/// <summary>A process as a member of a cluster: its role, where it listens, and whom it joins (<c>alpro.cluster</c> in HOCON).</summary>
+public sealed record ClusterNode
+{
+    /// <summary>What it does.</summary>
+    public required NodeRole Role { get; init; }
+
+    /// <summary>Name or address under which the other nodes reach it.</summary>
+    public required string Host { get; init; }
+
+    /// <summary>Port of the control plane; 0 for any that is free.</summary>
+    public required int Port { get; init; }
+
+    /// <summary>Port to which decode nodes bring clips; 0 for any that is free. Decode nodes do not listen there.</summary>
+    public required int DataPort { get; init; }
+
+    /// <summary>Port to which a trainer's neighbour in a ring connects; 0 for any that is free. Trainers alone listen there.</summary>
+    public required int RingPort { get; init; }
+
+    /// <summary>Nodes to join, as <c>host:port</c>; the first forms the cluster.</summary>
+    public required IReadOnlyList<string> Seeds { get; init; }
+
+    /// <summary>The certificates by which nodes know each other; null on the machine's own network alone.</summary>
+    public NodeCertificates? Certificates { get; init; }
+
+    /// <summary>A role as it is written in HOCON and on the command line.</summary>
+    public static string RoleName(NodeRole role) => role.ToString().ToLowerInvariant();
+
+    /// <summary>Reads the <c>alpro.cluster</c> section.</summary>
+    /// <param name="role">The node's role, which decides its port.</param>
+    /// <param name="hocon">The running settings.</param>
+    /// <param name="certificates">Folder of the node's certificates, in place of the section's.</param>
+    /// <exception cref="UsageException">The section is absent, or the node would be open to others without certificates.</exception>
+    public static ClusterNode From(NodeRole role, Config hocon, string? certificates = null)
+    {
+        if (!hocon.HasPath("alpro.cluster")) throw new UsageException("the running settings have no alpro.cluster; a node needs those of hocon/cluster.conf");
+        Config cluster = hocon.GetConfig("alpro.cluster");
+        string folder = certificates ?? cluster.GetString("certificates");
+        return new()
+        {
+            Role = role,
+            Host = cluster.GetString("host"),
+            Port = cluster.GetInt($"ports.{RoleName(role)}"),
+            DataPort = cluster.GetInt("ports.data"),
+            RingPort = cluster.GetInt("ports.ring"),
+            Seeds = [.. cluster.GetStringList("seeds")],
+            Certificates = folder.Length == 0 ? null : NodeCertificates.Load(folder),
+        };
+    }
+
+    /// <summary>The address on which the data plane listens.</summary>
+    /// <exception cref="UsageException">The host has none.</exception>
+    public IPAddress ListenAddress()
+    {
+        try
+        {
+            return Dns.GetHostAddresses(Host)[0];
+        }
+        catch (Exception error) when (error is SocketException or ArgumentException)
+        {
+            throw new UsageException($"alpro.cluster.host = {Host}: {error.Message}; expected a name or address under which the other nodes reach this machine");
+        }
+    }
+
+    /// <summary>The settings of Akka that follow, to be laid over those of <c>hocon/cluster.conf</c>.</summary>
+    /// <exception cref="UsageException">Others could reach the node, and it has no certificates.</exception>
+    public Config ToHocon()
+    {
+        if (Certificates is null && !IPAddress.IsLoopback(ListenAddress()))
+            throw new UsageException($"alpro.cluster.host = {Host}: without certificates a node listens on the machine's own network alone (127.0.0.1); make some with 'alpro certs' and name their folder in alpro.cluster.certificates or with --certificates");
+        string protocol = Certificates is null ? "akka.tcp" : "akka.ssl.tcp";
+        return ConfigurationFactory.ParseString($$"""
+            akka.remote.dot-netty.tcp { hostname = "{{Host}}", port = {{Port}}, enable-ssl = {{(Certificates is null ? "off" : "on")}} }
+            akka.cluster.roles = ["{{RoleName(Role)}}"]
+            akka.cluster.seed-nodes = [{{string.Join(", ", Seeds.Select(seed => $"\"{protocol}://alpro@{seed}\""))}}]
+            """);
+    }
+
+    /// <summary>Mutual TLS of the control plane with the cluster's own authority; null without certificates.</summary>
+    public DotNettySslSetup? ToSetup() => Certificates is not { } certificates ? null : new(
+        certificates.Own, suppressValidation: false, requireMutualAuthentication: true, customValidator: (peer, _, from, _, log) =>
+        {
+            bool trusted = certificates.Trust(peer);
+            if (!trusted) log.Warning("control connection with {0} refused: it shows no certificate of this cluster's authority", from);
+            return trusted;
+        });
+}

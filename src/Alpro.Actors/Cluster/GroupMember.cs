@@ -1,0 +1,157 @@
+using System.Net;
+using System.Net.Sockets;
+using Akka.Actor;
+using Akka.Cluster;
+using Akka.Event;
+using Alpro.Training.Collectives;
+
+namespace Alpro.Actors.Cluster;
+
+/// <summary>
+/// A trainer's side of the groups, child of its <see cref="RunSupervisor"/>: reports to the <see cref="GroupKeeper"/>, and enters the groups that it
+/// names. A group has a number that only grows; whoever is told of an older one than it has been in does nothing.
+/// </summary>
+public sealed class GroupMember : ReceiveActor, IWithTimers
+{
+    /// <summary>Sent by the <see cref="GroupKeeper"/>: enter a group.</summary>
+    /// <param name="Generation">Its number.</param>
+    /// <param name="Rank">This trainer's number in it.</param>
+    /// <param name="Endpoints">Where its ranks listen, in their order.</param>
+    /// <param name="FromCheckpoint">Whether nobody in it has weights but the last checkpoint.</param>
+    public sealed record Form(long Generation, int Rank, IReadOnlyList<string> Endpoints, bool FromCheckpoint) : IClusterMessage;
+
+    /// <summary>Sent by the <see cref="GroupKeeper"/>: leave the group, a larger one will form.</summary>
+    public sealed record Disband(long Generation) : IClusterMessage;
+
+    /// <summary>Sent by the <see cref="GroupKeeper"/>: all ranks shall stop, with a checkpoint.</summary>
+    public sealed record StopRun : IClusterMessage
+    {
+        /// <summary>The one instance.</summary>
+        public static readonly StopRun Instance = new();
+    }
+
+    /// <summary>Sent by the <see cref="RunSupervisor"/> when its trainer is in no group.</summary>
+    public sealed record Free
+    {
+        /// <summary>The one instance.</summary>
+        public static readonly Free Instance = new();
+    }
+
+    /// <summary>Told to the <see cref="RunSupervisor"/>: the trainer shall enter this group.</summary>
+    public sealed record Formed(ICollectives Group, bool FromCheckpoint);
+
+    /// <summary>Told to the <see cref="RunSupervisor"/>: the group is over, whatever its trainer waits for.</summary>
+    public sealed record Over(CollectivesException Reason);
+
+    private sealed record Joined(RingCollectives Ring, bool FromCheckpoint);
+
+    private sealed record ReportAgain
+    {
+        public static readonly ReportAgain Instance = new();
+    }
+
+    private static readonly TimeSpan _reportEvery = TimeSpan.FromMilliseconds(500);
+
+    private readonly ClusterNode _node;
+    private readonly Socket _listener = new(SocketType.Stream, ProtocolType.Tcp);
+    private readonly RingSettings _ring;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly HashSet<Address> _keepers = [];
+    private ICollectives? _group;
+    private long _generation;
+    private bool _inGroup = true;                                    // until the trainer is free
+
+    /// <summary>A member that listens on the node's ring port.</summary>
+    public GroupMember(ClusterNode node)
+    {
+        _node = node;
+        ILoggingAdapter log = _log;
+        _ring = new()
+        {
+            Open = async (socket, incoming, stop) => await DataPlane.SecureAsync(new NetworkStream(socket, ownsSocket: true), node.Certificates, incoming ? null : "", stop),
+            Refused = reason => log.Warning("ring connection refused: {0}", reason),
+        };
+        Receive<ClusterEvent.MemberUp>(message =>
+        {
+            if (message.Member.HasRole(ClusterNode.RoleName(NodeRole.Coordinator))) _keepers.Add(message.Member.Address);
+        });
+        Receive<ClusterEvent.MemberRemoved>(message => _keepers.Remove(message.Member.Address));
+        Receive<ClusterEvent.IMemberEvent>(static _ => { });
+        Receive<ReportAgain>(_ => Report());
+        Receive<Free>(_ => Leave());
+        Receive<Form>(OnForm);
+        Receive<Joined>(message =>
+        {
+            Enter(message.Ring, message.FromCheckpoint);
+            IActorRef parent = Context.Parent;
+            message.Ring.Failed += reason => parent.Tell(new Over(reason));
+        });
+        Receive<Status.Failure>(message =>
+        {
+            _log.Warning("generation {0} did not form: {1}", _generation, message.Cause.Message);
+            Leave();
+        });
+        Receive<Disband>(message =>
+        {
+            if (message.Generation != _generation || _group is null) return;
+            var reason = new CollectivesException(_group.Rank, _generation, "makes room for a larger group");
+            _group.Abort(reason);
+            Context.Parent.Tell(new Over(reason));
+        });
+        Receive<StopRun>(_ => Context.Parent.Tell(RunSupervisor.Stop.Instance));
+    }
+
+    /// <inheritdoc/>
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    /// <inheritdoc/>
+    protected override void PreStart()
+    {
+        _listener.Bind(new IPEndPoint(_node.ListenAddress(), _node.RingPort));
+        _listener.Listen();
+        Akka.Cluster.Cluster.Get(Context.System).Subscribe(Self, ClusterEvent.SubscriptionInitialStateMode.InitialStateAsEvents, typeof(ClusterEvent.IMemberEvent));
+        Timers.StartPeriodicTimer(nameof(ReportAgain), ReportAgain.Instance, _reportEvery);
+    }
+
+    /// <inheritdoc/>
+    protected override void PostStop()
+    {
+        Akka.Cluster.Cluster.Get(Context.System).Unsubscribe(Self);
+        _stop.Cancel();
+        _group?.Abort(new OperationCanceledException("this node leaves"));
+        _listener.Dispose();
+    }
+
+    private void OnForm(Form form)
+    {
+        if (_inGroup || form.Generation <= _generation) return;
+        (_generation, _inGroup) = (form.Generation, true);
+        if (form.Endpoints.Count == 1)
+        {
+            Enter(new SoleRank(form.Generation), form.FromCheckpoint);
+            return;
+        }
+        EndPoint[] endpoints = [.. form.Endpoints.Select(endpoint => endpoint.LastIndexOf(':') is var colon ? new DnsEndPoint(endpoint[..colon], int.Parse(endpoint[(colon + 1)..])) : null!)];
+        RingCollectives.JoinAsync(new(form.Generation, form.Rank, endpoints), _listener, _ring, _stop.Token)
+            .PipeTo(Self, success: ring => new Joined(ring, form.FromCheckpoint), failure: error => new Status.Failure(error));
+    }
+
+    private void Enter(ICollectives group, bool fromCheckpoint)
+    {
+        _group = group;
+        Context.Parent.Tell(new Formed(group, fromCheckpoint));
+    }
+
+    private void Leave()
+    {
+        (_group, _inGroup) = (null, false);
+        Report();
+    }
+
+    private void Report()
+    {
+        foreach (Address keeper in _keepers)
+            Context.ActorSelection(new RootActorPath(keeper) / "user" / GroupKeeper.Name).Tell(new GroupKeeper.Report($"{_node.Host}:{((IPEndPoint)_listener.LocalEndPoint!).Port}", _generation, _inGroup));
+    }
+}

@@ -1,0 +1,154 @@
+using System.Collections.Concurrent;
+using System.Net.Sockets;
+using Akka.Actor;
+using Akka.Cluster;
+using Akka.Event;
+using Akka.Serialization;
+using Alpro.Actors.Cluster;
+
+namespace Alpro.Actors.Tests.Cluster;
+
+/// <summary>Who becomes a member: whoever shows a certificate of the cluster's authority, and nobody else.</summary>
+public sealed class ControlPlaneTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+    private readonly int _port = NodeProcess.FreePort();
+
+    public void Dispose() => _folder.Dispose();
+
+    /// <summary>Keeps what the node has logged.</summary>
+    private sealed class LogKeeper : ReceiveActor
+    {
+        public LogKeeper(ConcurrentQueue<string> log) => Receive<LogEvent>(entry => log.Enqueue($"{entry.Message} {entry.Cause?.Message}"));
+    }
+
+    private async Task<(RunHost Node, ConcurrentQueue<string> Log)> StartAsync(NodeRole role, string? authority, string? hocon = null)
+    {
+        NodeCertificates? certificates = null;
+        if (authority is not null)
+        {
+            string folder = Assert.Single(NodeCertificates.Create(_folder.File(authority), ["127.0.0.1"], TimeProvider.System));
+            certificates = NodeCertificates.Load(folder);
+        }
+        RunHost node = await RunHost.StartAsync(hocon ?? RunHost.ConfFile("cluster.conf"), join: settings => ClusterNode.From(role, settings) with
+        {
+            Port = role == NodeRole.Coordinator ? _port : 0,
+            DataPort = 0,
+            Seeds = [$"127.0.0.1:{_port}"],
+            Certificates = certificates,
+        });
+        var log = new ConcurrentQueue<string>();
+        IActorRef keeper = node.System.ActorOf(Props.Create(() => new LogKeeper(log)));
+        node.System.EventStream.Subscribe(keeper, typeof(Warning));
+        node.System.EventStream.Subscribe(keeper, typeof(Error));
+        return (node, log);
+    }
+
+    private static async Task<bool> BecomesMemberAsync(RunHost node, TimeSpan within)
+    {
+        var up = new TaskCompletionSource();
+        Akka.Cluster.Cluster.Get(node.System).RegisterOnMemberUp(() => up.TrySetResult());
+        return await Task.WhenAny(up.Task, Task.Delay(within)) == up.Task;
+    }
+
+    private static int Members(RunHost node) => Akka.Cluster.Cluster.Get(node.System).State.Members.Count;
+
+    [Fact]
+    public async Task Node_of_the_same_authority_joins_and_one_of_another_or_of_none_does_not()
+    {
+        (RunHost coordinator, ConcurrentQueue<string> log) = await StartAsync(NodeRole.Coordinator, "ours");
+        await using var first = coordinator;
+        Assert.True(await BecomesMemberAsync(coordinator, TimeSpan.FromSeconds(30)));
+        (RunHost stranger, _) = await StartAsync(NodeRole.Decoder, "theirs");
+        await using var second = stranger;
+        (RunHost open, _) = await StartAsync(NodeRole.Decoder, null);
+        await using var third = open;
+        (RunHost friend, _) = await StartAsync(NodeRole.Decoder, "ours");
+        await using var fourth = friend;
+        Assert.True(await BecomesMemberAsync(friend, TimeSpan.FromSeconds(30)));
+        Assert.False(await BecomesMemberAsync(stranger, TimeSpan.FromSeconds(3)));
+        Assert.False(await BecomesMemberAsync(open, TimeSpan.Zero));
+        Assert.Equal(2, Members(coordinator));
+        Assert.Contains(log, line => line.Contains("no certificate of this cluster's authority", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Garbage_on_the_port_is_refused_and_disturbs_nobody()
+    {
+        (RunHost coordinator, _) = await StartAsync(NodeRole.Coordinator, null);
+        await using var first = coordinator;
+        Assert.True(await BecomesMemberAsync(coordinator, TimeSpan.FromSeconds(30)));
+        byte[] garbage = new byte[1 << 16];
+        Array.Fill(garbage, (byte)0x7F);                             // read as a length: two thousand million bytes
+        long before = GC.GetTotalAllocatedBytes();
+        for (int i = 0; i < 8; i++)
+        {
+            using var socket = new TcpClient();
+            await socket.ConnectAsync("127.0.0.1", _port);
+            NetworkStream stream = socket.GetStream();
+            await stream.WriteAsync(garbage);
+            try
+            {
+                using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+                Assert.Equal(0, await stream.ReadAsync(new byte[1], deadline.Token));
+            }
+            catch (IOException)
+            {
+                // Closed with bytes of ours unread: the same refusal.
+            }
+        }
+        Assert.InRange(GC.GetTotalAllocatedBytes() - before, 0, 64 << 20);
+        (RunHost friend, _) = await StartAsync(NodeRole.Decoder, null);
+        await using var second = friend;
+        Assert.True(await BecomesMemberAsync(friend, TimeSpan.FromSeconds(30)));
+    }
+
+    /// <summary>Sends its messages under a manifest that no version knows.</summary>
+    private sealed class ForgingSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
+    {
+        public override int Identifier => 1001;
+
+        public override string Manifest(object o) => "grant-0";
+
+        public override byte[] ToBinary(object obj) => "{}"u8.ToArray();
+
+        public override object FromBinary(byte[] bytes, string manifest) => throw new NotSupportedException();
+    }
+
+    [Fact]
+    public async Task Message_with_an_unknown_manifest_is_refused_and_said_once()
+    {
+        (RunHost coordinator, ConcurrentQueue<string> log) = await StartAsync(NodeRole.Coordinator, null);
+        await using var first = coordinator;
+        string hocon = _folder.File("forging.conf"), forging = $"{typeof(ForgingSerializer).FullName}, {typeof(ForgingSerializer).Assembly.GetName().Name}";
+        File.WriteAllText(hocon, File.ReadAllText(RunHost.ConfFile("cluster.conf")).Replace("Alpro.Actors.Cluster.MessageSerializer, alpro", forging, StringComparison.Ordinal));
+        (RunHost forger, _) = await StartAsync(NodeRole.Decoder, null, hocon);
+        await using var second = forger;
+        Assert.True(await BecomesMemberAsync(forger, TimeSpan.FromSeconds(30)));
+        forger.System.ActorSelection($"akka.tcp://alpro@127.0.0.1:{_port}/user/{DecoderGate.Name}").Tell(new DecoderGate.Offer(1, new Dictionary<string, string>()));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (!log.Any(Refusal)) await Task.Delay(20, deadline.Token);
+        Assert.Single(log, Refusal);
+        Assert.Equal(2, Members(coordinator));
+
+        static bool Refusal(string line) => line.Contains("grant-0", StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("203.0.113.7", "without certificates")]
+    [InlineData("0.0.0.0", "expected a name or address")]
+    public async Task Node_without_certificates_does_not_listen_beyond_its_machine(string host, string reason)
+    {
+        var refusal = await Assert.ThrowsAsync<UsageException>(() => RunHost.StartAsync(RunHost.ConfFile("cluster.conf"),
+            join: settings => ClusterNode.From(NodeRole.Decoder, settings) with { Host = host }));
+        Assert.StartsWith($"alpro.cluster.host = {host}: ", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains(reason, refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Running_settings_without_a_cluster_are_named()
+    {
+        var refusal = await Assert.ThrowsAsync<UsageException>(() => RunHost.StartAsync(join: settings => ClusterNode.From(NodeRole.Decoder, settings)));
+        Assert.Contains("hocon/cluster.conf", refusal.Message, StringComparison.Ordinal);
+    }
+}

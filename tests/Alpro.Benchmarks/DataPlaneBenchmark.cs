@@ -1,0 +1,192 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using Akka.Actor;
+using Akka.Cluster;
+using Alpro.Actors;
+using Alpro.Actors.Cluster;
+using Alpro.Data.Clips;
+using Spectre.Console;
+
+namespace Alpro.Benchmarks;
+
+/// <summary>
+/// <c>dataplane [CLIPS]</c>: sends clips of 8 frames at 224 px over loopback, through <see cref="ClipSender"/> and <see cref="ClipReceiver"/> with 8
+/// clips under way at most, beside a plain copy of as many bytes from socket to socket; both over TCP and over mutual TLS, in turns. Processor
+/// time is that of both ends. Meanwhile two nodes in this process keep up a cluster: how long its control messages took, and whether
+/// either was taken for dead.
+/// </summary>
+internal static class DataPlaneBenchmark
+{
+    private const int Rounds = 5, UnderWay = 8;
+
+    private static readonly ClipSettings _clips = new() { Frames = 8, Size = 224, DecodeSize = 224, TextLength = 30, MaskProbability = 0.15 };
+
+    private sealed record Cost(double Seconds, double CpuMs);
+
+    public static int Run(string[] args) => RunAsync(args.Length > 0 ? int.Parse(args[0]) : 1000).GetAwaiter().GetResult();
+
+    private static async Task<int> RunAsync(int count)
+    {
+        string folder = Directory.CreateTempSubdirectory("alpro-dataplane-").FullName;
+        try
+        {
+            using NodeCertificates certificates = NodeCertificates.Load(NodeCertificates.Create(folder, ["localhost"], TimeProvider.System)[0]);
+            await using var pulse = await Pulse.StartAsync();
+            using Clip clip = NewClip();
+            int bytes = clip.Pixels_THWC.Length;
+            foreach (NodeCertificates? plane in new[] { null, certificates })
+            {
+                var floor = new List<Cost>();
+                var ours = new List<Cost>();
+                for (int round = -1; round < Rounds; round++)        // the first warms up
+                {
+                    Cost copied = await MeasureAsync(plane, stream => Copy(stream, bytes, count), stream => Take(stream, bytes, count));
+                    Cost sent = await SendAsync(plane, clip, count);
+                    if (round < 0) continue;
+                    floor.Add(copied);
+                    ours.Add(sent);
+                }
+                Table table = new Table().Title(plane is null ? "TCP" : "mutual TLS").AddColumns("what", "MB/s", "CPU ms a clip", "CPU beside the copy");
+                foreach ((string what, List<Cost> costs) in new[] { ("plain copy (floor)", floor), ("clips, checksummed", ours) })
+                    table.AddRow(what, $"{(double)bytes * count / 1e6 / Median(costs.Select(cost => cost.Seconds)):F0}", $"{Median(costs.Select(cost => cost.CpuMs)) / count:F3}",
+                        $"{Median(costs.Zip(floor, (cost, beside) => cost.CpuMs / beside.CpuMs)):F2}");
+                AnsiConsole.Write(table);
+            }
+            AnsiConsole.WriteLine($"clips of {bytes / 1e6:F2} MB, {count} a round, median of {Rounds} rounds, both ends in this process");
+            AnsiConsole.WriteLine(await pulse.ReportAsync());
+            return 0;
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static Clip NewClip()
+    {
+        var clip = new Clip(new(0, 0, 0, 0, 0, 0), _clips.Frames, _clips.Size, _clips.TextLength) { Key = "a clip", MaskedIds_L = new int[_clips.TextLength], MaskLabels_L = new int[_clips.TextLength] };
+        for (int i = 0; i < clip.Pixels_THWC.Length; i++) clip.Pixels_THWC[i] = (byte)(i * 31 >> 3);
+        return clip;
+    }
+
+    private static async Task<Cost> SendAsync(NodeCertificates? certificates, Clip clip, int count)
+    {
+        using var credits = new SemaphoreSlim(UnderWay);
+        return await MeasureAsync(certificates, Send, Receive);
+
+        void Send(Stream stream)
+        {
+            var sender = new ClipSender(stream, _clips);
+            for (int i = 0; i < count; i++)
+            {
+                credits.Wait();
+                sender.Send(clip);
+            }
+        }
+
+        void Receive(Stream stream)
+        {
+            var receiver = new ClipReceiver(stream, _clips);
+            for (int i = 0; i < count; i++)
+            {
+                receiver.Receive(static _ => true)!.Dispose();
+                credits.Release();
+            }
+        }
+    }
+
+    private static void Copy(Stream stream, int bytes, int count)
+    {
+        byte[] buffer = new byte[bytes];
+        for (int i = 0; i < count; i++) stream.Write(buffer);
+    }
+
+    private static void Take(Stream stream, int bytes, int count)
+    {
+        byte[] buffer = new byte[bytes];
+        for (int i = 0; i < count; i++) stream.ReadExactly(buffer);
+    }
+
+    /// <summary>Runs both ends of a new connection, each on a thread of its own.</summary>
+    private static async Task<Cost> MeasureAsync(NodeCertificates? certificates, Action<Stream> send, Action<Stream> receive)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        using var stop = new CancellationTokenSource();
+        var accepted = new TaskCompletionSource<Stream>(TaskCreationOptions.RunContinuationsAsynchronously);
+        int port = ((IPEndPoint)socket.LocalEndPoint!).Port;
+        Task listening = DataPlane.ListenAsync(socket, certificates, (_, stream) => accepted.SetResult(stream), reason => accepted.TrySetException(new IOException(reason)), stop.Token);
+        await using Stream from = await DataPlane.ConnectAsync("localhost", port, DataPlane.NewToken(), certificates, CancellationToken.None), to = await accepted.Task;
+        TimeSpan cpu = Environment.CpuUsage.TotalTime;
+        long began = Stopwatch.GetTimestamp();
+        await Task.WhenAll(Task.Factory.StartNew(() => send(from), TaskCreationOptions.LongRunning), Task.Factory.StartNew(() => receive(to), TaskCreationOptions.LongRunning));
+        var cost = new Cost(Stopwatch.GetElapsedTime(began).TotalSeconds, (Environment.CpuUsage.TotalTime - cpu).TotalMilliseconds);
+        await stop.CancelAsync();
+        await listening;
+        return cost;
+    }
+
+    private static double Median(IEnumerable<double> values) => values.Order().ElementAt(Rounds / 2);
+
+    /// <summary>Two members of a cluster, and messages between them 20 times a second.</summary>
+    private sealed class Pulse : IAsyncDisposable
+    {
+        private readonly RunHost _first, _second;
+        private readonly CancellationTokenSource _stop = new();
+        private readonly Task<(int Unreachable, List<double> Milliseconds)> _beating;
+
+        private Pulse(RunHost first, RunHost second) => (_first, _second, _beating) = (first, second, Task.Run(BeatAsync));
+
+        public static async Task<Pulse> StartAsync()
+        {
+            using var probe = new TcpListener(IPAddress.Loopback, 0);
+            probe.Start();
+            int port = ((IPEndPoint)probe.LocalEndpoint).Port;
+            probe.Stop();
+            RunHost first = await NodeAsync(NodeRole.Coordinator, port), second = await NodeAsync(NodeRole.Decoder, 0);
+            var up = new TaskCompletionSource();
+            Akka.Cluster.Cluster.Get(second.System).RegisterOnMemberUp(() => up.SetResult());
+            await up.Task;
+            return new(first, second);
+
+            Task<RunHost> NodeAsync(NodeRole role, int at) => RunHost.StartAsync(RunHost.ConfFile("cluster.conf"),
+                join: settings => ClusterNode.From(role, settings) with { Port = at, DataPort = 0, Seeds = [$"127.0.0.1:{port}"] });
+        }
+
+        /// <summary>How the cluster fared.</summary>
+        public async Task<string> ReportAsync()
+        {
+            await _stop.CancelAsync();
+            (int unreachable, List<double> times) = await _beating;
+            times.Sort();
+            return $"meanwhile {times.Count} control messages there and back: median {times[times.Count / 2]:F1} ms, 99 % within {times[times.Count * 99 / 100]:F1} ms, the slowest {times[^1]:F1} ms; nodes taken for dead: {unreachable}";
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await _second.DisposeAsync();
+            await _first.DisposeAsync();
+        }
+
+        private async Task<(int, List<double>)> BeatAsync()
+        {
+            var cluster = Akka.Cluster.Cluster.Get(_first.System);
+            Address there = Akka.Cluster.Cluster.Get(_second.System).SelfAddress;
+            // One of the actors that the settings let other nodes speak to.
+            ActorSelection far = _first.System.ActorSelection(new RootActorPath(there) / "system" / "cluster" / "heartbeatReceiver");
+            var times = new List<double>();
+            int unreachable = 0;
+            while (!_stop.IsCancellationRequested)
+            {
+                long began = Stopwatch.GetTimestamp();
+                await far.ResolveOne(TimeSpan.FromSeconds(10));
+                times.Add(Stopwatch.GetElapsedTime(began).TotalMilliseconds);
+                unreachable = Math.Max(unreachable, cluster.State.Unreachable.Count);
+                await Task.Delay(50, CancellationToken.None);
+            }
+            return (unreachable, times);
+        }
+    }
+}
