@@ -39,6 +39,9 @@ public sealed class GroupKeeper : ReceiveActor, IWithTimers
     /// <summary>Time without news of free trainers before a group is formed: those that lost the same neighbour come within it.</summary>
     private static readonly TimeSpan _settle = TimeSpan.FromSeconds(1), _lookEvery = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>Whoever has been silent for so long is not asked into a group: long before the cluster gives a dead node up, nobody waits for it.</summary>
+    private static readonly TimeSpan _silence = TimeSpan.FromSeconds(2);
+
     private readonly RunConfig _config;
     private readonly int _least;
     private readonly bool _resume;
@@ -46,6 +49,7 @@ public sealed class GroupKeeper : ReceiveActor, IWithTimers
     private readonly TaskCompletionSource<bool> _ended;
     private readonly TimeProvider _time;
     private readonly Dictionary<IActorRef, Report> _members = [];
+    private readonly Dictionary<IActorRef, DateTimeOffset> _heard = [];
     private HashSet<IActorRef> _group = [];
     private DateTimeOffset _changed;
     private long _generation;
@@ -101,6 +105,7 @@ public sealed class GroupKeeper : ReceiveActor, IWithTimers
         }
         if (before?.InGroup != report.InGroup) _changed = _time.GetUtcNow();
         _members[Sender] = report;
+        _heard[Sender] = _time.GetUtcNow();
         if (report.Generation <= _generation) return;
         // Of a group that an earlier coordinator formed.
         _generation = report.Generation;
@@ -110,6 +115,7 @@ public sealed class GroupKeeper : ReceiveActor, IWithTimers
     private void OnGone(IActorRef member)
     {
         Context.Unwatch(member);
+        _heard.Remove(member);
         if (_members.Remove(member)) _changed = _time.GetUtcNow();
         if (_over) EndIfAlone();
     }
@@ -122,7 +128,7 @@ public sealed class GroupKeeper : ReceiveActor, IWithTimers
     private void OnLook()
     {
         if (_over || _time.GetUtcNow() - _changed < _settle) return;
-        IActorRef[] free = [.. _members.Where(member => !member.Value.InGroup && (member.Value.Generation == _generation || !_group.Contains(member.Key)))
+        IActorRef[] free = [.. _members.Where(member => !member.Value.InGroup && _time.GetUtcNow() - _heard[member.Key] < _silence && (member.Value.Generation == _generation || !_group.Contains(member.Key)))
             .OrderBy(member => member.Value.Endpoint, StringComparer.Ordinal).Select(member => member.Key)];
         if (free.Length == 0) return;
         // A member that was told to enter the group and reports an older one has not read that yet.

@@ -50,6 +50,9 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
         public static readonly ReportAgain Instance = new();
     }
 
+    /// <summary>All ranks are told at once and begin at once, whatever their trainers do; one that does not come has died.</summary>
+    private static readonly TimeSpan _forming = TimeSpan.FromSeconds(5);
+
     private static readonly TimeSpan _reportEvery = TimeSpan.FromMilliseconds(500);
 
     private readonly ClusterNode _node;
@@ -69,6 +72,7 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
         ILoggingAdapter log = _log;
         _ring = new()
         {
+            Forming = _forming,
             Open = async (socket, incoming, stop) => await DataPlane.SecureAsync(new NetworkStream(socket, ownsSocket: true), node.Certificates, incoming ? null : "", stop),
             Refused = reason => log.Warning("ring connection refused: {0}", reason),
         };

@@ -39,6 +39,7 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<TrainingRunTests.W
         Report(keeper, b, "b:1");
         b.ExpectNoMsg(_while);
         Report(keeper, a, "a:1");
+        Report(keeper, b, "b:1");
         GroupMember.Form first = Formed(a), second = Formed(b);
         Assert.Equal((1, 0, false), (first.Generation, first.Rank, first.FromCheckpoint));
         Assert.Equal((1, 1, false), (second.Generation, second.Rank, second.FromCheckpoint));
@@ -64,6 +65,20 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<TrainingRunTests.W
     }
 
     [Fact]
+    public void Trainer_that_has_fallen_silent_is_not_waited_for()
+    {
+        IActorRef keeper = Keeper(least: 1);
+        TestProbe a = CreateTestProbe(), b = CreateTestProbe();
+        Report(keeper, a, "a:1");
+        Formed(a);
+        Report(keeper, b, "b:1");                                    // and never again
+        b.ExpectNoMsg(_while);
+        Report(keeper, a, "a:1", 1, inGroup: true);
+        Report(keeper, a, "a:1", 1, inGroup: false);
+        Assert.Equal(["a:1"], a.FishForMessage<GroupMember.Form>(static _ => true, _soon).Endpoints);
+    }
+
+    [Fact]
     public void Newcomer_is_taken_in_at_the_next_generation()
     {
         IActorRef keeper = Keeper(least: 1);
@@ -74,6 +89,7 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<TrainingRunTests.W
         Report(keeper, b, "b:1");
         Assert.Equal(1, a.ExpectMsg<GroupMember.Disband>(_soon).Generation);
         Report(keeper, a, "a:1", 1, inGroup: false);
+        Report(keeper, b, "b:1");
         Assert.Equal((2, 2), (a.FishForMessage<GroupMember.Form>(static _ => true, _soon).Generation, Formed(b).Endpoints.Count));
     }
 
@@ -89,6 +105,7 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<TrainingRunTests.W
         b.ExpectNoMsg(_while);
         a.ExpectNoMsg(TimeSpan.Zero);
         Sys.Stop(a.Ref);
+        Report(keeper, b, "b:1");
         Assert.True(Formed(b).FromCheckpoint);                       // it has no weights, and nobody else has
     }
 
@@ -102,6 +119,7 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<TrainingRunTests.W
         Report(keeper, b, "b:1");
         Assert.Equal(7, a.ExpectMsg<GroupMember.Disband>(_soon).Generation);
         Report(keeper, a, "a:1", 7, inGroup: false);
+        Report(keeper, b, "b:1");
         Assert.Equal(8, Formed(b).Generation);
     }
 
