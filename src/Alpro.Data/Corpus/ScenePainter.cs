@@ -2,14 +2,19 @@ using Alpro.Data.Sampling;
 
 namespace Alpro.Data.Corpus;
 
-/// <summary>Draws the frames of one <see cref="SyntheticScene"/> as RGB bytes, each [side, side, 3].</summary>
+/// <summary>
+/// Draws the frames of one <see cref="SyntheticScene"/> as RGB bytes, each [side, side, 3]. It is made to be seen soon by a vision transformer
+/// that starts from nothing, whose patch embedding is linear: shapes are always lighter than what is behind them, so that their outline is the
+/// same pattern in every colour, and what moves leaves a trail, so that one frame shows its direction.
+/// </summary>
 public sealed class ScenePainter
 {
-    private const int SubSamples = 4;
+    private const int SubSamples = 4, TrailSteps = 4;
+    private const double TrailSpacing = 0.07, TrailStrength = 0.45;
 
-    private static readonly Rgb[] s_colors = [new(230, 30, 30), new(30, 200, 40), new(40, 80, 240), new(245, 225, 30), new(160, 40, 210), new(255, 255, 255)];
+    private static readonly Rgb[] s_colors = [new(255, 70, 70), new(60, 230, 80), new(90, 150, 255), new(255, 235, 60), new(210, 100, 255), new(255, 255, 255)];
     private static readonly (Rgb Ground, Rgb Pattern)[] s_grounds =
-        [(new(0, 0, 0), new(70, 70, 70)), (new(125, 125, 125), new(70, 70, 70)), (new(120, 70, 25), new(65, 35, 10)), (new(245, 165, 190), new(205, 100, 140))];
+        [(new(0, 0, 0), new(40, 40, 40)), (new(75, 75, 75), new(45, 45, 45)), (new(85, 48, 12), new(50, 27, 5)), (new(15, 20, 100), new(8, 10, 55))];
 
     private readonly int _side, _radius, _count;
     private readonly Rgb _color;
@@ -22,36 +27,42 @@ public sealed class ScenePainter
         _side = side;
         _count = scene.Count;
         _color = s_colors[scene.Color];
-        _radius = (int)Math.Round(side * (scene.Size == 0 ? 0.085 : 0.15));
+        _radius = (int)Math.Round(side * (scene.Size == 0 ? 0.11 : 0.16));
         _background = PaintBackground(side, scene.Pattern, s_grounds[scene.Ground], random.NextInt32(side));
         _mask = Mask(scene.Shape, _radius);
         (_alongX, _alongY) = SyntheticScene.Motions[scene.Motion] switch { "left" => (-1, 0), "right" => (1, 0), "up" => (0, -1), "down" => (0, 1), _ => (1.0, 0.0) };
         bool still = SyntheticScene.Motions[scene.Motion] == "still";
-        _travel = still ? 0 : random.NextDouble(0.42, 0.55);
-        _startAlong = 0.5 - _travel / 2 + random.NextDouble(-1, 1) * (still ? 0.25 : 0.06);
-        _across = 0.5 + random.NextDouble(-1, 1) * (0.33 - 0.155 * (_count - 1));
+        _travel = still ? 0 : random.NextDouble(0.64, 0.7);
+        _startAlong = 0.5 - _travel / 2 + random.NextDouble(-1, 1) * (still ? 0.1 : 0.02);
+        _across = 0.5 + random.NextDouble(-1, 1) * 0.04;
     }
 
     /// <summary>Draws the frame at a time between 0 (the first) and 1 (the last).</summary>
     public void Paint(double time, Span<byte> rgb)
     {
         _background.CopyTo(rgb);
+        for (int step = _travel > 0 ? TrailSteps : 0; step > 0; step--) Draw(time - step * TrailSpacing, TrailStrength * (1 - step / (TrailSteps + 1.0)), rgb);
+        Draw(time, 1, rgb);
+    }
+
+    private void Draw(double time, double strength, Span<byte> rgb)
+    {
         double along = (_startAlong + _travel * time - 0.5) * _side;
         for (int i = 0; i < _count; i++)
         {
             double across = (_across - 0.5 + (i - (_count - 1) / 2.0) * 0.33) * _side;
-            Stamp(rgb, (int)Math.Round(_side / 2.0 + _alongX * along + _alongY * across), (int)Math.Round(_side / 2.0 + _alongY * along + _alongX * across));
+            Stamp(rgb, (int)Math.Round(_side / 2.0 + _alongX * along + _alongY * across), (int)Math.Round(_side / 2.0 + _alongY * along + _alongX * across), strength);
         }
     }
 
-    private void Stamp(Span<byte> rgb, int centerX, int centerY)
+    private void Stamp(Span<byte> rgb, int centerX, int centerY, double strength)
     {
         int width = 2 * _radius + 1;
         for (int y = Math.Max(0, centerY - _radius); y < Math.Min(_side, centerY + _radius + 1); y++)
         {
             for (int x = Math.Max(0, centerX - _radius); x < Math.Min(_side, centerX + _radius + 1); x++)
             {
-                int cover = _mask[(y - centerY + _radius) * width + x - centerX + _radius];
+                int cover = (int)(strength * _mask[(y - centerY + _radius) * width + x - centerX + _radius]);
                 Span<byte> pixel = rgb.Slice((y * _side + x) * 3, 3);
                 pixel[0] = Blend(pixel[0], _color.R, cover);
                 pixel[1] = Blend(pixel[1], _color.G, cover);
@@ -105,22 +116,12 @@ public sealed class ScenePainter
 
     private static bool Covers(int shape, double u, double v) => SyntheticScene.Shapes[shape] switch
     {
-        "circle" => u * u + v * v <= 0.92,
+        "ring" => u * u + v * v is > 0.3 and <= 1,
         "square" => Math.Max(Math.Abs(u), Math.Abs(v)) <= 0.86,
         "triangle" => v <= 0.85 && Math.Abs(u) <= (v + 1) / 1.85,
-        "star" => CoversStar(u, v),
+        "bar" => Math.Abs(v) <= 0.35,
         _ => Math.Min(Math.Abs(u), Math.Abs(v)) <= 0.3,
     };
-
-    /// <summary>A five-pointed star with one point up: within one tenth of the circle its outline is one straight edge.</summary>
-    private static bool CoversStar(double u, double v)
-    {
-        const double Tenth = Math.PI / 5, Inner = 0.42;
-        double angle = Math.Abs(Math.IEEERemainder(Math.Atan2(u, -v), 2 * Tenth)), radius = Math.Sqrt(u * u + v * v);
-        double x = radius * Math.Cos(angle), y = radius * Math.Sin(angle);
-        double innerX = Inner * Math.Cos(Tenth), innerY = Inner * Math.Sin(Tenth);
-        return (innerX - 1) * y - innerY * (x - 1) >= 0;
-    }
 
     private readonly record struct Rgb(byte R, byte G, byte B);
 }

@@ -16,7 +16,7 @@ namespace Alpro.Data.Corpus;
 public readonly record struct SyntheticScene(int Shape, int Color, int Motion, int Count, int Size, int Pattern, int Ground)
 {
     /// <summary>Shapes, in the singular.</summary>
-    public static IReadOnlyList<string> Shapes { get; } = ["circle", "square", "triangle", "star", "cross"];
+    public static IReadOnlyList<string> Shapes { get; } = ["ring", "square", "triangle", "bar", "cross"];
 
     /// <summary>Colours of the shapes.</summary>
     public static IReadOnlyList<string> Colors { get; } = ["red", "green", "blue", "yellow", "purple", "white"];
@@ -34,7 +34,7 @@ public readonly record struct SyntheticScene(int Shape, int Color, int Motion, i
     public static IReadOnlyList<string> Patterns { get; } = ["plain", "striped", "dotted"];
 
     /// <summary>Colours of the background.</summary>
-    public static IReadOnlyList<string> Grounds { get; } = ["black", "gray", "brown", "pink"];
+    public static IReadOnlyList<string> Grounds { get; } = ["black", "gray", "brown", "navy"];
 
     /// <summary>Number of different combinations of shape, colour, motion and count: the part of a scene that splits hold out.</summary>
     public static int Combinations { get; } = Shapes.Count * Colors.Count * Motions.Count * Counts.Count;
