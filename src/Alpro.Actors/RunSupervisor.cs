@@ -116,14 +116,13 @@ public sealed class RunSupervisor : ReceiveActor
 
     private void EnterGroup(ICollectives group, bool resume)
     {
-        var ledger = new ClipLedger(_unreadable.Add);
         _generation = _generation with
         {
             Batches = Channel.CreateBounded<ClipBatch>(new BoundedChannelOptions(_host.Settings.Prefetch) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait }),
-            Ledger = ledger,
+            Ledger = new(_unreadable.Add),
             Group = group,
         };
-        _generation.Trainer.Tell(new TrainerActor.Enter(group, _generation.Batches.Reader, () => ledger.Rejected, resume || _generation.Resume));
+        _generation.Trainer.Tell(new TrainerActor.Enter(group, _generation.Batches.Reader, resume || _generation.Resume));
     }
 
     /// <summary>The trainer keeps its model, and goes on in the next group where the furthest of that stands.</summary>
@@ -205,7 +204,7 @@ public sealed class RunSupervisor : ReceiveActor
         (TrainState first, TrainState last) = (_generation.First!, _generation.Last!);
         long tail = _plan.TailBefore(last.Step) - _plan.TailBefore(first.Step);
         _finished.TrySetResult(new(last.Step == last.TotalSteps, first.Step, last, _generation.Ledger.Totals(tail), _generation.Number - 1,
-            checkpoint ?? _run.Store().Latest()?.Folder, Stopwatch.GetElapsedTime(_began).TotalSeconds) { Rank = _generation.Group!.Rank });
+            checkpoint ?? _run.Store().Latest()?.Folder, Stopwatch.GetElapsedTime(_began).TotalSeconds) { Accounts = RunAccounts.Of(last, _plan), Rank = _generation.Group!.Rank });
         Context.Stop(Self);
     }
 

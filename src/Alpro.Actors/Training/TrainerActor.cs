@@ -18,9 +18,8 @@ public sealed class TrainerActor : ReceiveActor
     /// <summary>Sent by the parent: train in this group, on these batches.</summary>
     /// <param name="Group">The group; the trainer's from then on.</param>
     /// <param name="Batches">The rank's batches.</param>
-    /// <param name="Rejected">Clips rejected so far.</param>
     /// <param name="Resume">Whether a trainer that has no model yet begins at the last checkpoint.</param>
-    public sealed record Enter(ICollectives Group, ChannelReader<ClipBatch> Batches, Func<long> Rejected, bool Resume);
+    public sealed record Enter(ICollectives Group, ChannelReader<ClipBatch> Batches, bool Resume);
 
     /// <summary>Told to the parent when the trainer is in its group, and its model built, restored or taken over: batches are wanted from this step on.</summary>
     public sealed record Ready(TrainState State, IReadOnlyList<LoadReport> Loaded, ICollectives Group);
@@ -67,7 +66,6 @@ public sealed class TrainerActor : ReceiveActor
             },
             Validate = validate,
             Validated = record => self.Tell(record),
-            Rejected = () => _current!.Rejected(),
             KeepForReplay = (batch, snapshot) => BatchReplay.Save(run.Folder, batch, snapshot),
         };
         Receive<Enter>(message => _groups.Writer.TryWrite(message));
