@@ -61,10 +61,23 @@ internal sealed class NodeProcess : IDisposable
     public void Kill() => _process.Kill();
 
     /// <summary>Asks the process to end.</summary>
-    public void Terminate()
+    public void Terminate() => Signal("TERM");
+
+    /// <summary>Stops the process where it is.</summary>
+    public void Freeze() => Signal("STOP");
+
+    /// <summary>Lets a process go on that was frozen.</summary>
+    public void Thaw() => Signal("CONT");
+
+    /// <summary>Waits until the node has said something on standard error.</summary>
+    public async Task SaysAsync(string text)
     {
-        using Process kill = Process.Start("kill", ["-TERM", $"{_process.Id}"]);
-        kill.WaitForExit();
+        using var deadline = new CancellationTokenSource(_deadline);
+        while (!Errors.Contains(text, StringComparison.Ordinal))
+        {
+            Assert.False(_process.HasExited, $"the node ended without saying \"{text}\": {Errors}");
+            await Task.Delay(20, deadline.Token);
+        }
     }
 
     /// <summary>Waits for the process's end; its exit code and what it wrote to standard output.</summary>
@@ -74,6 +87,12 @@ internal sealed class NodeProcess : IDisposable
         string output = await _process.StandardOutput.ReadToEndAsync(deadline.Token);
         await _process.WaitForExitAsync(deadline.Token);
         return (_process.ExitCode, output);
+    }
+
+    private void Signal(string signal)
+    {
+        using Process kill = Process.Start("kill", [$"-{signal}", $"{_process.Id}"]);
+        kill.WaitForExit();
     }
 
     public void Dispose()
