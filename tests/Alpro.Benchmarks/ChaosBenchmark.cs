@@ -15,7 +15,7 @@ internal static class ChaosBenchmark
         var config = new Option<string>("--config") { Description = "The run.", Required = true };
         var settings = new Option<string[]>("--set") { Description = "A setting in place of the configuration's, as key.path=value.", DefaultValueFactory = _ => [] };
         var folder = new Option<string>("--out") { Description = "Where runs and logs go; an undisturbed run of the same configuration that lies there is used again.", DefaultValueFactory = _ => "out/chaos" };
-        var coordinators = new Option<int>("--coordinators") { Description = "Coordinators, of which one is struck too where there are several.", DefaultValueFactory = _ => 1 };
+        var coordinators = new Option<int>("--coordinators") { Description = "Coordinators; one where it trains itself.", DefaultValueFactory = _ => 2 };
         var decoders = new Option<int>("--decoders") { Description = "Decode nodes.", DefaultValueFactory = _ => 2 };
         var trainers = new Option<int>("--trainers") { Description = "Trainers, whose losses are then the same within --tolerance; 0 trains in the coordinator, and the bits are the same.", DefaultValueFactory = _ => 2 };
         var evaluators = new Option<int>("--evaluators") { Description = "Evaluators of checkpoints." };
@@ -26,7 +26,7 @@ internal static class ChaosBenchmark
         var command = new RootCommand("Train while nodes fail.") { config, settings, folder, coordinators, decoders, trainers, evaluators, every, minutes, seed, tolerance };
         command.SetAction(async (arguments, stop) =>
         {
-            (int coordinate, int decode, int train, int evaluate) = (arguments.GetValue(coordinators), arguments.GetValue(decoders), arguments.GetValue(trainers), arguments.GetValue(evaluators));
+            (int coordinate, int decode, int train, int evaluate) = (arguments.GetValue(trainers) > 0 ? arguments.GetValue(coordinators) : 1, arguments.GetValue(decoders), arguments.GetValue(trainers), arguments.GetValue(evaluators));
             ChaosResult result = await Chaos.RunAsync(new()
             {
                 Config = Path.GetFullPath(arguments.GetValue(config)!),

@@ -93,7 +93,7 @@ internal sealed partial class Chaos : IDisposable
         Directory.CreateDirectory(Path.Combine(_settings.Folder, "logs"));
         _total = Latest(Alone)!.State.TotalSteps;
         AddNodes();
-        foreach (ChaosNode node in _nodes.Where(node => node.Role != "evaluator")) node.Start();
+        foreach (ChaosNode node in _nodes) node.Start();
         using var timer = new PeriodicTimer(_look, TimeProvider.System);
         while (!HasEnded())
         {
@@ -102,8 +102,6 @@ internal sealed partial class Chaos : IDisposable
             LookAtSteps();
             EndOutages();
             StartAgain();
-            // What an evaluator watches, the run's folder, is there when the coordinator is up.
-            if (_nodes[0].IsUp) foreach (ChaosNode node in _nodes.Where(node => !node.HasStarted)) node.Start();
             StrikeIfDue();
             if (TimeProvider.System.GetUtcNow() - _stepAt > _stalled) throw new TimeoutException($"no step was done in {_stalled.TotalMinutes} minutes after step {_step}; the logs are in {_settings.Folder}/logs");
         }
@@ -126,7 +124,7 @@ internal sealed partial class Chaos : IDisposable
         Add("coordinator", _settings.Coordinators, number => [.. trains, "--trainers", $"{Math.Min(1, _settings.Trainers)}", "--port", $"{ports[number - 1]}", .. Resume()]);
         Add("trainer", _settings.Trainers, number => [.. trains, "--port", $"{ports[_settings.Coordinators + number - 1]}", "--ring-port", "0"]);
         Add("decoder", _settings.Decoders, _ => ["--decoders", "1", "--port", "0"]);
-        foreach (int number in Enumerable.Range(1, _settings.Evaluators)) _nodes.Add(new("evaluator", number, said => Start("evaluator", number, ["evaluate", "--run", Run, "--watch"], said)));
+        Add("evaluator", _settings.Evaluators, _ => ["--out", Run, "--port", "0"]);
 
         // The first coordinator begins the run, all others and those that are started again find it.
         string[] Resume()
@@ -141,21 +139,12 @@ internal sealed partial class Chaos : IDisposable
             foreach (int number in Enumerable.Range(1, count))
             {
                 bool away = role == "decoder" && number == 1 && _network is not null;
-                string host = away ? far : near;
+                string host = away ? far : near, log = Path.Combine(_settings.Folder, "logs", $"{role}-{number}.log");
                 string[] secure = _network is null ? [] : ["--certificates", Path.Combine(_settings.Folder, "certificates", host)];
-                _nodes.Add(new(role, number, said => Start(role, number,
-                    ["node", "--role", role, .. Configuration(), "--host", host, .. seeds, "--hocon", hocon, "--json", .. secure, .. words(number)], said, away ? CutOffNetwork.Inside : [])));
+                _nodes.Add(new(role, number, said => NodeProcess.StartProgram(
+                    ["node", "--role", role, .. Configuration(), "--host", host, .. seeds, "--hocon", hocon, "--json", .. secure, .. words(number)],
+                    line => { lock (log) File.AppendAllText(log, line + "\n"); said(line); }, away ? CutOffNetwork.Inside : [])));
             }
-        }
-
-        NodeProcess Start(string role, int number, IEnumerable<string> words, Action<string> said, IEnumerable<string>? inside = null)
-        {
-            string log = Path.Combine(_settings.Folder, "logs", $"{role}-{number}.log");
-            return NodeProcess.StartProgram(words, line =>
-            {
-                lock (_nodes) File.AppendAllText(log, line + "\n");
-                said(line);
-            }, inside);
         }
     }
 
@@ -264,7 +253,7 @@ internal sealed partial class Chaos : IDisposable
     /// <summary>Whoever has ended before the run is started again; who was struck, or lost the cluster with one that was, may end.</summary>
     private void StartAgain()
     {
-        foreach (ChaosNode node in _nodes.Where(node => node.OutageEnds is null && node.HasEnded))
+        foreach (ChaosNode node in _nodes.Where(node => node.OutageEnds is null && node.Process.HasEnded))
         {
             if (_step + 1 >= _total && node.Process.ExitCode == CommandLine.Success) continue;
             if (!node.IsStruck) _problems.Add($"{node.Name} ended by itself at step {_step + 1}, exit code {node.Process.ExitCode}: {LastWords(node)}");
@@ -307,7 +296,6 @@ internal sealed partial class Chaos : IDisposable
     /// <summary>Whether a node takes part in the run.</summary>
     private bool IsIn(ChaosNode node) => node.IsUp && node.Role switch
     {
-        "evaluator" => File.Exists(RunLog.EvaluationsFile(Run)),     // or it may not have begun
         "decoder" => _links.Any(link => link.Address == node.Address),
         // One of these at a time: they keep the cluster together by their majority.
         "trainer" or "coordinator" => _world == _settings.Trainers && _nodes.All(other => other.Role is not ("trainer" or "coordinator") || other.IsUp)
@@ -344,7 +332,7 @@ internal sealed partial class Chaos : IDisposable
         RunAccounts? accounts = null;
         foreach (ChaosNode node in _nodes)
         {
-            if (!node.HasStarted || node.OutageEnds is not null) continue;      // struck shortly before the end: it is not waited for
+            if (node.OutageEnds is not null) continue;               // struck shortly before the end: it is not waited for
             if (node.Role == "decoder") node.Process.Terminate();
             (int code, string output) = await node.Process.EndAsync(_ending);
             if (code != CommandLine.Success && !node.IsStruck) _problems.Add($"{node.Name} ended with exit code {code} after the run: {LastWords(node)}");
@@ -377,7 +365,7 @@ internal sealed partial class Chaos : IDisposable
     [GeneratedRegex("clip of step .* made by another")]
     private static partial Regex MadeByAnother();
 
-    [GeneratedRegex("starting singleton actor")]
+    [GeneratedRegex("^this coordinator keeps the trainers together")]
     private static partial Regex Keeps();
 
     [GeneratedRegex(@"^generation \d+: (\d+) trainer")]

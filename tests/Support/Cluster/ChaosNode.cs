@@ -16,7 +16,7 @@ internal sealed class ChaosNode(string role, int number, Func<Action<string>, No
 
     public string Name => $"{role}-{number}";
 
-    /// <summary>Where it is in the cluster, <c>host:port</c>; null before it has joined. An evaluator joins none: it watches the run's folder.</summary>
+    /// <summary>Where it is in the cluster, <c>host:port</c>; null before it has joined.</summary>
     public string? Address { get; set; }
 
     /// <summary>Whether it was struck since it was started: its end surprises nobody.</summary>
@@ -28,11 +28,7 @@ internal sealed class ChaosNode(string role, int number, Func<Action<string>, No
     public NodeProcess Process => _process ?? throw new InvalidOperationException($"{Name} has not been started");
 
     /// <summary>Whether it runs and has joined.</summary>
-    public bool IsUp => HasStarted && !HasEnded && OutageEnds is null && (Address is not null || role == "evaluator");
-
-    public bool HasStarted => _process is not null;
-
-    public bool HasEnded => _process is { HasEnded: true };
+    public bool IsUp => OutageEnds is null && Address is not null && !Process.HasEnded;
 
     /// <summary>Starts it, the first time or again.</summary>
     public void Start()

@@ -26,7 +26,7 @@ internal sealed record ChaosSettings
     public required string Folder { get; init; }
 
     /// <summary>Number of coordinators; one that trains is alone.</summary>
-    public int Coordinators { get; init; } = 1;
+    public int Coordinators { get; init; } = 2;
 
     /// <summary>Number of decode nodes.</summary>
     public int Decoders { get; init; } = 2;
@@ -64,7 +64,8 @@ internal sealed record ChaosSettings
     /// <summary>Everything that can be done to the nodes of a run.</summary>
     public static IReadOnlyList<(string Role, Strike Strike)> All(int coordinators, int decoders, int trainers, int evaluators) =>
     [
-        .. coordinators > 1 ? new[] { ("coordinator", Strike.Killed), ("coordinator", Strike.Frozen) } : [],
+        .. trainers > 0 ? new[] { ("coordinator", Strike.Killed) } : [],
+        .. coordinators > 1 ? new[] { ("coordinator", Strike.Frozen) } : [],
         .. decoders > 0 ? new[] { ("decoder", Strike.Killed), ("decoder", Strike.Frozen), ("decoder", Strike.CutOff) } : [],
         .. trainers > 0 ? new[] { ("trainer", Strike.Killed), ("trainer", Strike.Killed), ("trainer", Strike.Frozen) } : [],
         .. evaluators > 0 ? new[] { ("evaluator", Strike.Killed) } : [],

@@ -89,6 +89,17 @@ internal sealed class NodeProcess : IDisposable
     /// <summary>Lets a frozen process go on.</summary>
     public void Thaw() => Signal("CONT");
 
+    /// <summary>Waits until the node has said something on standard error.</summary>
+    public async Task SaysAsync(string text)
+    {
+        using var deadline = new CancellationTokenSource(_deadline);
+        while (!Errors.Contains(text, StringComparison.Ordinal))
+        {
+            if (HasEnded) throw new InvalidOperationException($"the node ended without saying \"{text}\": {Errors}");
+            await Task.Delay(20, deadline.Token);
+        }
+    }
+
     /// <summary>Waits for the process's end; its exit code and what it wrote to standard output.</summary>
     public async Task<(int Code, string Output)> EndAsync(TimeSpan? within = null)
     {
