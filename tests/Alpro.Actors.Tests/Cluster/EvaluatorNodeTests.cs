@@ -32,7 +32,7 @@ public sealed class EvaluatorNodeTests : IClassFixture<TrainingRunTests.World>, 
         (int code, string output) = await evaluator.EndAsync();
         Assert.True(code == CommandLine.Success, evaluator.Errors);
         Assert.Equal([5, 10, 15], RunLog.Read<EvaluationRecord>(RunLog.EvaluationsFile(_out.File("run"))).Select(record => record.Step));
-        Assert.Equal(3, output.Split("held-out", StringSplitOptions.None).Length - 1);
+        Assert.Equal(3, output.Split("step_000000", StringSplitOptions.None).Length - 1);
     }
 
     [Fact]
