@@ -92,11 +92,12 @@ internal sealed class NodeProcess : IDisposable
     /// <summary>Waits until the node has said something on standard error.</summary>
     public async Task SaysAsync(string text)
     {
-        using var deadline = new CancellationTokenSource(_deadline);
+        var clock = Stopwatch.StartNew();
         while (!Errors.Contains(text, StringComparison.Ordinal))
         {
             if (HasEnded) throw new InvalidOperationException($"the node ended without saying \"{text}\": {Errors}");
-            await Task.Delay(20, deadline.Token);
+            if (clock.Elapsed > _deadline) throw new TimeoutException($"the node did not say \"{text}\": {Errors}");
+            await Task.Delay(20);
         }
     }
 
