@@ -23,7 +23,8 @@ public sealed class CoordinatorTests : IClassFixture<TrainingRunTests.World>, ID
         .. _coordinators.Concat(_trainers).SelectMany(seed => (string[])["--seed", seed]), .. more,
     ]);
 
-    private NodeProcess StartCoordinator(int number, int groupSize, params string[] more) => Start("coordinator", _coordinators[number], groupSize, ["--trainers", "1", "--data-port", "0", .. more]);
+    private NodeProcess StartCoordinator(int number, int groupSize, bool resume = false, int least = 1) =>
+        Start("coordinator", _coordinators[number], groupSize, ["--trainers", $"{least}", "--data-port", "0", .. resume ? (string[])["--resume"] : []]);
 
     private NodeProcess StartTrainer(int number, int groupSize, int decoders) => Start("trainer", _trainers[number], groupSize, "--decoders", $"{decoders}", "--data-port", "0", "--ring-port", "0");
 
@@ -52,14 +53,14 @@ public sealed class CoordinatorTests : IClassFixture<TrainingRunTests.World>, ID
     [InlineData(false)]
     public async Task Coordinator_that_is_killed_is_missed_by_nobody_until_a_standby_or_itself_takes_over(bool standby)
     {
-        using NodeProcess first = StartCoordinator(0, groupSize: 2), second = StartTrainer(0, groupSize: 2, decoders: 0), third = StartTrainer(1, groupSize: 2, decoders: 0), decoder = StartDecoder();
+        using NodeProcess first = StartCoordinator(0, groupSize: 2, least: 2), second = StartTrainer(0, groupSize: 2, decoders: 0), third = StartTrainer(1, groupSize: 2, decoders: 0), decoder = StartDecoder();
         await Task.WhenAll(first.ReadyAsync(), second.ReadyAsync(), third.ReadyAsync(), decoder.ReadyAsync());
-        using NodeProcess? waiting = standby ? StartCoordinator(1, groupSize: 2, "--resume") : null;
+        using NodeProcess? waiting = standby ? StartCoordinator(1, groupSize: 2, resume: true, least: 2) : null;
         await (waiting?.ReadyAsync() ?? Task.CompletedTask);
         await WaitForStepAsync(5);
         first.Kill();
         long killed = Records(_out.File("cluster"))[^1].Step;
-        using NodeProcess? again = standby ? null : StartCoordinator(0, groupSize: 2, "--resume");
+        using NodeProcess? again = standby ? null : StartCoordinator(0, groupSize: 2, resume: true, least: 2);
         NodeProcess next = (waiting ?? again)!;
         await WaitForStepAsync(killed + 30);
         decoder.Kill();                                              // or the run would be over before the cluster has given the coordinator up
@@ -98,7 +99,7 @@ public sealed class CoordinatorTests : IClassFixture<TrainingRunTests.World>, ID
     {
         using NodeProcess first = StartCoordinator(0, groupSize: 2);
         await first.SaysAsync("this coordinator keeps the trainers together");
-        using NodeProcess second = StartCoordinator(1, groupSize: 2, "--resume");
+        using NodeProcess second = StartCoordinator(1, groupSize: 2, resume: true);
         await second.ReadyAsync();
         Assert.DoesNotContain("this coordinator keeps", second.Errors, StringComparison.Ordinal);
         first.Terminate();

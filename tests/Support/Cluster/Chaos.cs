@@ -37,7 +37,7 @@ internal sealed partial class Chaos : IDisposable
     private readonly List<Loss> _losses = [];
     private readonly SortedDictionary<string, int> _strikes = [];
     private readonly Dictionary<string, List<double>> _recoveries = [];
-    private readonly List<string> _problems = [];
+    private readonly List<string> _problems = [], _givenUp = [];
     private readonly CutOffNetwork? _network;
     private readonly long _began = Stopwatch.GetTimestamp();
     private SeededRandom _random;
@@ -256,11 +256,15 @@ internal sealed partial class Chaos : IDisposable
         foreach (ChaosNode node in _nodes.Where(node => node.OutageEnds is null && node.Process.HasEnded))
         {
             if (_step + 1 >= _total && node.Process.ExitCode == CommandLine.Success) continue;
-            if (!node.IsStruck) _problems.Add($"{node.Name} ended by itself at step {_step + 1}, exit code {node.Process.ExitCode}: {LastWords(node)}");
+            // On a busy machine the cluster takes a slow node for a lost one: it may, and nothing may come of it.
+            if (!node.IsStruck) (WasGivenUp(node) ? _givenUp : _problems).Add($"{node.Name} ended by itself at step {_step + 1}, exit code {node.Process.ExitCode}: {LastWords(node)}");
             _links.RemoveWhere(link => link.From == node);
             node.Start();
         }
     }
+
+    private static bool WasGivenUp(ChaosNode node) =>
+        node.Role == "decoder" ? node.Process.ExitCode == CommandLine.Success : node.Process.Errors.Contains("this node has ended itself", StringComparison.Ordinal);
 
     private static string LastWords(ChaosNode node) => node.Process.Errors.TrimEnd().Split('\n')[^1];
 
@@ -345,7 +349,7 @@ internal sealed partial class Chaos : IDisposable
         if (accounts is null) _problems.Add("no process said what became of the run's clips");
         else if (accounts.Delivered != _total * _config.Training.BatchSize || accounts.Planned != accounts.Delivered + accounts.Rejected + accounts.Tail) _problems.Add($"the accounts do not add up: {accounts}");
         foreach (Loss loss in _losses.Where(loss => loss.Node.Role != "decoder" && !loss.IsMadeGood)) _problems.Add($"{loss.Node.Name}, {Word(loss.Strike)}: it was not seen that others went on without it");
-        return new(_strikes, _recoveries.OrderBy(recovery => recovery.Key, StringComparer.Ordinal).ToDictionary(recovery => recovery.Key, IReadOnlyList<double> (recovery) => recovery.Value), comparison, accounts, _problems);
+        return new(_strikes, _recoveries.OrderBy(recovery => recovery.Key, StringComparer.Ordinal).ToDictionary(recovery => recovery.Key, IReadOnlyList<double> (recovery) => recovery.Value), comparison, accounts, _givenUp, _problems);
     }
 
     private static Checkpoint? Latest(string folder) => new CheckpointStore(Path.Combine(folder, "checkpoints")).Latest();

@@ -8,9 +8,11 @@ namespace Alpro.Tests.Support;
 /// <param name="Recoveries">Seconds from a strike to what is named.</param>
 /// <param name="Comparison">The run beside one that was not disturbed, in one process.</param>
 /// <param name="Accounts">What became of the clips, as the run says at its end.</param>
+/// <param name="GivenUp">Nodes that ended because the cluster took them for lost, though nobody had struck them.</param>
 /// <param name="Problems">What should not have been; empty when all is well.</param>
 internal sealed record ChaosResult(
-    IReadOnlyDictionary<string, int> Strikes, IReadOnlyDictionary<string, IReadOnlyList<double>> Recoveries, RunComparison Comparison, RunAccounts? Accounts, IReadOnlyList<string> Problems)
+    IReadOnlyDictionary<string, int> Strikes, IReadOnlyDictionary<string, IReadOnlyList<double>> Recoveries, RunComparison Comparison, RunAccounts? Accounts,
+    IReadOnlyList<string> GivenUp, IReadOnlyList<string> Problems)
 {
     /// <summary>The result in lines to print.</summary>
     public IEnumerable<string> Lines() =>
@@ -21,6 +23,7 @@ internal sealed record ChaosResult(
         Comparison.Difference is { } difference ? $"not the undisturbed run: {difference}" : FormattableString.Invariant(
             $"the undisturbed run: {Comparison.Steps} steps with the same clips, losses within {Comparison.LossDifference:0.#e+0}, {Comparison.Tensors} final weights within {Comparison.WeightDifference:0.#e+0}"),
         Accounts is null ? "no accounts" : $"clips: {Accounts.Planned} planned = {Accounts.Delivered} delivered + {Accounts.Rejected} rejected + {Accounts.Tail} tail",
+        .. GivenUp.Select(node => $"taken for lost: {node}"),
         .. Problems.Select(problem => $"PROBLEM: {problem}"),
     ];
 }
