@@ -73,7 +73,7 @@ public sealed class RunSupervisor : ReceiveActor
         {
             if (_generation.Group?.Generation == message.Reason.Generation) _generation.Batches.Writer.TryComplete(message.Reason);
         });
-        Receive<TrainerActor.GroupLost>(message => OnGroupLost(message.Reason));
+        Receive<TrainerActor.GroupLost>(OnGroupLost);
         Receive<TrainerActor.Ready>(OnReady);
         Receive<TrainerActor.Finished>(message => OnFinished(message.State));
         Receive<TrainerActor.Failed>(message => OnFailed(message.Reason));
@@ -111,29 +111,28 @@ public sealed class RunSupervisor : ReceiveActor
         Func<AlproModel, TrainState, ValidationRecord>? validate = _validation is null ? null : Validate;
         _generation = new(number, Context.ActorOf(Props.Create(() => new TrainerActor(run, length, checkpoints, validate)), $"trainer-{number}"), run.Resume);
         if (_member.IsNobody()) EnterGroup(SingleCollectives.Instance, resume: false);
-        else _member.Tell(GroupMember.Free.Instance);
+        else _member.Tell(new GroupMember.Free(Step: 0));
     }
 
     private void EnterGroup(ICollectives group, bool resume)
     {
-        var ledger = new ClipLedger(_unreadable.Add);
         _generation = _generation with
         {
             Batches = Channel.CreateBounded<ClipBatch>(new BoundedChannelOptions(_host.Settings.Prefetch) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait }),
-            Ledger = ledger,
+            Ledger = new(_unreadable.Add),
             Group = group,
         };
-        _generation.Trainer.Tell(new TrainerActor.Enter(group, _generation.Batches.Reader, () => ledger.Rejected, resume || _generation.Resume));
+        _generation.Trainer.Tell(new TrainerActor.Enter(group, _generation.Batches.Reader, resume || _generation.Resume));
     }
 
     /// <summary>The trainer keeps its model, and goes on in the next group where the furthest of that stands.</summary>
-    private void OnGroupLost(CollectivesException reason)
+    private void OnGroupLost(TrainerActor.GroupLost message)
     {
-        _run.Warn($"GROUP LOST, waiting for the next: {reason.Message}");
+        _run.Warn($"GROUP LOST, waiting for the next: {message.Reason.Message}");
         if (Context.Child(PipelineName) is { } pipeline) Context.Stop(pipeline);
         _generation = _generation with { Group = null };
         if (_stopping) Fail(new OperationCanceledException("stopped while it waited for other trainers"));
-        else _member.Tell(GroupMember.Free.Instance);
+        else _member.Tell(new GroupMember.Free(message.Step));
     }
 
     private void OnReady(TrainerActor.Ready message)
@@ -201,20 +200,23 @@ public sealed class RunSupervisor : ReceiveActor
 
     private void Complete(string? checkpoint)
     {
-        if (!_member.IsNobody()) GroupKeeper.TellEnded(Context.System, _generation.Last!.Step == _generation.Last.TotalSteps, Self);
+        if (!_member.IsNobody()) TellEnded(completed: _generation.Last!.Step == _generation.Last.TotalSteps);
         (TrainState first, TrainState last) = (_generation.First!, _generation.Last!);
         long tail = _plan.TailBefore(last.Step) - _plan.TailBefore(first.Step);
         _finished.TrySetResult(new(last.Step == last.TotalSteps, first.Step, last, _generation.Ledger.Totals(tail), _generation.Number - 1,
-            checkpoint ?? _run.Store().Latest()?.Folder, Stopwatch.GetElapsedTime(_began).TotalSeconds) { Rank = _generation.Group!.Rank });
+            checkpoint ?? _run.Store().Latest()?.Folder, Stopwatch.GetElapsedTime(_began).TotalSeconds) { Accounts = RunAccounts.Of(last, _plan), Rank = _generation.Group!.Rank });
         Context.Stop(Self);
     }
 
     private void Fail(Exception reason)
     {
-        if (!_member.IsNobody() && reason is OperationCanceledException) GroupKeeper.TellEnded(Context.System, completed: false, Self);
+        if (!_member.IsNobody() && reason is OperationCanceledException) TellEnded(completed: false);
         _finished.TrySetException(reason);
         Context.Stop(Self);
     }
+
+    /// <summary>Where there is no keeper to hear it, one that comes finds that the trainers have gone, and how far the run is.</summary>
+    private void TellEnded(bool completed) => GroupKeeper.Find(Context.System)?.Tell(new GroupKeeper.Ended(completed), Self);
 
     /// <summary>Scores the model on the first validation corpus; called on the trainer's thread.</summary>
     private ValidationRecord Validate(AlproModel model, TrainState state)

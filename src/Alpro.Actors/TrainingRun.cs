@@ -1,5 +1,6 @@
 using Alpro.Actors.Pipeline;
 using Alpro.Data.Corpus;
+using Alpro.Data.Sampling;
 using Alpro.Model.Checkpoints;
 using Alpro.Training;
 
@@ -43,12 +44,33 @@ public sealed record TrainingRun(RunConfig Config, string Folder, bool Resume)
 /// <param name="Completed">Whether all steps were done; false when it was asked to stop before.</param>
 /// <param name="FirstStep">The step at which this process began.</param>
 /// <param name="State">Where the run stands.</param>
-/// <param name="Ledger">What became of the clips since <paramref name="FirstStep"/>, restarts included.</param>
+/// <param name="Ledger">What became of the clips that this process asked for in its last generation or group.</param>
 /// <param name="Restarts">How often the trainer was restarted from a checkpoint.</param>
 /// <param name="Checkpoint">The last checkpoint.</param>
 /// <param name="Seconds">How long it took.</param>
 public sealed record RunResult(bool Completed, long FirstStep, TrainState State, LedgerTotals Ledger, int Restarts, string? Checkpoint, double Seconds)
 {
+    /// <summary>What became of the clips of the whole run.</summary>
+    public required RunAccounts Accounts { get; init; }
+
     /// <summary>This process's rank among the trainers; the first wrote down the run.</summary>
     public int Rank { get; init; }
+}
+
+/// <summary>
+/// What became of a run's clips since its first step, on all ranks, whoever died and however often it was resumed: the state that every
+/// checkpoint and every newcomer is given carries the counts. planned = delivered + rejected + tail.
+/// </summary>
+/// <param name="Planned">The places of the steps done, the clips that stood in for others, and the tail.</param>
+/// <param name="Delivered">Clips trained on.</param>
+/// <param name="Rejected">Clips that could not be made, for which others stood in.</param>
+/// <param name="Tail">Rows at the end of an epoch that do not fill a batch.</param>
+public sealed record RunAccounts(long Planned, long Delivered, long Rejected, long Tail)
+{
+    /// <summary>The accounts of a run that stands somewhere in its plan.</summary>
+    public static RunAccounts Of(TrainState state, SamplingPlan plan)
+    {
+        long tail = plan.TailBefore(state.Step);
+        return new(state.Step * plan.BatchSize + state.Rejected + tail, state.Clips, state.Rejected, tail);
+    }
 }

@@ -22,7 +22,7 @@ public sealed record StepRecord
     /// <summary>Number of the corpus its clips came from.</summary>
     public required int Corpus { get; init; }
 
-    /// <summary>Hash of the keys of this rank's clips, in order: equal for equal batches.</summary>
+    /// <summary>Hash of the keys of the step's clips, in their order over all ranks: equal for equal batches, however they were shared out.</summary>
     public required string Clips { get; init; }
 
     /// <summary>The sum of the losses.</summary>
@@ -76,7 +76,7 @@ public sealed record StepRecord
     /// <summary>Finished batches that waited when this one was taken.</summary>
     public int QueueDepth { get; init; }
 
-    /// <summary>Clips rejected in the run so far.</summary>
+    /// <summary>Clips for which others stood in, in the run up to this step, on all ranks.</summary>
     public long Rejected { get; init; }
 
     /// <summary>Resident memory of the process in MB.</summary>

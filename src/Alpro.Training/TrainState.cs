@@ -21,8 +21,11 @@ public sealed record TrainState
     /// <summary>Steps that were skipped because a loss or gradient was not finite.</summary>
     public long Skipped { get; init; }
 
-    /// <summary>Clips trained on.</summary>
+    /// <summary>Clips trained on, by all ranks.</summary>
     public long Clips { get; init; }
+
+    /// <summary>Clips that could not be made, for which others stood in: counted with the step that trained on the stand-in, by all ranks.</summary>
+    public long Rejected { get; init; }
 
     /// <summary>The group of ranks that took the last step; 0 where one process trains alone.</summary>
     public long Generation { get; init; }

@@ -131,14 +131,14 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>What a step trains on: its clips' names, and the tensors of any stretch of them.</summary>
-    internal sealed record StepInputs(IReadOnlyList<string> Keys, int Corpus, int Size, Func<int, int, ModelInputs> Tensors);
+    internal sealed record StepInputs(IReadOnlyList<string> Keys, int Corpus, int Size, Func<int, int, ModelInputs> Tensors, int Rejected = 0);
 
     /// <summary>When a step began, what it found, and what it can do while the device is busy.</summary>
     internal readonly record struct StepClock(long PreviousEnd, long Began, int QueueDepth, Action? Meanwhile = null);
 
     /// <summary>One step on a batch.</summary>
     internal StepRecord Advance(ClipBatch batch, StepClock clock) =>
-        Advance(new StepInputs(batch.Keys, batch.Corpus, batch.Size, (first, count) => _tensors.Of(batch, first, count)), clock);
+        Advance(new StepInputs(batch.Keys, batch.Corpus, batch.Size, (first, count) => _tensors.Of(batch, first, count), batch.Rejected), clock);
 
     /// <summary>One step: forward and backward for each part of the batch, one look at the figures, and the update if all are finite.</summary>
     internal StepRecord Advance(StepInputs step, StepClock clock)
@@ -170,12 +170,16 @@ public sealed class Trainer : IDisposable
         }
 
         clock.Meanwhile?.Invoke();
+        double[] accounts = AccountsOf(step);
+        int ownFigures = (int)figures!.shape[0];
+        if (_collectives.World > 1) figures = cat([figures, tensor(accounts).to(_parameters.Device)], 0);
         _collectives.AllReduce(_parameters.Gradients);
-        _collectives.AllReduce(figures!);
+        _collectives.AllReduce(figures);
         watch.Lap(ref watch.ReduceMs);
         Tensor norm = _optimizer.GradientNorm().to(_parameters.Device).view(1);
-        double[] values = cat([figures!, norm], 0).cpu().data<double>().ToArray();                    // the step's one wait for the device
+        double[] values = cat([figures, norm], 0).cpu().data<double>().ToArray();                    // the step's one wait for the device
         _collectives.ThrowIfOver();
+        if (_collectives.World > 1) values.AsSpan(ownFigures, accounts.Length).CopyTo(accounts);
         watch.Lap(ref watch.SynchronizeMs);
         bool finite = values.All(double.IsFinite);
         double learningRate = _schedule.At(State.Step + 1, State.Epoch);
@@ -184,13 +188,14 @@ public sealed class Trainer : IDisposable
         else _parameters.ZeroGradients();
         watch.Lap(ref watch.OptimizerMs);
 
-        StepRecord record = RecordOf(step, clock, watch, terms, values, learningRate) with { Skipped = !finite, AllocatedBytes = GC.GetAllocatedBytesForCurrentThread() - allocated };
+        StepRecord record = RecordOf(step, clock, watch, terms, values, accounts, learningRate) with { Skipped = !finite, AllocatedBytes = GC.GetAllocatedBytesForCurrentThread() - allocated };
         State = State with
         {
             Step = State.Step + 1,
             Updates = _optimizer.Updates,
             Skipped = State.Skipped + (finite ? 0 : 1),
             Clips = State.Clips + step.Size * _collectives.World,
+            Rejected = record.Rejected,
         };
         return record;
     }
@@ -199,7 +204,7 @@ public sealed class Trainer : IDisposable
     private void Seed(ulong stream) => manual_seed((long)SeededRandom.Mix(_config.Seed, (ulong)RandomPurpose.TrainingStep, (ulong)State.Step, stream)).Dispose();
 
     /// <summary>The record of the step that <see cref="State"/> stands before.</summary>
-    private StepRecord RecordOf(StepInputs step, StepClock clock, StepWatch watch, IReadOnlyList<LossTerm> terms, double[] values, double learningRate)
+    private StepRecord RecordOf(StepInputs step, StepClock clock, StepWatch watch, IReadOnlyList<LossTerm> terms, double[] values, double[] accounts, double learningRate)
     {
         int addends = _config.Training.Accumulation * _collectives.World;
         double betweenMs = Stopwatch.GetElapsedTime(clock.PreviousEnd, clock.Began).TotalMilliseconds, stepMs = watch.WaitMs + watch.SinceMs;
@@ -208,7 +213,7 @@ public sealed class Trainer : IDisposable
             Step = State.Step,
             Epoch = State.Epoch,
             Corpus = step.Corpus,
-            Clips = HashOf(step.Keys),
+            Clips = XxHash64.HashToUInt64(MemoryMarshal.AsBytes(accounts.AsSpan(1))).ToString("x16"),
             Loss = values[0] / addends,
             Terms = terms.Select((term, i) => (term, At: 1 + 3 * i)).ToDictionary(
                 entry => entry.term.Name,
@@ -227,7 +232,7 @@ public sealed class Trainer : IDisposable
             ClipsPerSecond = step.Size * _collectives.World / (stepMs + betweenMs) * 1000,
             WaitShare = watch.WaitMs / stepMs,
             QueueDepth = clock.QueueDepth,
-            Rejected = _ports.Rejected(),
+            Rejected = State.Rejected + (long)accounts[0],
             ResidentMb = Environment.WorkingSet / 1e6,
             Collections = GC.CollectionCount(0),
         };
@@ -294,11 +299,20 @@ public sealed class Trainer : IDisposable
             .Prepend(losses.Total).Select(figure => figure.to(ScalarType.Float64))]);
     }
 
-    private static string HashOf(IReadOnlyList<string> keys)
+    /// <summary>
+    /// The clips rejected, then a hash of each clip's key in its place among those of all ranks, with zeros in the places of the others:
+    /// summed over the ranks as the figures are, it is the account of the whole step. A hash has as many bits as a double holds exactly.
+    /// </summary>
+    private double[] AccountsOf(StepInputs step)
     {
-        var hash = new XxHash64();
-        foreach (string key in keys) hash.Append(MemoryMarshal.AsBytes(key.AsSpan()));
-        return hash.GetCurrentHashAsUInt64().ToString("x16");
+        var accounts = new double[1 + step.Keys.Count * _collectives.World];
+        accounts[0] = step.Rejected;
+        for (int slot = 0; slot < step.Keys.Count; slot++)
+        {
+            int place = RankShare.PlaceOf(slot, step.Keys.Count, _collectives.Rank, _collectives.World, _config.Training.Accumulation);
+            accounts[1 + place] = XxHash64.HashToUInt64(MemoryMarshal.AsBytes(step.Keys[slot].AsSpan())) >> 11;
+        }
+        return accounts;
     }
 
     /// <summary>Where the time of a step goes.</summary>

@@ -20,7 +20,4 @@ public sealed record TrainerPorts
 
     /// <summary>Keeps the batch of a step that is not finite and says where; null keeps nothing.</summary>
     public Func<ClipBatch, Snapshot, string>? KeepForReplay { get; init; }
-
-    /// <summary>Clips rejected so far.</summary>
-    public Func<long> Rejected { get; init; } = static () => 0;
 }

@@ -77,10 +77,12 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
         }
     }
 
-    /// <summary>The annotations of the world with rows more whose files are no videos.</summary>
-    private string WithUnreadable()
+    private string WithUnreadable() => WithUnreadable(_world.Folder.Path, _out.File("some-bad.csv"));
+
+    /// <summary>Writes the annotations of a world with rows more whose files are no videos.</summary>
+    internal static string WithUnreadable(string world, string csv)
     {
-        string csv = _out.File("some-bad.csv"), train = Path.Combine(_world.Folder.Path, "train"), videos = Path.Combine(train, "videos");
+        string train = Path.Combine(world, "train"), videos = Path.Combine(train, "videos");
         string[] lines = File.ReadAllLines(Path.Combine(train, "results_train.csv"));
         foreach (string name in new[] { "empty", "text" })
         {
@@ -111,9 +113,9 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
     }
 
     [Fact]
-    public async Task Run_that_was_stopped_and_resumed_gives_the_losses_and_weights_of_one_that_was_not()
+    public async Task Run_that_was_stopped_and_resumed_gives_the_losses_weights_and_accounts_of_one_that_was_not()
     {
-        RunConfig config = Config(steps: 12);
+        RunConfig config = Config(steps: 12, WithUnreadable());
         RunResult whole = await TrainAsync(config, "whole");
         using var stop = new CancellationTokenSource();
         RunResult first = await TrainAsync(config, "parts", stop: stop.Token, stepped: record =>
@@ -125,6 +127,8 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
         Assert.True(second.Completed);
         Assert.Equal(first.State.Step, second.FirstStep);
         Assert.Equal(Losses("whole"), Losses("parts"));
+        Assert.True(whole.Accounts.Rejected > 0);
+        Assert.Equal(whole.Accounts, second.Accounts);
         Assert.Equal(File.ReadAllBytes(Path.Combine(whole.Checkpoint!, Checkpoint.WeightsName)), File.ReadAllBytes(Path.Combine(second.Checkpoint!, Checkpoint.WeightsName)));
     }
 
@@ -136,6 +140,7 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
         Assert.True(result.Ledger.Rejected >= 2);
         Assert.Equal(0, result.Ledger.InHand);
         Assert.Equal(result.Ledger.Planned, result.Ledger.Delivered + result.Ledger.Rejected + result.Ledger.Tail);
+        Assert.Equal(new(result.Ledger.Planned, result.Ledger.Delivered, result.Ledger.Rejected, result.Ledger.Tail), result.Accounts);
         string[] list = File.ReadAllLines(Path.Combine(_out.File("bad"), "unreadable.csv"));
         Assert.Equal(result.Ledger.Rejected + 1, list.Length);
         Assert.Contains(list, line => line.Contains("empty.mp4", StringComparison.Ordinal));
@@ -166,7 +171,8 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
         Assert.True(chaotic.Completed);
         Assert.Equal(1, chaotic.Restarts);
         Assert.True(killed > 5, $"only {killed} decoders were killed");
-        Assert.True(chaotic.Ledger.Rejected > 0);
+        Assert.True(chaotic.Accounts.Rejected > 0);
+        Assert.Equal(calm.Accounts, chaotic.Accounts);
         Assert.Equal(0, chaotic.Ledger.InHand);
         Assert.Null(RunComparison.Of(_out.File("calm"), Last(config, "calm"), _out.File("chaotic"), Last(config, "chaotic")).Difference);
     }

@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;
 using static TorchSharp.torch;
@@ -47,6 +48,22 @@ public sealed class CheckpointStoreTests : IDisposable
         Assert.Equal(3, checkpoint.State.Step);
         Assert.Equal(1, _optimizer.Updates);
         Assert.Equal(ConfigLoader.ToJson(_config), ConfigLoader.ToJson(checkpoint.Config));
+    }
+
+    [Fact]
+    public void A_checkpoint_from_before_rejected_clips_were_counted_has_none()
+    {
+        CheckpointStore store = Store();
+        Save(store, 3);
+        string state = Path.Combine(store.FolderOf(3), Checkpoint.StateName), checksums = Path.Combine(store.FolderOf(3), Checkpoint.ChecksumsName);
+        string before = HashOf(state);
+        File.WriteAllLines(state, File.ReadAllLines(state).Where(line => !line.Contains("\"rejected\"", StringComparison.Ordinal)));
+        Assert.NotEqual(before, HashOf(state));
+        File.WriteAllText(checksums, File.ReadAllText(checksums).Replace(before, HashOf(state), StringComparison.Ordinal));
+        Assert.Equal(0, store.Latest()!.State.Rejected);
+        Assert.Empty(_warnings);
+
+        static string HashOf(string file) => Convert.ToHexStringLower(XxHash128.Hash(File.ReadAllBytes(file)));
     }
 
     [Fact]
@@ -166,7 +183,7 @@ public sealed class CheckpointStoreTests : IDisposable
         store.Save(snapshot);
     }
 
-    private TrainState State(long step) => new() { Step = step, Updates = _optimizer.Updates, TotalSteps = 6, StepsPerEpoch = 3 };
+    private TrainState State(long step) => new() { Step = step, Rejected = step, Updates = _optimizer.Updates, TotalSteps = 6, StepsPerEpoch = 3 };
 
     private void Update()
     {

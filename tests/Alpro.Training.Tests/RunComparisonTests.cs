@@ -15,8 +15,25 @@ public sealed class RunComparisonTests : IDisposable
         (string one, string two, string other) = (Run("one", 0), Run("two", 0), Run("other", 1));
         RunComparison same = RunComparison.Of(one, End(one), two, End(two));
         Assert.Equal((4, (string?)null), (same.Steps, same.Difference));
+        Assert.Equal((0, 0), (same.LossDifference, same.WeightDifference));
         Assert.True(same.Tensors > 50);
         Assert.StartsWith("step 2: loss ", RunComparison.Of(one, End(one), other, End(other)).Difference, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Within_a_tolerance_losses_and_weights_may_differ_but_not_clips()
+    {
+        (string one, string other) = (Run("one", 0), Run("other", 1));
+        RunComparison apart = RunComparison.Of(one, End(one), other, End(other));
+        Assert.True(apart.LossDifference > 0 && apart.WeightDifference > 0);
+        double most = Math.Max(apart.LossDifference, apart.WeightDifference);
+        Assert.Null(RunComparison.Of(one, End(one), other, End(other), 10 * most).Difference);
+        Assert.NotNull(RunComparison.Of(one, End(one), other, End(other), most / 10).Difference);
+
+        string steps = RunLog.StepsFile(other);
+        string clips = RunLog.Read<StepRecord>(steps).ElementAt(1).Clips;
+        File.WriteAllText(steps, File.ReadAllText(steps).Replace(clips, new('0', 16), StringComparison.Ordinal));
+        Assert.Equal("step 1: other clips", RunComparison.Of(one, End(one), other, End(other), 10 * most).Difference);
     }
 
     private string Run(string name, int change)

@@ -9,7 +9,7 @@ namespace Alpro.Actors.Cluster;
 /// <summary>What a node of a cluster does.</summary>
 public enum NodeRole
 {
-    /// <summary>Carries the run. There is one: it trains by itself, or forms the groups of those that do.</summary>
+    /// <summary>Carries the run: trains by itself, or forms the groups of those that do; then others may stand by to take its place.</summary>
     Coordinator,
 
     /// <summary>Trains with others of its kind, which may come and go.</summary>
@@ -17,6 +17,9 @@ public enum NodeRole
 
     /// <summary>Makes clips. Any number, which may come and go.</summary>
     Decoder,
+
+    /// <summary>Scores the run's checkpoints as they appear.</summary>
+    Evaluator,
 }
 
 /// <summary>A process as a member of a cluster: its role, where it listens, and whom it joins (<c>alpro.cluster</c> in HOCON).</summary>
@@ -31,17 +34,20 @@ public sealed record ClusterNode
     /// <summary>Port of the control plane; 0 for any that is free.</summary>
     public required int Port { get; init; }
 
-    /// <summary>Port to which decode nodes bring clips; 0 for any that is free. Decode nodes do not listen there.</summary>
+    /// <summary>Port to which decode nodes bring clips; 0 for any that is free. Coordinators and trainers alone listen there.</summary>
     public required int DataPort { get; init; }
 
     /// <summary>Port to which a trainer's neighbour in a ring connects; 0 for any that is free. Trainers alone listen there.</summary>
     public required int RingPort { get; init; }
 
-    /// <summary>Nodes to join, as <c>host:port</c>; the first forms the cluster.</summary>
+    /// <summary>Nodes to join, as <c>host:port</c>; the first forms the cluster where none of the others is in one.</summary>
     public required IReadOnlyList<string> Seeds { get; init; }
 
     /// <summary>The certificates by which nodes know each other; null on the machine's own network alone.</summary>
     public NodeCertificates? Certificates { get; init; }
+
+    /// <summary>A second role, of coordinators and trainers: which of them see one another decides who goes on when nodes are lost (<c>hocon/cluster.conf</c>).</summary>
+    private const string Voter = "voter";
 
     /// <summary>A role as it is written in HOCON and on the command line.</summary>
     public static string RoleName(NodeRole role) => role.ToString().ToLowerInvariant();
@@ -88,10 +94,11 @@ public sealed record ClusterNode
     {
         if (Certificates is null && !IPAddress.IsLoopback(ListenAddress()))
             throw new UsageException($"alpro.cluster.host = {Host}: without certificates a node listens on the machine's own network alone (127.0.0.1); make some with 'alpro certs' and name their folder in alpro.cluster.certificates or with --certificates");
+        string roles = Role is NodeRole.Coordinator or NodeRole.Trainer ? $"\"{RoleName(Role)}\", \"{Voter}\"" : $"\"{RoleName(Role)}\"";
         string protocol = Certificates is null ? "akka.tcp" : "akka.ssl.tcp";
         return ConfigurationFactory.ParseString($$"""
             akka.remote.dot-netty.tcp { hostname = "{{Host}}", port = {{Port}}, enable-ssl = {{(Certificates is null ? "off" : "on")}} }
-            akka.cluster.roles = ["{{RoleName(Role)}}"]
+            akka.cluster.roles = [{{roles}}]
             akka.cluster.seed-nodes = [{{string.Join(", ", Seeds.Select(seed => $"\"{protocol}://alpro@{seed}\""))}}]
             """);
     }

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using Akka.Actor;
-using Akka.Cluster;
 using Akka.Event;
 using Alpro.Training.Collectives;
 
@@ -17,7 +16,7 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
     /// <param name="Generation">Its number.</param>
     /// <param name="Rank">This trainer's number in it.</param>
     /// <param name="Endpoints">Where its ranks listen, in their order.</param>
-    /// <param name="FromCheckpoint">Whether nobody in it has weights but the last checkpoint.</param>
+    /// <param name="FromCheckpoint">Whether the last checkpoint is further than whoever is in it.</param>
     public sealed record Form(long Generation, int Rank, IReadOnlyList<string> Endpoints, bool FromCheckpoint) : IClusterMessage;
 
     /// <summary>Sent by the <see cref="GroupKeeper"/>: leave the group, a larger one will form.</summary>
@@ -31,11 +30,8 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
     }
 
     /// <summary>Sent by the <see cref="RunSupervisor"/> when its trainer is in no group.</summary>
-    public sealed record Free
-    {
-        /// <summary>The one instance.</summary>
-        public static readonly Free Instance = new();
-    }
+    /// <param name="Step">Steps behind its weights; 0 where it has none.</param>
+    public sealed record Free(long Step);
 
     /// <summary>Told to the <see cref="RunSupervisor"/>: the trainer shall enter this group.</summary>
     public sealed record Formed(ICollectives Group, bool FromCheckpoint);
@@ -60,9 +56,8 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
     private readonly RingSettings _ring;
     private readonly CancellationTokenSource _stop = new();
     private readonly ILoggingAdapter _log = Context.GetLogger();
-    private readonly HashSet<Address> _keepers = [];
     private ICollectives? _group;
-    private long _generation;
+    private long _generation, _step;
     private bool _inGroup = true;                                    // until the trainer is free
 
     /// <summary>A member that listens on the node's ring port.</summary>
@@ -76,14 +71,12 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
             Open = async (socket, incoming, stop) => await DataPlane.SecureAsync(new NetworkStream(socket, ownsSocket: true), node.Certificates, incoming ? null : "", stop),
             Refused = reason => log.Warning("ring connection refused: {0}", reason),
         };
-        Receive<ClusterEvent.MemberUp>(message =>
-        {
-            if (message.Member.HasRole(ClusterNode.RoleName(NodeRole.Coordinator))) _keepers.Add(message.Member.Address);
-        });
-        Receive<ClusterEvent.MemberRemoved>(message => _keepers.Remove(message.Member.Address));
-        Receive<ClusterEvent.IMemberEvent>(static _ => { });
         Receive<ReportAgain>(_ => Report());
-        Receive<Free>(_ => Leave());
+        Receive<Free>(message =>
+        {
+            _step = message.Step;
+            Leave();
+        });
         Receive<Form>(OnForm);
         Receive<Joined>(message =>
         {
@@ -114,14 +107,12 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
     {
         _listener.Bind(new IPEndPoint(_node.ListenAddress(), _node.RingPort));
         _listener.Listen();
-        Akka.Cluster.Cluster.Get(Context.System).Subscribe(Self, ClusterEvent.SubscriptionInitialStateMode.InitialStateAsEvents, typeof(ClusterEvent.IMemberEvent));
         Timers.StartPeriodicTimer(nameof(ReportAgain), ReportAgain.Instance, _reportEvery);
     }
 
     /// <inheritdoc/>
     protected override void PostStop()
     {
-        Akka.Cluster.Cluster.Get(Context.System).Unsubscribe(Self);
         _stop.Cancel();
         _group?.Abort(new OperationCanceledException("this node leaves"));
         _listener.Dispose();
@@ -153,9 +144,6 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
         Report();
     }
 
-    private void Report()
-    {
-        foreach (Address keeper in _keepers)
-            Context.ActorSelection(new RootActorPath(keeper) / "user" / GroupKeeper.Name).Tell(new GroupKeeper.Report($"{_node.Host}:{((IPEndPoint)_listener.LocalEndPoint!).Port}", _generation, _inGroup));
-    }
+    private void Report() =>
+        GroupKeeper.Find(Context.System)?.Tell(new GroupKeeper.Report($"{_node.Host}:{((IPEndPoint)_listener.LocalEndPoint!).Port}", _generation, _inGroup, _step), Self);
 }

@@ -25,7 +25,7 @@ public sealed class MessageSerializer(ExtendedActorSystem system) : SerializerWi
         ["grant-1"] = typeof(ClipUplink.Grant),
         ["unreadable-1"] = typeof(DecoderLink.Unreadable),
         ["died-1"] = typeof(DecoderLink.DecoderDied),
-        ["report-1"] = typeof(GroupKeeper.Report),
+        ["report-2"] = typeof(GroupKeeper.Report),
         ["ended-1"] = typeof(GroupKeeper.Ended),
         ["form-1"] = typeof(GroupMember.Form),
         ["disband-1"] = typeof(GroupMember.Disband),

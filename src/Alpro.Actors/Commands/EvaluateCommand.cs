@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Alpro.Actors.Evaluation;
+using Alpro.Training;
 using Alpro.Training.Evaluation;
 using Spectre.Console;
 
@@ -34,7 +35,7 @@ internal static class EvaluateCommand
             await using RunHost host = await RunHost.StartAsync(arguments.GetValue(hocon));
             if (watching)
             {
-                IReadOnlyList<EvaluationResult> results = await WatchAsync(host, model, arguments, test, stop);
+                IReadOnlyList<EvaluationResult> results = await WatchAsync(host, arguments.GetValue(model.Run)!, arguments.GetValue(model.Config), arguments.GetValue(model.Settings)!, test, arguments.GetValue(model.Data), stop);
                 CommandLine.Result(arguments, results.Select(Summary), _ =>
                 {
                     foreach (EvaluationResult result in results) Console.Out.WriteLine($"{Path.GetFileName(result.Folder)}: {result.Scores.Line}");
@@ -49,13 +50,22 @@ internal static class EvaluateCommand
         return command;
     }
 
-    private static Task<IReadOnlyList<EvaluationResult>> WatchAsync(RunHost host, ModelOptions model, ParseResult arguments, bool test, CancellationToken stop)
+    /// <summary>Evaluates the checkpoints of a run as they appear, until it is complete.</summary>
+    /// <param name="host">Where the actors are.</param>
+    /// <param name="folder">The run's folder.</param>
+    /// <param name="config">A configuration in place of the run's; null for that one.</param>
+    /// <param name="settings">Changes to it.</param>
+    /// <param name="test">Whether on the test split, else on validation.</param>
+    /// <param name="data">A folder to look in for the data first; null for none.</param>
+    /// <param name="stop">Asks it to stop.</param>
+    /// <exception cref="UsageException">There is no such run.</exception>
+    internal static Task<IReadOnlyList<EvaluationResult>> WatchAsync(RunHost host, string folder, string? config, IReadOnlyList<string> settings, bool test, string? data, CancellationToken stop)
     {
-        string run = Path.GetFullPath(arguments.GetValue(model.Run)!);
-        if (!File.Exists(Path.Combine(run, "config.json"))) throw new UsageException($"{run}: there is no run to watch; expected its config.json");
-        string corpus = new EvaluatedRun(run, "", model.ReadConfig(arguments)).CorpusOf(test).Corpus.Name;
+        string run = Path.GetFullPath(folder), own = Path.Combine(run, "config.json");
+        if (!File.Exists(own)) throw new UsageException($"{run}: there is no run to watch; expected its config.json");
+        string corpus = new EvaluatedRun(run, "", ConfigLoader.LoadForEvaluation(config ?? own, overrides: settings)).CorpusOf(test).Corpus.Name;
         var watch = new CheckpointWatch(run, corpus, (weights, copy) =>
-            ShowProgressAsync(new EvaluationJob(model.Open(arguments, copy) with { Source = weights }, test, arguments.GetValue(model.Data), null), job => job.RunAsync(host, stop)), Console.Error.WriteLine);
+            ShowProgressAsync(new EvaluationJob(EvaluatedRun.Open(run, config, copy, settings) with { Source = weights }, test, data, null), job => job.RunAsync(host, stop)), Console.Error.WriteLine);
         return watch.WatchAsync(WatchEvery, stop);
     }
 

@@ -16,22 +16,19 @@ internal sealed class ModelOptions
     /// <summary>Where the data lie.</summary>
     public Option<string?> Data { get; } = new("--data") { Description = "Folder to look in for annotations, videos, vocabulary and answers, under as much of their configured paths as is there." };
 
-    private readonly Option<string?> _config = new("--config") { Description = "A configuration in place of the run's; with --checkpoint no run is needed." };
-    private readonly Option<string[]> _settings = ConfigCommand.SetOption();
+    /// <summary>Another configuration.</summary>
+    public Option<string?> Config { get; } = new("--config") { Description = "A configuration in place of the run's; with --checkpoint no run is needed." };
+
+    /// <summary>Changes to the configuration.</summary>
+    public Option<string[]> Settings { get; } = ConfigCommand.SetOption();
 
     /// <summary>Gives a command the options.</summary>
     public void AddTo(Command command)
     {
-        foreach (Option option in new Option[] { Run, _config, Checkpoint, Data, _settings }) command.Options.Add(option);
+        foreach (Option option in new Option[] { Run, Config, Checkpoint, Data, Settings }) command.Options.Add(option);
     }
 
     /// <summary>The model that the options name.</summary>
-    /// <param name="arguments">The command's arguments.</param>
-    /// <param name="checkpoint">Weights in place of those that they name.</param>
-    public EvaluatedRun Open(ParseResult arguments, string? checkpoint = null) =>
-        EvaluatedRun.Open(arguments.GetValue(Run), arguments.GetValue(_config), checkpoint ?? arguments.GetValue(Checkpoint), arguments.GetValue(_settings)!);
-
-    /// <summary>The configuration of a run that may have no weights yet.</summary>
-    public RunConfig ReadConfig(ParseResult arguments) =>
-        ConfigLoader.LoadForEvaluation(arguments.GetValue(_config) ?? Path.Combine(arguments.GetValue(Run)!, "config.json"), overrides: arguments.GetValue(_settings));
+    public EvaluatedRun Open(ParseResult arguments) =>
+        EvaluatedRun.Open(arguments.GetValue(Run), arguments.GetValue(Config), arguments.GetValue(Checkpoint), arguments.GetValue(Settings)!);
 }

@@ -1,14 +1,16 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using Akka.Actor;
+using Akka.Cluster;
 using Akka.Configuration;
 using Alpro.Actors.Cluster;
+using Alpro.Actors.Evaluation;
 using Alpro.Data.Clips;
 using Alpro.Training;
 
 namespace Alpro.Actors.Commands;
 
-/// <summary><c>alpro node</c>: one process of a cluster. The coordinator trains as <c>alpro pretrain</c> does; decode nodes make its clips.</summary>
+/// <summary><c>alpro node</c>: one process of a cluster. A coordinator trains as <c>alpro pretrain</c> does, or keeps those together that train.</summary>
 internal static class NodeCommand
 {
     public static Command Create()
@@ -16,15 +18,15 @@ internal static class NodeCommand
         var role = new Option<NodeRole>("--role") { Description = "What the node does.", Required = true };
         var file = ConfigCommand.FileOption();
         var settings = ConfigCommand.SetOption();
-        var folder = new Option<string?>("--out") { Description = "Output folder of coordinator and trainers, which share it: checkpoints, records, report." };
-        var resume = new Option<bool>("--resume") { Description = "Coordinator: continue from the folder's last checkpoint, if there is one." };
+        var folder = new Option<string?>("--out") { Description = "The run's folder, which coordinators, trainers and evaluators share: checkpoints, records, report." };
+        var resume = new Option<bool>("--resume") { Description = "Coordinator: continue from the folder's last checkpoint, if there is one; or take part in a run that goes on." };
         var hocon = new Option<string?>("--hocon") { Description = "Running settings in HOCON, in place of hocon/cluster.conf." };
         var host = new Option<string?>("--host") { Description = "Name or address under which the other nodes reach this one, in place of alpro.cluster.host." };
         var port = new Option<int?>("--port") { Description = "Port of the control plane, in place of the role's in alpro.cluster.ports." };
         var dataPort = new Option<int?>("--data-port") { Description = "Coordinator, trainer: port to which clips are brought, in place of alpro.cluster.ports.data." };
         var ringPort = new Option<int?>("--ring-port") { Description = "Trainer: port for its neighbour, in place of alpro.cluster.ports.ring." };
         var trainers = new Option<int>("--trainers") { Description = "Coordinator: train on trainer nodes, on so many at least; 0 trains in the coordinator itself." };
-        var seeds = new Option<string[]>("--seed") { Description = "A node to join, as host:port, in place of alpro.cluster.seeds; the coordinator, or several.", AllowMultipleArgumentsPerToken = true };
+        var seeds = new Option<string[]>("--seed") { Description = "A node to join, as host:port, in place of alpro.cluster.seeds; the coordinator first, then others that stay.", AllowMultipleArgumentsPerToken = true };
         var certificates = new Option<string?>("--certificates") { Description = "Folder of the node's certificates, in place of alpro.cluster.certificates." };
         var decoders = TrainCommand.DecodersOption();
         var command = new Command("node", CommandLine.Describe("Run one process of a cluster.", "alpro node --role decoder --config config/pretrain.json --seed trainer-host:4053"))
@@ -34,15 +36,17 @@ internal static class NodeCommand
         command.SetAction(async (arguments, stop) =>
         {
             RunConfig config = ConfigLoader.Load(arguments.GetValue(file)!, arguments.GetValue(settings));
-            if (arguments.GetValue(role) == NodeRole.Decoder)
+            NodeRole own = arguments.GetValue(role);
+            int least = arguments.GetValue(trainers);
+            if (own == NodeRole.Decoder)
             {
                 await DecodeAsync(await StartAsync(), config, stop);
                 return CommandLine.Success;
             }
-            string output = Path.GetFullPath(arguments.GetValue(folder) ?? throw new UsageException("--out is missing: coordinator and trainers need an output folder"));
-            if (arguments.GetValue(role) == NodeRole.Trainer) return await TrainWithOthersAsync(arguments, await StartAsync(), new(config, output, Resume: false), stop);
+            string output = Path.GetFullPath(arguments.GetValue(folder) ?? throw new UsageException("--out is missing: expected the run's folder, which coordinators, trainers and evaluators share"));
+            if (own == NodeRole.Trainer) return await TrainWithOthersAsync(arguments, await StartAsync(), new(config, output, Resume: false), stop);
+            if (own == NodeRole.Evaluator) return await EvaluateAsync(await StartAsync(), output, arguments.GetValue(file)!, arguments.GetValue(settings)!, stop);
             var run = new TrainingRun(config, output, arguments.GetValue(resume));
-            int least = arguments.GetValue(trainers);
             config.RequireShares(Math.Max(1, least));
             TrainCommand.Prepare(run);
             return least == 0 ? await TrainCommand.RunAsync(arguments, "train", run, StartAsync, stop) : await KeepGroupsAsync(await StartAsync(), run, least, stop);
@@ -51,12 +55,14 @@ internal static class NodeCommand
             {
                 RunHost node = await RunHost.StartAsync(arguments.GetValue(hocon) ?? RunHost.ConfFile("cluster.conf"), TrainCommand.With(arguments.GetValue(decoders)), Join);
                 await JoinedAsync(node, stop);
-                return node;
+                if (own != NodeRole.Coordinator || least > 0 || !HasOthers(node)) return node;
+                await node.DisposeAsync();
+                throw new UsageException("another coordinator is in the cluster, and this one was told to train by itself; expected --trainers N, for a coordinator that stands by to take the other's place");
             }
 
             ClusterNode Join(Config settings)
             {
-                ClusterNode node = ClusterNode.From(arguments.GetValue(role), settings, arguments.GetValue(certificates));
+                ClusterNode node = ClusterNode.From(own, settings, arguments.GetValue(certificates));
                 return node with
                 {
                     Host = arguments.GetValue(host) ?? node.Host,
@@ -70,17 +76,55 @@ internal static class NodeCommand
         return command;
     }
 
-    /// <summary>Forms groups of trainers until the run is over.</summary>
+    /// <summary>Forms groups of trainers until the run is over, or stands by to. Told to end, it leaves that to another coordinator; the last one ends the run.</summary>
     private static async Task<int> KeepGroupsAsync(RunHost node, TrainingRun run, int least, CancellationToken stop)
     {
-        await using RunHost ended = node;
+        await using RunHost leaving = node;
         var over = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
-        Action<string> say = Console.Error.WriteLine;
-        (RunConfig config, bool resume, TimeProvider time) = (run.Config, run.Resume, TimeProvider.System);
-        IActorRef keeper = node.System.ActorOf(Props.Create(() => new GroupKeeper(config, least, resume, say, over, time)), GroupKeeper.Name);
-        using CancellationTokenRegistration asked = stop.Register(() => keeper.Tell(GroupKeeper.Stop.Instance));
-        if (await Task.WhenAny(over.Task, node.System.WhenTerminated) != over.Task) return CommandLine.Failure;
+        var left = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var endRun = new CancellationTokenSource();
+        node.System.ActorOf(GroupKeeper.Manager(node.System, run with { Warn = Console.Error.WriteLine }, least, over, endRun.Token), GroupKeeper.ManagerName);
+        using CancellationTokenRegistration asked = stop.Register(() =>
+        {
+            if (HasOthers(node)) left.TrySetResult();
+            else endRun.Cancel();
+        });
+        Task first = await Task.WhenAny(over.Task, left.Task, node.System.WhenTerminated);
+        if (first == left.Task) return CommandLine.Success;
+        if (first != over.Task) return GivenUp();
         return await over.Task ? CommandLine.Success : CommandLine.Interrupted;
+    }
+
+    /// <summary>Whether the cluster has another coordinator.</summary>
+    private static bool HasOthers(RunHost node)
+    {
+        var cluster = Akka.Cluster.Cluster.Get(node.System);
+        return cluster.State.Members.Except(cluster.State.Unreachable)
+            .Any(member => member.Status == MemberStatus.Up && member.HasRole(ClusterNode.RoleName(NodeRole.Coordinator)) && !member.UniqueAddress.Equals(cluster.SelfUniqueAddress));
+    }
+
+    private static int GivenUp()
+    {
+        Console.Error.WriteLine("this node has ended itself: it was frozen, or cut off from more than half of the others, and these go on without it; start it again, a coordinator with --resume");
+        return CommandLine.Failure;
+    }
+
+    /// <summary>Scores the run's checkpoints as they appear, until the run is complete or this node is told to leave.</summary>
+    private static async Task<int> EvaluateAsync(RunHost node, string folder, string config, IReadOnlyList<string> settings, CancellationToken stop)
+    {
+        await using RunHost leaving = node;
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        Task<IReadOnlyList<EvaluationResult>> watching = EvaluateCommand.WatchAsync(node, folder, config, settings, test: false, data: null, ended.Token);
+        if (await Task.WhenAny(watching, node.System.WhenTerminated) != watching && !stop.IsCancellationRequested) return GivenUp();
+        try
+        {
+            foreach (EvaluationResult result in await watching) Console.Out.WriteLine($"{Path.GetFileName(result.Folder)}: {result.Scores.Line}");
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // What is finished stays; the next evaluator goes on from there.
+        }
+        return CommandLine.Success;
     }
 
     /// <summary>Trains in the groups that the coordinator forms, until the run is over or this node is told to leave.</summary>
@@ -99,7 +143,8 @@ internal static class NodeCommand
         }
         catch (OperationCanceledException)
         {
-            return CommandLine.Interrupted;                          // it was told to stop while it waited for other trainers
+            // The cluster's end is the actors'; else it was told to stop while it waited for other trainers.
+            return Akka.Cluster.Cluster.Get(node.System).IsTerminated ? GivenUp() : CommandLine.Interrupted;
         }
     }
 

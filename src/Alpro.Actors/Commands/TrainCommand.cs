@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Alpro.Actors.Pipeline;
 using Alpro.Data.Corpus;
 using Alpro.Training;
 using Spectre.Console;
@@ -85,8 +86,8 @@ internal static class TrainCommand
 
     private static KeyValuePair<string, string>[] Accounts(RunResult result) =>
     [
-        new("planned", $"{result.Ledger.Planned}"), new("delivered", $"{result.Ledger.Delivered}"), new("rejected", $"{result.Ledger.Rejected}"),
-        new("tail", $"{result.Ledger.Tail}"), new("in hand", $"{result.Ledger.InHand}"), new("given out again", $"{result.Ledger.Redelivered}"),
+        new("planned", $"{result.Accounts.Planned}"), new("delivered", $"{result.Accounts.Delivered}"), new("rejected", $"{result.Accounts.Rejected}"),
+        new("tail", $"{result.Accounts.Tail}"), new("in hand", $"{result.Ledger.InHand}"), new("given out again", $"{result.Ledger.Redelivered}"),
         new("arrived twice", $"{result.Ledger.Duplicates}"), .. result.Ledger.Reasons.Select(reason => KeyValuePair.Create($"rejected: {reason.Key}", $"{reason.Value}")),
     ];
 
@@ -98,6 +99,7 @@ internal static class TrainCommand
         result.State.TotalSteps,
         result.Seconds,
         result.Restarts,
+        result.Accounts,
         result.Ledger,
         result.Checkpoint,
         result.State.BestScore,
@@ -119,8 +121,8 @@ internal static class TrainCommand
             table.AddRow("waiting for data", $"{records.Sum(record => record.WaitMs) / records.Sum(record => record.StepMs + record.BetweenMs):P1} of the time");
         }
         if (result.State.BestScore is { } best) table.AddRow("best validation", $"{best:0.###} after step {result.State.BestStep}");
-        var ledger = result.Ledger;
-        table.AddRow("clips", $"{ledger.Planned} planned = {ledger.Delivered} delivered + {ledger.Rejected} rejected + {ledger.Tail} tail{(ledger.InHand > 0 ? $" + {ledger.InHand} in hand" : "")}");
+        (RunAccounts accounts, LedgerTotals ledger) = (result.Accounts, result.Ledger);
+        table.AddRow("clips", $"{accounts.Planned} planned = {accounts.Delivered} delivered + {accounts.Rejected} rejected + {accounts.Tail} tail{(ledger.InHand > 0 ? $"; {ledger.InHand} more in hand" : "")}");
         if (ledger.Rejected > 0) table.AddRow("unreadable", $"{string.Join(", ", ledger.Reasons.Select(reason => $"{reason.Value} {reason.Key}"))}: {run.Unreadable}");
         if (result.Restarts > 0) table.AddRow("restarts", $"{result.Restarts}");
         table.AddRow("checkpoint", result.Checkpoint ?? "none");

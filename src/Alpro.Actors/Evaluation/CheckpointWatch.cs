@@ -1,4 +1,3 @@
-using Alpro.Model.Checkpoints;
 using Alpro.Training;
 
 namespace Alpro.Actors.Evaluation;
@@ -25,32 +24,16 @@ public sealed class CheckpointWatch(string run, string corpus, Func<string, stri
         var results = new List<EvaluationResult>();
         HashSet<long> done = [.. RunLog.Read<EvaluationRecord>(RunLog.EvaluationsFile(run)).Where(record => record.Corpus == corpus).Select(record => record.Step)];
         using var timer = new PeriodicTimer(every, TimeProvider.System);
-        bool look = true;
+        var end = new RunEnd(_store);
         while (true)
         {
             foreach (long step in _store.Steps())
             {
                 if (!done.Add(step)) continue;
-                look = true;
                 if (await EvaluateAsync(step) is { } result) results.Add(result);
             }
-            // Finding out where the run stands reads a whole checkpoint: only when there was a new one.
-            if (look && LastStep() is { } last && done.Contains(last)) return results;
-            look = false;
+            if (end.Find() is { } last && done.Contains(last)) return results;
             await timer.WaitForNextTickAsync(stop);
-        }
-    }
-
-    /// <summary>The step of the latest checkpoint, if the run is complete with it.</summary>
-    private long? LastStep()
-    {
-        try
-        {
-            return _store.Latest() is { State: var state } && state.Step == state.TotalSteps ? state.Step : null;
-        }
-        catch (CheckpointException)
-        {
-            return null;                                             // removed while it was looked at: there is a later one
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Akka.Actor;
+using Akka.Event;
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
 using Alpro.Data.Sampling;
@@ -46,6 +47,7 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
     private readonly ClipLedger _ledger;
     private readonly IActorRef _collator;
     private readonly TimeProvider _time;
+    private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly Dictionary<IActorRef, Lease> _leases = [];
     private readonly Dictionary<ClipRequest, int> _deaths = [];
     private readonly Dictionary<ClipRequest, DateTimeOffset> _lost = [];
@@ -96,7 +98,10 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
     private void OnFinished(ClipRequest request)
     {
         _deaths.Remove(request);
-        if (_lost.Remove(request, out DateTimeOffset since)) _ledger.Replace(_time.GetUtcNow() - since);
+        if (!_lost.Remove(request, out DateTimeOffset since)) return;
+        TimeSpan after = _time.GetUtcNow() - since;
+        _ledger.Replace(after);
+        _log.Info("clip of step {0}, place {1}, made by another {2:F0} ms after its decoder was lost", request.Step, request.Slot, after.TotalMilliseconds);
     }
 
     private void OnRejected(Rejection rejection)

@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Akka.Actor;
+using Alpro.Actors.Cluster;
 using Alpro.Data.Batches;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;
@@ -18,15 +19,16 @@ public sealed class TrainerActor : ReceiveActor
     /// <summary>Sent by the parent: train in this group, on these batches.</summary>
     /// <param name="Group">The group; the trainer's from then on.</param>
     /// <param name="Batches">The rank's batches.</param>
-    /// <param name="Rejected">Clips rejected so far.</param>
-    /// <param name="Resume">Whether a trainer that has no model yet begins at the last checkpoint.</param>
-    public sealed record Enter(ICollectives Group, ChannelReader<ClipBatch> Batches, Func<long> Rejected, bool Resume);
+    /// <param name="Resume">Whether to begin at the last checkpoint, if that is further than what the trainer has.</param>
+    public sealed record Enter(ICollectives Group, ChannelReader<ClipBatch> Batches, bool Resume);
 
     /// <summary>Told to the parent when the trainer is in its group, and its model built, restored or taken over: batches are wanted from this step on.</summary>
     public sealed record Ready(TrainState State, IReadOnlyList<LoadReport> Loaded, ICollectives Group);
 
     /// <summary>Told to the parent when the group is over before the run: the trainer waits for the next.</summary>
-    public sealed record GroupLost(CollectivesException Reason);
+    /// <param name="Reason">Why.</param>
+    /// <param name="Step">Steps behind its weights.</param>
+    public sealed record GroupLost(CollectivesException Reason, long Step);
 
     /// <summary>Told to the parent when the run is over, or has stopped because it was asked to.</summary>
     public sealed record Finished(TrainState State);
@@ -44,6 +46,7 @@ public sealed class TrainerActor : ReceiveActor
     private readonly Channel<Enter> _groups = Channel.CreateUnbounded<Enter>();
     private readonly CancellationTokenSource _stop = new();
     private readonly TrainerPorts _ports;
+    private readonly Generations _generations;
     private readonly Queue<StepRecord> _recent = new();
     private RunLog? _log;
     private volatile Enter? _current;
@@ -55,11 +58,15 @@ public sealed class TrainerActor : ReceiveActor
     /// <param name="validate">Scores the model, on the trainer's thread; null where there is nothing to validate on.</param>
     public TrainerActor(TrainingRun run, Length length, IActorRef checkpoints, Func<AlproModel, TrainState, ValidationRecord>? validate)
     {
-        (_run, _length) = (run, length);
+        (_run, _length, _generations) = (run, length, new(run.Folder));
         IActorRef self = Self, parent = Context.Parent;
         _ports = new()
         {
-            Record = record => self.Tell(record),
+            Record = record =>
+            {
+                ThrowIfGivenUp(_current!.Group);
+                self.Tell(record);
+            },
             Checkpoint = snapshot =>
             {
                 if (_current!.Group.Rank == 0) checkpoints.Tell(new CheckpointActor.Write(snapshot));
@@ -67,7 +74,6 @@ public sealed class TrainerActor : ReceiveActor
             },
             Validate = validate,
             Validated = record => self.Tell(record),
-            Rejected = () => _current!.Rejected(),
             KeepForReplay = (batch, snapshot) => BatchReplay.Save(run.Folder, batch, snapshot),
         };
         Receive<Enter>(message => _groups.Writer.TryWrite(message));
@@ -128,16 +134,8 @@ public sealed class TrainerActor : ReceiveActor
     {
         try
         {
-            Enter first = _groups.Reader.ReadAsync(_stop.Token).AsTask().GetAwaiter().GetResult();
-            Checkpoint? resume = first.Resume ? _run.Store().Latest() : null;
-            if (resume is not null)
-                foreach (RunDifference change in RunDifference.Between(resume.Config, _run.Config).Where(change => !change.ChangesMeaning))
-                    _run.Warn($"changed since the checkpoint: {change.Path} was {change.Before} and is {change.Now}");
-            using AlproModel model = RunModel.Create(_run.Config, RunModel.DefaultDevice);
-            IReadOnlyList<LoadReport> loaded = resume is null ? RunModel.Initialize(model, _run.Config) : [];
-            using var trainer = new Trainer(_run.Config, model, _ports, _length.TotalSteps, _length.StepsPerEpoch, resume);
-            for (Enter enter = first; Train(trainer, enter, loaded, self) is { } lost; enter = _groups.Reader.ReadAsync(_stop.Token).AsTask().GetAwaiter().GetResult())
-                self.Tell(new GroupLost(lost));
+            for (Enter? enter = WaitForGroup(); enter is not null;)
+                enter = TrainFrom(enter.Resume ? _run.Store().Latest() : null, enter, self);
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
@@ -149,6 +147,39 @@ public sealed class TrainerActor : ReceiveActor
         {
             self.Tell(new Failed(reason is ChannelClosedException { InnerException: { } cause } ? cause : reason));
         }
+    }
+
+    private Enter WaitForGroup() => _groups.Reader.ReadAsync(_stop.Token).AsTask().GetAwaiter().GetResult();
+
+    /// <summary>Trains from a checkpoint, or from the beginning, in one group after another.</summary>
+    /// <returns>The group for which the trainer has to begin at a later checkpoint; null when the run has ended.</returns>
+    private Enter? TrainFrom(Checkpoint? resume, Enter enter, IActorRef self)
+    {
+        if (resume is not null)
+            foreach (RunDifference change in RunDifference.Between(resume.Config, _run.Config).Where(change => !change.ChangesMeaning))
+                _run.Warn($"changed since the checkpoint: {change.Path} was {change.Before} and is {change.Now}");
+        using AlproModel model = RunModel.Create(_run.Config, RunModel.DefaultDevice);
+        IReadOnlyList<LoadReport> loaded = resume is null ? RunModel.Initialize(model, _run.Config) : [];
+        using var trainer = new Trainer(_run.Config, model, _ports, _length.TotalSteps, _length.StepsPerEpoch, resume);
+        while (Train(trainer, enter, loaded, self) is { } lost)
+        {
+            self.Tell(new GroupLost(lost, trainer.State.Step));
+            enter = WaitForGroup();
+            long step = trainer.State.Step;
+            if (enter.Resume && _run.Store().Steps() is [.., long saved] && saved > step && _run.Store().Latest()?.State.Step > step) return enter;
+        }
+        return null;
+    }
+
+    /// <summary>
+    /// A process that was frozen, or cut off, and then given up by the others does not know: the first rank of its group asks the run's folder
+    /// before it writes a step down. Groups lie in one folder, so no two of them go on; without its first rank none does.
+    /// </summary>
+    private void ThrowIfGivenUp(ICollectives group)
+    {
+        if (group.Generation == 0 || group.Rank > 0) return;         // it trains alone, or another asks
+        long last = _generations.Last();
+        if (last > group.Generation) throw new CollectivesException(group.Rank, group.Generation, $"was given up while it was away: generation {last} has formed");
     }
 
     /// <summary>Trains in a group until the run has ended, or the group: then why.</summary>

@@ -50,6 +50,9 @@ public sealed class ClipBatch : IDisposable
     /// <summary>Number of the corpus they came from.</summary>
     public int Corpus { get; set; }
 
+    /// <summary>Clips that were rejected before these: each stands in for as many as its request counts attempts.</summary>
+    public int Rejected { get; set; }
+
     /// <summary>RGB bytes [B, T, Side, Side, 3].</summary>
     public Span<byte> Pixels_BTHWC => PixelBuffer.AsSpan(0, Size * Frames * Side * Side * 3);
 

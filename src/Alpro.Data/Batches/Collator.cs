@@ -47,6 +47,7 @@ public sealed class Collator : IDisposable
         if (!first && clip.Request.Corpus != batch.Corpus) Refuse(place, clip, $"the batch is of corpus {batch.Corpus}");
         batch.Corpus = clip.Request.Corpus;
         batch.IsVideo = clip.Kind == MediaKind.Video;
+        batch.Rejected += clip.Request.Attempt;
 
         ReadOnlySpan<byte> pixels = clip.Pixels_THWC;
         pixels.CopyTo(batch.Pixels_BTHWC.Slice(place * pixels.Length, pixels.Length));

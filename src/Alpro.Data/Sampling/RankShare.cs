@@ -21,10 +21,19 @@ public sealed class RankShare(IClipPlan plan, int rank, int world, int parts = 1
     }
 
     /// <summary>The request for a place of this rank's batch; its slot is the place in that batch.</summary>
-    public ClipRequest Request(long step, int slot, int attempt = 0)
+    public ClipRequest Request(long step, int slot, int attempt = 0) =>
+        plan.Request(step, PlaceOf(slot, Places(step), rank, world, parts), attempt) with { Slot = slot };
+
+    /// <summary>Where a place of a rank's batch lies in the batch of all ranks.</summary>
+    /// <param name="slot">The place in the rank's batch.</param>
+    /// <param name="places">Places of the rank's batch.</param>
+    /// <param name="rank">The rank, from 0.</param>
+    /// <param name="world">Number of ranks.</param>
+    /// <param name="parts">Parts in which a batch is run.</param>
+    public static int PlaceOf(int slot, int places, int rank, int world, int parts)
     {
-        int stretch = Places(step) / parts;
+        int stretch = places / parts;
         (int part, int place) = Math.DivRem(slot, stretch);
-        return plan.Request(step, (part * world + rank) * stretch + place, attempt) with { Slot = slot };
+        return (part * world + rank) * stretch + place;
     }
 }

@@ -43,7 +43,7 @@ public static class TrainerParity
         using var trainer = new Trainer(run, model, new(), sizes.TotalSteps, sizes.TotalSteps) { Negatives = () => golden.Negatives($"batch{step}/") };
         for (; golden.Has($"out{step}/loss"); step++)
         {
-            StepRecord record = trainer.Advance(new Trainer.StepInputs([$"golden batch {step}"], 0, size, (_, _) => golden.Inputs($"batch{step}/")), default);
+            StepRecord record = trainer.Advance(new Trainer.StepInputs([.. Enumerable.Range(0, size).Select(clip => $"golden batch {step}, clip {clip}")], 0, size, (_, _) => golden.Inputs($"batch{step}/")), default);
             foreach ((string name, double found) in new[]
             {
                 ("loss", record.Loss), ("vtc_loss", record.Terms["vtc"].Loss), ("vtm_loss", record.Terms["vtm"].Loss), ("mlm_loss", record.Terms["mlm"].Loss),

@@ -22,7 +22,7 @@ public sealed class MessageSerializerTests : TestKit
         new ClipUplink.Grant(_request),
         new DecoderLink.Unreadable(new Rejection(_request, "/videos/ü.mp4", RejectReason.Truncated, "ends at frame 3")),
         new DecoderLink.DecoderDied(_request),
-        new GroupKeeper.Report("host-b:4253", 3, true),
+        new GroupKeeper.Report("host-b:4253", 3, true, 12),
         new GroupKeeper.Ended(true),
         new GroupMember.Form(4, 1, ["host-a:4253", "host-b:4253"], true),
         new GroupMember.Disband(4),

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Alpro.Training;
 
 namespace Alpro.Actors.Tests.Cluster;
@@ -10,13 +11,14 @@ public sealed class TrainerGroupTests : IClassFixture<TrainingRunTests.World>, I
     private readonly TemporaryFolder _out = new();
     private readonly string _config, _seed = $"127.0.0.1:{NodeProcess.FreePort()}";
 
-    public TrainerGroupTests(TrainingRunTests.World world) => TrainingRunTests.Write(_config = _out.File("config.json"), world.Folder.Path, Steps);
+    public TrainerGroupTests(TrainingRunTests.World world) =>
+        TrainingRunTests.Write(_config = _out.File("config.json"), world.Folder.Path, Steps, TrainingRunTests.WithUnreadable(world.Folder.Path, _out.File("some-bad.csv")));
 
     public void Dispose() => _out.Dispose();
 
     private string[] Common(params string[] more) => ["--config", _config, "--set", "training.groupSize=2", "--out", _out.File("cluster"), "--seed", _seed, .. more];
 
-    private NodeProcess StartTrainer() => NodeProcess.Start(["--role", "trainer", .. Common("--decoders", "1", "--port", "0", "--data-port", "0", "--ring-port", "0")]);
+    private NodeProcess StartTrainer() => NodeProcess.Start(["--role", "trainer", .. Common("--decoders", "1", "--port", "0", "--data-port", "0", "--ring-port", "0", "--json")]);
 
     private static StepRecord[] Records(string folder) => File.Exists(RunLog.StepsFile(folder)) ? [.. RunLog.Read<StepRecord>(RunLog.StepsFile(folder))] : [];
 
@@ -37,16 +39,21 @@ public sealed class TrainerGroupTests : IClassFixture<TrainingRunTests.World>, I
         using NodeProcess third = StartTrainer();
 
         Directory.CreateDirectory(_out.File("alone"));
+        RunResult undisturbed;
         await using (RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 }))
-            await host.TrainAsync(new(ConfigLoader.Load(_config, ["training.groupSize=2"]), _out.File("alone"), Resume: false), CancellationToken.None);
+            undisturbed = await host.TrainAsync(new(ConfigLoader.Load(_config, ["training.groupSize=2"]), _out.File("alone"), Resume: false), CancellationToken.None);
 
         (int code, _) = await coordinator.EndAsync();
         Assert.True(code == CommandLine.Success, coordinator.Errors + second.Errors + third.Errors);
         StepRecord[] alone = Records(_out.File("alone")), together = Records(_out.File("cluster"));
-        Assert.Equal(alone.Select(record => record.Step), together.Select(record => record.Step));
+        Assert.Equal(alone.Select(record => (record.Step, record.Clips, record.Rejected)), together.Select(record => (record.Step, record.Clips, record.Rejected)));
         Assert.All(alone.Zip(together), pair => Assert.Equal(pair.First.Loss, pair.Second.Loss, 2e-3));
         Assert.Contains("generation 2: 2 trainers", coordinator.Errors, StringComparison.Ordinal);
-        Assert.Equal(CommandLine.Success, (await second.EndAsync()).Code);
-        Assert.Equal(CommandLine.Success, (await third.EndAsync()).Code);
+        (int Code, string Output)[] ends = [await second.EndAsync(), await third.EndAsync()];
+        Assert.All(ends, end => Assert.Equal(CommandLine.Success, end.Code));
+        // The first rank says how the run went: all of it, and not what it did itself.
+        JsonElement accounts = JsonDocument.Parse(Assert.Single(ends, end => end.Output.Length > 0).Output).RootElement.GetProperty("accounts");
+        Assert.True(undisturbed.Accounts.Rejected > 0);
+        Assert.Equal(undisturbed.Accounts, accounts.Deserialize<RunAccounts>(JsonSerializerOptions.Web));
     }
 }

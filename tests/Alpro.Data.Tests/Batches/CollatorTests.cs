@@ -9,9 +9,9 @@ public class CollatorTests
 {
     private static readonly ClipSettings Settings = new() { Frames = 2, Size = 4, DecodeSize = 4, TextLength = 5, MaskProbability = 0.15 };
 
-    private static Clip Clip(int slot, long step = 7, int corpus = 1, int size = 4, bool masked = true)
+    private static Clip Clip(int slot, long step = 7, int corpus = 1, int size = 4, bool masked = true, int attempt = 0)
     {
-        var clip = new Clip(new ClipRequest(step, slot, 0, corpus, slot * 10, 99), 2, size, 5)
+        var clip = new Clip(new ClipRequest(step, slot, attempt, corpus, slot * 10, 99), 2, size, 5)
         {
             Key = $"clip {slot}", Kind = MediaKind.Image, TokenCount = 3, Answer = slot * 2, Region = new PixelRegion(slot, 0, 1, 1),
             MaskedIds_L = masked ? [1, 2, slot, 4, 5] : null,
@@ -45,6 +45,19 @@ public class CollatorTests
             }
             Assert.Equal((7L, 1, false), (batch.Step, batch.Corpus, batch.IsVideo));
         }
+    }
+
+    [Fact]
+    public void A_batch_counts_the_clips_that_were_rejected_before_its_own()
+    {
+        using var collator = new Collator(7, 3, Settings);
+        foreach ((int place, int attempt) in new[] { (0, 0), (1, 2), (2, 1) })
+        {
+            using Clip clip = Clip(place, attempt: attempt);
+            collator.Add(place, clip);
+        }
+        using ClipBatch batch = collator.Take()!;
+        Assert.Equal(3, batch.Rejected);
     }
 
     [Fact]

@@ -46,6 +46,9 @@ internal static class GroupTraining
         return channel.Reader;
     }
 
+    /// <summary>For how many clips the one in a place stands in.</summary>
+    private static int Rejected(long step, int place) => (int)(step + place) % 5 == 0 ? 2 : 0;
+
     /// <summary>The part of a step's batch that a rank's plan names.</summary>
     private static ClipBatch Share(RunConfig config, long step, int rank, int world)
     {
@@ -59,6 +62,7 @@ internal static class GroupTraining
             whole.Pixels_BTHWC.Slice(place * pixels, pixels).CopyTo(share.Pixels_BTHWC[(slot * pixels)..]);
             foreach ((long[]? from, long[]? to) in new[] { (whole.TokenIds_BL, share.TokenIds_BL), (whole.TokenMask_BL, share.TokenMask_BL), (whole.MaskedIds_BL, share.MaskedIds_BL), (whole.MaskLabels_BL, share.MaskLabels_BL) })
                 from?.AsSpan(place * length, length).CopyTo(to.AsSpan(slot * length));
+            share.Rejected += Rejected(step, place);
             (share.Keys[slot], share.Answers_B[slot], share.Regions_B[slot]) = (whole.Keys[place], whole.Answers_B[place], whole.Regions_B[place]);
         }
         return share;

@@ -19,6 +19,8 @@ public sealed class GroupTrainingTests
         // Dropout and stochastic depth are on: the random numbers, too, must not depend on who computes what.
         RunConfig config = GroupTraining.Config(task, accumulation);
         GroupTraining.Outcome one = GroupTraining.Train(config, 1)[0];
+        Assert.Equal(config.Training.Steps, one.Records.Select(record => record.Clips).Distinct().LongCount());
+        Assert.True(one.State.Rejected > 0);
         foreach (int world in accumulation == 1 ? new[] { 2, 4 } : [2])
         {
             GroupTraining.Outcome[] ranks = GroupTraining.Train(config, world);
@@ -26,7 +28,7 @@ public sealed class GroupTrainingTests
             {
                 AssertSame(one.Records, rank.Records, Tolerance);
                 Assert.Equal(ranks[0].Weights, rank.Weights);        // bit for bit among the ranks
-                Assert.Equal(32, rank.State.Clips);
+                Assert.Equal((32, one.State.Rejected), (rank.State.Clips, rank.State.Rejected));
             });
             Assert.All(one.Weights.Zip(ranks[0].Weights), pair => Assert.Equal(pair.First, pair.Second, 1e-4));       // Adam divides by small numbers
         }
@@ -88,7 +90,7 @@ public sealed class GroupTrainingTests
             trainer.Join(second);
             Assert.Equal(3, trainer.State.Step);
             TrainState end = trainer.Run(GroupTraining.Batches(config, rank, 2, from: 3));
-            Assert.Equal((6L, 6L, 48L), (end.Step, end.Updates, end.Clips));
+            Assert.Equal((6L, 6L, 48L, undisturbed.State.Rejected), (end.Step, end.Updates, end.Clips, end.Rejected));
             Assert.Equal(undisturbed.Weights, TinyRun.Weights(model));
             return 0;
         });
@@ -193,6 +195,7 @@ public sealed class GroupTrainingTests
         Assert.Equal(wanted.Select(record => record.Step), found.Select(record => record.Step));
         foreach ((StepRecord first, StepRecord second) in wanted.Zip(found))
         {
+            Assert.Equal((first.Clips, first.Rejected), (second.Clips, second.Rejected));
             Assert.Equal(first.Loss, second.Loss, tolerance);
             Assert.Equal(first.GradientNorm, second.GradientNorm, tolerance * 10);
             Assert.Equal(first.Terms.Keys, second.Terms.Keys);

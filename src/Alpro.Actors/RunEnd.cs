@@ -1,0 +1,29 @@
+using Alpro.Model.Checkpoints;
+using Alpro.Training;
+
+namespace Alpro.Actors;
+
+/// <summary>Whether a run is over, as its last checkpoint says. Finding out reads all of a checkpoint: it is done again only when there is a new one.</summary>
+internal sealed class RunEnd(CheckpointStore store)
+{
+    private long _looked = -1;
+    private long? _end;
+
+    /// <summary>The last step of the run, if it is done; else null.</summary>
+    public long? Find()
+    {
+        try
+        {
+            if (store.Steps() is [.., long last] && last != _looked)
+            {
+                _end = store.Latest() is { State: var state } && state.Step == state.TotalSteps ? state.Step : null;
+                _looked = last;
+            }
+        }
+        catch (CheckpointException)
+        {
+            // Removed while it was looked at: there is a later one. If all are damaged, whoever trains from them will say so.
+        }
+        return _end;
+    }
+}
