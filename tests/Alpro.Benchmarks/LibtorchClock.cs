@@ -47,6 +47,11 @@ internal sealed unsafe class LibtorchClock
             NativeLibrary.SetDllImportResolver(torchSharp, (name, _, _) => name == "LibTorchSharp" ? clock : 0);
             return new(clock);
         }
+        catch (System.ComponentModel.Win32Exception error)
+        {
+            Console.Error.WriteLine($"time inside libtorch is not measured: cc cannot be run ({error.Message}); expected the C compiler of gcc or clang");
+            return null;
+        }
         finally
         {
             Directory.Delete(folder, recursive: true);
