@@ -62,7 +62,7 @@ public sealed class RunHost : IAsyncDisposable
         builder.Services.AddAkka("alpro", akka =>
         {
             akka.AddHocon(hocon, HoconAddMode.Replace);
-            if (node?.ToSetup() is { } tls) akka.AddSetup(tls);
+            if (node is not null) akka.AddSetup(new ControlSetup(node));
             akka.ConfigureLoggers(loggers =>
             {
                 loggers.ClearLoggers();

@@ -21,7 +21,10 @@ public sealed record RunComparison(int Steps, int Tensors, string? Difference)
     /// <param name="oneEnd">Its last checkpoint.</param>
     /// <param name="other">The records' folder of the second run.</param>
     /// <param name="otherEnd">Its last checkpoint.</param>
-    /// <param name="tolerance">How far losses and weights may be apart, and gradient norms in proportion; 0 asks for the same bits. Clips must always be the same.</param>
+    /// <param name="tolerance">
+    /// How far losses and weights may be apart, and gradient norms ten times as far in proportion: a rectified unit that is at zero has its gradient or
+    /// has none, as rounding decides, and the loss is the same. 0 asks for the same bits. Clips must always be the same.
+    /// </param>
     public static RunComparison Of(string one, Checkpoint oneEnd, string other, Checkpoint otherEnd, double tolerance = 0)
     {
         StepRecord[] left = [.. RunLog.Read<StepRecord>(RunLog.StepsFile(one))], right = [.. RunLog.Read<StepRecord>(RunLog.StepsFile(other))];
@@ -33,7 +36,7 @@ public sealed record RunComparison(int Steps, int Tensors, string? Difference)
             if (a.Clips != b.Clips) difference ??= $"step {a.Step}: other clips";
             if (a.Rejected != b.Rejected) difference ??= $"step {a.Step}: {a.Rejected} rejected clips and {b.Rejected}";
             losses = Math.Max(losses, Apart(a.Loss, b.Loss));
-            if (Apart(a.Loss, b.Loss) > tolerance || Apart(a.GradientNorm, b.GradientNorm) > tolerance * Math.Max(1, Math.Abs(a.GradientNorm)))
+            if (Apart(a.Loss, b.Loss) > tolerance || Apart(a.GradientNorm, b.GradientNorm) > 10 * tolerance * Math.Max(1, Math.Abs(a.GradientNorm)))
                 difference ??= FormattableString.Invariant($"step {a.Step}: loss {a.Loss:R} and {b.Loss:R}, gradient norm {a.GradientNorm:R} and {b.GradientNorm:R}");
         }
         (int tensors, double weights, string? key) = CompareWeights(oneEnd.Weights, otherEnd.Weights, tolerance);

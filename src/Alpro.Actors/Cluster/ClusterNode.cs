@@ -1,8 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using Akka.Configuration;
-using Akka.Event;
-using Akka.Remote.Transport.DotNetty;
 
 namespace Alpro.Actors.Cluster;
 
@@ -45,9 +43,6 @@ public sealed record ClusterNode
 
     /// <summary>The certificates by which nodes know each other; null on the machine's own network alone.</summary>
     public NodeCertificates? Certificates { get; init; }
-
-    /// <summary>A second role, of coordinators and trainers: which of them see one another decides who goes on when nodes are lost (<c>hocon/cluster.conf</c>).</summary>
-    private const string Voter = "voter";
 
     /// <summary>A role as it is written in HOCON and on the command line.</summary>
     public static string RoleName(NodeRole role) => role.ToString().ToLowerInvariant();
@@ -94,21 +89,10 @@ public sealed record ClusterNode
     {
         if (Certificates is null && !IPAddress.IsLoopback(ListenAddress()))
             throw new UsageException($"alpro.cluster.host = {Host}: without certificates a node listens on the machine's own network alone (127.0.0.1); make some with 'alpro certs' and name their folder in alpro.cluster.certificates or with --certificates");
-        string roles = Role is NodeRole.Coordinator or NodeRole.Trainer ? $"\"{RoleName(Role)}\", \"{Voter}\"" : $"\"{RoleName(Role)}\"";
-        string protocol = Certificates is null ? "akka.tcp" : "akka.ssl.tcp";
+        string roles = Role is NodeRole.Coordinator or NodeRole.Trainer ? $"\"{RoleName(Role)}\", \"{VoterMajority.Voter}\"" : $"\"{RoleName(Role)}\"";
         return ConfigurationFactory.ParseString($$"""
-            akka.remote.dot-netty.tcp { hostname = "{{Host}}", port = {{Port}}, enable-ssl = {{(Certificates is null ? "off" : "on")}} }
             akka.cluster.roles = [{{roles}}]
-            akka.cluster.seed-nodes = [{{string.Join(", ", Seeds.Select(seed => $"\"{protocol}://alpro@{seed}\""))}}]
+            akka.cluster.seed-nodes = [{{string.Join(", ", Seeds.Select(seed => $"\"akka.tcp://alpro@{seed}\""))}}]
             """);
     }
-
-    /// <summary>Mutual TLS of the control plane with the cluster's own authority; null without certificates.</summary>
-    public DotNettySslSetup? ToSetup() => Certificates is not { } certificates ? null : new(
-        certificates.Own, suppressValidation: false, requireMutualAuthentication: true, customValidator: (peer, _, from, _, log) =>
-        {
-            bool trusted = certificates.Trust(peer);
-            if (!trusted) log.Warning("control connection with {0} refused: it shows no certificate of this cluster's authority", from);
-            return trusted;
-        });
 }

@@ -211,7 +211,8 @@ public sealed class GroupKeeper : ReceiveActor, IWithTimers
         }
         _generation = _generations.Next();
         _group = [.. ranks.Keys];
-        IActorRef[] ordered = [.. ranks.OrderBy(rank => rank.Value.Endpoint, StringComparer.Ordinal).Select(rank => rank.Key)];
+        // The furthest is first: of the last step, which the first rank before may have died too soon to write down, it has the record.
+        IActorRef[] ordered = free[..world];
         string[] endpoints = [.. ordered.Select(member => ranks[member].Endpoint)];
         for (int rank = 0; rank < world; rank++) ordered[rank].Tell(new GroupMember.Form(_generation, rank, endpoints, fromCheckpoint));
         _run.Warn($"generation {_generation}: {world} trainer{(world == 1 ? "" : "s")}: {string.Join(", ", endpoints)}");

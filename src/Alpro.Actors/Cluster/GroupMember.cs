@@ -68,7 +68,7 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
         _ring = new()
         {
             Forming = _forming,
-            Open = async (socket, incoming, stop) => await DataPlane.SecureAsync(new NetworkStream(socket, ownsSocket: true), node.Certificates, incoming ? null : "", stop),
+            Open = async (socket, incoming, stop) => await Connections.SecureAsync(new NetworkStream(socket, ownsSocket: true), node.Certificates, incoming ? null : "", stop),
             Refused = reason => log.Warning("ring connection refused: {0}", reason),
         };
         Receive<ReportAgain>(_ => Report());

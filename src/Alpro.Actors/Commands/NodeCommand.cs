@@ -13,6 +13,8 @@ namespace Alpro.Actors.Commands;
 /// <summary><c>alpro node</c>: one process of a cluster. A coordinator trains as <c>alpro pretrain</c> does, or keeps those together that train.</summary>
 internal static class NodeCommand
 {
+    private static readonly TimeSpan _lookEvery = TimeSpan.FromSeconds(2);
+
     public static Command Create()
     {
         var role = new Option<NodeRole>("--role") { Description = "What the node does.", Required = true };
@@ -35,26 +37,50 @@ internal static class NodeCommand
         };
         command.SetAction(async (arguments, stop) =>
         {
+            try
+            {
+                return await RunAsync(arguments, stop);
+            }
+            catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+            {
+                return GivenUp();                                    // its actors have ended
+            }
+        });
+        return command;
+
+        async Task<int> RunAsync(ParseResult arguments, CancellationToken stop)
+        {
             RunConfig config = ConfigLoader.Load(arguments.GetValue(file)!, arguments.GetValue(settings));
             NodeRole own = arguments.GetValue(role);
             int least = arguments.GetValue(trainers);
             if (own == NodeRole.Decoder)
             {
-                await DecodeAsync(await StartAsync(), config, stop);
+                await DecodeAsync(await StartAsync(end: null), config, stop);
                 return CommandLine.Success;
             }
             string output = Path.GetFullPath(arguments.GetValue(folder) ?? throw new UsageException("--out is missing: expected the run's folder, which coordinators, trainers and evaluators share"));
-            if (own == NodeRole.Trainer) return await TrainWithOthersAsync(arguments, await StartAsync(), new(config, output, Resume: false), stop);
-            if (own == NodeRole.Evaluator) return await EvaluateAsync(await StartAsync(), output, arguments.GetValue(file)!, arguments.GetValue(settings)!, stop);
-            var run = new TrainingRun(config, output, arguments.GetValue(resume));
-            config.RequireShares(Math.Max(1, least));
-            TrainCommand.Prepare(run);
-            return least == 0 ? await TrainCommand.RunAsync(arguments, "train", run, StartAsync, stop) : await KeepGroupsAsync(await StartAsync(), run, least, stop);
+            var run = new TrainingRun(config, output, Resume: own == NodeRole.Coordinator && arguments.GetValue(resume));
+            var end = new RunEnd(run.Store());
+            if (own == NodeRole.Evaluator) return await EvaluateAsync(await StartAsync(end), output, arguments.GetValue(file)!, arguments.GetValue(settings)!, stop);
+            if (own == NodeRole.Coordinator)
+            {
+                config.RequireShares(Math.Max(1, least));
+                TrainCommand.Prepare(run);
+                if (least == 0) return await TrainCommand.RunAsync(arguments, "train", run, () => StartAsync(end: null), stop);
+            }
+            RunHost member = await StartAsync(end);
+            if (end.Find() is { } steps)
+            {
+                await member.DisposeAsync();
+                Console.Error.WriteLine($"the run in {output} is complete: {steps} steps");
+                return CommandLine.Success;
+            }
+            return own == NodeRole.Trainer ? await TrainWithOthersAsync(arguments, member, run, stop) : await KeepGroupsAsync(member, run, least, stop);
 
-            async Task<RunHost> StartAsync()
+            async Task<RunHost> StartAsync(RunEnd? end)
             {
                 RunHost node = await RunHost.StartAsync(arguments.GetValue(hocon) ?? RunHost.ConfFile("cluster.conf"), TrainCommand.With(arguments.GetValue(decoders)), Join);
-                await JoinedAsync(node, stop);
+                await JoinedAsync(node, end, stop);
                 if (own != NodeRole.Coordinator || least > 0 || !HasOthers(node)) return node;
                 await node.DisposeAsync();
                 throw new UsageException("another coordinator is in the cluster, and this one was told to train by itself; expected --trainers N, for a coordinator that stands by to take the other's place");
@@ -72,8 +98,7 @@ internal static class NodeCommand
                     Seeds = arguments.GetValue(seeds) is { Length: > 0 } given ? given : node.Seeds,
                 };
             }
-        });
-        return command;
+        }
     }
 
     /// <summary>Forms groups of trainers until the run is over, or stands by to. Told to end, it leaves that to another coordinator; the last one ends the run.</summary>
@@ -124,6 +149,10 @@ internal static class NodeCommand
         {
             // What is finished stays; the next evaluator goes on from there.
         }
+        catch (InvalidOperationException) when (Akka.Cluster.Cluster.Get(node.System).IsTerminated)
+        {
+            return GivenUp();                                        // there are no actors any more
+        }
         return CommandLine.Success;
     }
 
@@ -170,15 +199,23 @@ internal static class NodeCommand
         }
     }
 
-    /// <summary>Waits until the node is a member of its cluster, and says so on standard error.</summary>
-    private static async Task JoinedAsync(RunHost node, CancellationToken stop)
+    /// <summary>
+    /// Waits until the node is a member of its cluster, and says so on standard error. Whoever has come when the run was at its end finds no
+    /// cluster any more: it waits no longer than that is so.
+    /// </summary>
+    private static async Task JoinedAsync(RunHost node, RunEnd? end, CancellationToken stop)
     {
         var cluster = Akka.Cluster.Cluster.Get(node.System);
         var up = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         cluster.RegisterOnMemberUp(() => up.TrySetResult());
         try
         {
-            await up.Task.WaitAsync(stop);
+            while (await Task.WhenAny(up.Task, Task.Delay(_lookEvery, TimeProvider.System, stop)) != up.Task)
+            {
+                stop.ThrowIfCancellationRequested();
+                if (end?.Find() is not null) return;
+                if (cluster.IsTerminated) throw new OperationCanceledException();
+            }
         }
         catch
         {

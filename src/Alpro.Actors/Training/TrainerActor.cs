@@ -48,6 +48,7 @@ public sealed class TrainerActor : ReceiveActor
     private readonly TrainerPorts _ports;
     private readonly Generations _generations;
     private readonly Queue<StepRecord> _recent = new();
+    private Thread? _thread;
     private RunLog? _log;
     private volatile Enter? _current;
 
@@ -110,7 +111,8 @@ public sealed class TrainerActor : ReceiveActor
     protected override void PreStart()
     {
         IActorRef self = Self;
-        new Thread(() => Train(self), maxStackSize: 16 << 20) { Name = "trainer", IsBackground = true }.Start();
+        _thread = new(() => Train(self), maxStackSize: 16 << 20) { Name = "trainer", IsBackground = true };
+        _thread.Start();
     }
 
     /// <inheritdoc/>
@@ -118,6 +120,7 @@ public sealed class TrainerActor : ReceiveActor
     {
         _current?.Group.Abort(new OperationCanceledException("this trainer ends"));   // or all ranks would stop with it
         _stop.Cancel();
+        _thread?.Join();                                             // a process that ends under a thread in native code crashes
         _log?.Dispose();
     }
 

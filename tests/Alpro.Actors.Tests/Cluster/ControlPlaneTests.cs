@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net;
 using System.Net.Sockets;
 using Akka.Actor;
 using Akka.Cluster;
@@ -73,9 +74,9 @@ public sealed class ControlPlaneTests : IDisposable
     }
 
     [Fact]
-    public async Task Garbage_on_the_port_is_refused_and_disturbs_nobody()
+    public async Task Garbage_on_the_port_is_refused_said_once_and_disturbs_nobody()
     {
-        (RunHost coordinator, _) = await StartAsync(NodeRole.Coordinator, null);
+        (RunHost coordinator, ConcurrentQueue<string> log) = await StartAsync(NodeRole.Coordinator, null);
         await using var first = coordinator;
         Assert.True(await BecomesMemberAsync(coordinator, TimeSpan.FromSeconds(30)));
         byte[] garbage = new byte[1 << 16];
@@ -98,9 +99,13 @@ public sealed class ControlPlaneTests : IDisposable
             }
         }
         Assert.InRange(GC.GetTotalAllocatedBytes() - before, 0, 64 << 20);
+        await WaitAsync(() => log.Count(Refusal) >= 8);
+        Assert.Equal(8, log.Count(Refusal));
         (RunHost friend, _) = await StartAsync(NodeRole.Decoder, null);
         await using var second = friend;
         Assert.True(await BecomesMemberAsync(friend, TimeSpan.FromSeconds(30)));
+
+        static bool Refusal(string line) => line.Contains("sent a frame of", StringComparison.Ordinal);
     }
 
     /// <summary>Sends its messages under a manifest that no version knows.</summary>
@@ -126,12 +131,38 @@ public sealed class ControlPlaneTests : IDisposable
         await using var second = forger;
         Assert.True(await BecomesMemberAsync(forger, TimeSpan.FromSeconds(30)));
         forger.System.ActorSelection($"akka.tcp://alpro@127.0.0.1:{_port}/user/{DecoderGate.Name}").Tell(new DecoderGate.Offer(1, new Dictionary<string, string>()));
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        while (!log.Any(Refusal)) await Task.Delay(20, deadline.Token);
+        await WaitAsync(() => log.Any(Refusal));
         Assert.Single(log, Refusal);
         Assert.Equal(2, Members(coordinator));
 
         static bool Refusal(string line) => line.Contains("grant-0", StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Peer_that_goes_away_or_stands_still_while_it_is_called_ends_nobody_else(bool standsStill)
+    {
+        (RunHost coordinator, ConcurrentQueue<string> log) = await StartAsync(NodeRole.Coordinator, "ours");
+        await using var first = coordinator;
+        Assert.True(await BecomesMemberAsync(coordinator, TimeSpan.FromSeconds(30)));
+        using var peer = new TcpListener(IPAddress.Loopback, 0);
+        peer.Start();
+        int port = ((IPEndPoint)peer.LocalEndpoint).Port;
+        coordinator.System.ActorSelection(new RootActorPath(Akka.Cluster.Cluster.Get(coordinator.System).SelfAddress.WithPort(port)) / "user" / DecoderGate.Name).Tell("hello");
+        using (TcpClient called = await peer.AcceptTcpClientAsync())
+            if (standsStill) await WaitAsync(() => log.Any(line => line.Contains($":{port}", StringComparison.Ordinal)));
+
+        (RunHost friend, _) = await StartAsync(NodeRole.Decoder, "ours");
+        await using var second = friend;
+        Assert.True(await BecomesMemberAsync(friend, TimeSpan.FromSeconds(30)));
+        Assert.Null(CoordinatedShutdown.Get(coordinator.System).ShutdownReason);
+    }
+
+    private static async Task WaitAsync(Func<bool> condition)
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while (!condition()) await Task.Delay(20, deadline.Token);
     }
 
     [Theory]

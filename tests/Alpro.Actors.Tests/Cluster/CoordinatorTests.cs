@@ -111,6 +111,21 @@ public sealed class CoordinatorTests : IClassFixture<TrainingRunTests.World>, ID
     }
 
     [Fact]
+    public async Task Node_that_comes_when_the_run_is_over_waits_for_nobody()
+    {
+        Directory.CreateDirectory(_out.File("cluster"));
+        await using (RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 }))
+            await host.TrainAsync(new(ConfigLoader.Load(_config, ["training.steps=3"]), _out.File("cluster"), Resume: false), CancellationToken.None);
+        using NodeProcess coordinator = StartCoordinator(1, groupSize: 4, resume: true), trainer = StartTrainer(0, groupSize: 4, decoders: 1);
+        foreach (NodeProcess node in new[] { coordinator, trainer })
+        {
+            (int code, _) = await node.EndAsync();
+            Assert.True(code == CommandLine.Success, node.Errors);
+            Assert.Contains("is complete: 3 steps", node.Errors, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public async Task Coordinator_that_would_train_beside_another_is_sent_away()
     {
         using NodeProcess first = StartCoordinator(0, groupSize: 2);

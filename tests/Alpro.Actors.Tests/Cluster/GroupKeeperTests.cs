@@ -96,18 +96,21 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<TrainingRunTests.W
     }
 
     [Fact]
-    public void Newcomer_is_taken_in_at_the_next_generation()
+    public void Newcomer_is_taken_in_at_the_next_generation_behind_those_that_have_done_steps()
     {
         IActorRef keeper = Keeper(least: 1);
         TestProbe a = CreateTestProbe(), b = CreateTestProbe();
+        Report(keeper, b, "b:1");
+        Formed(b);
+        Report(keeper, b, "b:1", 1, inGroup: true);
         Report(keeper, a, "a:1");
-        Formed(a);
-        Report(keeper, a, "a:1", 1, inGroup: true);
-        Report(keeper, b, "b:1");
-        Assert.Equal(1, a.ExpectMsg<GroupMember.Disband>(_soon).Generation);
-        Report(keeper, a, "a:1", 1, step: 9);
-        Report(keeper, b, "b:1");
-        Assert.Equal((2, 2), (a.FishForMessage<GroupMember.Form>(static _ => true, _soon).Generation, Formed(b).Endpoints.Count));
+        Assert.Equal(1, b.ExpectMsg<GroupMember.Disband>(_soon).Generation);
+        Report(keeper, b, "b:1", 1, step: 9);
+        Report(keeper, a, "a:1");
+        GroupMember.Form first = b.FishForMessage<GroupMember.Form>(static _ => true, _soon), second = Formed(a);
+        Assert.Equal((2, 0), (first.Generation, first.Rank));
+        Assert.Equal((2, 1), (second.Generation, second.Rank));
+        Assert.Equal(["b:1", "a:1"], second.Endpoints);
     }
 
     [Fact]

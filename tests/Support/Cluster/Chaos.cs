@@ -39,12 +39,11 @@ internal sealed partial class Chaos : IDisposable
     private readonly Dictionary<string, List<double>> _recoveries = [];
     private readonly List<string> _problems = [], _givenUp = [];
     private readonly CutOffNetwork? _network;
-    private readonly long _began = Stopwatch.GetTimestamp();
     private SeededRandom _random;
     private ChaosNode? _keeper;
     private int _rounds, _world;
-    private long _total, _step = -1, _struckAt;
-    private DateTimeOffset _stepAt = TimeProvider.System.GetUtcNow();
+    private long _began, _total, _step = -1, _struckAt;
+    private DateTimeOffset _stepAt;
 
     private Chaos(ChaosSettings settings)
     {
@@ -93,6 +92,7 @@ internal sealed partial class Chaos : IDisposable
         Directory.CreateDirectory(Path.Combine(_settings.Folder, "logs"));
         _total = Latest(Alone)!.State.TotalSteps;
         AddNodes();
+        (_began, _stepAt) = (Stopwatch.GetTimestamp(), TimeProvider.System.GetUtcNow());
         foreach (ChaosNode node in _nodes) node.Start();
         using var timer = new PeriodicTimer(_look, TimeProvider.System);
         while (!HasEnded())
@@ -339,7 +339,8 @@ internal sealed partial class Chaos : IDisposable
             if (node.OutageEnds is not null) continue;               // struck shortly before the end: it is not waited for
             if (node.Role == "decoder") node.Process.Terminate();
             (int code, string output) = await node.Process.EndAsync(_ending);
-            if (code != CommandLine.Success && !node.IsStruck) _problems.Add($"{node.Name} ended with exit code {code} after the run: {LastWords(node)}");
+            bool ended = code == CommandLine.Success || (code == CommandLine.Interrupted && node.Role == "decoder");   // told to before it had joined
+            if (!ended && !node.IsStruck) _problems.Add($"{node.Name} ended with exit code {code} after the run: {LastWords(node)}");
             // Whoever wrote the run down says how it went.
             if (output.Split('\n').FirstOrDefault(line => line.Contains("\"accounts\":", StringComparison.Ordinal)) is { } result)
                 accounts = JsonDocument.Parse(result).RootElement.GetProperty("accounts").Deserialize<RunAccounts>(JsonSerializerOptions.Web);
