@@ -8,51 +8,60 @@ using static TorchSharp.torch;
 namespace Alpro.Benchmarks;
 
 /// <summary>
-/// The ring beside a plain copy through a TCP connection in the same run, every rank a process of its own; then how long it takes until all
-/// others have the exception that names a rank which was killed in the middle of an operation.
+/// The ring beside the least that its operations can be: plain sockets by which every rank sends as many bytes to the next and receives as
+/// many from the previous at once, out of and into memory of that size. Every rank is a process of its own. Then how long it takes until all
+/// others have the exception that names a rank which was killed in the middle of an operation. Meanwhile two nodes keep up a cluster.
 /// </summary>
 internal static class CollectivesBenchmark
 {
-    private const int Piece = 1 << 20, Warmup = 2;
+    private const int Warmup = 2;
 
     private static readonly (int Bytes, int Repeats)[] Sizes = [(64 << 10, 200), (4 << 20, 50), (256 << 20, 5)];
 
     public static int Run(string[] args)
     {
         if (args is ["rank", var rank, var ranks]) return Child(int.Parse(rank), int.Parse(ranks));
-        double copy = Enumerable.Range(0, 3).Max(_ => Copy(512L << 20));
-        Console.WriteLine($"plain TCP copy over loopback: {copy:F2} GB/s");
-        for (int world = 2; world <= 4; world++) Ring(world, copy);
+        return RunAsync().GetAwaiter().GetResult();
+    }
+
+    private static async Task<int> RunAsync()
+    {
+        await using var pulse = await Pulse.StartAsync();
+        for (int world = 2; world <= 4; world++) Ring(world);
+        Console.WriteLine(await pulse.ReportAsync());
         return 0;
     }
 
     /// <summary>This process is rank 0, the last rank is killed when all is measured.</summary>
-    private static void Ring(int world, double copy)
+    private static void Ring(int world)
     {
         using Socket listener = Listen();
         Process[] children = [.. Enumerable.Range(1, world - 1).Select(rank => Start(rank, world))];
         string[] ports = [((IPEndPoint)listener.LocalEndPoint!).Port.ToString(), .. children.Select(child => child.StandardOutput.ReadLine()!)];
         foreach (Process child in children) child.StandardInput.WriteLine(string.Join(' ', ports));
+        double[] floor = Exchange(0, ports, listener);
         using (RingCollectives ring = Join(0, ports, listener))
         {
-            foreach ((int bytes, int repeats) in Sizes)
+            foreach (((int bytes, int repeats), double least) in Sizes.Zip(floor))
             {
-                double seconds = Measure(ring, bytes, repeats), moved = bytes * 2.0 * (world - 1) / world;
+                double seconds = Measure(ring, bytes, repeats);
                 Console.WriteLine($"all-reduce of {bytes / 1024.0 / 1024:0.####} MiB on {world} ranks: {seconds * 1000:F2} ms, {bytes / seconds / 1e9:F2} GB/s; "
-                    + $"each rank sends {moved / seconds / 1e9:F2} GB/s, {moved / seconds / 1e9 * world / copy:F2} of the copy over all ranks");
+                    + $"each rank sends {Moved(bytes, world) / seconds / 1e9:F2} GB/s; the same bytes over plain sockets {least * 1000:F2} ms, {least / seconds:F2} of it");
             }
-            long killed = 0;
+            long killed = 0, ended = 0;
             var killer = new Thread(() =>
             {
                 children[^1].StandardOutput.ReadLine();              // it is under way
                 killed = Stopwatch.GetTimestamp();                   // one clock for all processes of a machine
                 children[^1].Kill();
+                children[^1].WaitForExit();
+                ended = Stopwatch.GetTimestamp();
             });
             killer.Start();
             (long failed, string failure) = UntilItFails(ring);
             killer.Join();
             IEnumerable<long> all = children[..^1].Select(child => long.Parse(child.StandardOutput.ReadToEnd().Trim().Split('\n')[^1])).Prepend(failed);
-            Console.WriteLine($"rank {world - 1} of {world} killed: the others have the exception after {string.Join(", ", all.Select(at => $"{Stopwatch.GetElapsedTime(killed, at).TotalMilliseconds:F1}"))} ms: {failure}");
+            Console.WriteLine($"rank {world - 1} of {world} killed, its process had ended after {Stopwatch.GetElapsedTime(killed, ended).TotalMilliseconds:F1} ms: the others have the exception after {string.Join(", ", all.Select(at => $"{Stopwatch.GetElapsedTime(killed, at).TotalMilliseconds:F1}"))} ms: {failure}");
         }
         foreach (Process child in children)
         {
@@ -65,7 +74,9 @@ internal static class CollectivesBenchmark
     {
         using Socket listener = Listen();
         Console.WriteLine(((IPEndPoint)listener.LocalEndPoint!).Port);
-        using RingCollectives ring = Join(rank, Console.ReadLine()!.Split(' '), listener);
+        string[] ports = Console.ReadLine()!.Split(' ');
+        Exchange(rank, ports, listener);
+        using RingCollectives ring = Join(rank, ports, listener);
         foreach ((int bytes, int repeats) in Sizes) Measure(ring, bytes, repeats);
         Console.WriteLine("under way");
         Console.WriteLine(UntilItFails(ring).At);
@@ -94,24 +105,46 @@ internal static class CollectivesBenchmark
         }
     }
 
-    /// <summary>Bytes through one connection in pieces, both ends in this process; GB/s.</summary>
-    private static double Copy(long bytes)
+    /// <summary>Bytes that each rank must send: once round to add, once round to hand out.</summary>
+    private static int Moved(int bytes, int world) => (int)(2L * bytes * (world - 1) / world);
+
+    /// <summary>Seconds in which each rank sends what an all-reduce makes it send, and receives as much, for each size.</summary>
+    private static double[] Exchange(int rank, string[] ports, Socket listener)
     {
-        using Socket listener = Listen();
-        using var sender = new Socket(SocketType.Stream, ProtocolType.Tcp);
-        sender.Connect(listener.LocalEndPoint!);
-        using Socket receiver = listener.Accept();
-        var clock = Stopwatch.StartNew();
-        var thread = new Thread(() =>
+        using var next = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        next.Connect(IPAddress.Loopback, int.Parse(ports[(rank + 1) % ports.Length]));
+        using Socket previous = listener.Accept();
+        previous.NoDelay = true;
+        return [.. Sizes.Select(size =>
         {
-            byte[] piece = new byte[Piece];
-            for (long sent = 0; sent < bytes; sent += Piece) sender.Send(piece);
-        });
-        thread.Start();
-        byte[] buffer = new byte[Piece];
-        for (long received = 0; received < bytes;) received += receiver.Receive(buffer);
-        thread.Join();
-        return bytes / clock.Elapsed.TotalSeconds / 1e9;
+            int bytes = Moved(size.Bytes, ports.Length);
+            byte[] sent = new byte[bytes], received = new byte[bytes];
+            Array.Fill(sent, (byte)1);
+            Turn(Warmup);
+            return Turn(size.Repeats) / size.Repeats;
+
+            double Turn(int repeats)
+            {
+                using var both = new Barrier(2);
+                var sender = new Thread(() =>
+                {
+                    for (int i = 0; i < repeats; i++)
+                    {
+                        for (int at = 0; at < bytes;) at += next.Send(sent.AsSpan(at));
+                        both.SignalAndWait();
+                    }
+                });
+                var clock = Stopwatch.StartNew();
+                sender.Start();
+                for (int i = 0; i < repeats; i++)
+                {
+                    for (int at = 0; at < bytes;) at += previous.Receive(received.AsSpan(at));
+                    both.SignalAndWait();
+                }
+                sender.Join();
+                return clock.Elapsed.TotalSeconds;
+            }
+        })];
     }
 
     private static RingCollectives Join(int rank, string[] ports, Socket listener) =>
