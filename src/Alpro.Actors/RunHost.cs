@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Threading.Channels;
 using Akka.Actor;
 using Akka.Configuration;
@@ -23,13 +24,13 @@ public sealed class RunHost : IAsyncDisposable
     private readonly IHost _host;
     private int _streams, _evaluations;
 
-    private RunHost(IHost host, ActorSettings settings, ClusterNode? node)
+    private RunHost(IHost host, ActorSettings settings, ClusterNode? node, Socket? data)
     {
         _host = host;
         Settings = settings;
         Node = node;
         System = host.Services.GetRequiredService<ActorSystem>();
-        if (node?.Role is NodeRole.Coordinator or NodeRole.Trainer) Gate = System.ActorOf(Props.Create(() => new DecoderGate(node)), DecoderGate.Name);
+        if (data is not null) Gate = System.ActorOf(Props.Create(() => new DecoderGate(node!, data)), DecoderGate.Name);
     }
 
     /// <summary>The actor system.</summary>
@@ -56,13 +57,16 @@ public sealed class RunHost : IAsyncDisposable
         ActorSettings settings = ActorSettings.From(hocon);
         ClusterNode? node = join?.Invoke(hocon);
         if (node is not null) hocon = node.ToHocon().WithFallback(hocon);
+        // Taken here and not by the actors: a port that cannot be had is the caller's to hear, before anything has started.
+        ControlSetup? control = node is null ? null : new(node);
+        Socket? data = node?.Role is NodeRole.Coordinator or NodeRole.Trainer ? node.Listen(node.DataPort, "--data-port") : null;
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(new());
         builder.Logging.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         builder.Services.AddAkka("alpro", akka =>
         {
             akka.AddHocon(hocon, HoconAddMode.Replace);
-            if (node is not null) akka.AddSetup(new ControlSetup(node));
+            if (control is not null) akka.AddSetup(control);
             akka.ConfigureLoggers(loggers =>
             {
                 loggers.ClearLoggers();
@@ -71,7 +75,7 @@ public sealed class RunHost : IAsyncDisposable
         });
         IHost host = builder.Build();
         await host.StartAsync();
-        return new(host, adjust is null ? settings : adjust(settings), node);
+        return new(host, adjust is null ? settings : adjust(settings), node, data);
     }
 
     /// <summary>A file of running settings that lies beside the program.</summary>

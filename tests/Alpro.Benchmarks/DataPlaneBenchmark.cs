@@ -111,6 +111,7 @@ internal static class DataPlaneBenchmark
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        socket.Listen();
         using var stop = new CancellationTokenSource();
         var accepted = new TaskCompletionSource<Stream>(TaskCreationOptions.RunContinuationsAsynchronously);
         int port = ((IPEndPoint)socket.LocalEndPoint!).Port;

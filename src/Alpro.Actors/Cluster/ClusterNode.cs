@@ -83,6 +83,26 @@ public sealed record ClusterNode
         }
     }
 
+    /// <summary>A socket that listens on one of the node's ports.</summary>
+    /// <param name="port">The port; 0 for any that is free.</param>
+    /// <param name="option">The option that chooses it.</param>
+    /// <exception cref="UsageException">The port cannot be had.</exception>
+    public Socket Listen(int port, string option)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            socket.Bind(new IPEndPoint(ListenAddress(), port));
+            socket.Listen();
+            return socket;
+        }
+        catch (SocketException error)
+        {
+            socket.Dispose();
+            throw new UsageException($"{Host}:{port}: {error.Message}; expected a port that is free, and an address of this machine; choose another with {option} or alpro.cluster.ports");
+        }
+    }
+
     /// <summary>The settings of Akka that follow, to be laid over those of <c>hocon/cluster.conf</c>.</summary>
     /// <exception cref="UsageException">Others could reach the node, and it has no certificates.</exception>
     public Config ToHocon()

@@ -69,8 +69,8 @@ internal static class Connections
         }
     }
 
-    /// <summary>Listens until it is told to stop.</summary>
-    /// <param name="socket">A socket that is bound; it is disposed at the end.</param>
+    /// <summary>Hears whoever connects, until it is told to stop.</summary>
+    /// <param name="socket">A socket that listens; it is disposed at the end.</param>
     /// <param name="certificates">The node's certificates; null for plain TCP.</param>
     /// <param name="admit">Given every connection that is of the cluster, and the time that is left to it; it owns the stream unless it throws.</param>
     /// <param name="refused">Told of every connection that was closed, and why.</param>
@@ -80,7 +80,6 @@ internal static class Connections
         using (socket)
         using (var unproven = new SemaphoreSlim(MaxUnproven))
         {
-            socket.Listen();
             var hearings = new HashSet<Task>();
             try
             {

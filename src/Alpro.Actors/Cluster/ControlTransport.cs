@@ -12,10 +12,12 @@ using Google.Protobuf;
 
 namespace Alpro.Actors.Cluster;
 
-/// <summary>The node that <see cref="ControlTransport"/> speaks for.</summary>
+/// <summary>The node that <see cref="ControlTransport"/> speaks for, and its socket.</summary>
 internal sealed class ControlSetup(ClusterNode node) : Setup
 {
     public ClusterNode Node { get; } = node;
+
+    public Socket Socket { get; } = node.Listen(node.Port, "--port");
 }
 
 /// <summary>
@@ -33,7 +35,7 @@ internal sealed class ControlTransport : Transport
 
     private readonly ClusterNode _node;
     private readonly ILoggingAdapter _log;
-    private readonly Socket _socket = new(SocketType.Stream, ProtocolType.Tcp);
+    private readonly Socket _socket;
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<Task, Connection> _open = new();
     private Address _local = Address.AllSystems;
@@ -44,14 +46,14 @@ internal sealed class ControlTransport : Transport
     {
         (System, Config, SchemeIdentifier) = (system, config, "tcp");
         MaximumPayloadBytes = config.GetByteSize("maximum-frame-size")!.Value - Overhead;
-        _node = system.Settings.Setup.Get<ControlSetup>().Value.Node;
+        ControlSetup setup = system.Settings.Setup.Get<ControlSetup>().Value;
+        (_node, _socket) = (setup.Node, setup.Socket);
         _log = Logging.GetLogger(system, this);
     }
 
     /// <inheritdoc/>
     public override Task<(Address, TaskCompletionSource<IAssociationEventListener>)> Listen()
     {
-        _socket.Bind(new IPEndPoint(_node.ListenAddress(), _node.Port));
         _local = new(SchemeIdentifier, System.Name, _node.Host, ((IPEndPoint)_socket.LocalEndPoint!).Port);
         var listener = new TaskCompletionSource<IAssociationEventListener>(TaskCreationOptions.RunContinuationsAsynchronously);
         _listening = ListenAsync(listener.Task);

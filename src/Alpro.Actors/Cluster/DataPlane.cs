@@ -29,8 +29,8 @@ public static class DataPlane
         }
     }
 
-    /// <summary>Listens until it is told to stop.</summary>
-    /// <param name="socket">A socket that is bound; it is disposed at the end.</param>
+    /// <summary>Hears whoever connects, until it is told to stop.</summary>
+    /// <param name="socket">A socket that listens; it is disposed at the end.</param>
     /// <param name="certificates">The node's certificates; null for plain TCP.</param>
     /// <param name="proven">Told of every connection that has shown a token: what the token is worth is for it to say.</param>
     /// <param name="refused">Told of every connection that was closed, and why.</param>

@@ -37,16 +37,18 @@ public sealed class DecoderGate : ReceiveActor
     private const int MaxClipsPerNode = 256;
 
     private readonly ClusterNode _node;
-    private readonly Socket _socket = new(SocketType.Stream, ProtocolType.Tcp);
+    private readonly Socket _socket;
     private readonly CancellationTokenSource _stop = new();
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly Dictionary<string, Invitation> _invited = [];
     private Serve? _stream;
 
     /// <summary>A gate that listens on the node's data port.</summary>
-    public DecoderGate(ClusterNode node)
+    /// <param name="node">The node.</param>
+    /// <param name="socket">A socket on that port; it is the gate's.</param>
+    public DecoderGate(ClusterNode node, Socket socket)
     {
-        _node = node;
+        (_node, _socket) = (node, socket);
         Receive<Serve>(message =>
         {
             EndLinks();                                              // of the stream before, which may not have ended yet
@@ -61,7 +63,6 @@ public sealed class DecoderGate : ReceiveActor
     /// <inheritdoc/>
     protected override void PreStart()
     {
-        _socket.Bind(new IPEndPoint(_node.ListenAddress(), _node.DataPort));
         (IActorRef self, ILoggingAdapter log) = (Self, _log);
         DataPlane.ListenAsync(_socket, _node.Certificates, (token, stream) => self.Tell(new Proven(token, stream)),
             reason => log.Warning("data connection refused: {0}", reason), _stop.Token).PipeTo(self);

@@ -52,7 +52,7 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
     private static readonly TimeSpan _reportEvery = TimeSpan.FromMilliseconds(500);
 
     private readonly ClusterNode _node;
-    private readonly Socket _listener = new(SocketType.Stream, ProtocolType.Tcp);
+    private readonly Socket _listener;
     private readonly RingSettings _ring;
     private readonly CancellationTokenSource _stop = new();
     private readonly ILoggingAdapter _log = Context.GetLogger();
@@ -63,7 +63,7 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
     /// <summary>A member that listens on the node's ring port.</summary>
     public GroupMember(ClusterNode node)
     {
-        _node = node;
+        (_node, _listener) = (node, node.Listen(node.RingPort, "--ring-port"));
         ILoggingAdapter log = _log;
         _ring = new()
         {
@@ -105,8 +105,6 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
     /// <inheritdoc/>
     protected override void PreStart()
     {
-        _listener.Bind(new IPEndPoint(_node.ListenAddress(), _node.RingPort));
-        _listener.Listen();
         Timers.StartPeriodicTimer(nameof(ReportAgain), ReportAgain.Instance, _reportEvery);
     }
 

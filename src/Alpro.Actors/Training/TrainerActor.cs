@@ -192,7 +192,7 @@ public sealed class TrainerActor : ReceiveActor
         try
         {
             TrainState state;
-            using (ICollectives group = enter.Group)
+            using (ICollectives group = enter.Group is RingCollectives ring ? NcclCollectives.On(RunModel.DefaultDevice, ring) : enter.Group)
             {
                 trainer.Join(group);
                 self.Tell(new Ready(trainer.State, loaded, group));

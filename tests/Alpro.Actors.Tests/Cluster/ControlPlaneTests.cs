@@ -177,6 +177,19 @@ public sealed class ControlPlaneTests : IDisposable
     }
 
     [Fact]
+    public async Task Port_that_another_has_is_named()
+    {
+        using var other = new TcpListener(IPAddress.Loopback, 0);
+        other.Start();
+        int port = ((IPEndPoint)other.LocalEndpoint).Port;
+        var control = await Assert.ThrowsAsync<UsageException>(() => RunHost.StartAsync(RunHost.ConfFile("cluster.conf"), join: settings => ClusterNode.From(NodeRole.Decoder, settings) with { Port = port }));
+        Assert.StartsWith($"127.0.0.1:{port}: ", control.Message, StringComparison.Ordinal);
+        Assert.Contains("--port", control.Message, StringComparison.Ordinal);
+        var data = await Assert.ThrowsAsync<UsageException>(() => RunHost.StartAsync(RunHost.ConfFile("cluster.conf"), join: settings => ClusterNode.From(NodeRole.Trainer, settings) with { Port = 0, DataPort = port }));
+        Assert.Contains("--data-port", data.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Running_settings_without_a_cluster_are_named()
     {
         var refusal = await Assert.ThrowsAsync<UsageException>(() => RunHost.StartAsync(join: settings => ClusterNode.From(NodeRole.Decoder, settings)));

@@ -36,6 +36,7 @@ public sealed class DataPlaneTests : IDisposable
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        socket.Listen();
         int port = ((IPEndPoint)socket.LocalEndPoint!).Port;
         _listening.Add(DataPlane.ListenAsync(socket, certificates, (token, stream) =>
         {

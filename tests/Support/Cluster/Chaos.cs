@@ -111,7 +111,8 @@ internal sealed partial class Chaos : IDisposable
     private void AddNodes()
     {
         (string near, string far) = _network is null ? ("127.0.0.1", "127.0.0.1") : (CutOffNetwork.Near, CutOffNetwork.Far);
-        if (_network is not null) NodeCertificates.Create(Path.Combine(_settings.Folder, "certificates"), [near, far], TimeProvider.System);
+        string certificates = Path.Combine(_settings.Folder, "certificates");
+        NodeCertificates.Create(certificates, [.. new[] { near, far }.Distinct()], TimeProvider.System);
         string hocon = Path.Combine(_settings.Folder, "chaos.conf");
         // Who joined, and whose clip was made by another, is said at this level alone.
         File.WriteAllText(hocon, File.ReadAllText(RunHost.ConfFile("cluster.conf")) + "\nakka.loglevel = INFO\n");
@@ -140,9 +141,8 @@ internal sealed partial class Chaos : IDisposable
             {
                 bool away = role == "decoder" && number == 1 && _network is not null;
                 string host = away ? far : near, log = Path.Combine(_settings.Folder, "logs", $"{role}-{number}.log");
-                string[] secure = _network is null ? [] : ["--certificates", Path.Combine(_settings.Folder, "certificates", host)];
                 _nodes.Add(new(role, number, said => NodeProcess.StartProgram(
-                    ["node", "--role", role, .. Configuration(), "--host", host, .. seeds, "--hocon", hocon, "--json", .. secure, .. words(number)],
+                    ["node", "--role", role, .. Configuration(), "--host", host, .. seeds, "--hocon", hocon, "--json", "--certificates", Path.Combine(certificates, host), .. words(number)],
                     line => { lock (log) File.AppendAllText(log, line + "\n"); said(line); }, away ? CutOffNetwork.Inside : [])));
             }
         }
