@@ -159,6 +159,37 @@ public sealed class ControlPlaneTests : IDisposable
         Assert.Null(CoordinatedShutdown.Get(coordinator.System).ShutdownReason);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Heartbeats_go_on_while_every_thread_of_the_pool_is_blocked(bool tls)
+    {
+        (RunHost coordinator, ConcurrentQueue<string> log) = await StartAsync(NodeRole.Coordinator, tls ? "ours" : null);
+        await using var first = coordinator;
+        (RunHost friend, ConcurrentQueue<string> friendsLog) = await StartAsync(NodeRole.Decoder, tls ? "ours" : null);
+        await using var second = friend;
+        Assert.True(await BecomesMemberAsync(friend, TimeSpan.FromSeconds(30)));
+        await WaitAsync(() => Members(coordinator) == 2 && Members(friend) == 2);
+
+        using var release = new ManualResetEventSlim();
+        using var ended = new CountdownEvent(1000);                  // more than the pool makes threads meanwhile
+        int begun = 0;
+        for (int i = 0; i < ended.InitialCount; i++)
+            ThreadPool.UnsafeQueueUserWorkItem(_ =>
+            {
+                Interlocked.Increment(ref begun);
+                release.Wait();
+                ended.Signal();
+            }, null);
+        release.Wait(TimeSpan.FromSeconds(8));                       // twice what the failure detector bears
+        int blocked = Volatile.Read(ref begun);
+        release.Set();
+        ended.Wait();
+        Assert.InRange(blocked, 1, ended.InitialCount - 1);          // or the pool was not full
+        Assert.DoesNotContain(log.Concat(friendsLog), line => line.Contains("UNREACHABLE", StringComparison.Ordinal));
+        Assert.Equal((2, 2), (Members(coordinator), Members(friend)));
+    }
+
     private static async Task WaitAsync(Func<bool> condition)
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
