@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Akka.Actor;
+using Akka.Cluster;
 using Akka.Event;
 using Alpro.Actors.Pipeline;
 using Alpro.Data.Clips;
@@ -10,7 +11,8 @@ namespace Alpro.Actors.Cluster;
 /// <summary>
 /// One decode node as the training node sees it: its connection, and a <see cref="RemoteDecoder"/> for every clip it may have in hand. A grant is
 /// the credit to send that one clip, so what is granted bounds what either end holds, and the window of the coordinator bounds the grants.
-/// When the connection or the node is lost this actor stops with its children, and their clips go to others.
+/// When the connection or the node is lost, or the node does not answer, this actor stops with its children, and their clips go to others; a node
+/// that was only away finds its connection closed and offers itself again. Nothing needs the cluster's agreement that it is lost: a clip is a clip.
 /// </summary>
 public sealed class DecoderLink : ReceiveActor
 {
@@ -58,6 +60,11 @@ public sealed class DecoderLink : ReceiveActor
             Context.Stop(decoder);
             StartDecoder();
         });
+        Receive<ClusterEvent.UnreachableMember>(message =>
+        {
+            if (message.Member.Address.Equals(_node.Path.Address)) End("it does not answer");
+        });
+        Receive<ClusterEvent.CurrentClusterState>(static _ => { });  // it came although somebody does not reach it
         Receive<Closed>(message => End(message.Reason.Message));
         Receive<Terminated>(message => End(message.ActorRef.Equals(_node) ? "it left the cluster, or gave up the connection" : "it held a clip for too long"));
     }
@@ -66,6 +73,7 @@ public sealed class DecoderLink : ReceiveActor
     protected override void PreStart()
     {
         Context.Watch(_node);
+        Akka.Cluster.Cluster.Get(Context.System).Subscribe(Self, typeof(ClusterEvent.UnreachableMember));
         IActorRef self = Self;
         new Thread(() => Read(self)) { Name = "clips of a node", IsBackground = true }.Start();
         for (int clip = 0; clip < _clips; clip++) StartDecoder();
@@ -73,7 +81,11 @@ public sealed class DecoderLink : ReceiveActor
     }
 
     /// <inheritdoc/>
-    protected override void PostStop() => _stream.Dispose();
+    protected override void PostStop()
+    {
+        Akka.Cluster.Cluster.Get(Context.System).Unsubscribe(Self);
+        _stream.Dispose();
+    }
 
     private void StartDecoder()
     {

@@ -68,6 +68,26 @@ public sealed class ClusterRunTests : IClassFixture<TrainingRunTests.World>, IDi
     }
 
     [Fact]
+    public async Task Decode_node_that_stands_still_is_not_waited_for_and_serves_again_when_it_goes_on()
+    {
+        string hocon = _out.File("patient.conf");                    // the cluster gives nobody up
+        File.WriteAllText(hocon, File.ReadAllText(RunHost.ConfFile("cluster.conf")).Replace("stable-after = 4s", "stable-after = 1h", StringComparison.Ordinal));
+        using NodeProcess coordinator = StartCoordinator("--hocon", hocon), first = StartDecoder(_config, "--hocon", hocon), second = StartDecoder(_config, "--hocon", hocon);
+        await Task.WhenAll(coordinator.ReadyAsync(), first.ReadyAsync(), second.ReadyAsync());
+        await WaitForStepAsync(10);
+        first.Freeze();
+        await coordinator.SaysAsync("clips go to others: it does not answer");
+        int lost = Losses(_out.File("cluster")).Length;
+        await WaitForStepAsync(lost + 10);
+        second.Kill();
+        first.Thaw();
+        (int code, _) = await coordinator.EndAsync();
+        Assert.True(code == CommandLine.Success, coordinator.Errors);
+        Assert.InRange(lost, 10, Steps - 11);
+        Assert.Equal(await LossesOfOneProcessAsync(), Losses(_out.File("cluster")));
+    }
+
+    [Fact]
     public async Task Decode_node_with_other_data_is_sent_away_with_what_differs()
     {
         string other = _out.File("other.json");
