@@ -21,12 +21,15 @@ public sealed class RunLog : IDisposable
     private readonly StreamWriter _steps, _validations;
     private readonly SummaryWriter _events;
 
-    /// <summary>Opens the records of a run that stands at a step, 0 for a new one.</summary>
-    public RunLog(string folder, long step)
+    /// <summary>Opens the records of a run.</summary>
+    /// <param name="folder">The run's folder.</param>
+    /// <param name="step">Steps that it has done, 0 for a new one.</param>
+    /// <param name="settled">The last step after which it was validated if that was due, <see cref="TrainState.Settled"/>.</param>
+    public RunLog(string folder, long step, long settled)
     {
         Directory.CreateDirectory(folder);
         _steps = Reopen(StepsFile(folder), (StepRecord record) => record.Step < step);
-        _validations = Reopen(ValidationsFile(folder), (ValidationRecord record) => record.Step <= step);
+        _validations = Reopen(ValidationsFile(folder), (ValidationRecord record) => record.Step <= settled);
         _events = torch.utils.tensorboard.SummaryWriter(Path.Combine(folder, "tensorboard"), createRunName: false);
     }
 

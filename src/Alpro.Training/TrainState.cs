@@ -9,6 +9,9 @@ public sealed record TrainState
     /// <summary>Steps done; also the number of the next one, from 0.</summary>
     public long Step { get; init; }
 
+    /// <summary>The last step after which all was done that was due then, validation and checkpoint; behind <see cref="Step"/> while it is being done.</summary>
+    public long Settled { get; init; }
+
     /// <summary>Steps of the whole run, by which the learning rate goes.</summary>
     public required long TotalSteps { get; init; }
 

@@ -28,6 +28,7 @@ public sealed class Trainer : IDisposable
     private readonly LearningRateSchedule _schedule;
     private readonly BatchTensors _tensors;
     private SnapshotPool _snapshots;
+    private long _saved;
     private ICollectives _collectives = SingleCollectives.Instance;
     private FeatureGather _gather = new(SingleCollectives.Instance);
 
@@ -52,6 +53,7 @@ public sealed class Trainer : IDisposable
             resume.RequireSameRun(config, State);
             resume.ReadInto(model, _parameters, _optimizer);
             State = resume.State;
+            _saved = State.Step;
         }
         _snapshots = new(config, model, _parameters, _optimizer);
         model.train();
@@ -92,11 +94,12 @@ public sealed class Trainer : IDisposable
     /// <exception cref="ChannelClosedException">The batches ended before the run.</exception>
     public TrainState Run(ChannelReader<ClipBatch> batches, CancellationToken stop = default)
     {
-        TrainingConfig training = _config.Training;
         set_num_threads(_config.TorchThreads);
-        long saved = State.Step, ended = Stopwatch.GetTimestamp();
-        while (State.Step < State.TotalSteps && !_collectives.Any(stop.IsCancellationRequested))
+        long ended = Stopwatch.GetTimestamp();
+        while (true)
         {
+            if (State.Settled < State.Step) Settle();                // of the last step of an older group too, if the group's end came first
+            if (State.Step == State.TotalSteps || _collectives.Any(stop.IsCancellationRequested)) break;
             long began = Stopwatch.GetTimestamp();
             if (Next(batches, _collectives.World == 1 ? stop : CancellationToken.None) is not { } batch) break;        // ranks stop together
             using (batch)
@@ -107,17 +110,9 @@ public sealed class Trainer : IDisposable
                 _ports.Record(record);
                 if (record.Skipped) Tolerate(record, batch);
             }
-
-            bool last = State.Step == State.TotalSteps, best = false;
-            if (_ports.Validate is not null && (last || (training.ValidateEvery > 0 && State.Step % training.ValidateEvery == 0))) best = Validate();
-            if (last || best || State.Step % training.CheckpointEvery == 0)
-            {
-                _ports.Checkpoint(_snapshots.Take(State));
-                saved = State.Step;
-            }
             if (State.Step % CollectEvery == 0) GC.Collect(0);
         }
-        if (State.Step > saved) _ports.Checkpoint(_snapshots.Take(State));
+        if (State.Step > _saved) Save();
         return State;
     }
 
@@ -271,8 +266,24 @@ public sealed class Trainer : IDisposable
         throw new NonFiniteLossException(record, batch.Keys, _ports.KeepForReplay?.Invoke(batch, _snapshots.Take(State with { Step = record.Step })));
     }
 
-    /// <summary>Scores the model; whether it is the best so far. The first rank does it for all.</summary>
-    private bool Validate()
+    /// <summary>What is due after a step: validation, and a checkpoint. Were the group to end meanwhile, the next would do it again.</summary>
+    private void Settle()
+    {
+        TrainingConfig training = _config.Training;
+        bool last = State.Step == State.TotalSteps;
+        if (_ports.Validate is not null && (last || (training.ValidateEvery > 0 && State.Step % training.ValidateEvery == 0))) Validate();
+        State = State with { Settled = State.Step };
+        if (last || State.BestStep == State.Step || State.Step % training.CheckpointEvery == 0) Save();
+    }
+
+    private void Save()
+    {
+        _ports.Checkpoint(_snapshots.Take(State));
+        _saved = State.Step;
+    }
+
+    /// <summary>Scores the model, and keeps the step in mind if it is the best so far. The first rank does it for all.</summary>
+    private void Validate()
     {
         using var scope = NewDisposeScope();
         Tensor shared = tensor([double.NaN]);
@@ -285,9 +296,8 @@ public sealed class Trainer : IDisposable
         }
         _collectives.Broadcast(shared, source: 0);
         double score = shared.item<double>();
-        if (double.IsNaN(score) || score <= State.BestScore) return false;
+        if (double.IsNaN(score) || score <= State.BestScore) return;
         State = State with { BestScore = score, BestStep = State.Step };
-        return true;
     }
 
     /// <summary>The total, then loss, right decisions and decisions of each term, as one tensor: one look at the device shows all.</summary>

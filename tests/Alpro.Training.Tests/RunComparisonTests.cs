@@ -41,7 +41,7 @@ public sealed class RunComparisonTests : IDisposable
         RunConfig config = TinyRun.Config(LearningTask.Prompter, steps: 4);
         string folder = _folder.File(name);
         var store = new CheckpointStore(Path.Combine(folder, "checkpoints"));
-        using var log = new RunLog(folder, 0);
+        using var log = new RunLog(folder, 0, 0);
         using AlproModel model = RunModel.Create(config, CPU);
         using Trainer trainer = TinyRun.Trainer(config, new() { Record = log.Write, Checkpoint = snapshot => { using (snapshot) store.Save(snapshot); } }, model: model);
         trainer.Run(TinyRun.Batches(config, change: batch => { if (batch.Step == 2) batch.Pixels_BTHWC[7] = (byte)(100 + change); }));

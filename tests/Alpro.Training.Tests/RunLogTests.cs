@@ -11,7 +11,7 @@ public sealed class RunLogTests : IDisposable
     [Fact]
     public void What_is_written_is_read_and_a_resumed_run_writes_on_after_its_checkpoint()
     {
-        using (var log = new RunLog(_folder.Path, 0))
+        using (var log = new RunLog(_folder.Path, 0, 0))
         {
             for (int step = 0; step < 5; step++) log.Write(Record(step, loss: step == 4 ? double.NaN : step));
             log.Write(new ValidationRecord(4, 0.5, new Dictionary<string, double> { ["r1"] = 0.5 }, 1));
@@ -20,16 +20,18 @@ public sealed class RunLogTests : IDisposable
         File.AppendAllText(RunLog.StepsFile(_folder.Path), "{\"step\": 5, \"epo");     // a crash in the middle of a line
         Assert.True(double.IsNaN(RunLog.Read<StepRecord>(RunLog.StepsFile(_folder.Path)).Last().Loss));
 
-        using (var log = new RunLog(_folder.Path, 4)) log.Write(Record(4, loss: 4));
+        using (var log = new RunLog(_folder.Path, 4, 4)) log.Write(Record(4, loss: 4));
         Assert.Equal([0.0, 1, 2, 3, 4], RunLog.Read<StepRecord>(RunLog.StepsFile(_folder.Path)).Select(record => record.Loss));
         Assert.Equal([4L], RunLog.Read<ValidationRecord>(RunLog.ValidationsFile(_folder.Path)).Select(record => record.Step));
+        new RunLog(_folder.Path, 4, 3).Dispose();                    // which validates again
+        Assert.Empty(RunLog.Read<ValidationRecord>(RunLog.ValidationsFile(_folder.Path)));
         Assert.NotEmpty(Directory.EnumerateFiles(_folder.File("tensorboard"), "events.out.tfevents*"));
     }
 
     [Fact]
     public void The_report_is_one_page_that_fetches_nothing()
     {
-        using (var log = new RunLog(_folder.Path, 0))
+        using (var log = new RunLog(_folder.Path, 0, 0))
         {
             for (int step = 0; step < 1000; step++) log.Write(Record(step, loss: 1 / (1.0 + step)));
             log.Write(new ValidationRecord(1000, 0.5, new Dictionary<string, double> { ["text2videoR1"] = 42 }, 1));

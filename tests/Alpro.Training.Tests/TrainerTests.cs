@@ -1,6 +1,7 @@
 using System.Threading.Channels;
 using Alpro.Data.Batches;
 using Alpro.Model;
+using Alpro.Training.Collectives;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Tests;
@@ -168,6 +169,36 @@ public sealed class TrainerTests : IDisposable
         channel.Writer.TryWrite(TinyRun.Batch(config, 0));
         Assert.Equal(1, trainer.Run(channel.Reader, stop.Token).Step);
         Assert.Equal([1L], saved);
+    }
+
+    [Fact]
+    public void What_was_due_when_a_group_ended_is_done_in_the_next()
+    {
+        RunConfig config = TinyRun.Config();
+        config = config with { Training = config.Training with { ValidateEvery = 2, CheckpointEvery = 2 } };
+        var (validated, saved) = (new List<long>(), new List<long>());
+        using Trainer trainer = TinyRun.Trainer(config, new()
+        {
+            Validate = (_, state) =>
+            {
+                validated.Add(state.Step);
+                // It has been scored, and the others are about to be told.
+                return validated.Count is 1 or 4 ? throw new CollectivesException(1, generation: 1, "is lost") : new(state.Step, -state.Step, new Dictionary<string, double>(), 0);
+            },
+            Checkpoint = snapshot =>
+            {
+                saved.Add(snapshot.State.Step);
+                Assert.Equal(snapshot.State.Step, snapshot.State.Settled);
+                snapshot.Dispose();
+            },
+        });
+        Assert.Throws<CollectivesException>(() => trainer.Run(TinyRun.Batches(config)));
+        trainer.Join(SingleCollectives.Instance);
+        Assert.Throws<CollectivesException>(() => trainer.Run(TinyRun.Batches(config, 2)));
+        trainer.Join(SingleCollectives.Instance);
+        Assert.Equal(6, trainer.Run(TinyRun.Batches(config, 6)).Step);
+        Assert.Equal([2L, 2L, 4L, 6L, 6L], validated);
+        Assert.Equal([2L, 4L, 6L], saved);
     }
 
     [Fact]

@@ -80,7 +80,7 @@ public sealed class TrainerActor : ReceiveActor
         Receive<Enter>(message => _groups.Writer.TryWrite(message));
         Receive<Ready>(message =>
         {
-            if (message.Group.Rank == 0) OpenLog(message.State.Step);
+            if (message.Group.Rank == 0) OpenLog(message.State);
             parent.Tell(message);
         });
         Receive<StepRecord>(record =>
@@ -125,12 +125,12 @@ public sealed class TrainerActor : ReceiveActor
     }
 
     /// <summary>Writes the run down from here on, with the last steps that the first rank before this one died too soon to write.</summary>
-    private void OpenLog(long step)
+    private void OpenLog(TrainState state)
     {
-        _log = new RunLog(_run.Folder, step);
+        _log = new RunLog(_run.Folder, state.Step, state.Settled);
         if (_recent.Count == 0) return;
         long written = RunLog.Read<StepRecord>(RunLog.StepsFile(_run.Folder)).LastOrDefault()?.Step ?? -1;
-        foreach (StepRecord record in _recent.Where(record => record.Step > written && record.Step < step)) _log.Write(record);
+        foreach (StepRecord record in _recent.Where(record => record.Step > written && record.Step < state.Step)) _log.Write(record);
     }
 
     private void Train(IActorRef self)

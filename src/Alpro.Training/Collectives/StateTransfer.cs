@@ -18,8 +18,9 @@ internal static class StateTransfer
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        long[] steps = [.. group.AllGather(tensor([state.Step])).data<long>()];
-        int source = Array.IndexOf(steps, steps.Max());
+        (long Step, long Settled)[] ranks = [.. group.AllGather(tensor([state.Step, state.Settled])).data<long>().Chunk(2).Select(pair => (pair[0], pair[1]))];
+        long furthest = ranks.Max(rank => rank.Step);
+        int source = Array.FindIndex(ranks, rank => rank.Step == furthest);
         Standing standing = JsonSerializer.Deserialize<Standing>(Bytes(group, JsonSerializer.SerializeToUtf8Bytes(new Standing(config, state), ConfigLoader.Json), source), ConfigLoader.Json)!;
         ConfigProblem[] problems = [.. RunDifference.Between(standing.Config, config).Where(difference => difference.ChangesMeaning)
             .Select(difference => new ConfigProblem(difference.Path, null, $"is {difference.Before} on rank {source} and {difference.Now} here"))];
@@ -30,7 +31,8 @@ internal static class StateTransfer
         group.Broadcast(optimizer.SecondMoment, source);
         foreach (Tensor fixedTensor in model.state_dict().Values.Where(tensor => parameters.SlotOf(tensor) is null)) group.Broadcast(fixedTensor, source);
         optimizer.Updates = standing.State.Updates;
-        return standing.State;
+        // A rank that does not write checkpoints is through with a step before the one that does.
+        return standing.State with { Settled = ranks.Where(rank => rank.Step == furthest).Min(rank => rank.Settled) };
     }
 
     private static byte[] Bytes(ICollectives group, byte[] own, int source)

@@ -118,6 +118,23 @@ public sealed class GroupTrainingTests
     }
 
     [Fact]
+    public void What_one_rank_has_not_done_after_the_last_step_all_do_again()
+    {
+        RunConfig config = GroupTraining.Config(steps: 3);
+        ICollectives[] ranks = TestRing.Form(2);
+        var turn = new Lock();
+        TrainState[] joined = TestRing.OnThreads(2, rank =>
+        {
+            using ICollectives group = new GroupTraining.InTurn(ranks[rank], turn);
+            using Trainer trainer = TinyRun.Trainer(config, new());
+            trainer.State = trainer.State with { Step = 3, Settled = 3 - rank };
+            trainer.Join(group);
+            return trainer.State;
+        });
+        Assert.All(joined, state => Assert.Equal((3L, 2L), (state.Step, state.Settled)));
+    }
+
+    [Fact]
     public void A_loss_that_is_not_finite_on_one_rank_is_a_skipped_step_on_all()
     {
         RunConfig config = GroupTraining.Config(LearningTask.QuestionAnswering);
