@@ -28,7 +28,7 @@ public sealed class Trainer : IDisposable
     private readonly LearningRateSchedule _schedule;
     private readonly BatchTensors _tensors;
     private SnapshotPool _snapshots;
-    private long _saved;
+    private long _saved;                                             // the step of the last snapshot given away
     private ICollectives _collectives = SingleCollectives.Instance;
     private FeatureGather _gather = new(SingleCollectives.Instance);
 
@@ -52,7 +52,7 @@ public sealed class Trainer : IDisposable
         {
             resume.RequireSameRun(config, State);
             resume.ReadInto(model, _parameters, _optimizer);
-            State = resume.State;
+            State = resume.State with { Settled = resume.State.Step };           // its checkpoint is the last thing done after a step
             _saved = State.Step;
         }
         _snapshots = new(config, model, _parameters, _optimizer);
