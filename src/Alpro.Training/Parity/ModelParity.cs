@@ -64,7 +64,7 @@ public static class ModelParity
         using var noGrad = no_grad();
         var values = new Comparison("features", Comparison.Values);
         Tensor video = golden["visual_inputs"];
-        values.Add("patch_embed", golden["patch_embed"], model.visual_encoder.model.patch_embed.Forward(video.flatten(0, 1)).flatten(2).transpose(1, 2));
+        values.Add("patch_embed", golden["patch_embed"], model.visual_encoder.model.patch_embed.Forward(video.flatten(0, 1)));
         var (videoTokens, videoFeatures) = model.EncodeVideo(video);
         var (textTokens, textFeatures) = model.EncodeText(golden["text_input_ids"], golden["text_input_mask"]);
         values.Add("video_embeds", golden["video_embeds"], videoTokens);
