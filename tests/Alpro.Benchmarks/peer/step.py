@@ -117,7 +117,7 @@ class SpaceTimeBlock(nn.Module):
 
     def forward(self, x, frames, mask, keep):           # [B, 1 + N * T, D]; what packed scores are masked with; factors of stochastic depth
         clips, patches = x.shape[0], (x.shape[1] - 1) // frames
-        cls, x = x[:, :1], x[:, 1:]
+        cls, x = x.split([1, patches * frames], 1)
 
         sequences = self.temporal_norm1(x).reshape(-1, frames if mask is None else len(mask), x.shape[2])
         time = self.temporal_attn(sequences, mask)
@@ -127,7 +127,8 @@ class SpaceTimeBlock(nn.Module):
         x = x.unflatten(1, (patches, frames))
         space = torch.cat([cls.unsqueeze(1).expand(-1, frames, -1, -1), x.transpose(1, 2)], 2)
         space = drop(self.attn(self.norm1(space.flatten(0, 1))), keep, 1).unflatten(0, (clips, frames))
-        x = torch.cat([cls + space[:, :, 0].mean(1, keepdim=True), (x + space[:, :, 1:].transpose(1, 2)).flatten(1, 2)], 1)
+        cls_space, space = space.split([1, patches], 2)
+        x = torch.cat([cls + cls_space.mean(1), (x + space.transpose(1, 2)).flatten(1, 2)], 1)
         return x + drop(self.mlp["fc2"](F.gelu(self.mlp["fc1"](self.norm2(x)))), keep, 2)
 
 
@@ -162,8 +163,8 @@ class TimeSformer(nn.Module):
             if self.training and rate > 0:
                 keep = [x.new_empty(n, 1, 1).bernoulli_(1 - rate).div_(1 - rate) for n in (clips * patches, clips * frames, clips)]
             x = block(x, frames, mask, keep)
-        x = self.norm(x)
-        return torch.cat([x[:, :1], x[:, 1:].unflatten(1, (patches, frames)).mean(2)], 1)
+        cls, x = self.norm(x).split([1, patches * frames], 1)
+        return torch.cat([cls, x.unflatten(1, (patches, frames)).mean(2)], 1)
 
 
 # The text and fusion encoder: BERT, whose first layers read text alone and whose others read [text ; video].
@@ -298,8 +299,9 @@ class AlproForPretrain(Alpro):
         text, masked = bert.text(torch.cat([ids, batch["mlm_text_input_ids"]]), mask.repeat(2, 1)).split(clips)
 
         # Contrastive: every video with every text.
+        video_feature, text_feature = self.feature(self.vision_proj, video), self.feature(self.text_proj, text)
         with torch.autocast(video.device.type, enabled=False):
-            similarity = self.feature(self.vision_proj, video) @ self.feature(self.text_proj, text).T / self.temp.float()
+            similarity = video_feature @ text_feature.T / self.temp.float()
         own = torch.arange(clips, device=ids.device)
         vtc = (F.cross_entropy(similarity, own) + F.cross_entropy(similarity.T, own)) / 2
 
@@ -307,18 +309,20 @@ class AlproForPretrain(Alpro):
         other_video = batch["neg_video_for_text"] if "neg_video_for_text" in batch else self.draw(similarity.T)
         other_text = batch["neg_text_for_video"] if "neg_text_for_video" in batch else self.draw(similarity)
         fused, scores = bert.fuse(
-            torch.cat([text, text, text[other_text], masked]), torch.cat([mask, mask, mask[other_text], mask]),
-            torch.cat([video, video[other_video], video, video]))
-        last = bert.encoder["layer"][-1]
-        positives = last(fused[:clips], fused[:clips], scores[:clips])
-        negatives = last(fused[clips:3 * clips, :1], fused[clips:3 * clips], scores[clips:3 * clips])
-        masked = last(fused[3 * clips:, :length], fused[3 * clips:], scores[3 * clips:])
+            torch.cat([text, text, text.index_select(0, other_text), masked]), torch.cat([mask, mask, mask[other_text], mask]),
+            torch.cat([video, video.index_select(0, other_video), video, video]))
+        positives, negatives, masked = fused.split([clips, 2 * clips, clips])
+        last, scores = bert.encoder["layer"][-1], scores.split([clips, 2 * clips, clips])
+        positives = last(positives, positives, scores[0])
+        negatives = last(negatives[:, :1], negatives, scores[1])
+        masked = last(masked[:, :length], masked, scores[2])
 
         match = self.itm_head(torch.cat([positives[:, 0], negatives[:, 0]])).float()
         vtm = F.cross_entropy(match, torch.cat([torch.ones_like(own), torch.zeros_like(own), torch.zeros_like(own)]))
 
-        words = vocabulary(masked.flatten(0, 1)[batch["mask_positions"]]).float()
-        mlm = F.cross_entropy(words, batch["mlm_labels"].flatten()[batch["mask_positions"]], reduction="sum") / max(1, len(words))
+        chosen = batch["mask_positions"]
+        words = vocabulary(masked.flatten(0, 1).index_select(0, chosen)).float()
+        mlm = F.cross_entropy(words, batch["mlm_labels"].flatten()[chosen], reduction="sum") / max(1, len(chosen))
 
         # Entity modelling: the mean of the patches inside the region against the prompter's labels of its crop.
         labels = self.prompter.label(batch["crop_visual_inputs"], batch["is_video"])
