@@ -194,7 +194,7 @@ public sealed class MlmTransform : Module
     }
 
     /// <summary>[M, D] to [M, D].</summary>
-    public Tensor Forward(Tensor hidden_MD) => LayerNorm.call(functional.gelu(dense.call(hidden_MD)));
+    public Tensor Forward(Tensor hidden_MD) => LayerNorm.call(functional.gelu(dense.Apply(hidden_MD)));
 }
 
 /// <summary>Word + position + type embeddings, norm, dropout.</summary>
@@ -273,7 +273,7 @@ public sealed class BertLayer : Module
 
     /// <summary>What its attention makes of tokens, each alone.</summary>
     internal ProjectedTokens Project(Tensor tokens_BMD) =>
-        new(tokens_BMD, attention.self.query.call(tokens_BMD), attention.self.key.call(tokens_BMD), attention.self.value.call(tokens_BMD));
+        new(tokens_BMD, attention.self.query.Apply(tokens_BMD), attention.self.key.Apply(tokens_BMD), attention.self.value.Apply(tokens_BMD));
 
     /// <summary>The layer's output [B, S, D] for a whole sequence whose projections are known.</summary>
     internal Tensor Forward(ProjectedTokens tokens, Tensor mask_B11S)
@@ -343,7 +343,7 @@ public sealed class BertSelfAttention : Module
     {
         using var scope = NewDisposeScope();
         if (rows_BQD.shape[1] == 1) return OneRow(rows_BQD, tokens_BSD, mask_B11S).MoveToOuterDisposeScope();
-        return Attend(query.call(rows_BQD), key.call(tokens_BSD), value.call(tokens_BSD), mask_B11S).MoveToOuterDisposeScope();
+        return Attend(query.Apply(rows_BQD), key.Apply(tokens_BSD), value.Apply(tokens_BSD), mask_B11S).MoveToOuterDisposeScope();
     }
 
     /// <summary>What all tokens read from each other, their projections known.</summary>
@@ -366,7 +366,7 @@ public sealed class BertSelfAttention : Module
     // the sum of w(Vx) is V(the sum of wx). A key's bias adds the same to all scores of a row, which softmax does not see.
     private Tensor OneRow(Tensor row_B1D, Tensor tokens_BSD, Tensor mask_B11S)
     {
-        Tensor query_HBd = query.call(row_B1D).unflatten(2, heads, -1).squeeze(1).transpose(0, 1);
+        Tensor query_HBd = query.Apply(row_B1D).unflatten(2, heads, -1).squeeze(1).transpose(0, 1);
         Tensor query_BHD = query_HBd.bmm(key.weight!.unflatten(0, heads, -1)).transpose(0, 1);
         Tensor scores_BHS = query_BHD.Times(1 / Math.Sqrt(query_HBd.shape[2])).bmm(tokens_BSD.transpose(1, 2)).Plus(mask_B11S.squeeze(1));
         Tensor weights_BHS = functional.dropout(scores_BHS.softmax(-1), dropout, training);
@@ -403,7 +403,7 @@ public sealed class BertIntermediate : Module
     public Tensor Forward(Tensor x_BQD)
     {
         using var scope = NewDisposeScope();
-        return functional.gelu(dense.call(x_BQD)).MoveToOuterDisposeScope();
+        return functional.gelu(dense.Apply(x_BQD)).MoveToOuterDisposeScope();
     }
 }
 
@@ -430,6 +430,6 @@ public sealed class BertOutput : Module
     public Tensor Forward(Tensor x, Tensor residual_BQD)
     {
         using var scope = NewDisposeScope();
-        return LayerNorm.call(functional.dropout(dense.call(x), dropout, training).Plus(residual_BQD)).MoveToOuterDisposeScope();
+        return LayerNorm.call(functional.dropout(dense.Apply(x), dropout, training).Plus(residual_BQD)).MoveToOuterDisposeScope();
     }
 }

@@ -33,6 +33,9 @@ internal interface IBlockArithmetic
     /// <summary>Queries, keys and values [B, T, M, 3 D] to what each patch reads from its frames; rows of the class token mean nothing.</summary>
     Tensor TimeContext(Tensor qkv_BTME, int heads);
 
+    /// <summary>Queries, keys and values [Q, M, 3 D] to each, [Q, H, M, d].</summary>
+    IReadOnlyList<Tensor> Split(Tensor qkv_QME, int heads);
+
     /// <summary>Adds a branch to a residual.</summary>
     /// <param name="x_BTMD">The residual.</param>
     /// <param name="last">The last layer of the branch.</param>
@@ -65,15 +68,21 @@ internal sealed class TorchArithmetic : IBlockArithmetic
     }
 
     /// <inheritdoc/>
+    public IReadOnlyList<Tensor> Split(Tensor qkv_QME, int heads) => Split(qkv_QME, 3, heads);
+
+    /// <summary>Some projections [Q, M, count * D] to each, [Q, H, M, d].</summary>
+    public static Tensor[] Split(Tensor projected_QME, long count, int heads) => projected_QME.unflatten(2, count, heads, -1).permute(2, 0, 3, 1, 4).unbind(0);
+
+    /// <inheritdoc/>
     public (Tensor Sum_BTMD, Tensor? Norm_BTMD) Add(Tensor x_BTMD, Linear last, Tensor inner_BTME, Branch branch, Tensor? factors, LayerNorm? next)
     {
         using var scope = NewDisposeScope();
         long patches = x_BTMD.shape[2] - 1;
         Tensor sum_BTMD = branch switch
         {
-            Branch.Time => cat([x_BTMD.narrow(2, 0, 1), Patches(x_BTMD).Plus(last.call(Patches(Scaled(inner_BTME, factors?.unsqueeze(1).unsqueeze(3)))))], 2),
-            Branch.Space => Space(Scaled(last.call(inner_BTME), factors?.unsqueeze(2).unsqueeze(3))),
-            _ => x_BTMD.Plus(Scaled(last.call(inner_BTME), factors?.view(-1, 1, 1, 1))),
+            Branch.Time => cat([x_BTMD.narrow(2, 0, 1), Patches(x_BTMD).Plus(last.Apply(Patches(Scaled(inner_BTME, factors?.unsqueeze(1).unsqueeze(3)))))], 2),
+            Branch.Space => Space(Scaled(last.Apply(inner_BTME), factors?.unsqueeze(2).unsqueeze(3))),
+            _ => x_BTMD.Plus(Scaled(last.Apply(inner_BTME), factors?.view(-1, 1, 1, 1))),
         };
         Tensor? norm_BTMD = next?.call(sum_BTMD);
         return (sum_BTMD.MoveToOuterDisposeScope(), norm_BTMD?.MoveToOuterDisposeScope());

@@ -175,7 +175,7 @@ public sealed class PatchEmbedding : Module
         long rows = frames_QCHW.shape[2] / side, columns = frames_QCHW.shape[3] / side;
         Tensor pixels_QNP = frames_QCHW.narrow(2, 0, rows * side).narrow(3, 0, columns * side)
             .unflatten(3, columns, side).unflatten(2, rows, side).permute(0, 2, 4, 1, 3, 5).reshape(-1, rows * columns, 3 * side * side);
-        return functional.linear(pixels_QNP, proj.weight!.flatten(1), proj.bias).MoveToOuterDisposeScope();
+        return TensorOps.Linear(pixels_QNP, proj.weight!.flatten(1), proj.bias).MoveToOuterDisposeScope();
     }
 }
 
@@ -224,13 +224,13 @@ public sealed class SpaceTimeBlock : Module
     {
         using var scope = NewDisposeScope();
         (Tensor? dropTime, Tensor? dropSpace, Tensor? dropMlp) = drop is [var time, var space, var mlps] ? (time, space, mlps) : default((Tensor?, Tensor?, Tensor?));
-        Tensor context_BTMD = arithmetic.TimeContext(temporal_attn.qkv.call(arithmetic.Norm(temporal_norm1, x_BTMD)), temporal_attn.Heads);
-        (x_BTMD, Tensor? norm_BTMD) = arithmetic.Add(x_BTMD, temporal_fc, temporal_attn.proj.call(context_BTMD), Branch.Time, dropTime, norm1);
+        Tensor context_BTMD = arithmetic.TimeContext(temporal_attn.qkv.Apply(arithmetic.Norm(temporal_norm1, x_BTMD)), temporal_attn.Heads);
+        (x_BTMD, Tensor? norm_BTMD) = arithmetic.Add(x_BTMD, temporal_fc, temporal_attn.proj.Apply(context_BTMD), Branch.Time, dropTime, norm1);
 
-        Tensor space_QMD = attn.Context(norm_BTMD!.flatten(0, 1), classOnly);
+        Tensor space_QMD = attn.Context(norm_BTMD!.flatten(0, 1), arithmetic, classOnly);
         if (classOnly) x_BTMD = x_BTMD.narrow(2, 0, 1);
         (x_BTMD, norm_BTMD) = arithmetic.Add(x_BTMD, attn.proj, space_QMD.view_as(x_BTMD), Branch.Space, dropSpace, norm2);
-        return arithmetic.Add(x_BTMD, mlp.fc2, functional.gelu(mlp.fc1.call(norm_BTMD!)), Branch.Mlp, dropMlp, null).Sum_BTMD.MoveToOuterDisposeScope();
+        return arithmetic.Add(x_BTMD, mlp.fc2, functional.gelu(mlp.fc1.Apply(norm_BTMD!)), Branch.Mlp, dropMlp, null).Sum_BTMD.MoveToOuterDisposeScope();
     }
 
     internal void SilenceTime()
@@ -267,12 +267,12 @@ public sealed class VisionAttention : Module
     internal int Heads { get; }
 
     /// <summary>Sequences [Q, M, D] to what they read, before <see cref="proj"/>: of the same shape, or of their first rows alone, [Q, 1, D].</summary>
-    internal Tensor Context(Tensor sequences_QMD, bool firstRow = false)
+    internal Tensor Context(Tensor sequences_QMD, IBlockArithmetic arithmetic, bool firstRow = false)
     {
         using var scope = NewDisposeScope();
-        Tensor[] qkv_QHMd = firstRow
+        IReadOnlyList<Tensor> qkv_QHMd = firstRow
             ? [.. Split(Part(sequences_QMD.narrow(1, 0, 1), 0, 1), 1), .. Split(Part(sequences_QMD, 1, 2), 2)]
-            : Split(qkv.call(sequences_QMD), 3);
+            : arithmetic.Split(qkv.Apply(sequences_QMD), Heads);
         Tensor context_QHMd = functional.scaled_dot_product_attention(qkv_QHMd[0], qkv_QHMd[1], qkv_QHMd[2]);
         return context_QHMd.transpose(1, 2).flatten(2).MoveToOuterDisposeScope();
     }
@@ -281,11 +281,11 @@ public sealed class VisionAttention : Module
     private Tensor Part(Tensor x_QMD, long first, long count)
     {
         long width = x_QMD.shape[2];
-        return functional.linear(x_QMD, qkv.weight!.narrow(0, first * width, count * width), qkv.bias!.narrow(0, first * width, count * width));
+        return TensorOps.Linear(x_QMD, qkv.weight!.narrow(0, first * width, count * width), qkv.bias!.narrow(0, first * width, count * width));
     }
 
     // Projections [Q, M, count * D] to each [Q, H, M, d].
-    private Tensor[] Split(Tensor projected, long count) => projected.unflatten(2, count, Heads, -1).permute(2, 0, 3, 1, 4).unbind(0);
+    private Tensor[] Split(Tensor projected, long count) => TorchArithmetic.Split(projected, count, Heads);
 }
 
 /// <summary>Two linear layers with an exact GELU between them.</summary>

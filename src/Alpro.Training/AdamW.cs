@@ -63,6 +63,22 @@ public sealed class AdamW : IDisposable
         return linalg.vector_norm(_parameters.Gradients).to(ScalarType.Float64).MoveToOuterDisposeScope();
     }
 
+    /// <summary>One update with gradients scaled down to a norm, wherever they are.</summary>
+    /// <returns>The norm that they had.</returns>
+    public double ClippedStep(double learningRate, double largest)
+    {
+        using var scope = NewDisposeScope();
+        Tensor norm = GradientNorm();
+        double had = norm.item<double>();
+        if (_parameters.Device.type == DeviceType.CPU) Step(learningRate, ClipScale(had, largest));
+        else
+        {
+            StepOnDevice(learningRate, norm, largest, TensorOps.Constant(1, _parameters.Device, ScalarType.Float64));
+            Confirm();
+        }
+        return had;
+    }
+
     /// <summary>One update on the CPU; gradients are 0 afterwards.</summary>
     /// <param name="learningRate">The learning rate of this step.</param>
     /// <param name="gradientScale">What gradients are multiplied by first: clipping, 1 for none.</param>
@@ -74,6 +90,7 @@ public sealed class AdamW : IDisposable
             Address(_parameters.Values), Address(_parameters.Gradients),
             Address(FirstMoment), Address(SecondMoment), _parameters.Length, _parameters.DecayingLength,
             new(_config.Beta1, _config.Beta2, _config.Epsilon, stepSize, 1 - learningRate * _config.WeightDecay, gradientScale), _threads);
+        _parameters.Refresh();
     }
 
     /// <summary>
@@ -104,6 +121,7 @@ public sealed class AdamW : IDisposable
         if (_config.WeightDecay != 0)
             _parameters.Values.narrow(0, 0, _parameters.DecayingLength).mul_(sound.Times(learningRate * _config.WeightDecay).OneMinus().to(ScalarType.Float32));
         _parameters.Gradients.zero_();
+        _parameters.Refresh();
 
         Tensor Correction(double beta) => _counted.Times(Math.Log(beta)).expm1_().neg_();               // 1 - beta^updates
     }

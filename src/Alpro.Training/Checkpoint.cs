@@ -35,7 +35,9 @@ public sealed class Checkpoint(string folder, TrainState state, RunConfig config
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         using (CheckpointFile weights = CheckpointFile.Open(Weights))
-            foreach ((string key, Tensor tensor) in model.state_dict()) weights.ReadInto(key, tensor);
+            foreach ((string key, Tensor tensor) in model.state_dict())
+                weights.ReadInto(key, parameters.SlotOf(tensor) is { } slot ? FlatParameters.View(parameters.Values, slot) : tensor);
+        parameters.Refresh();
         using CheckpointFile moments = CheckpointFile.Open(Path.Combine(Folder, MomentsName));
         foreach (FlatSlot slot in parameters.Slots)
         {

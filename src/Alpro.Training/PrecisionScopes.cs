@@ -7,5 +7,5 @@ namespace Alpro.Training;
 internal static class PrecisionScopes
 {
     /// <summary>Turns mixed precision on until the result is disposed; does nothing for 32-bit precision.</summary>
-    public static IDisposable? Autocast(this Precision precision, DeviceType device) => precision == Precision.Bf16 ? Model.Autocast.Set(device, on: true) : null;
+    public static IDisposable? Autocast(this Precision precision, DeviceType device) => precision != Precision.Fp32 ? Model.Autocast.Set(device, on: true) : null;
 }

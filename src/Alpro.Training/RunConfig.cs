@@ -170,6 +170,9 @@ public enum Precision
 
     /// <summary>Matrix products in bfloat16, weights and moments in 32 bits.</summary>
     Bf16,
+
+    /// <summary>The same, and the model has the weights of matrices and embeddings in bfloat16, made of 32-bit ones at each update: fewer conversions.</summary>
+    Bf16Weights,
 }
 
 /// <summary>What a loss or gradient that is not a finite number does to the run.</summary>

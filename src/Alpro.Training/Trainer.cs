@@ -43,7 +43,7 @@ public sealed class Trainer : IDisposable
     public Trainer(RunConfig config, AlproModel model, TrainerPorts ports, long totalSteps, long stepsPerEpoch, Checkpoint? resume = null)
     {
         (_config, _model, _ports) = (config, model, ports);
-        _parameters = new(model);
+        _parameters = new(model, config.Training.Precision == Precision.Bf16Weights);
         _optimizer = new(_parameters, config.Optimizer, config.TorchThreads);
         _schedule = new(config.Schedule, config.Optimizer.LearningRate, totalSteps);
         _tensors = new(_parameters.Device, config.Model.Vision.PatchSize);
@@ -156,6 +156,7 @@ public sealed class Trainer : IDisposable
             watch.Lap(ref watch.ForwardMs);
             losses.Total.Over(parts * _collectives.World).backward();
             ActivationCheckpoint.ThrowIfFailed();
+            _parameters.Collect();
             watch.Lap(ref watch.BackwardMs);
             terms = losses.Terms;
             Tensor sum = Figures(losses);

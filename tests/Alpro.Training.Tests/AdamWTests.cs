@@ -129,6 +129,32 @@ public sealed class AdamWTests
         Assert.False(flat.IsIntact());
     }
 
+    [Fact]
+    public void Weights_in_bfloat16_follow_those_in_32_bits()
+    {
+        manual_seed(4);
+        using var model = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8), nn.Linear(8, 3));
+        using var flat = new FlatParameters(model, halves: true);
+        using var optimizer = new AdamW(flat, new OptimizerConfig());
+        Assert.Equal(["0.weight", "2.weight", "0.bias", "1.weight", "1.bias", "2.bias"], flat.Slots.Select(slot => slot.Name));
+        Assert.Equal(64 + 32, flat.HalfLength);
+        Dictionary<string, ScalarType> types = model.named_parameters().ToDictionary(named => named.name, named => named.parameter.dtype);
+        Assert.Equal((ScalarType.BFloat16, ScalarType.Float32, ScalarType.Float32), (types["2.weight"], types["2.bias"], types["1.weight"]));
+        for (int step = 0; step < 3; step++)
+        {
+            using var scope = NewDisposeScope();
+            using (Model.Autocast.Set(DeviceType.CPU, on: true)) model.call(randn(5, 8)).sum().backward();
+            flat.Collect();
+            Assert.NotEqual(0, flat.Gradients.narrow(0, 0, 64).abs().sum().item<float>());
+            double[] before = Doubles(flat.Values);
+            optimizer.ClippedStep(1e-3, 1);
+            Assert.NotEqual(before, Doubles(flat.Values));
+            foreach ((string name, Tensor weight) in model.state_dict())
+                Assert.Equal(Doubles(FlatParameters.View(flat.Values, flat.SlotOf(weight)!).to(weight.dtype)), Doubles(weight));
+        }
+        Assert.True(flat.IsIntact());
+    }
+
     private static double[] Doubles(Tensor tensor)
     {
         using var scope = NewDisposeScope();

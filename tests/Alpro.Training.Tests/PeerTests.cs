@@ -27,7 +27,7 @@ public sealed class PeerTests
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
         string inputs = Path.Combine(GoldenFolder, "pretrain_steps.safetensors"), weights = folder.File("weights.safetensors");
-        Golden golden = Golden.Open(GoldenFolder, inputs);
+        Golden golden = Golden.Open(GoldenFolder, inputs, TorchSharp.torch.CPU);
         ModelConfig sizes = GoldenSizes.Read(Path.Combine(GoldenFolder, "config.json")).Model;
         using (AlproForPretrain model = golden.Load("pretrain_init.pt", () => new AlproForPretrain(sizes))) StateDict.Save(model, weights);
 

@@ -44,10 +44,15 @@ internal sealed class VisionKernels : IBlockArithmetic
         : Attend(qkv_BTME, heads);
 
     /// <inheritdoc/>
+    public IReadOnlyList<Tensor> Split(Tensor qkv_QME, int heads) => qkv_QME.requires_grad && is_grad_enabled()
+        ? SplitHeads.apply(this, heads, qkv_QME)
+        : TorchArithmetic.Instance.Split(qkv_QME, heads);
+
+    /// <inheritdoc/>
     public (Tensor Sum_BTMD, Tensor? Norm_BTMD) Add(Tensor x_BTMD, Linear last, Tensor inner_BTME, Branch branch, Tensor? factors, LayerNorm? next)
     {
         // The bias is added, and its gradient summed, in the same pass.
-        Tensor branch_BTMD = nn.functional.linear(inner_BTME, last.weight!);
+        Tensor branch_BTMD = TensorOps.Linear(inner_BTME, last.weight!);
         List<Tensor> results = Apply(new(this, branch, next?.eps ?? 0, branch_BTMD.dtype), x_BTMD.contiguous(), branch_BTMD, last.bias, factors, next?.weight, next?.bias);
         return (results[0], next is null ? null : results[1]);
     }
@@ -173,6 +178,44 @@ internal sealed class VisionKernels : IBlockArithmetic
             returned?.Dispose();
             returned = gradient.DetachFromDisposeScope();
             return [null!, null!, gradient];
+        }
+    }
+
+    /// <summary>Views of queries, keys and values, whose gradients are put together in one pass.</summary>
+    private sealed class SplitHeads : autograd.MultiTensorFunction<SplitHeads>
+    {
+        [ThreadStatic] private static Tensor? returned;
+
+        public override string Name => nameof(SplitHeads);
+
+        public override List<Tensor> forward(autograd.AutogradContext ctx, params object[] vars)
+        {
+            using var scope = NewDisposeScope();
+            var qkv_QME = (Tensor)vars[2];
+            ctx.save_data("kernels", vars[0]);
+            ctx.save_data("heads", vars[1]);
+            ctx.save_data("shape", qkv_QME.shape);
+            return [.. TorchArithmetic.Instance.Split(qkv_QME, (int)vars[1]).Select(part => part.MoveToOuterDisposeScope())];
+        }
+
+        public override List<Tensor> backward(autograd.AutogradContext ctx, List<Tensor> grad_outputs)
+        {
+            using var scope = NewDisposeScope();
+            var kernels = (VisionKernels)ctx.get_data("kernels");
+            var shape = (long[])ctx.get_data("shape");
+            int heads = (int)ctx.get_data("heads");
+            Tensor[] parts_QHMd = [.. grad_outputs.Select(gradient => gradient.stride(3) == 1 ? gradient : gradient.contiguous())];
+            Tensor merged = empty(shape, parts_QHMd[0].dtype, parts_QHMd[0].device);
+            long runs = shape[0] * shape[1] * heads * (HeadWidth / 8);
+            kernels._launcher.Launch($"merge_heads_{Suffix(merged.dtype)}", kernels._sizes, (runs + IKernelLauncher.Threads - 1) / IKernelLauncher.Threads,
+            [
+                .. parts_QHMd.Select(Address), Address(merged), .. parts_QHMd.SelectMany(part => new[] { (ulong)part.stride(0), (ulong)part.stride(1), (ulong)part.stride(2) }),
+                (ulong)shape[0], (ulong)shape[1], (ulong)heads,
+            ]);
+            grad_outputs.ForEach(gradient => gradient.Dispose());
+            returned?.Dispose();
+            returned = merged.DetachFromDisposeScope();
+            return [null!, null!, merged];
         }
     }
 }

@@ -276,6 +276,21 @@ template <typename Half> __device__ inline void timeAttentionBackward(const Half
     }
 }
 
+// Gradients of queries, keys and values [Q, heads, M, 64], strided, to those of their projection [Q, M, 3, heads, 64]; a thread eight channels of a head.
+struct Strides { long long sequence, head, row; };
+
+template <typename Half> __device__ inline void mergeHeads(const Half *const *parts, Half *merged, const Strides *strides, int Q, int M, int heads) {
+    long long run = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (run >= (long long)Q * M * heads * 8) return;
+    int c = run % 8 * 8, head = run / 8 % heads;
+    long long row = run / 8 / heads;
+    EACH(part, 3) {
+        float v[8];
+        load8(parts[part] + row / M * strides[part].sequence + head * strides[part].head + row % M * strides[part].row + c, v);
+        store8(merged + ((row * 3 + part) * heads + head) * 64 + c, v);
+    }
+}
+
 #define KERNELS(Half, name)                                                                                                                  \
     extern "C" __global__ void __launch_bounds__(128) residual_norm_##name(const float *x, const Half *o, const float *bias, const float *factors, \
         float *y, Half *z, const float *gain, const float *shift, float *means, float *deviations, int B, int T, int M, int kind, float epsilon) { \
@@ -292,6 +307,13 @@ template <typename Half> __device__ inline void timeAttentionBackward(const Half
     extern "C" __global__ void __launch_bounds__(128) time_attention_backward_##name(const Half *qkv, const Half *dContext, Half *dQkv,      \
         int B, int M, int heads) {                                                                                                           \
         timeAttentionBackward<Half>(qkv, dContext, dQkv, B, M, heads);                                                                       \
+    }                                                                                                                                        \
+    extern "C" __global__ void __launch_bounds__(128) merge_heads_##name(const Half *q, const Half *k, const Half *v, Half *merged,          \
+        long long q0, long long q1, long long q2, long long k0, long long k1, long long k2, long long v0, long long v1, long long v2,        \
+        int Q, int M, int heads) {                                                                                                           \
+        const Half *parts[] = {q, k, v};                                                                                                     \
+        const Strides strides[] = {{q0, q1, q2}, {k0, k1, k2}, {v0, v1, v2}};                                                                \
+        mergeHeads<Half>(parts, merged, strides, Q, M, heads);                                                                               \
     }
 
 KERNELS(bf16, bf16)

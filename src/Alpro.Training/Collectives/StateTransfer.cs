@@ -27,6 +27,7 @@ internal static class StateTransfer
         if (problems.Length > 0) throw new ConfigException($"rank {group.Rank} cannot train with the others", problems);
 
         group.Broadcast(parameters.Values, source);
+        parameters.Refresh();
         group.Broadcast(optimizer.FirstMoment, source);
         group.Broadcast(optimizer.SecondMoment, source);
         foreach (Tensor fixedTensor in model.state_dict().Values.Where(tensor => parameters.SlotOf(tensor) is null)) group.Broadcast(fixedTensor, source);

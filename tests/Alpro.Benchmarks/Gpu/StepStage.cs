@@ -10,7 +10,7 @@ namespace Alpro.Benchmarks.Gpu;
 
 /// <summary>
 /// <c>step CLIPS...</c>: full-size pretraining steps, all four losses, in mixed precision: each phase alone, then steps end to end. After
-/// <c>torch</c>, with operations of libtorch alone. <c>trace CLIPS FILE</c> writes which kernels run, by a library that CUDA_INJECTION64_PATH names.
+/// <c>torch</c>, with operations of libtorch alone; after <c>halves</c>, with weights in bfloat16. <c>trace CLIPS FILE</c> writes which kernels run, by a library that CUDA_INJECTION64_PATH names.
 /// </summary>
 internal static partial class StepStage
 {
@@ -23,33 +23,37 @@ internal static partial class StepStage
     {
         if (args is ["trace", var traced, var file])
         {
-            Measure(int.Parse(traced, CultureInfo.InvariantCulture), true, file);
+            Measure(int.Parse(traced, CultureInfo.InvariantCulture), true, true, file);
             return;
         }
-        bool kernels = true;
+        bool kernels = true, halves = false;
         foreach (string argument in args)
-            if (argument == "torch") kernels = false;
-            else Measure(int.Parse(argument, CultureInfo.InvariantCulture), kernels);
+            if (argument is "torch" or "halves") (kernels, halves) = (argument != "torch", argument == "halves");
+            else Measure(int.Parse(argument, CultureInfo.InvariantCulture), kernels, halves);
     }
 
-    private static void Measure(int clips, bool kernels, string? trace = null)
+    private static void Measure(int clips, bool kernels, bool halves, string? trace = null)
     {
         var config = new ModelConfig();
         using var model = (AlproForPretrain)new AlproForPretrain(config).to(GpuCheck.Device);
         foreach (AlproModel part in new AlproModel[] { model, ((AlproForPretrain)model).prompter }) part.visual_encoder.model.UsesKernels = kernels;
-        using var parameters = new FlatParameters(model);
+        using var parameters = new FlatParameters(model, halves);
         using var optimizer = new AdamW(parameters, new OptimizerConfig());
         using var scope = NewDisposeScope();
         ModelInputs inputs = StepBenchmark.Inputs(config, clips, GpuCheck.Device);
         Tensor sound = TensorOps.Constant(1, GpuCheck.Device, ScalarType.Float64);
         double flops = new StepFlops(config, clips, StepBenchmark.Length, StepBenchmark.MaskedPerText * clips).Step;
-        string name = $"step, {clips} clips, bf16{(kernels ? "" : ", libtorch alone")}";
+        string name = $"step, {clips} clips, bf16{(kernels ? "" : ", libtorch alone")}{(halves ? " weights" : "")}";
 
         Tensor Forward()
         {
             using (Autocast.Set(GpuCheck.Device.type, on: true)) return model.Forward(inputs).Total;
         }
-        void Update() => optimizer.StepOnDevice(1e-4, optimizer.GradientNorm(), 20, sound);
+        void Update()
+        {
+            parameters.Collect();
+            optimizer.StepOnDevice(1e-4, optimizer.GradientNorm(), 20, sound);
+        }
 
         if (trace is not null)
         {

@@ -69,6 +69,6 @@ template <typename... Types> static int call(void (*kernel)(Types...), int block
 extern "C" int launch(const char *name, int blocks, int threads, const unsigned long long *words, int count) {
     std::string wanted = name;
     TRY(residual_norm_bf16) TRY(residual_norm_fp32) TRY(residual_norm_backward_bf16) TRY(residual_norm_backward_fp32)
-    TRY(time_attention_bf16) TRY(time_attention_fp32) TRY(time_attention_backward_bf16) TRY(time_attention_backward_fp32)
+    TRY(time_attention_bf16) TRY(time_attention_fp32) TRY(time_attention_backward_bf16) TRY(time_attention_backward_fp32) TRY(merge_heads_bf16) TRY(merge_heads_fp32)
     return 1;
 }
