@@ -38,6 +38,12 @@ public static class ConfigLoader
         ? Bind(file, BytesOf(file), LinesOf, overrides, ConfigRules.CheckEvaluation)
         : Bind(file, JsonSerializer.SerializeToUtf8Bytes(imported, Json), static _ => [], overrides, ConfigRules.CheckEvaluation);
 
+    /// <summary>Reads a configuration to count what a step of it takes: no file that it names need be there.</summary>
+    /// <param name="file">The configuration file.</param>
+    /// <param name="overrides">Values set on the command line.</param>
+    /// <exception cref="ConfigException">The file is absent or not JSON, or a size in it is wrong.</exception>
+    public static RunConfig LoadForSizes(string file, IReadOnlyList<string>? overrides = null) => Bind(file, BytesOf(file), LinesOf, overrides, ConfigRules.CheckSizes);
+
     private static byte[] BytesOf(string file) => File.Exists(file) ? File.ReadAllBytes(file) : throw new ConfigException(file, [new("", 1, "there is no such file")]);
 
     private static RunConfig Bind(string file, byte[] bytes, Func<byte[], Dictionary<string, int>> linesOf, IReadOnlyList<string>? overrides, Action<RunConfig, ConfigProblems> check)

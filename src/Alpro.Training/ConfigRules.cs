@@ -36,6 +36,14 @@ internal static class ConfigRules
         CheckEvaluation(config.Evaluation, problems);
     }
 
+    /// <summary>Notes every value that cannot be used where a step is only counted: no file is read.</summary>
+    public static void CheckSizes(RunConfig config, ConfigProblems problems)
+    {
+        CheckModel(config.Model, problems);
+        CheckClip(config.Data.Clip, "data.clip", config, problems);
+        CheckTraining(config, problems);
+    }
+
     private static void CheckModel(ModelConfig model, ConfigProblems problems)
     {
         VisionConfig vision = model.Vision;

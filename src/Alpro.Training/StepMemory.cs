@@ -82,7 +82,8 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
             // In the backward pass, the gradients inside the first full layer that it comes to.
             long returning = Math.Max(pairs * Returning(sequence) - last, (long)_text.VocabularySize * _width * (r + (_casts ? h : 0)));
             if (_vision.ActivationCheckpointing) returning = Math.Max(returning, clips * (Block(false) + Tokens * (2 * h * Hidden + 2 * r * _width)) - last - pairs * FusedLayers * Layer(sequence, sequence));
-            return new(r * (trained + frozen), 3 * r * trained, kept, Math.Max(looking, returning));
+            long copies = gpu ? 0 : frozen;                          // snapshots keep what never changes in the host's memory
+            return new(r * (trained + frozen + copies), 3 * r * trained, kept, Math.Max(looking, returning));
         }
 
         private long FusedLayers => _text.Layers - 1 - _text.FusionLayer;

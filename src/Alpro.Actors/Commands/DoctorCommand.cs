@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Alpro.Data.Clips;
+using Alpro.Training;
 using Spectre.Console;
 using TorchSharp;
 
@@ -14,17 +15,23 @@ internal static class DoctorCommand
 
     public static Command Create()
     {
-        var command = new Command("doctor", CommandLine.Describe("Check this machine: .NET, libtorch, FFmpeg, cores, memory, disk, GPU.", "alpro doctor"));
+        var file = new Option<string?>("--config") { Description = "A configuration: says what a step of it takes of the memory." };
+        var settings = ConfigCommand.SetOption();
+        var trainers = new Option<int>("--trainers") { Description = "Trainers that share a step of it.", DefaultValueFactory = _ => 1 };
+        var command = new Command("doctor", CommandLine.Describe(
+            "Check this machine: .NET, libtorch, FFmpeg, cores, memory, disk, GPUs; and whether a run fits on it.", "alpro doctor --config config/pretrain.json")) { file, settings, trainers };
         command.SetAction(arguments =>
         {
-            Finding[] findings = [.. Examine()];
+            RunConfig? config = arguments.GetValue(file) is { } path ? ConfigLoader.LoadForSizes(path, arguments.GetValue(settings)) : null;
+            config?.RequireShares(arguments.GetValue(trainers));
+            Finding[] findings = [.. Examine(config, arguments.GetValue(trainers))];
             CommandLine.Result(arguments, new { ok = findings.All(finding => finding.Ok), findings }, console => Show(console, findings));
             return findings.All(finding => finding.Ok) ? CommandLine.Success : CommandLine.Failure;
         });
         return command;
     }
 
-    private static IEnumerable<Finding> Examine()
+    private static IEnumerable<Finding> Examine(RunConfig? config, int trainers)
     {
         yield return new("system", true, $"{RuntimeInformation.OSDescription}, {RuntimeInformation.OSArchitecture}");
         yield return new(".NET", true, RuntimeInformation.FrameworkDescription);
@@ -38,7 +45,10 @@ internal static class DoctorCommand
         yield return new("memory", true, $"{memory.TotalAvailableMemoryBytes / (1 << 20)} MiB");
         var disk = new DriveInfo(Directory.GetCurrentDirectory());
         yield return new("disk", disk.AvailableFreeSpace > 1L << 30, $"{disk.AvailableFreeSpace >> 30} GiB free here", "free at least 1 GiB: checkpoints are written aside before they replace older ones");
-        yield return Gpu();
+        Gpus? driver = Gpus.Find();
+        bool usable = IsCudaUsable();
+        foreach (Finding finding in ExamineGpus(driver, usable)) yield return finding;
+        if (config is not null) yield return Fits(config, trainers, usable ? driver : null, memory.TotalAvailableMemoryBytes);
         string? gen0 = Environment.GetEnvironmentVariable("DOTNET_GCgen0size");
         yield return new("garbage collector", true, gen0 is null
             ? "default gen-0 budget; scripts/alpro sets DOTNET_GCgen0size=0x20000000, which keeps collections out of training steps"
@@ -55,7 +65,7 @@ internal static class DoctorCommand
         }
         catch (Exception error) when (error is NotSupportedException or DllNotFoundException or TypeInitializationException or TypeLoadException or ExternalException)
         {
-            return new("libtorch", false, error.Message.ReplaceLineEndings(" "), "rebuild with scripts/setup; on a GPU machine build with -p:TorchBackend=cuda");
+            return new("libtorch", false, error.Message.ReplaceLineEndings(" "), "rebuild with scripts/setup");
         }
     }
 
@@ -76,19 +86,70 @@ internal static class DoctorCommand
         }
     }
 
-    private static Finding Gpu()
+    /// <summary>The cards, and what libtorch does with them; where there is a driver and libtorch cannot use it, the remedy.</summary>
+    private static IEnumerable<Finding> ExamineGpus(Gpus? driver, bool usable)
+    {
+        if (driver is null)
+        {
+            yield return new("GPU", true, "no NVIDIA driver: training runs on the CPU");
+            yield break;
+        }
+        string version = $"driver {driver.Driver ?? "of unknown version"}, CUDA {driver.Cuda}";
+        if (driver.Cards.Count == 0)
+        {
+            yield return new("GPU", false, $"{version}, and no card that this process can see: {driver.Problem ?? "the driver counts none"}",
+                "see that nvidia-smi lists a card, that CUDA_VISIBLE_DEVICES does not hide it, and that a container is given it (docker run --gpus all)");
+            yield break;
+        }
+        for (int i = 0; i < driver.Cards.Count; i++)
+            yield return new($"GPU {i}", true, $"{driver.Cards[i].Name}, {Gibibytes(driver.Cards[i].Memory)} GiB, compute capability {driver.Cards[i].Capability}, {version}");
+        if (!usable)
+        {
+            bool built = NativeLibrary.TryLoad("libtorch_cuda.so", typeof(torch).Assembly, null, out _);
+            yield return new("CUDA", false, built ? "libtorch is built for CUDA and cannot use the driver" : "libtorch is built for the CPU, and training would run there",
+                built ? $"install a newer driver: this one supports CUDA {driver.Cuda}, libtorch's packages are for 12.8" : "build for CUDA: TorchBackend=cuda scripts/setup");
+            yield break;
+        }
+        yield return new("CUDA", true, $"libtorch uses {torch.cuda.device_count()} of them; NCCL {NcclVersion()}");
+        yield return new("attention", true, string.Join(", ", Enum.GetValues<Precision>().Select(precision => $"{AttentionBackend.Of(torch.CUDA, precision)} in {ConfigCommand.NameOf(precision)}")));
+    }
+
+    private static bool IsCudaUsable()
     {
         try
         {
-            return torch.cuda.is_available()
-                ? new("GPU", true, $"{torch.cuda.device_count()} CUDA device(s)")
-                : new("GPU", true, "none that libtorch can use: training runs on the CPU");
+            return torch.cuda.is_available();
         }
         catch (Exception error) when (error is NotSupportedException or DllNotFoundException or TypeInitializationException or TypeLoadException or ExternalException)
         {
-            return new("GPU", true, "not asked: libtorch does not load");
+            return false;                                            // libtorch does not load, which is a finding of its own
         }
     }
+
+    private static unsafe string NcclVersion()
+    {
+        foreach (string name in new[] { "libtorch_cuda.so", "libnccl.so.2" })
+        {
+            int version = 0;
+            if (NativeLibrary.TryLoad(name, typeof(torch).Assembly, null, out nint library) && NativeLibrary.TryGetExport(library, "ncclGetVersion", out nint entry)
+                && ((delegate* unmanaged<int*, int>)entry)(&version) == 0) return $"{version / 10000}.{version / 100 % 100}.{version % 100}";
+        }
+        return "not found: several trainers need it";
+    }
+
+    /// <summary>Whether a step of a run fits into the smallest card that is seen, or into the machine's memory where it trains on the CPU.</summary>
+    private static Finding Fits(RunConfig config, int trainers, Gpus? gpus, long memory)
+    {
+        StepMemory step = StepMemory.Of(config, trainers, gpu: gpus is not null);
+        long need = step.Peak + (gpus is null ? 0 : StepMemory.Overhead), has = gpus?.Cards.Min(card => card.Memory) ?? memory;
+        int clips = config.Training.BatchSize / config.Training.Accumulation / trainers;
+        string parts = $"a step on {clips} clips at a time: weights {Gibibytes(step.Weights)}, gradients and moments {Gibibytes(step.Training)}, kept for the backward pass {Gibibytes(step.Kept)}, passing {Gibibytes(step.Passing)} GiB";
+        if (gpus is null) parts += $"; on a GPU {Gibibytes(StepMemory.Of(config, trainers).Peak + StepMemory.Overhead)} GiB in all";
+        return new("step", need <= has, $"{(need <= has ? "fits" : "does not fit")}: {Gibibytes(need)} of {Gibibytes(has)} GiB {(gpus is null ? "of this machine's memory" : "of the GPU")}; {parts}",
+            "lower it with model.vision.activationCheckpointing=true, a higher training.accumulation, or more --trainers");
+    }
+
+    private static string Gibibytes(long bytes) => FormattableString.Invariant($"{(double)bytes / (1 << 30):0.#}");
 
     private static void Show(IAnsiConsole console, Finding[] findings)
     {

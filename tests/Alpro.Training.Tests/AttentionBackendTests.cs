@@ -1,0 +1,14 @@
+using static TorchSharp.torch;
+
+namespace Alpro.Training.Tests;
+
+public sealed class AttentionBackendTests
+{
+    [Theory]
+    [InlineData(Precision.Fp32)]
+    [InlineData(Precision.Bf16)]
+    public void The_kernel_that_libtorch_chooses_has_a_name(Precision precision)
+    {
+        for (int i = 0; i < 100; i++) Assert.Equal("flash", AttentionBackend.Of(CPU, precision));
+    }
+}

@@ -1,0 +1,33 @@
+using System.Runtime.InteropServices;
+using Alpro.Model;
+using static TorchSharp.torch;
+
+namespace Alpro.Training.Tests;
+
+/// <summary>The test assembly is also a program: steps in a process whose native heap is counted.</summary>
+internal static unsafe class Program
+{
+    public static int Main(string[] arguments)
+    {
+        if (arguments is not ["step-memory", string task, string precision, string recomputing]) return 2;
+        RunConfig config = StepMemoryTests.Config(Enum.Parse<LearningTask>(task), Enum.Parse<Precision>(precision), bool.Parse(recomputing));
+        var restart = (delegate* unmanaged<void>)Export("heap_restart");
+        var live = (delegate* unmanaged<long>)Export("heap_live");
+        var peak = (delegate* unmanaged<long>)Export("heap_peak");
+        Train();                                                     // what libraries keep for good is there
+        long before = live();
+        restart();
+        Train();
+        Console.Out.WriteLine(peak() - before);
+        return 0;
+
+        void Train()
+        {
+            using AlproModel model = RunModel.Create(config, CPU);
+            using Trainer trainer = TinyRun.Trainer(config, new() { Checkpoint = snapshot => snapshot.Dispose() }, model: model);
+            trainer.Run(TinyRun.Batches(config));
+        }
+
+        static nint Export(string name) => NativeLibrary.GetExport(NativeLibrary.GetMainProgramHandle(), name);
+    }
+}
