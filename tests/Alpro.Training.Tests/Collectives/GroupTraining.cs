@@ -21,13 +21,16 @@ internal static class GroupTraining
     public sealed record Outcome(IReadOnlyList<StepRecord> Records, TrainState State, float[] Weights);
 
     /// <summary>Trains on so many ranks to the end.</summary>
-    public static Outcome[] Train(RunConfig config, int world)
+    /// <param name="config">The run.</param>
+    /// <param name="world">Number of ranks.</param>
+    /// <param name="over">What goes over the ring of a rank, made on its thread.</param>
+    public static Outcome[] Train(RunConfig config, int world, Func<ICollectives, ICollectives>? over = null)
     {
         ICollectives[] ranks = TestRing.Form(world);
         var turn = new Lock();
         return TestRing.OnThreads(world, rank =>
         {
-            using ICollectives group = new InTurn(ranks[rank], turn);
+            using ICollectives group = new InTurn(over is null ? ranks[rank] : over(ranks[rank]), turn);
             var records = new List<StepRecord>();
             using AlproModel model = RunModel.Create(config, CPU);
             using Trainer trainer = TinyRun.Trainer(config, new() { Record = records.Add }, model: model);
