@@ -31,6 +31,9 @@ public static class CommandLine
     /// <summary>Exit code of wrong input: arguments, configuration, files.</summary>
     public const int BadInput = 2;
 
+    /// <summary>Exit code of a process whose GPU has failed: the next can use it again, or whoever looks after the machine has to see to it.</summary>
+    public const int DeviceLost = 3;
+
     /// <summary>Exit code of a run that was stopped in order by Ctrl-C or SIGTERM.</summary>
     public const int Interrupted = 130;
 
@@ -84,6 +87,16 @@ public static class CommandLine
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
             return Interrupted;
+        }
+        catch (Exception error) when (DeviceFaults.Of(error) == DeviceFault.Lost)
+        {
+            Console.Error.WriteLine(LostDevice.Sentence(error));
+            return DeviceLost;
+        }
+        catch (DeviceMemoryException error)
+        {
+            Console.Error.WriteLine($"alpro: {error.Message}");
+            return Failure;
         }
         catch (Exception error) when (IsBadInput(error))
         {

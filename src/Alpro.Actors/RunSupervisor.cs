@@ -158,7 +158,8 @@ public sealed class RunSupervisor : ReceiveActor
 
     private void OnFailed(Exception reason)
     {
-        bool mayPass = reason is not (ConfigException or CheckpointException or CorpusException or TooManyRejectedException or DecodersDyingException);
+        bool mayPass = reason is not (ConfigException or CheckpointException or CorpusException or TooManyRejectedException or DecodersDyingException)
+            && DeviceFaults.Of(reason) == DeviceFault.None;          // the same step would fill the memory again; a lost device stays lost
         if (!mayPass || _stopping || _generation.First is null || _generation.Number > _host.Settings.MaxRestarts)
         {
             EndGeneration(_ => Fail(reason));
@@ -224,7 +225,16 @@ public sealed class RunSupervisor : ReceiveActor
         RunConfig config = _run.Config;
         long began = Stopwatch.GetTimestamp();
         if (config.Task is LearningTask.Retrieval or LearningTask.QuestionAnswering)
-            return Downstream.Score(_host, config, _validation!, model).ToRecord(state.Step, Stopwatch.GetElapsedTime(began).TotalSeconds);
+        {
+            try
+            {
+                return Downstream.Score(_host, config, _validation!, model).ToRecord(state.Step, Stopwatch.GetElapsedTime(began).TotalSeconds);
+            }
+            catch (Exception error) when (DeviceFaults.Of(error) == DeviceFault.OutOfMemory)
+            {
+                throw DeviceMemoryException.OfEvaluation(error, config);
+            }
+        }
         long rows = Math.Min(_validation!.Corpora[0].Count, config.Evaluation.MaxClips ?? long.MaxValue);
         return PretrainValidator.Validate(model, state.Step, config.Training.Precision, _host.Read(
             _validation, [.. Enumerable.Range(0, (int)rows).Select(row => (long)row)],

@@ -27,6 +27,9 @@ public sealed record TrainingRun(RunConfig Config, string Folder, bool Resume)
     /// <summary>Told of what a person should know: damaged checkpoints, restarts, unreadable clips.</summary>
     public Action<string> Warn { get; init; } = static _ => { };
 
+    /// <summary>Told of an error after which this process cannot use its GPU, on the thread that met it and before anything is unwound: the process ends.</summary>
+    public Action<Exception> DeviceLost { get; init; } = LostDevice.EndProcess;
+
     /// <summary>The folder of the run's checkpoints.</summary>
     public string Checkpoints => Path.Combine(Folder, "checkpoints");
 

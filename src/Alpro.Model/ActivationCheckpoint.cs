@@ -42,6 +42,7 @@ public sealed class ActivationCheckpoint : autograd.SingleTensorFunction<Activat
         var segment = (Func<Tensor, Tensor[], Tensor>)vars[0];
         Tensor[] tensors = [.. vars.Skip(1).Cast<Tensor>()];
         ctx.save_data(nameof(segment), segment);
+        ctx.save_data("autocast", Autocast.IsOn(tensors[0].device_type));
         ctx.save_for_backward([.. tensors]);
         using var scope = NewDisposeScope();
         return segment(tensors[0], tensors[1..]).MoveToOuterDisposeScope();
@@ -59,6 +60,8 @@ public sealed class ActivationCheckpoint : autograd.SingleTensorFunction<Activat
             var segment = (Func<Tensor, Tensor[], Tensor>)ctx.get_data("segment");
             Tensor input = saved[0].detach().requires_grad_();
             Tensor output;
+            // On the autograd engine's thread, outside what the forward pass was in.
+            using (Autocast.Set(input.device_type, (bool)ctx.get_data("autocast")))
             using (enable_grad()) output = segment(input, [.. saved.Skip(1)]);
             autograd.backward([output], [grad_output]);
             gradient = input.grad!;

@@ -37,6 +37,7 @@ public sealed class AlproForRetrieval : AlproModel
     public Tensor Compare(Tensor video_VF, Tensor text_TF)
     {
         using var scope = NewDisposeScope();
+        using var full = Autocast.Set(video_VF.device_type, on: false);
         return video_VF.mm(text_TF.t()).div(temp).MoveToOuterDisposeScope();
     }
 }

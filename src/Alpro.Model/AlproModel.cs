@@ -136,11 +136,11 @@ public abstract class AlproModel : Module
     /// <summary>The class token [P, D] after the last fusion layer, which computes nothing else.</summary>
     private protected Tensor FusedClass(FusedTokens fused) => Encoder.LastLayer(fused, (0, 1)).squeeze(1);
 
-    /// <summary>Normalised features [B, F] of the class tokens.</summary>
+    /// <summary>Normalised features [B, F] of the class tokens, in at least 32 bits.</summary>
     private protected static Tensor Feature(Linear projection, Tensor tokens_BMD)
     {
         using var scope = NewDisposeScope();
-        return functional.normalize(projection.call(tokens_BMD.select(1, 0)), dim: -1).MoveToOuterDisposeScope();
+        return functional.normalize(projection.call(tokens_BMD.select(1, 0)).InFull(), dim: -1).MoveToOuterDisposeScope();
     }
 
     /// <summary>Brings the temperature back into its range; every training forward pass starts with it.</summary>

@@ -40,7 +40,7 @@ public sealed class Bert : Module
     public Tensor EncodeText(Tensor ids_BL, Tensor mask_BL, bool classOnly = false)
     {
         using var scope = NewDisposeScope();
-        Tensor tokens_BLD = embeddings.Forward(ids_BL), mask_B11L = ScoreMask(mask_BL);
+        Tensor tokens_BLD = embeddings.Forward(ids_BL), mask_B11L = ScoreMask(mask_BL, tokens_BLD);
         for (int i = 0; i < fusionLayer; i++)
             tokens_BLD = encoder.layer[i].Forward(classOnly && i == fusionLayer - 1 ? tokens_BLD.narrow(1, 0, 1) : tokens_BLD, tokens_BLD, mask_B11L);
         return tokens_BLD.MoveToOuterDisposeScope();
@@ -53,7 +53,7 @@ public sealed class Bert : Module
     {
         using var scope = NewDisposeScope();
         Tensor tokens_BSD = cat([pairs.Text_PLD, pairs.Video_PVD], 1);
-        Tensor mask_B11S = functional.pad(ScoreMask(pairs.Mask_PL), [0, pairs.Video_PVD.shape[1]]);
+        Tensor mask_B11S = functional.pad(ScoreMask(pairs.Mask_PL, tokens_BSD), [0, pairs.Video_PVD.shape[1]]);
         for (int i = fusionLayer; i < encoder.layer.Count - 1; i++) tokens_BSD = encoder.layer[i].Forward(tokens_BSD, tokens_BSD, mask_B11S);
         return new(tokens_BSD.MoveToOuterDisposeScope(), mask_B11S.MoveToOuterDisposeScope());
     }
@@ -68,7 +68,7 @@ public sealed class Bert : Module
     public FusedTokens Fuse(ProjectedTokens text_P, Tensor mask_PL, ProjectedTokens video_P)
     {
         using var scope = NewDisposeScope();
-        Tensor mask_P11S = functional.pad(ScoreMask(mask_PL), [0, video_P.Tokens_BMD.shape[1]]);
+        Tensor mask_P11S = functional.pad(ScoreMask(mask_PL, text_P.Tokens_BMD), [0, video_P.Tokens_BMD.shape[1]]);
         Tensor tokens_PSD = fusionLayer == encoder.layer.Count - 1
             ? cat([text_P.Tokens_BMD, video_P.Tokens_BMD], 1)
             : encoder.layer[fusionLayer].Forward(ProjectedTokens.Zip([text_P, video_P], sides => cat(sides, 1)), mask_P11S);
@@ -86,7 +86,7 @@ public sealed class Bert : Module
         return encoder.layer[^1].Forward(queries_BQD, fused.Tokens_BSD, fused.Mask_B11S).MoveToOuterDisposeScope();
     }
 
-    private static Tensor ScoreMask(Tensor mask_BL) => mask_BL.to_type(ScalarType.Float32).OneMinus().Times(Padding).unsqueeze(1).unsqueeze(1);
+    private static Tensor ScoreMask(Tensor mask_BL, Tensor like) => mask_BL.to_type(like.dtype).OneMinus().Times(Padding).unsqueeze(1).unsqueeze(1);
 }
 
 /// <summary>Tokens [B, M, D] and what a layer's attention makes of each of them alone.</summary>
@@ -353,9 +353,10 @@ public sealed class BertSelfAttention : Module
     {
         using var scope = NewDisposeScope();
         Tensor query_BHQd = Heads(query_BQD), key_BHSd = Heads(key_BSD), value_BHSd = Heads(value_BSD);
-        Tensor context_BHQd = training && dropout > 0
+        double drop = training ? dropout : 0;
+        Tensor context_BHQd = drop > 0 && query_BQD.device_type == DeviceType.CPU
             ? WithDropout(query_BHQd, key_BHSd, value_BHSd, mask_B11S)
-            : functional.scaled_dot_product_attention(query_BHQd, key_BHSd, value_BHSd, mask_B11S);
+            : functional.scaled_dot_product_attention(query_BHQd, key_BHSd, value_BHSd, mask_B11S, drop);
         return context_BHQd.transpose(1, 2).flatten(2).MoveToOuterDisposeScope();
     }
 
@@ -374,7 +375,7 @@ public sealed class BertSelfAttention : Module
         return context_HBd.transpose(0, 1).Plus(bias_BHd).flatten(1).unsqueeze(1);
     }
 
-    // Written out: with dropout the fused form falls back to a slower path.
+    // Written out: on the CPU the fused form with dropout is a slower one.
     private Tensor WithDropout(Tensor query_BHQd, Tensor key_BHSd, Tensor value_BHSd, Tensor mask_B11S)
     {
         long sequences = query_BHQd.shape[0];

@@ -10,9 +10,13 @@ namespace Alpro.Model;
 /// <param name="FirstColumn">The column of this rank's first clip.</param>
 public sealed record Similarities(Tensor VideoToText_BG, Tensor TextToVideo_BG, long FirstColumn)
 {
-    /// <summary>Compares normalised features [B, F]; those of the other ranks are gathered with gradient.</summary>
+    /// <summary>
+    /// Compares normalised features [B, F]; those of the other ranks are gathered with gradient. In 32 bits whatever the rest is in: over a
+    /// temperature of 0.07 the numbers of bfloat16 are 0.06 apart.
+    /// </summary>
     public static Similarities Of(Tensor video_BF, Tensor text_BF, Tensor temperature, IFeatureGather gather, bool localRank)
     {
+        using var full = Autocast.Set(video_BF.device_type, on: false);
         Tensor videos_GF = gather.Gather(video_BF), texts_GF = gather.Gather(text_BF);
         long rank = localRank ? gather.LocalRank : gather.Rank;
         return new(video_BF.mm(texts_GF.t()).div(temperature), text_BF.mm(videos_GF.t()).div(temperature), rank * video_BF.shape[0]);

@@ -100,8 +100,9 @@ public sealed class Prompter : AlproModel
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        Tensor prompts_EF = isVideo ? video_prompt_feat : image_prompt_feat;
-        Tensor probabilities_BE = VideoFeatures(crop_BTCHW).mm(prompts_EF.t()).div(temp).softmax(1);
+        Tensor prompts_EF = isVideo ? video_prompt_feat : image_prompt_feat, features_BF = VideoFeatures(crop_BTCHW);
+        using var full = Autocast.Set(crop_BTCHW.device_type, on: false);
+        Tensor probabilities_BE = features_BF.mm(prompts_EF.t()).div(temp).softmax(1);
         Tensor confidence_B = Config.Reference.IgnoreMaskByIndex ? probabilities_BE.argmax(1) : probabilities_BE.amax([1]);
         return new(probabilities_BE.MoveToOuterDisposeScope(), confidence_B.Below(Config.EntityThreshold).MoveToOuterDisposeScope());
     }

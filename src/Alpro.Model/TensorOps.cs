@@ -70,6 +70,9 @@ public static class TensorOps
         return a.clamp_(min, max);
     }
 
+    /// <summary>The same numbers in at least 32 bits.</summary>
+    public static Tensor InFull(this Tensor a) => a.dtype == ScalarType.BFloat16 ? a.to(ScalarType.Float32) : a;
+
     /// <summary>Minus infinity where the mask is true.</summary>
     public static Tensor Exclude(this Tensor a, Tensor mask) => a.masked_fill(mask, NegativeInfinity);
 

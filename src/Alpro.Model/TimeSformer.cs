@@ -65,6 +65,9 @@ public sealed class TimeSformer : Module
     /// <summary>In every checkpoint, and unused: Kinetics' classifier.</summary>
     public readonly Linear head;
 
+    /// <summary>Whether attention over time packs patches (<see cref="TimePacking"/>); null packs them on GPUs.</summary>
+    internal bool? PacksTime { get; set; }
+
     /// <summary>Builds the encoder with fresh weights.</summary>
     /// <param name="config">Its sizes.</param>
     /// <param name="freezeCheckpointed">With activation checkpointing, leave what it recomputes untrained (<see cref="ReferenceSwitches.FreezeCheckpointed"/>).</param>
@@ -97,28 +100,28 @@ public sealed class TimeSformer : Module
     {
         using var scope = NewDisposeScope();
         long clips = video_BTCHW.shape[0], frames = video_BTCHW.shape[1];
-        Tensor patches_QDHW = patch_embed.Forward(video_BTCHW.flatten(0, 1));
-        long rows = patches_QDHW.shape[2], columns = patches_QDHW.shape[3];
+        long rows = video_BTCHW.shape[3] / config.PatchSize, columns = video_BTCHW.shape[4] / config.PatchSize, patches = rows * columns;
         Tensor position_1SD = Positions(rows, columns);
 
-        Tensor patches_BTND = patches_QDHW.flatten(2).transpose(1, 2).unflatten(0, clips, frames);
-        patches_BTND = patches_BTND.Plus(position_1SD.narrow(1, 1, rows * columns)).Plus(Times(frames).unsqueeze(2));
+        Tensor patches_BTND = patch_embed.Forward(video_BTCHW.flatten(0, 1)).unflatten(0, clips, frames);
+        patches_BTND = patches_BTND.Plus(position_1SD.narrow(1, 1, patches).Plus(Times(frames).transpose(0, 1)));
         Tensor class_B1D = cls_token.Plus(position_1SD.narrow(1, 0, 1)).expand(clips, -1, -1);
         Tensor tokens_BSD = cat([class_B1D, patches_BTND.transpose(1, 2).flatten(1, 2)], 1);
 
+        bool packs = PacksTime ?? tokens_BSD.device_type != DeviceType.CPU;
+        Tensor? timeMask_11MM = packs ? TimePacking.Mask(patches, frames, tokens_BSD) : null;
+        Tensor? drops_LF = training && config.DropPathRate > 0 && config.Depth > 1 ? DropPath.Draw(config, clips, frames, patches, tokens_BSD.device) : null;
         for (int i = 0; i < blocks.Count; i++)
         {
             SpaceTimeBlock block = blocks[i];
             bool classRow = classOnly && i == blocks.Count - 1;
-            Tensor[] drop = DropPath.Draw(training ? DropPathRate(i) : 0, clips, frames, rows * columns, tokens_BSD.device);
+            var constants = BlockConstants.Of(timeMask_11MM, drops_LF is null || i == 0 ? [] : DropPath.Factors(drops_LF.select(0, i), clips, frames, patches));
             tokens_BSD = config.ActivationCheckpointing && training && is_grad_enabled()
-                ? ActivationCheckpoint.Run((tokens, drop) => block.Forward(tokens, frames, drop, classRow), tokens_BSD, drop)
-                : block.Forward(tokens_BSD, frames, drop, classRow);
+                ? ActivationCheckpoint.Run((tokens, constants) => block.Forward(tokens, frames, new(constants), classRow), tokens_BSD, constants.All)
+                : block.Forward(tokens_BSD, frames, constants, classRow);
         }
         return norm.call(tokens_BSD).MoveToOuterDisposeScope();
     }
-
-    private double DropPathRate(int block) => config.Depth == 1 ? 0 : config.DropPathRate * block / (config.Depth - 1);
 
     // [1, 1 + rows * columns, D]: the stored grid is square.
     private Tensor Positions(long rows, long columns)
@@ -137,20 +140,74 @@ public sealed class TimeSformer : Module
         : functional.interpolate(time_embed.transpose(1, 2), [frames], mode: InterpolationMode.Nearest).transpose(1, 2);
 }
 
-/// <summary>Frames to patch vectors: a convolution whose kernel is its stride.</summary>
+/// <summary>Frames to patch vectors. Checkpoints hold a convolution whose kernel is its stride: that is a linear layer over the pixels of a patch.</summary>
 public sealed class PatchEmbedding : Module
 {
+    private readonly int side;
+
     /// <summary>3 to D channels.</summary>
     public readonly Conv2d proj;
 
     internal PatchEmbedding(VisionConfig config) : base(nameof(PatchEmbedding))
     {
-        proj = Conv2d(3, config.Width, config.PatchSize, config.PatchSize);
+        side = config.PatchSize;
+        proj = Conv2d(3, config.Width, side, side);
         RegisterComponents();
     }
 
-    /// <summary>Frames [B * T, 3, H, W] to patches [B * T, D, H/p, W/p].</summary>
-    public Tensor Forward(Tensor frames_QCHW) => proj.call(frames_QCHW);
+    /// <summary>Frames [B * T, 3, H, W] to patches [B * T, N, D], row by row; what is left of a frame beyond whole patches is not seen.</summary>
+    public Tensor Forward(Tensor frames_QCHW)
+    {
+        using var scope = NewDisposeScope();
+        long rows = frames_QCHW.shape[2] / side, columns = frames_QCHW.shape[3] / side;
+        Tensor pixels_QNP = frames_QCHW.narrow(2, 0, rows * side).narrow(3, 0, columns * side)
+            .unflatten(3, columns, side).unflatten(2, rows, side).permute(0, 2, 4, 1, 3, 5).reshape(-1, rows * columns, 3 * side * side);
+        return functional.linear(pixels_QNP, proj.weight!.flatten(1), proj.bias).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>
+/// Attention over time in few long sequences. A sequence is the T frames of one patch: too short to fill a GPU's tiles. The frames of several
+/// patches lie one after the other, so they are one sequence without a copy, and a mask keeps each patch to its own frames.
+/// </summary>
+internal static class TimePacking
+{
+    private const int Tile = 64, LongTile = 128, LongVideo = 16;
+
+    /// <summary>What is added to the scores [1, 1, M, M] of a sequence of M / T patches: 0 within a patch, minus infinity between patches.</summary>
+    /// <param name="patches">Patches of a frame.</param>
+    /// <param name="frames">T.</param>
+    /// <param name="like">Gives it its type and device.</param>
+    public static Tensor Mask(long patches, long frames, Tensor like)
+    {
+        using var scope = NewDisposeScope();
+        long packed = Patches(patches, frames);
+        Tensor patch_M = TensorOps.Range(0, packed, like.device).repeat_interleave(frames);
+        Tensor other_MM = patch_M.unsqueeze(0).ne(patch_M.unsqueeze(1));
+        return zeros(other_MM.shape, dtype: like.dtype, device: like.device).Exclude(other_MM).unsqueeze(0).unsqueeze(0).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Patches of a sequence: the most that divide all patches and fit into a tile.</summary>
+    public static long Patches(long patches, long frames)
+    {
+        long most = Math.Max(1, (frames >= LongVideo ? LongTile : Tile) / frames);
+        for (long count = Math.Min(most, patches); count > 1; count--)
+            if (patches % count == 0) return count;
+        return 1;
+    }
+}
+
+/// <summary>What a block is given besides its tokens; made before it runs, so that a block computed twice is given the same.</summary>
+/// <param name="All">Three factors of its branches or none, then the mask of attention over time if it is packed.</param>
+internal readonly record struct BlockConstants(Tensor[] All)
+{
+    /// <summary>What is added to the scores of attention over time; null where each patch is a sequence of its own.</summary>
+    public Tensor? TimeMask_11MM => All.Length % 3 == 1 ? All[^1] : null;
+
+    /// <summary>What the branches over time, over space and of the MLP are multiplied by; null for 1.</summary>
+    public (Tensor? Time_Q11, Tensor? Space_Q11, Tensor? Mlp_B11) Drop => All.Length >= 3 ? (All[0], All[1], All[2]) : default;
+
+    public static BlockConstants Of(Tensor? timeMask_11MM, Tensor[] drop) => new(timeMask_11MM is null ? drop : [.. drop, timeMask_11MM]);
 }
 
 /// <summary>Attention over time at each patch, then over space in each frame, then an MLP; each on a residual branch.</summary>
@@ -190,24 +247,26 @@ public sealed class SpaceTimeBlock : Module
     }
 
     /// <summary>Tokens [B, 1 + N * T, D] to tokens of the same shape, or to the class token alone.</summary>
-    internal Tensor Forward(Tensor tokens_BSD, long frames, Tensor[] drop, bool classOnly)
+    internal Tensor Forward(Tensor tokens_BSD, long frames, BlockConstants constants, bool classOnly)
     {
         using var scope = NewDisposeScope();
         long clips = tokens_BSD.shape[0], patches = (tokens_BSD.shape[1] - 1) / frames;
         Tensor class_B1D = tokens_BSD.narrow(1, 0, 1), patches_BSD = tokens_BSD.narrow(1, 1, patches * frames);
+        (Tensor? dropTime, Tensor? dropSpace, Tensor? dropMlp) = constants.Drop;
 
-        Tensor time_QTD = temporal_attn.Forward(temporal_norm1.call(patches_BSD).reshape(clips * patches, frames, -1));
-        Tensor time_BSD = temporal_fc.call(DropPath.Time(drop, time_QTD)).view(clips, patches * frames, -1);
+        long sequence = constants.TimeMask_11MM?.shape[3] ?? frames;
+        Tensor time_QMD = temporal_attn.Forward(temporal_norm1.call(patches_BSD).reshape(-1, sequence, tokens_BSD.shape[2]), constants.TimeMask_11MM);
+        Tensor time_BSD = temporal_fc.call(DropPath.Apply(dropTime, time_QMD.view(clips * patches, frames, -1))).view(clips, patches * frames, -1);
         Tensor patches_BNTD = patches_BSD.Plus(time_BSD).unflatten(1, patches, frames);
 
         // The class token joins every frame; what the frames do to it is averaged.
         Tensor frames_BTMD = cat([class_B1D.unsqueeze(1).expand(-1, frames, -1, -1), patches_BNTD.transpose(1, 2)], 2);
-        Tensor space_QMD = DropPath.Space(drop, attn.Forward(norm1.call(frames_BTMD.flatten(0, 1)), classOnly));
+        Tensor space_QMD = DropPath.Apply(dropSpace, attn.Forward(norm1.call(frames_BTMD.flatten(0, 1)), firstRow: classOnly));
         Tensor space_BTMD = space_QMD.unflatten(0, clips, frames);
         class_B1D = class_B1D.Plus(space_BTMD.select(2, 0).mean([1], keepdim: true));
         tokens_BSD = classOnly ? class_B1D : cat([class_B1D, patches_BNTD.Plus(space_BTMD.narrow(2, 1, patches).transpose(1, 2)).reshape(clips, patches * frames, -1)], 1);
 
-        Tensor mlp_BSD = DropPath.Mlp(drop, mlp.Forward(norm2.call(tokens_BSD)));
+        Tensor mlp_BSD = DropPath.Apply(dropMlp, mlp.Forward(norm2.call(tokens_BSD)));
         return tokens_BSD.Plus(mlp_BSD).MoveToOuterDisposeScope();
     }
 
@@ -244,23 +303,28 @@ public sealed class VisionAttention : Module
     }
 
     /// <summary>Sequences [Q, M, D] to sequences of the same shape, or to their first rows alone, [Q, 1, D].</summary>
-    public Tensor Forward(Tensor sequences_QMD, bool firstRow = false)
+    /// <param name="sequences_QMD">The sequences.</param>
+    /// <param name="mask_11MM">What is added to the scores.</param>
+    /// <param name="firstRow">Whether the first rows alone are wanted.</param>
+    public Tensor Forward(Tensor sequences_QMD, Tensor? mask_11MM = null, bool firstRow = false)
     {
         using var scope = NewDisposeScope();
         Tensor[] qkv_QHMd = firstRow
-            ? [.. Project(sequences_QMD.narrow(1, 0, 1), 0, 1), .. Project(sequences_QMD, 1, 2)]
-            : Project(sequences_QMD, 0, 3);
-        Tensor context_QHMd = functional.scaled_dot_product_attention(qkv_QHMd[0], qkv_QHMd[1], qkv_QHMd[2]);
+            ? [.. Heads(Part(sequences_QMD.narrow(1, 0, 1), 0, 1), 1), .. Heads(Part(sequences_QMD, 1, 2), 2)]
+            : Heads(qkv.call(sequences_QMD), 3);
+        Tensor context_QHMd = functional.scaled_dot_product_attention(qkv_QHMd[0], qkv_QHMd[1], qkv_QHMd[2], mask_11MM);
         return proj.call(context_QHMd.transpose(1, 2).flatten(2)).MoveToOuterDisposeScope();
     }
 
-    // Of queries, keys and values, some: each [Q, H, M, d].
-    private Tensor[] Project(Tensor x_QMD, long first, long count)
+    // Of the projections to queries, keys and values, some.
+    private Tensor Part(Tensor x_QMD, long first, long count)
     {
         long width = x_QMD.shape[2];
-        Tensor projected = functional.linear(x_QMD, qkv.weight!.narrow(0, first * width, count * width), qkv.bias!.narrow(0, first * width, count * width));
-        return projected.unflatten(2, count, heads, -1).permute(2, 0, 3, 1, 4).unbind(0);
+        return functional.linear(x_QMD, qkv.weight!.narrow(0, first * width, count * width), qkv.bias!.narrow(0, first * width, count * width));
     }
+
+    // Projections [Q, M, count * D] to each [Q, H, M, d].
+    private Tensor[] Heads(Tensor projected, long count) => projected.unflatten(2, count, heads, -1).permute(2, 0, 3, 1, 4).unbind(0);
 }
 
 /// <summary>Two linear layers with an exact GELU between them.</summary>
@@ -288,23 +352,23 @@ public sealed class VisionMlp : Module
     }
 }
 
-/// <summary>
-/// Stochastic depth: what a residual branch of each sequence is multiplied by, 0 or 1 / (1 - rate). Drawn before the block runs, so that a
-/// block computed twice (activation checkpointing) drops the same paths on any device.
-/// </summary>
+/// <summary>Stochastic depth: what a residual branch of each sequence is multiplied by, 0 or 1 / (1 - rate). The rate rises from 0 in the first block.</summary>
 internal static class DropPath
 {
-    /// <summary>The factors of one block's branches, [B * N, 1, 1] over time, [B * T, 1, 1] over space and [B, 1, 1]; none where nothing is dropped.</summary>
-    public static Tensor[] Draw(double rate, long clips, long frames, long patches, Device device)
+    /// <summary>The factors of all blocks [depth, B * N + B * T + B], in one draw.</summary>
+    public static Tensor Draw(VisionConfig config, long clips, long frames, long patches, Device device)
     {
-        return rate == 0 ? [] : [Factors(clips * patches), Factors(clips * frames), Factors(clips)];
-
-        Tensor Factors(long sequences) => rand(sequences, 1, 1, device: device).Plus(1 - rate).floor().Over(1 - rate);
+        using var scope = NewDisposeScope();
+        Tensor keep_L1 = linspace(1, 1 - config.DropPathRate, config.Depth, dtype: ScalarType.Float32, device: device).unsqueeze(1);
+        return rand(config.Depth, clips * (patches + frames + 1), device: device).Plus(keep_L1).floor_().div_(keep_L1).MoveToOuterDisposeScope();
     }
 
-    public static Tensor Time(Tensor[] drop, Tensor branch_QTD) => drop.Length == 0 ? branch_QTD : branch_QTD.mul(drop[0]);
+    /// <summary>Those of one block's branches: [B * N, 1, 1] over time, [B * T, 1, 1] over space and [B, 1, 1].</summary>
+    public static Tensor[] Factors(Tensor drops_F, long clips, long frames, long patches)
+    {
+        long time = clips * patches, space = clips * frames;
+        return [drops_F.narrow(0, 0, time).view(-1, 1, 1), drops_F.narrow(0, time, space).view(-1, 1, 1), drops_F.narrow(0, time + space, clips).view(-1, 1, 1)];
+    }
 
-    public static Tensor Space(Tensor[] drop, Tensor branch_QMD) => drop.Length == 0 ? branch_QMD : branch_QMD.mul(drop[1]);
-
-    public static Tensor Mlp(Tensor[] drop, Tensor branch_BSD) => drop.Length == 0 ? branch_BSD : branch_BSD.mul(drop[2]);
+    public static Tensor Apply(Tensor? factors, Tensor branch) => factors is null ? branch : branch.mul(factors);
 }

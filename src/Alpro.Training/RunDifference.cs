@@ -22,8 +22,8 @@ public sealed partial record RunDifference(string Path, string Before, string No
             .Select(setting => new RunDifference(setting.Path, setting.Before, setting.Now, !Free().IsMatch(setting.Path) && !IsMoved(setting)))];
     }
 
-    /// <summary>Settings that decide when something is done or looked at, not what is trained; and where the first weights came from, which a checkpoint has in it.</summary>
-    [GeneratedRegex(@"^(training\.(checkpointEvery|exportEvery|keep|validateEvery|onNonFinite|maxSkipped)|initialize\b.*|evaluation\b.*|data\.(validation|test|evaluationClip|maxRejectedFraction)\b.*|data\.corpora\[\d+\]\.(name|media))$")]
+    /// <summary>Settings that decide when something is done or looked at, or done again for want of memory, not what is trained; and where the first weights came from, which a checkpoint has in it.</summary>
+    [GeneratedRegex(@"^(training\.(checkpointEvery|exportEvery|keep|validateEvery|onNonFinite|maxSkipped)|model\.vision\.activationCheckpointing|initialize\b.*|evaluation\b.*|data\.(validation|test|evaluationClip|maxRejectedFraction)\b.*|data\.corpora\[\d+\]\.(name|media))$")]
     private static partial Regex Free();
 
     /// <summary>A file of the same name elsewhere is taken for the same file: folders may be moved.</summary>

@@ -152,7 +152,7 @@ public sealed class Trainer : IDisposable
             int firstGroup = (part * _collectives.World + _collectives.Rank) * groups;
             watch.Lap(ref watch.TransferMs);
             ModelLosses losses;
-            using (Autocast.For(_config.Training.Precision, _parameters.Device.type)) losses = _model.Forward(inputs, _gather, _config.Training.GroupSize is null ? null : BeginGroup, Negatives());
+            using (_config.Training.Precision.Autocast(_parameters.Device.type)) losses = _model.Forward(inputs, _gather, _config.Training.GroupSize is null ? null : BeginGroup, Negatives());
             watch.Lap(ref watch.ForwardMs);
             losses.Total.Over(parts * _collectives.World).backward();
             ActivationCheckpoint.ThrowIfFailed();

@@ -1,4 +1,7 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
 using Akka.Actor;
+using Alpro.Actors.Training;
 using Alpro.Data.Corpus;
 using Alpro.Model.Checkpoints;
 using Alpro.Training;
@@ -94,7 +97,7 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
         return csv;
     }
 
-    private double[] Losses(string folder) => [.. RunLog.Read<StepRecord>(RunLog.StepsFile(_out.File(folder))).Select(record => record.Loss)];
+    private double[] Losses(string folder) => !File.Exists(RunLog.StepsFile(_out.File(folder))) ? [] : [.. RunLog.Read<StepRecord>(RunLog.StepsFile(_out.File(folder))).Select(record => record.Loss)];
 
     [Fact]
     public async Task Decoders_one_two_or_four_give_the_same_loss_at_every_step()
@@ -197,6 +200,46 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
         Assert.Equal(["model_step_10.pt", "model_step_5.pt"], Directory.EnumerateFiles(_out.File("exports"), "*.pt").Select(Path.GetFileName).Order(StringComparer.Ordinal));
         using CheckpointFile exported = CheckpointFile.Open(_out.File("exports/model_step_10.pt")), kept = CheckpointFile.Open(Path.Combine(new TrainingRun(config, _out.File("exports"), false).Store().FolderOf(10), Checkpoint.WeightsName));
         Assert.Equal(kept.Tensors.Keys.Order(), exported.Tensors.Keys.Order());
+    }
+
+    [Fact]
+    public async Task A_lost_device_ends_the_process_with_a_code_of_its_own_and_the_run_goes_on()
+    {
+        RunConfig config = Config(steps: 12);
+        await TrainAsync(config, "whole");
+        using var stop = new CancellationTokenSource();
+        await TrainAsync(config, "struck", stop: stop.Token, stepped: record =>
+        {
+            if (record.Step == 6) stop.Cancel();
+        });
+        File.WriteAllText(_out.File("config.json"), File.ReadAllText(_out.File("config.json")).Replace("\"keep\": 9", "\"keep\": 8", StringComparison.Ordinal));
+        using var child = Process.Start(new ProcessStartInfo("dotnet", [typeof(TrainingRunTests).Assembly.Location, "lose-device", _out.File("config.json"), _out.File("struck")]) { RedirectStandardError = true })!;
+        string said = await child.StandardError.ReadToEndAsync();
+        await child.WaitForExitAsync();
+        Assert.Equal(CommandLine.DeviceLost, child.ExitCode);
+        string sentence = Assert.Single(said.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => line.StartsWith("alpro:", StringComparison.Ordinal));
+        Assert.Contains("CUDA error: an illegal memory access was encountered; start the same command again, a run with --resume", sentence, StringComparison.Ordinal);
+
+        Assert.True((await TrainAsync(config, "struck", resume: true)).Completed);
+        Assert.Equal(Losses("whole"), Losses("struck"));
+    }
+
+    [Theory]
+    [InlineData("CUDA error: unspecified launch failure")]
+    [InlineData("CUDA out of memory. Tried to allocate 2.00 GiB.")]
+    public async Task A_fault_of_the_device_spends_no_restart(string fault)
+    {
+        var said = new List<string>();
+        var failure = await Assert.ThrowsAsync<ExternalException>(() => TrainAsync(Config(steps: 200), "fault", warn: said.Add, disturb: async (host, over) =>
+        {
+            while (!over.IsCancellationRequested)
+            {
+                if (Losses("fault").Length > 3) host.System.ActorSelection("/user/run").Tell(new TrainerActor.Failed(new ExternalException(fault)));
+                await Task.Delay(100, CancellationToken.None);
+            }
+        }));
+        Assert.Equal(fault, failure.Message);
+        Assert.Empty(said);
     }
 
     private Checkpoint Last(RunConfig config, string folder) => new TrainingRun(config, _out.File(folder), false).Store().Latest()!;

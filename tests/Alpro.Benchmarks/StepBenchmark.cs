@@ -15,7 +15,8 @@ namespace Alpro.Benchmarks;
 /// </summary>
 internal static class StepBenchmark
 {
-    private const int Length = 30, MaskedPerText = 4, Side = 2048, Products = 3;
+    internal const int Length = 30, MaskedPerText = 4;
+    private const int Side = 2048, Products = 3;
 
     public static int Run(string[] args)
     {
@@ -26,7 +27,7 @@ internal static class StepBenchmark
         using var parameters = new FlatParameters(model);
         using var optimizer = new AdamW(parameters, new OptimizerConfig(), threads);
         using var scope = NewDisposeScope();
-        ModelInputs inputs = Inputs(config, clips);
+        ModelInputs inputs = Inputs(config, clips, CPU);
         Tensor matrix = randn(Side, Side);
 
         Cost forward = Cost.Worst, backward = Cost.Worst, update = Cost.Worst, whole = Cost.Worst, multiply = Cost.Worst;
@@ -65,13 +66,14 @@ internal static class StepBenchmark
         return 0;
     }
 
-    private static ModelInputs Inputs(ModelConfig config, int clips)
+    /// <summary>Random inputs of a full-size step, all four losses, on a device.</summary>
+    internal static ModelInputs Inputs(ModelConfig config, int clips, Device device)
     {
         VisionConfig vision = config.Vision;
         int grid = vision.ImageSize / vision.PatchSize;
-        Tensor ids = randint(1000, 30000, [clips, Length], dtype: ScalarType.Int64), region = ones(clips, grid, grid);
+        Tensor ids = randint(1000, 30000, [clips, Length], dtype: ScalarType.Int64, device: device), region = ones(clips, grid, grid, device: device);
         region.narrow(1, 2, 9).narrow(2, 3, 9).zero_();
-        Tensor video = randn([clips, vision.Frames, 3, vision.ImageSize, vision.ImageSize]);
+        Tensor video = randn([clips, vision.Frames, 3, vision.ImageSize, vision.ImageSize], device: device);
         return new()
         {
             Video_BTCHW = video,
@@ -79,7 +81,7 @@ internal static class StepBenchmark
             TokenMask_BL = ones_like(ids),
             MaskedIds_BL = ids,
             MaskLabels_BL = ids,
-            MaskPositions = tensor([.. Enumerable.Range(0, clips * MaskedPerText).Select(i => (long)(i / MaskedPerText * Length + 1 + 3 * (i % MaskedPerText)))]),
+            MaskPositions = tensor([.. Enumerable.Range(0, clips * MaskedPerText).Select(i => (long)(i / MaskedPerText * Length + 1 + 3 * (i % MaskedPerText)))]).to(device),
             CropVideo_BTCHW = video,
             RegionMask_BHW = region,
         };

@@ -38,6 +38,23 @@ public class ActivationCheckpointTests
         Assert.All(model.parameters(), parameter => Assert.True(parameter.requires_grad));
     }
 
+    [Theory, InlineData(true), InlineData(false)]
+    public void What_is_computed_again_is_in_the_precision_of_the_forward_pass(bool mixed)
+    {
+        using var scope = NewDisposeScope();
+        var seen = new List<bool>();
+        Tensor input = randn(2, 2).requires_grad_(), output;
+        using (Autocast.Set(DeviceType.CPU, mixed))
+            output = ActivationCheckpoint.Run((x, _) =>
+            {
+                seen.Add(Autocast.IsOn(DeviceType.CPU));
+                return x.mul(x);
+            }, input);
+        output.sum().backward();
+        Assert.Equal([mixed, mixed], seen);
+        Assert.False(Autocast.IsOn(DeviceType.CPU));
+    }
+
     [Fact]
     public void An_error_in_the_backward_pass_is_thrown_afterwards()
     {

@@ -90,6 +90,42 @@ public class WorkTests
         TinyModel.AssertClose(model.Match(new(cut, mask.narrow(1, 0, 5), video)), model.Match(new(whole, mask, video)));
     }
 
+    /// <summary>A tensor that is made in 32 bits, or on the CPU, where it should be like the weights, shows as an error or as a difference.</summary>
+    [Theory, InlineData(false), InlineData(true)]
+    public void A_step_in_64_bits_is_the_step_in_32(bool packs)
+    {
+        using var scope = NewDisposeScope();
+        ModelInputs inputs = TinyModel.Inputs();
+        using var single = TinyModel.Pretrain();
+        using var doubled = (AlproForPretrain)TinyModel.Pretrain().to(ScalarType.Float64);
+        doubled.visual_encoder.model.PacksTime = packs;
+        ModelLosses expected = single.Forward(inputs, TinyModel.Negatives());
+        ModelLosses actual = doubled.Forward(inputs with { Video_BTCHW = inputs.Video_BTCHW.to(ScalarType.Float64), CropVideo_BTCHW = inputs.CropVideo_BTCHW!.to(ScalarType.Float64) }, TinyModel.Negatives());
+        foreach (LossTerm term in actual.Terms)
+        {
+            Assert.Equal(ScalarType.Float64, term.Loss.dtype);
+            TinyModel.AssertClose(expected[term.Name].Loss, term.Loss, 1e-5, term.Name);
+        }
+        expected.Total.backward();
+        actual.Total.backward();
+        var gradients = TinyModel.Gradients(doubled);
+        foreach ((string name, Tensor gradient) in TinyModel.Gradients(single)) TinyModel.AssertClose(gradient, gradients[name], 1e-4, name);
+    }
+
+    [Fact]
+    public void Contrastive_scores_keep_32_bits_in_mixed_precision()
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var model = TinyModel.Build(() => new Prompter(TinyModel.Config));
+        ModelInputs inputs = TinyModel.Inputs();
+        using var mixed = Autocast.Set(DeviceType.CPU, on: true);
+        Tensor video = model.VideoFeatures(inputs.Video_BTCHW), text = model.TextFeatures(inputs.TokenIds_BL, inputs.TokenMask_BL);
+        TinyModel.AssertClose(ones(TinyModel.Clips), video.square().sum(1), 1e-6);
+        Tensor expected = video.unsqueeze(1).mul(text.unsqueeze(0)).sum(2).div(model.temp);
+        TinyModel.AssertClose(expected, Similarities.Of(video, text, model.temp, SingleRank.Instance, false).VideoToText_BG, 1e-5);
+    }
+
     private static FusedTokens Fused(AlproForPretrain model)
     {
         ModelInputs inputs = TinyModel.Inputs();

@@ -43,22 +43,53 @@ public sealed class AdamWTests
         Assert.All(Doubles(flat.Gradients), gradient => Assert.Equal(0, gradient));
     }
 
-    [Fact]
-    public void Tensor_operations_of_other_devices_give_the_same_update()
+    [Theory, InlineData(0.0), InlineData(0.1)]
+    public void An_update_decided_on_the_device_is_the_same_update(double weightDecay)
     {
         using Linear one = nn.Linear(64, 48), other = nn.Linear(64, 48);
         using (no_grad()) foreach ((Parameter a, Parameter b) in one.parameters().Zip(other.parameters())) b.copy_(a);
         using FlatParameters left = new(one), right = new(other);
-        var config = new OptimizerConfig { WeightDecay = 0.1 };
-        using AdamW vectorised = new(left, config), general = new(right, config);
+        var config = new OptimizerConfig { WeightDecay = weightDecay };
+        using AdamW vectorised = new(left, config), fused = new(right, config);
         for (int step = 0; step < 5; step++)
         {
             using var scope = NewDisposeScope();
             using (no_grad()) right.Gradients.copy_(left.Gradients.copy_(randn(left.Length)));
-            vectorised.Step(1e-2, 0.5);
-            general.StepWithTensors(1e-2, 0.5);
+            double largest = step % 2 == 0 ? 3 : 1e6;                                   // clipped, and not
+            if (step == 3) vectorised.Updates = fused.Updates = 100;
+            vectorised.Step(1e-2, AdamW.ClipScale(vectorised.GradientNorm().item<double>(), largest));
+            fused.StepOnDevice(1e-2, fused.GradientNorm(), largest, tensor(1.0));
+            fused.Confirm();
+            Assert.Equal(vectorised.Updates, fused.Updates);
         }
         Assert.True(allclose(left.Values, right.Values, 1e-5, 1e-7));
+        Assert.True(allclose(vectorised.SecondMoment, fused.SecondMoment, 1e-5, 1e-9));
+        Assert.Equal(0, right.Gradients.abs().max().item<float>());
+    }
+
+    [Fact]
+    public void An_update_that_is_not_sound_changes_nothing_and_is_not_counted()
+    {
+        using Linear layer = nn.Linear(8, 8), twin = nn.Linear(8, 8);
+        using (no_grad()) foreach ((Parameter a, Parameter b) in layer.parameters().Zip(twin.parameters())) b.copy_(a);
+        using FlatParameters flat = new(layer), never = new(twin);
+        using AdamW optimizer = new(flat, new OptimizerConfig { WeightDecay = 0.1 }), other = new(never, new OptimizerConfig { WeightDecay = 0.1 });
+        using var scope = NewDisposeScope();
+        Tensor gradients = randn(flat.Length);
+        Step(optimizer, flat, gradients, 1);
+        Step(other, never, gradients, 1);
+        Step(optimizer, flat, full_like(gradients, double.NaN), 0);
+        Assert.Equal(Doubles(never.Values), Doubles(flat.Values));
+        Assert.Equal(0, flat.Gradients.abs().max().item<float>());
+        Step(optimizer, flat, gradients, 1);
+        Step(other, never, gradients, 1);
+        Assert.Equal(Doubles(never.Values), Doubles(flat.Values));
+
+        static void Step(AdamW optimizer, FlatParameters flat, Tensor gradients, double sound)
+        {
+            using (no_grad()) flat.Gradients.copy_(gradients);
+            optimizer.StepOnDevice(1e-2, optimizer.GradientNorm(), 5, tensor(sound));
+        }
     }
 
     [Fact]

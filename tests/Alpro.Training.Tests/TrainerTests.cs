@@ -86,7 +86,7 @@ public sealed class TrainerTests : IDisposable
         (StepRecord one, StepRecord two) = (FirstStep(single), FirstStep(mixed));
         Assert.NotEqual(one.Loss, two.Loss);
         Assert.Equal(one.Loss, two.Loss, 0.05);
-        Assert.False(Autocast.IsOn(TorchSharp.DeviceType.CPU));
+        Assert.False(Model.Autocast.IsOn(TorchSharp.DeviceType.CPU));
     }
 
     [Fact]

@@ -19,6 +19,9 @@ public sealed record EvaluationRun(RunConfig Config, string Weights, EvaluationS
     /// <summary>Told of what a person should know: evaluators that died.</summary>
     public Action<string> Warn { get; init; } = static _ => { };
 
+    /// <summary>Told of an error after which this process cannot use its GPU, on the thread that met it and before anything is unwound: the process ends.</summary>
+    public Action<Exception> DeviceLost { get; init; } = LostDevice.EndProcess;
+
     /// <summary>An evaluator with a model of its own. Whoever calls this is the only one who may use it.</summary>
     /// <exception cref="CheckpointException">The weights do not fit.</exception>
     public Evaluator Open() => new(RunModel.Load(Config, Weights, RunModel.DefaultDevice), Config, Set, Results, Read);

@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Alpro.Data.Corpus;
 using Alpro.Model.Checkpoints;
+using Alpro.Training;
 using Alpro.Training.Evaluation;
 
 namespace Alpro.Actors.Evaluation;
@@ -61,7 +62,7 @@ public sealed class EvaluationSupervisor : ReceiveActor
     /// <inheritdoc/>
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(maxNrOfRetries: -1, withinTimeMilliseconds: -1, error =>
     {
-        _lastDeath = error is ActorInitializationException { InnerException: { } cause } ? cause : error;
+        _lastDeath = DeviceMemoryException.OfEvaluation(error is ActorInitializationException { InnerException: { } cause } ? cause : error, _run.Config);
         return Directive.Stop;
     }, loggingEnabled: false);                                       // it is told: as a warning, or as the reason of the end
 
@@ -102,7 +103,7 @@ public sealed class EvaluationSupervisor : ReceiveActor
 
     private void OnEvaluatorDied(IActorRef evaluator)
     {
-        if (_lastDeath is CheckpointException or CorpusException || ++_deaths > _settings.MaxRestarts)
+        if (_lastDeath is CheckpointException or CorpusException || DeviceFaults.Of(_lastDeath) != DeviceFault.None || ++_deaths > _settings.MaxRestarts)
         {
             _finished.TrySetException(_lastDeath ?? new InvalidOperationException($"{_deaths} evaluators were stopped, more than alpro.max-restarts allows."));
             Context.Stop(Self);
@@ -116,7 +117,7 @@ public sealed class EvaluationSupervisor : ReceiveActor
 
     private void StartEvaluator()
     {
-        (Func<Evaluator> open, CancellationToken stop) = (_run.Open, _stop);
-        Context.Watch(Context.ActorOf(Props.Create(() => new EvaluatorActor(open, stop)).WithDispatcher("evaluator-dispatcher"), $"evaluator-{_started++}"));
+        (Func<Evaluator> open, CancellationToken stop, Action<Exception> lost) = (_run.Open, _stop, _run.DeviceLost);
+        Context.Watch(Context.ActorOf(Props.Create(() => new EvaluatorActor(open, lost, stop)).WithDispatcher("evaluator-dispatcher"), $"evaluator-{_started++}"));
     }
 }

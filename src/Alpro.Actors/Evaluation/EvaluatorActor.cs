@@ -17,8 +17,9 @@ public sealed class EvaluatorActor : ReceiveActor
 
     /// <summary>An evaluator that loads its model when it starts.</summary>
     /// <param name="open">Makes the evaluator, on this actor's thread.</param>
+    /// <param name="lost">Told of an error after which the GPU cannot be used, before anything is unwound.</param>
     /// <param name="stop">Gives up the share in hand.</param>
-    public EvaluatorActor(Func<Evaluator> open, CancellationToken stop)
+    public EvaluatorActor(Func<Evaluator> open, Action<Exception> lost, CancellationToken stop)
     {
         _open = open;
         IActorRef supervisor = Context.Parent;
@@ -31,6 +32,10 @@ public sealed class EvaluatorActor : ReceiveActor
             catch (OperationCanceledException) when (stop.IsCancellationRequested)
             {
                 return;                                              // the supervisor is stopping everything
+            }
+            catch (Exception error) when (LostDevice.Passes(error, lost))
+            {
+                throw;
             }
             supervisor.Tell(EvaluationSupervisor.RequestShare.Instance);
         });

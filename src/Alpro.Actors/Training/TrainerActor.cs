@@ -145,10 +145,11 @@ public sealed class TrainerActor : ReceiveActor
             return;                                                  // told to end while it waited for a group
         }
 #pragma warning disable CA1031 // The top of a thread: whatever fails becomes a message, and the supervisor decides.
-        catch (Exception reason)
+        catch (Exception reason) when (LostDevice.Passes(reason, _run.DeviceLost))
 #pragma warning restore CA1031
         {
-            self.Tell(new Failed(reason is ChannelClosedException { InnerException: { } cause } ? cause : reason));
+            Exception cause = reason is ChannelClosedException { InnerException: { } inner } ? inner : reason;
+            self.Tell(new Failed(DeviceMemoryException.Of(cause, _run.Config, _current?.Group.World ?? 1)));
         }
     }
 

@@ -28,7 +28,7 @@ public sealed record EncodedVideos(IReadOnlyList<string> Keys, Tensor Tokens_BVD
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        using var autocast = Autocast.For(precision, model.temp.device.type);
+        using var autocast = precision.Autocast(model.temp.device.type);
         (Tensor tokens_BVD, Tensor features_BF) = model.EncodeVideo(tensors.Of(batch, 0, batch.Size).Video_BTCHW);
         return new([.. batch.Keys], tokens_BVD.MoveToOuterDisposeScope(), features_BF.to(ScalarType.Float32).MoveToOuterDisposeScope());
     }

@@ -28,7 +28,7 @@ public static class PretrainValidator
             {
                 using var scope = NewDisposeScope();
                 using var noGrad = no_grad();
-                using var autocast = Autocast.For(precision, model.temp.device.type);
+                using var autocast = precision.Autocast(model.temp.device.type);
                 manual_seed((long)SeededRandom.Mix(number++, (ulong)RandomPurpose.TrainingStep)).Dispose();      // the same negatives every time
                 foreach (LossTerm term in model.Forward(tensors.Of(batch, 0, batch.Size)).Terms)
                 {

@@ -49,7 +49,7 @@ public sealed class QuestionAnsweringEvaluator(AlproForQuestionAnswering model, 
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        using var autocast = Autocast.For(precision, _device.type);
+        using var autocast = precision.Autocast(_device.type);
         using var tensors = new BatchTensors(_device, model.Config.Vision.PatchSize);
         ProjectedTokens videos_B = model.Encoder.Project(model.visual_encoder.Forward(tensors.Of(batch, 0, batch.Size).Video_BTCHW));
         var answers = new List<Answered>();

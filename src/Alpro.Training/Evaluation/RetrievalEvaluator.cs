@@ -61,7 +61,7 @@ public sealed class RetrievalEvaluator : IDisposable
     public void Match(int first, int count, CancellationToken stop = default)
     {
         using var noGrad = no_grad();
-        using var autocast = Autocast.For(_precision, _device.type);
+        using var autocast = _precision.Autocast(_device.type);
         int videos = _keys.Count;
         (int Text, int Video)[] pairs = [.. from text in Stretch(first, count)
                                            from video in Enumerable.Range(0, videos)
@@ -97,7 +97,7 @@ public sealed class RetrievalEvaluator : IDisposable
         foreach (EncodedVideos some in videos)
         {
             using var scope = NewDisposeScope();
-            using var autocast = Autocast.For(_precision, _device.type);
+            using var autocast = _precision.Autocast(_device.type);
             features.Add(some.Features_BF.to(_device).MoveToOuterDisposeScope());
             ProjectedTokens projected_B = _model.Encoder.Project(some.Tokens_BVD.to(_device));
             for (int i = 0; i < some.Keys.Count; i++) _videoTokens.Add(projected_B.Map(part => part.select(0, i).clone().DetachFromDisposeScope()));
@@ -115,7 +115,7 @@ public sealed class RetrievalEvaluator : IDisposable
         foreach (int[] chunk in _order.Chunk(_config.PairBatchSize))
         {
             using var scope = NewDisposeScope();
-            using var autocast = Autocast.For(_precision, _device.type);
+            using var autocast = _precision.Autocast(_device.type);
             (Tensor ids, Tensor mask) = _texts.Select(chunk).Tensors(0, chunk.Length, chunk.Max(text => _texts.Counts[text]), _device);
             (Tensor tokens_TLD, Tensor features_TF) = _model.EncodeText(ids, mask);
             ProjectedTokens projected_T = _model.Encoder.Project(tokens_TLD);

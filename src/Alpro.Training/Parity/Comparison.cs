@@ -37,7 +37,7 @@ internal sealed class Comparison(string item, Comparison.Tolerance tolerance)
             return;
         }
         if (golden.numel() == 0) return;
-        Tensor expected = golden.to(ScalarType.Float64).flatten(), found = actual.to(CPU).to(ScalarType.Float64).flatten();
+        Tensor expected = golden.to(CPU).to(ScalarType.Float64).flatten(), found = actual.to(CPU).to(ScalarType.Float64).flatten();
         Tensor difference = found.Minus(expected).abs();
         double absolute = difference.max().item<double>(), norm = expected.norm().item<double>();
         double relative = absolute == 0 ? 0 : norm == 0 ? double.PositiveInfinity : difference.norm().item<double>() / norm;

@@ -6,24 +6,27 @@ using static TorchSharp.torch.nn;
 
 namespace Alpro.Training.Parity;
 
-/// <summary>The tensors of one golden file, and the checkpoints beside it.</summary>
-internal sealed record Golden(string Directory, IReadOnlyDictionary<string, Tensor> Tensors)
+/// <summary>The tensors of one golden file, and the checkpoints beside it, on the device where models are checked.</summary>
+internal sealed record Golden(string Directory, Device Device, IReadOnlyDictionary<string, Tensor> Tensors)
 {
     /// <summary>The tensors of a file; they live as long as the caller's dispose scope.</summary>
-    public static Golden Open(string directory, string path)
+    public static Golden Open(string directory, string path, Device device)
     {
         using CheckpointFile file = CheckpointFile.Open(path);
-        return new(directory, file.ReadAll());
+        return new(directory, device, file.ReadAll().ToDictionary(entry => entry.Key, entry => entry.Value.to(device)));
     }
 
     public Tensor this[string name] => Tensors.TryGetValue(name, out Tensor? tensor) ? tensor : throw new KeyNotFoundException($"no tensor '{name}'");
 
     public bool Has(string name) => Tensors.ContainsKey(name);
 
-    /// <summary>A model with the weights of a checkpoint, every one of them.</summary>
+    /// <summary>A model on the device, with fresh weights. A move replaces the parameters: whoever flattens them does it after this.</summary>
+    public T Move<T>(T model) where T : AlproModel => (T)model.to(Device);
+
+    /// <summary>A model on the device with the weights of a checkpoint, every one of them.</summary>
     public T Load<T>(string checkpoint, Func<T> build) where T : AlproModel
     {
-        T model = build();
+        T model = Move(build());
         StateDict.Load(model, Path.Combine(Directory, checkpoint), LoadMode.Resume);
         return model;
     }

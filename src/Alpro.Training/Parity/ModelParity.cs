@@ -15,14 +15,17 @@ namespace Alpro.Training.Parity;
 public static class ModelParity
 {
     /// <summary>One row per item of every golden file in the folder; a file that cannot be checked is a row that failed.</summary>
-    public static IReadOnlyList<ParityRow> Check(string directory)
+    /// <param name="directory">The folder.</param>
+    /// <param name="device">Where the models compute, with TF32 off; null for the CPU.</param>
+    public static IReadOnlyList<ParityRow> Check(string directory, Device? device = null)
     {
         string config = Path.Combine(directory, "config.json");
         if (!File.Exists(config)) return [];
         try
         {
             GoldenSizes sizes = GoldenSizes.Read(config);
-            return [.. Checks.Where(check => File.Exists(Path.Combine(directory, check.File))).SelectMany(check => Rows(directory, check.File, check.Check, sizes))];
+            using var exact = new Tf32Off();
+            return [.. Checks.Where(check => File.Exists(Path.Combine(directory, check.File))).SelectMany(check => Rows(directory, check.File, check.Check, sizes, device ?? CPU))];
         }
         catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException)
         {
@@ -30,12 +33,12 @@ public static class ModelParity
         }
     }
 
-    private static IEnumerable<ParityRow> Rows(string directory, string file, Func<Golden, GoldenSizes, IEnumerable<Comparison>> check, GoldenSizes sizes)
+    private static IEnumerable<ParityRow> Rows(string directory, string file, Func<Golden, GoldenSizes, IEnumerable<Comparison>> check, GoldenSizes sizes, Device device)
     {
         try
         {
             using var scope = NewDisposeScope();
-            return [.. check(Golden.Open(directory, Path.Combine(directory, file)), sizes).Select(comparison => comparison.Row())];
+            return [.. check(Golden.Open(directory, Path.Combine(directory, file), device), sizes).Select(comparison => comparison.Row())];
         }
         catch (Exception fault) when (fault is CheckpointException or KeyNotFoundException or ExternalException or ArgumentException)
         {
@@ -64,7 +67,7 @@ public static class ModelParity
         using var noGrad = no_grad();
         var values = new Comparison("features", Comparison.Values);
         Tensor video = golden["visual_inputs"];
-        values.Add("patch_embed", golden["patch_embed"], model.visual_encoder.model.patch_embed.Forward(video.flatten(0, 1)).flatten(2).transpose(1, 2));
+        values.Add("patch_embed", golden["patch_embed"], model.visual_encoder.model.patch_embed.Forward(video.flatten(0, 1)));
         var (videoTokens, videoFeatures) = model.EncodeVideo(video);
         var (textTokens, textFeatures) = model.EncodeText(golden["text_input_ids"], golden["text_input_mask"]);
         values.Add("video_embeds", golden["video_embeds"], videoTokens);
@@ -184,13 +187,13 @@ public static class ModelParity
     private static IEnumerable<Comparison> RetrievalFromPretraining(Golden golden, GoldenSizes sizes)
     {
         int frames = (int)golden["visual_encoder.model.time_embed"].shape[1];
-        using var model = new AlproForRetrieval(sizes.Model with { Vision = sizes.Model.Vision with { Frames = frames } });
+        using var model = golden.Move(new AlproForRetrieval(sizes.Model with { Vision = sizes.Model.Vision with { Frames = frames } }));
         return [golden.Weights($"retrieval from pretraining: weights at {frames} frames", model)];
     }
 
     private static IEnumerable<Comparison> QuestionAnsweringFromPretraining(Golden golden, GoldenSizes sizes)
     {
-        using var model = new AlproForQuestionAnswering(sizes.Model);
+        using var model = golden.Move(new AlproForQuestionAnswering(sizes.Model));
         return [golden.Weights("question answering from pretraining: weights", model)];
     }
 

@@ -1,3 +1,5 @@
+using static TorchSharp.torch;
+
 namespace Alpro.Training.Parity;
 
 /// <summary>Compares this program with whatever golden files lie in a folder.</summary>
@@ -9,14 +11,15 @@ public static class ParityRunner
     /// <param name="directory">The folder.</param>
     /// <param name="vocabulary">The vocabulary of the tokenizer's cases; null looks for <c>data/bert-base-uncased/vocab.txt</c> beside the golden files.</param>
     /// <param name="videos">The folder of the clips that <c>decode.json</c> names; null looks for <c>data/webvid-sample/videos</c> there.</param>
+    /// <param name="device">Where models and trainer compute, with TF32 off; null for the CPU. What computes nothing there is checked all the same.</param>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
-    public static IEnumerable<ParityRow> Run(string directory, string? vocabulary = null, string? videos = null)
+    public static IEnumerable<ParityRow> Run(string directory, string? vocabulary = null, string? videos = null, Device? device = null)
     {
         if (!Directory.Exists(directory)) throw new DirectoryNotFoundException($"there is no folder {directory}");
         foreach (string folder in Folders.Select(name => Path.Combine(directory, name)).Where(Directory.Exists))
         {
-            foreach (ParityRow row in ModelParity.Check(folder)) yield return row;
-            foreach (ParityRow row in TrainerParity.Check(folder)) yield return row;
+            foreach (ParityRow row in ModelParity.Check(folder, device)) yield return row;
+            foreach (ParityRow row in TrainerParity.Check(folder, device)) yield return row;
             foreach (ParityRow row in CheckpointParity.Check(folder)) yield return row;
             foreach (ParityRow row in ScheduleParity.Check(folder)) yield return row;
             foreach (ParityRow row in MetricsParity.Check(folder)) yield return row;

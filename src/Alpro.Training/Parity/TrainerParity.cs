@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;
 using TorchSharp;
@@ -10,16 +11,19 @@ namespace Alpro.Training.Parity;
 public static class TrainerParity
 {
     /// <summary>Rows for <c>pretrain_steps.safetensors</c>, where the folder has it.</summary>
-    public static IReadOnlyList<ParityRow> Check(string directory)
+    /// <param name="directory">The folder.</param>
+    /// <param name="device">Where the trainer computes, with TF32 off; null for the CPU.</param>
+    public static IReadOnlyList<ParityRow> Check(string directory, Device? device = null)
     {
         string file = Path.Combine(directory, "pretrain_steps.safetensors"), config = Path.Combine(directory, "config.json");
         if (!File.Exists(file) || !File.Exists(config)) return [];
         try
         {
             using var scope = NewDisposeScope();
-            return [.. Steps(Golden.Open(directory, file), GoldenSizes.Read(config)).Select(comparison => comparison.Row())];
+            using var exact = new Tf32Off();
+            return [.. Steps(Golden.Open(directory, file, device ?? CPU), GoldenSizes.Read(config)).Select(comparison => comparison.Row())];
         }
-        catch (Exception fault) when (fault is CheckpointException or KeyNotFoundException or NonFiniteLossException)
+        catch (Exception fault) when (fault is CheckpointException or KeyNotFoundException or NonFiniteLossException or ExternalException)
         {
             return [new("trainer: golden steps", 0, 0, 0, "", false, fault.Message)];
         }

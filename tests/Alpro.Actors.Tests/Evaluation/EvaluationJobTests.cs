@@ -1,5 +1,7 @@
+using System.Runtime.InteropServices;
 using Akka.Actor;
 using Alpro.Actors.Evaluation;
+using Alpro.Data.Batches;
 using Alpro.Training;
 using Alpro.Training.Evaluation;
 
@@ -68,6 +70,48 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
         var failure = await Assert.ThrowsAsync<InvalidOperationException>(() => host.EvaluateAsync(run with { Warn = Say, Read = (_, _) => throw new InvalidOperationException("the device has gone") }, default));
         Assert.Equal("the device has gone", failure.Message);
         Assert.Equal(host.Settings.MaxRestarts, _said.Count);
+    }
+
+    [Fact]
+    public async Task A_lost_device_is_told_before_anything_is_given_back_and_spends_no_restart()
+    {
+        await using RunHost host = await HostAsync(evaluators: 1);
+        (EvaluationRun run, RunData data) = Run(host, runs.Retrieval);
+        using RunData opened = data;
+        var lost = new List<Exception>();
+        bool unwound = false;
+        var failure = await Assert.ThrowsAsync<ExternalException>(() => host.EvaluateAsync(run with { Warn = Say, Read = (_, _) => Fail(), DeviceLost = error =>
+        {
+            Assert.False(unwound);
+            lost.Add(error);
+        } }, default));
+        Assert.Same(Assert.Single(lost), failure);
+        Assert.Empty(_said);
+
+        IEnumerable<ClipBatch> Fail()
+        {
+            try
+            {
+                throw new ExternalException("CUDA error: unspecified launch failure");
+            }
+            finally
+            {
+                unwound = true;
+            }
+        }
+    }
+
+    [Fact]
+    public async Task An_evaluation_that_the_memory_does_not_hold_names_the_settings_that_take_less()
+    {
+        await using RunHost host = await HostAsync(evaluators: 1);
+        (EvaluationRun run, RunData data) = Run(host, runs.Retrieval);
+        using RunData opened = data;
+        var failure = await Assert.ThrowsAsync<DeviceMemoryException>(() => host.EvaluateAsync(
+            run with { Warn = Say, Read = (_, _) => throw new ExternalException("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore") }, default));
+        Assert.Contains("evaluation.pairBatchSize", failure.Message, StringComparison.Ordinal);
+        Assert.EndsWith("libtorch says: CUDA out of memory. Tried to allocate 2.00 GiB.", failure.Message, StringComparison.Ordinal);
+        Assert.Empty(_said);
     }
 
     [Fact]

@@ -19,6 +19,16 @@ public class ModelParityTests
     }
 
     [Fact]
+    public void Numbers_are_compared_with_tf32_off_and_the_switches_are_put_back()
+    {
+        var switches = () => (TorchSharp.torch.backends.cuda.matmul.allow_tf32, TorchSharp.torch.backends.cudnn.allow_tf32);
+        var before = switches();
+        Assert.True(before.Item2);                                   // libtorch's default, which golden tolerances do not forgive
+        using (new Tf32Off()) Assert.Equal((false, false), switches());
+        Assert.Equal(before, switches());
+    }
+
+    [Fact]
     public void A_model_that_computes_something_else_is_found()
     {
         using var folder = new TemporaryFolder();

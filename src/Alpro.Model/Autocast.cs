@@ -2,19 +2,19 @@ using System.Runtime.InteropServices;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Alpro.Training;
+namespace Alpro.Model;
 
 /// <summary>
 /// libtorch's automatic mixed precision. TorchSharp does not expose it, but its switches are plain functions that libtorch exports:
 /// while it is on for a device type, linear layers and attention run in bfloat16, losses and layer norms in 32 bits, and
 /// gradients of 32-bit weights stay 32-bit. The switches are the calling thread's own.
 /// </summary>
-internal static partial class Autocast
+public static partial class Autocast
 {
     private const string Torch = "torch_cpu";
 
-    /// <summary>Turns mixed precision on until the result is disposed; does nothing for 32-bit precision.</summary>
-    public static IDisposable? For(Precision precision, DeviceType device) => precision == Precision.Bf16 ? new Guard((sbyte)device) : null;
+    /// <summary>Turns mixed precision on or off for a device type, on this thread, until the result is disposed.</summary>
+    public static IDisposable Set(DeviceType device, bool on) => new Guard((sbyte)device, on);
 
     /// <summary>Whether it is on for a device type, on this thread.</summary>
     public static bool IsOn(DeviceType device) => IsEnabled((sbyte)device);
@@ -24,11 +24,11 @@ internal static partial class Autocast
         private readonly sbyte _device;
         private readonly bool _before;
 
-        public Guard(sbyte device)
+        public Guard(sbyte device, bool on)
         {
             (_device, _before) = (device, IsEnabled(device));
             SetType(device, (sbyte)ScalarType.BFloat16);
-            SetEnabled(device, true);
+            SetEnabled(device, on);
             _ = IncrementNesting();
         }
 

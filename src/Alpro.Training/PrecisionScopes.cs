@@ -1,0 +1,11 @@
+using Alpro.Model;
+using TorchSharp;
+
+namespace Alpro.Training;
+
+/// <summary>What a <see cref="Precision"/> means while a model computes.</summary>
+internal static class PrecisionScopes
+{
+    /// <summary>Turns mixed precision on until the result is disposed; does nothing for 32-bit precision.</summary>
+    public static IDisposable? Autocast(this Precision precision, DeviceType device) => precision == Precision.Bf16 ? Model.Autocast.Set(device, on: true) : null;
+}

@@ -1,0 +1,81 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Alpro.Model;
+using Alpro.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Alpro.Benchmarks.Gpu;
+
+/// <summary><c>step CLIPS...</c>: full-size pretraining steps, all four losses, in mixed precision: each phase alone, then steps end to end.</summary>
+internal static partial class StepStage
+{
+    private const int Warm = 3, Steps = 10;
+
+    // Before anything had run on a GPU: 16 clips of 4 frames on an H200.
+    private static readonly Dictionary<int, double> Predicted = new() { [16] = 62, [64] = 200 };
+
+    public static void Run(string[] args)
+    {
+        foreach (string clips in args.DefaultIfEmpty("16")) Measure(int.Parse(clips, CultureInfo.InvariantCulture));
+    }
+
+    private static void Measure(int clips)
+    {
+        var config = new ModelConfig();
+        using var model = (AlproForPretrain)new AlproForPretrain(config).to(GpuCheck.Device);
+        using var parameters = new FlatParameters(model);
+        using var optimizer = new AdamW(parameters, new OptimizerConfig());
+        using var scope = NewDisposeScope();
+        ModelInputs inputs = StepBenchmark.Inputs(config, clips, GpuCheck.Device);
+        Tensor sound = TensorOps.Constant(1, GpuCheck.Device, ScalarType.Float64);
+        double flops = new StepFlops(config, clips, StepBenchmark.Length, StepBenchmark.MaskedPerText * clips).Step;
+        string name = $"step, {clips} clips of 4 frames, bf16";
+
+        Tensor Forward()
+        {
+            using (Autocast.Set(GpuCheck.Device.type, on: true)) return model.Forward(inputs).Total;
+        }
+        void Update() => optimizer.StepOnDevice(1e-4, optimizer.GradientNorm(), 20, sound);
+
+        var phases = new List<(double Host, double Whole)>[] { [], [], [] };
+        for (int step = 0; step < Warm + 5; step++)
+            using (NewDisposeScope())
+            {
+                Tensor loss = null!;
+                foreach ((Action phase, int index) in new (Action, int)[] { (() => loss = Forward(), 0), (() => loss.backward(), 1), (Update, 2) })
+                    (step < Warm ? [] : phases[index]).Add(Timed(phase));
+            }
+        string[] names = ["forward", "backward", "update"];
+        for (int i = 0; i < 3; i++)
+            GpuCheck.Report(new($"{name}: {names[i]}", Median(phases[i].Select(phase => phase.Whole)), Note: $"host {Median(phases[i].Select(phase => phase.Host)):F1} ms"));
+
+        double whole = GpuCheck.Queued(() => { using (NewDisposeScope()) { Forward().backward(); Update(); } }, Steps, 3);
+        GpuCheck.Report(new(name, whole, flops / whole / 1e9, Predicted.GetValueOrDefault(clips) is > 0 and var predicted ? predicted : null,
+            $"{clips / whole * 1000:F0} clips/s, {flops / 1e12:F2} TFLOP, device memory {UsedBytes() / 1e9:F1} GB"));
+    }
+
+    private static (double Host, double Whole) Timed(Action action)
+    {
+        GpuCheck.Wait();
+        long start = Stopwatch.GetTimestamp();
+        action();
+        double host = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        GpuCheck.Wait();
+        return (host, Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+    }
+
+    private static double Median(IEnumerable<double> values)
+    {
+        double[] ordered = [.. values.Order()];
+        return ordered[ordered.Length / 2];
+    }
+
+    /// <summary>What all processes hold of the device's memory: libtorch keeps what it once had, so after a step it is the peak.</summary>
+    private static long UsedBytes() => GpuCheck.Device.type == DeviceType.CUDA && MemoryInfo(out nuint free, out nuint total) == 0 ? (long)(total - free) : 0;
+
+    [LibraryImport("libcuda.so.1", EntryPoint = "cuMemGetInfo_v2")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int MemoryInfo(out nuint free, out nuint total);
+}
