@@ -115,6 +115,7 @@ public sealed class TimeSformer : Module
         {
             SpaceTimeBlock block = blocks[i];
             bool classRow = classOnly && i == blocks.Count - 1;
+            tokens_BSD = BackwardMark.Enter(block, tokens_BSD);
             var constants = BlockConstants.Of(timeMask_11MM, drops_LF is null || i == 0 ? [] : DropPath.Factors(drops_LF.select(0, i), clips, frames, patches));
             tokens_BSD = config.ActivationCheckpointing && training && is_grad_enabled()
                 ? ActivationCheckpoint.Run((tokens, constants) => block.Forward(tokens, frames, new(constants), classRow), tokens_BSD, constants.All)

@@ -31,6 +31,7 @@ public sealed class NcclCollectives : ICollectives
     private readonly Lock _lock = new();
     private readonly ManualResetEventSlim _over = new();
     private readonly Timer _watch;
+    private readonly SideStream? _side;                              // null in place of a GPU
     private nint _communicator;
 
     /// <summary>A group on the current GPU of each rank.</summary>
@@ -52,6 +53,7 @@ public sealed class NcclCollectives : ICollectives
             using Tensor id = zeros(NcclLibrary.IdLength, ScalarType.Byte);
             nint name = TensorMemory.Address(id);
             if (Rank == 0) Call(_ => nccl.GetUniqueId(name));
+            if (device == DeviceType.CUDA) _side = new();
             ring.Broadcast(id, source: 0);
             Call(_ => nccl.Begin(out _communicator, World, name, Rank));
         }
@@ -77,13 +79,27 @@ public sealed class NcclCollectives : ICollectives
     public static ICollectives On(Device device, IWatchedGroup ring) => device.type == DeviceType.CUDA ? new NcclCollectives(ring) : ring;
 
     /// <inheritdoc/>
+    public bool Overlaps => true;
+
+    /// <inheritdoc/>
     public void AllReduce(Tensor tensor)
     {
-        if (tensor.device_type != _device)
-        {
-            _ring.AllReduce(tensor);
-            return;
-        }
+        if (tensor.device_type == _device) AllReduce(tensor, stream: 0);
+        else _ring.AllReduce(tensor);
+    }
+
+    /// <inheritdoc/>
+    public void BeginAllReduce(Tensor tensor)
+    {
+        _side?.WaitForDefault();
+        AllReduce(tensor, _side?.Handle ?? 0);
+    }
+
+    /// <inheritdoc/>
+    public void CompleteAllReduces() => _side?.LetDefaultWait();
+
+    private void AllReduce(Tensor tensor, nint stream)
+    {
         int type = tensor.dtype switch
         {
             ScalarType.Float32 => NcclLibrary.Float32,
@@ -92,7 +108,7 @@ public sealed class NcclCollectives : ICollectives
         };
         nint memory = Memory(tensor);
         var count = (nuint)tensor.numel();
-        Operate(communicator => _nccl.AllReduce(memory, count, type, communicator), tensor);
+        Operate(communicator => _nccl.AllReduce(memory, count, type, communicator, stream), tensor);
     }
 
     /// <inheritdoc/>
@@ -141,6 +157,7 @@ public sealed class NcclCollectives : ICollectives
         {
             Free(finished: false);                                   // it was over before
         }
+        _side?.Dispose();
         _ring.Dispose();
     }
 

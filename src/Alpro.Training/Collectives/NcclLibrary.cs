@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Alpro.Training.Collectives;
 
-/// <summary>The functions of NCCL that are used, for the default stream; 2.18 has all of them, and any later version.</summary>
+/// <summary>The functions of NCCL that are used, in the default stream where none is named; 2.18 has all of them, and any later version.</summary>
 internal sealed unsafe class NcclLibrary
 {
     /// <summary>Results.</summary>
@@ -70,8 +70,8 @@ internal sealed unsafe class NcclLibrary
     }
 
     /// <summary>Puts the sum over all ranks in a tensor's place.</summary>
-    public int AllReduce(nint memory, nuint count, int type, nint communicator) =>
-        _allReduce(memory, memory, count, type, Sum, communicator, 0);
+    public int AllReduce(nint memory, nuint count, int type, nint communicator, nint stream) =>
+        _allReduce(memory, memory, count, type, Sum, communicator, stream);
 
     /// <summary>Brings the bytes of all ranks together.</summary>
     public int AllGather(nint own, nint all, nuint bytes, nint communicator) => _allGather(own, all, bytes, Uint8, communicator, 0);

@@ -33,7 +33,7 @@ internal static class GroupTraining
             using ICollectives group = new InTurn(over is null ? ranks[rank] : over(ranks[rank]), turn);
             var records = new List<StepRecord>();
             using AlproModel model = RunModel.Create(config, CPU);
-            using Trainer trainer = TinyRun.Trainer(config, new() { Record = records.Add }, model: model);
+            using Trainer trainer = new(config, model, new() { Record = records.Add }, config.Training.Steps!.Value, 3) { SmallestPiece = 1 };
             trainer.Join(group);
             TrainState state = trainer.Run(Batches(config, group.Rank, world));
             return new Outcome(records, state, TinyRun.Weights(model));
@@ -101,7 +101,13 @@ internal static class GroupTraining
 
         public long Generation => _group.Generation;
 
+        public bool Overlaps => _group.Overlaps;
+
         public void AllReduce(Tensor tensor) => Yield(() => { _group.AllReduce(tensor); return 0; });
+
+        public void BeginAllReduce(Tensor tensor) => Yield(() => { _group.BeginAllReduce(tensor); return 0; });
+
+        public void CompleteAllReduces() => Yield(() => { _group.CompleteAllReduces(); return 0; });
 
         public Tensor AllGather(Tensor own) => Yield(() => _group.AllGather(own));
 

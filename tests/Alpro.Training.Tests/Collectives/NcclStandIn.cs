@@ -43,9 +43,18 @@ internal static unsafe class NcclStandIn
 
         public long Generation => group.Generation;
 
+        public bool Overlaps => group.Overlaps;
+
         public void AllReduce(Tensor tensor)
         {
             group.AllReduce(tensor);
+            CompleteAllReduces();
+        }
+
+        public void BeginAllReduce(Tensor tensor) => group.BeginAllReduce(tensor);
+
+        public void CompleteAllReduces()
+        {
             Synchronize();
             group.ThrowIfOver();
         }
@@ -53,16 +62,14 @@ internal static unsafe class NcclStandIn
         public Tensor AllGather(Tensor own)
         {
             Tensor all = group.AllGather(own);
-            Synchronize();
-            group.ThrowIfOver();
+            CompleteAllReduces();
             return all;
         }
 
         public void Broadcast(Tensor tensor, int source)
         {
             group.Broadcast(tensor, source);
-            Synchronize();
-            group.ThrowIfOver();
+            CompleteAllReduces();
         }
 
         public void ThrowIfOver() => group.ThrowIfOver();
