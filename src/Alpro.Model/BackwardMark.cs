@@ -4,9 +4,8 @@ using static TorchSharp.torch;
 namespace Alpro.Model;
 
 /// <summary>
-/// Tells, in the backward pass, when the gradients of a module's parameters are complete: the pass goes back through the operations in the order
-/// opposite to that of the forward pass, so all that came after a mark is done when the pass comes to it. It is done on a GPU when what is in
-/// its queue is.
+/// Tells, in the backward pass, when the gradients of a module's parameters are complete. The pass goes through the operations in the order
+/// opposite to that of the forward pass, so all that came after a mark is done when it comes to it; on a GPU, is in its queue.
 /// </summary>
 public sealed class BackwardMark : autograd.SingleTensorFunction<BackwardMark>
 {
@@ -18,7 +17,7 @@ public sealed class BackwardMark : autograd.SingleTensorFunction<BackwardMark>
     public override string Name => nameof(BackwardMark);
 
     /// <summary>Observes the forward passes of this thread.</summary>
-    /// <param name="entered">Given a module that a pass enters, what to call when the backward pass has left it for good, or null. It may not throw.</param>
+    /// <param name="entered">Gives, for a module that a pass enters, what the backward pass calls when it has left it; it may not throw.</param>
     /// <returns>Ends that.</returns>
     public static IDisposable Observe(Func<nn.Module, Action?> entered)
     {
@@ -26,7 +25,7 @@ public sealed class BackwardMark : autograd.SingleTensorFunction<BackwardMark>
         return new Observation();
     }
 
-    /// <summary>A module's input on its way in. Of several passes through a module the first is the last that the backward pass leaves.</summary>
+    /// <summary>A module's input on its way in. Of several forward passes the backward pass leaves the first one last.</summary>
     internal static Tensor Enter(nn.Module module, Tensor input) =>
         observer is { } entered && input.requires_grad && entered(module) is { } left ? apply(left, input) : input;
 

@@ -24,7 +24,7 @@ public interface ICollectives : IDisposable
     /// <summary>Whether <see cref="BeginAllReduce"/> leaves the device to others while it sums.</summary>
     bool Overlaps => false;
 
-    /// <summary>Begins what <see cref="AllReduce"/> does, for what the device has computed up to here; more may be begun before it is done.</summary>
+    /// <summary>Begins what <see cref="AllReduce"/> does, with what is computed up to here; more may be begun before it is done.</summary>
     void BeginAllReduce(Tensor tensor) => AllReduce(tensor);
 
     /// <summary>What the device computes from here on finds the sums of all that was begun.</summary>

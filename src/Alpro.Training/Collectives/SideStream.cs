@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Alpro.Training.Collectives;
 
 /// <summary>
-/// A queue of the GPU beside the default one, where TorchSharp's operations are: for what shall not hold these up. To be made on a thread that
-/// has used the GPU.
+/// A queue of the GPU beside the default one, where TorchSharp's operations are: for what shall not hold these up. To be made on a thread
+/// that has used the GPU.
 /// </summary>
 internal sealed partial class SideStream : IDisposable
 {

@@ -19,7 +19,8 @@ public sealed class GradientReductionTests
         using AlproModel model = RunModel.Create(config, CPU);
         using var group = new Witness();
         var whole = new List<float[]>();
-        using Trainer trainer = new(config, model, new(), 2, 3) { SmallestPiece = 1, BeforeUpdate = gradients => whole.Add(Floats(gradients.Gradients)) };
+        Action<FlatParameters> keep = parameters => whole.Add(Floats(parameters.Gradients));
+        using Trainer trainer = new(config, model, new(), 2, 3) { SmallestPiece = 1, BeforeUpdate = keep };
         trainer.Join(group);
         for (int step = 0; step < 2; step++)
         {
