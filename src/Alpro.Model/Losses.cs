@@ -41,9 +41,13 @@ public sealed record HardNegatives(Tensor VideoForText_B, Tensor TextForVideo_B)
         Tensor self_BB = eye(clips, dtype: ScalarType.Bool, device: similarities.VideoToText_BG.device);
         return new(Draw(similarities.TextToVideo_BG), Draw(similarities.VideoToText_BG));
 
-        // Similarities that are not numbers make the loss not a number, which is reported as such: the draw must not fail before.
-        Tensor Draw(Tensor similarities_BG) => similarities_BG.narrow(1, similarities.FirstColumn, clips).Exclude(self_BB).softmax(1)
-            .nan_to_num(1).multinomial(1).squeeze(1).MoveToOuterDisposeScope();
+        // What torch's multinomial does, draw for draw, without its check, which waits for the device. Similarities that are not numbers make
+        // the loss not a number, which is reported as such: the draw must not fail before.
+        Tensor Draw(Tensor similarities_BG)
+        {
+            Tensor weights_BB = similarities_BG.narrow(1, similarities.FirstColumn, clips).Exclude(self_BB).softmax(1).nan_to_num(1);
+            return weights_BB.div(empty_like(weights_BB).exponential_()).argmax(1).MoveToOuterDisposeScope();
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+using Alpro.Model.Kernels;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -5,8 +6,8 @@ using static TorchSharp.torch.nn;
 
 namespace Alpro.Model;
 
-// B clips, T frames, N patches per frame, D width, S = 1 + N * T tokens: a class token, then patch-major, frame-minor (index 1 + n * T + t).
-// Names of module fields are checkpoint keys.
+// B clips, T frames, N patches of a frame, D width, d width of a head. Inside, tokens are rows of their frame, M = 1 + N: a copy of the class
+// token, which is the same in all frames of a clip, then the patches; so attention over space needs no copy. Names of module fields are checkpoint keys.
 
 /// <summary>The vision encoder of a model, <c>visual_encoder.*</c>: TimeSformer, its patch tokens averaged over time.</summary>
 public sealed class VisionEncoder : Module
@@ -25,15 +26,17 @@ public sealed class VisionEncoder : Module
     public Tensor Forward(Tensor video_BTCHW)
     {
         using var scope = NewDisposeScope();
-        long frames = video_BTCHW.shape[1];
-        Tensor tokens_BSD = model.Forward(video_BTCHW);
-        long patches = tokens_BSD.shape[1] - 1;
-        Tensor patches_BND = tokens_BSD.narrow(1, 1, patches).unflatten(1, patches / frames, frames).mean([2]);
-        return cat([tokens_BSD.narrow(1, 0, 1), patches_BND], 1).MoveToOuterDisposeScope();
+        Tensor rows_BTMD = model.Rows(video_BTCHW);
+        Tensor patches_BND = rows_BTMD.narrow(2, 1, rows_BTMD.shape[2] - 1).mean([1]);
+        return cat([rows_BTMD.select(1, 0).narrow(1, 0, 1), patches_BND], 1).MoveToOuterDisposeScope();
     }
 
     /// <summary>Frames [B, T, 3, H, W] to the class token alone, [B, 1, D]: the last block computes nothing else.</summary>
-    public Tensor ForwardClass(Tensor video_BTCHW) => model.Forward(video_BTCHW, classOnly: true);
+    public Tensor ForwardClass(Tensor video_BTCHW)
+    {
+        using var scope = NewDisposeScope();
+        return model.Rows(video_BTCHW, classOnly: true).select(1, 0).MoveToOuterDisposeScope();
+    }
 }
 
 /// <summary>TimeSformer with divided space-time attention (paper section 3.1; Bertasius et al. 2021).</summary>
@@ -65,8 +68,11 @@ public sealed class TimeSformer : Module
     /// <summary>In every checkpoint, and unused: Kinetics' classifier.</summary>
     public readonly Linear head;
 
-    /// <summary>Whether attention over time packs patches (<see cref="TimePacking"/>); null packs them on GPUs.</summary>
-    internal bool? PacksTime { get; set; }
+    /// <summary>Runs our own kernels; null for a GPU's launcher on a GPU, and none elsewhere.</summary>
+    internal IKernelLauncher? Launcher { get; set; }
+
+    /// <summary>Whether our own kernels are used where they can be.</summary>
+    internal bool UsesKernels { get; set; } = true;
 
     /// <summary>Builds the encoder with fresh weights.</summary>
     /// <param name="config">Its sizes.</param>
@@ -93,35 +99,42 @@ public sealed class TimeSformer : Module
     }
 
     /// <summary>
-    /// Frames [B, T, 3, H, W] to all tokens [B, 1 + N * T, D], or to the class token alone, [B, 1, D]. Embeddings are resized (nearest)
-    /// where T or N are not the stored ones.
+    /// Frames [B, T, 3, H, W] to all tokens [B, 1 + N * T, D]: the class token, then patch-major, frame-minor (index 1 + n * T + t). Embeddings
+    /// are resized (nearest) where T or N are not the stored ones.
     /// </summary>
-    public Tensor Forward(Tensor video_BTCHW, bool classOnly = false)
+    public Tensor Forward(Tensor video_BTCHW)
+    {
+        using var scope = NewDisposeScope();
+        Tensor rows_BTMD = Rows(video_BTCHW);
+        Tensor patches_BSD = rows_BTMD.narrow(2, 1, rows_BTMD.shape[2] - 1).transpose(1, 2).flatten(1, 2);
+        return cat([rows_BTMD.select(1, 0).narrow(1, 0, 1), patches_BSD], 1).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Frames [B, T, 3, H, W] to rows [B, T, M, D], or to the class token's alone, [B, T, 1, D].</summary>
+    internal Tensor Rows(Tensor video_BTCHW, bool classOnly = false)
     {
         using var scope = NewDisposeScope();
         long clips = video_BTCHW.shape[0], frames = video_BTCHW.shape[1];
         long rows = video_BTCHW.shape[3] / config.PatchSize, columns = video_BTCHW.shape[4] / config.PatchSize, patches = rows * columns;
-        Tensor position_1SD = Positions(rows, columns);
-
+        Tensor position_1MD = Positions(rows, columns);
         Tensor patches_BTND = patch_embed.Forward(video_BTCHW.flatten(0, 1)).unflatten(0, clips, frames);
-        patches_BTND = patches_BTND.Plus(position_1SD.narrow(1, 1, patches).Plus(Times(frames).transpose(0, 1)));
-        Tensor class_B1D = cls_token.Plus(position_1SD.narrow(1, 0, 1)).expand(clips, -1, -1);
-        Tensor tokens_BSD = cat([class_B1D, patches_BTND.transpose(1, 2).flatten(1, 2)], 1);
+        patches_BTND = patches_BTND.Plus(position_1MD.narrow(1, 1, patches).Plus(Times(frames).transpose(0, 1)));
+        Tensor class_B1D = cls_token.Plus(position_1MD.narrow(1, 0, 1));
+        Tensor rows_BTMD = cat([class_B1D.unsqueeze(1).expand(clips, frames, -1, -1), patches_BTND], 2);
 
-        bool packs = PacksTime ?? tokens_BSD.device_type != DeviceType.CPU;
-        Tensor? timeMask_11MM = packs ? TimePacking.Mask(patches, frames, tokens_BSD) : null;
-        Tensor? drops_LF = training && config.DropPathRate > 0 && config.Depth > 1 ? DropPath.Draw(config, clips, frames, patches, tokens_BSD.device) : null;
+        IBlockArithmetic arithmetic = (UsesKernels ? VisionKernels.For(rows_BTMD, config, Launcher) : null) ?? (IBlockArithmetic)TorchArithmetic.Instance;
+        Tensor? drops_LF = training && config.DropPathRate > 0 && config.Depth > 1 ? DropPath.Draw(config, clips, frames, patches, rows_BTMD.device) : null;
         for (int i = 0; i < blocks.Count; i++)
         {
             SpaceTimeBlock block = blocks[i];
             bool classRow = classOnly && i == blocks.Count - 1;
-            tokens_BSD = BackwardMark.Enter(block, tokens_BSD);
-            var constants = BlockConstants.Of(timeMask_11MM, drops_LF is null || i == 0 ? [] : DropPath.Factors(drops_LF.select(0, i), clips, frames, patches));
-            tokens_BSD = config.ActivationCheckpointing && training && is_grad_enabled()
-                ? ActivationCheckpoint.Run((tokens, constants) => block.Forward(tokens, frames, new(constants), classRow), tokens_BSD, constants.All)
-                : block.Forward(tokens_BSD, frames, constants, classRow);
+            rows_BTMD = BackwardMark.Enter(block, rows_BTMD);
+            Tensor[] drop = drops_LF is null || i == 0 ? [] : DropPath.Factors(drops_LF.select(0, i), clips, frames, patches);
+            rows_BTMD = config.ActivationCheckpointing && training && is_grad_enabled()
+                ? ActivationCheckpoint.Run((rows, drop) => block.Forward(rows, arithmetic, drop, classRow), rows_BTMD, drop)
+                : block.Forward(rows_BTMD, arithmetic, drop, classRow);
         }
-        return norm.call(tokens_BSD).MoveToOuterDisposeScope();
+        return norm.call(rows_BTMD).MoveToOuterDisposeScope();
     }
 
     // [1, 1 + rows * columns, D]: the stored grid is square.
@@ -167,50 +180,6 @@ public sealed class PatchEmbedding : Module
     }
 }
 
-/// <summary>
-/// Attention over time in few long sequences. A sequence is the T frames of one patch: too short to fill a GPU's tiles. The frames of several
-/// patches lie one after the other, so they are one sequence without a copy, and a mask keeps each patch to its own frames.
-/// </summary>
-internal static class TimePacking
-{
-    private const int Tile = 64, LongTile = 128, LongVideo = 16;
-
-    /// <summary>What is added to the scores [1, 1, M, M] of a sequence of M / T patches: 0 within a patch, minus infinity between patches.</summary>
-    /// <param name="patches">Patches of a frame.</param>
-    /// <param name="frames">T.</param>
-    /// <param name="like">Gives it its type and device.</param>
-    public static Tensor Mask(long patches, long frames, Tensor like)
-    {
-        using var scope = NewDisposeScope();
-        long packed = Patches(patches, frames);
-        Tensor patch_M = TensorOps.Range(0, packed, like.device).repeat_interleave(frames);
-        Tensor other_MM = patch_M.unsqueeze(0).ne(patch_M.unsqueeze(1));
-        return zeros(other_MM.shape, dtype: like.dtype, device: like.device).Exclude(other_MM).unsqueeze(0).unsqueeze(0).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>Patches of a sequence: the most that divide all patches and fit into a tile.</summary>
-    public static long Patches(long patches, long frames)
-    {
-        long most = Math.Max(1, (frames >= LongVideo ? LongTile : Tile) / frames);
-        for (long count = Math.Min(most, patches); count > 1; count--)
-            if (patches % count == 0) return count;
-        return 1;
-    }
-}
-
-/// <summary>What a block is given besides its tokens; made before it runs, so that a block computed twice is given the same.</summary>
-/// <param name="All">Three factors of its branches or none, then the mask of attention over time if it is packed.</param>
-internal readonly record struct BlockConstants(Tensor[] All)
-{
-    /// <summary>What is added to the scores of attention over time; null where each patch is a sequence of its own.</summary>
-    public Tensor? TimeMask_11MM => All.Length % 3 == 1 ? All[^1] : null;
-
-    /// <summary>What the branches over time, over space and of the MLP are multiplied by; null for 1.</summary>
-    public (Tensor? Time_Q11, Tensor? Space_Q11, Tensor? Mlp_B11) Drop => All.Length >= 3 ? (All[0], All[1], All[2]) : default;
-
-    public static BlockConstants Of(Tensor? timeMask_11MM, Tensor[] drop) => new(timeMask_11MM is null ? drop : [.. drop, timeMask_11MM]);
-}
-
 /// <summary>Attention over time at each patch, then over space in each frame, then an MLP; each on a residual branch.</summary>
 public sealed class SpaceTimeBlock : Module
 {
@@ -247,28 +216,22 @@ public sealed class SpaceTimeBlock : Module
         RegisterComponents();
     }
 
-    /// <summary>Tokens [B, 1 + N * T, D] to tokens of the same shape, or to the class token alone.</summary>
-    internal Tensor Forward(Tensor tokens_BSD, long frames, BlockConstants constants, bool classOnly)
+    /// <summary>Rows [B, T, M, D] to rows of the same shape, or to the class token's alone, [B, T, 1, D].</summary>
+    /// <param name="x_BTMD">The rows.</param>
+    /// <param name="arithmetic">What is done between matrix products.</param>
+    /// <param name="drop">Factors of the three branches, or none.</param>
+    /// <param name="classOnly">Whether the class token alone is wanted.</param>
+    internal Tensor Forward(Tensor x_BTMD, IBlockArithmetic arithmetic, Tensor[] drop, bool classOnly)
     {
         using var scope = NewDisposeScope();
-        long clips = tokens_BSD.shape[0], patches = (tokens_BSD.shape[1] - 1) / frames;
-        Tensor class_B1D = tokens_BSD.narrow(1, 0, 1), patches_BSD = tokens_BSD.narrow(1, 1, patches * frames);
-        (Tensor? dropTime, Tensor? dropSpace, Tensor? dropMlp) = constants.Drop;
+        (Tensor? dropTime, Tensor? dropSpace, Tensor? dropMlp) = drop is [var time, var space, var mlps] ? (time, space, mlps) : default((Tensor?, Tensor?, Tensor?));
+        Tensor context_BTMD = arithmetic.TimeContext(temporal_attn.qkv.call(arithmetic.Norm(temporal_norm1, x_BTMD)), temporal_attn.Heads);
+        (x_BTMD, Tensor? norm_BTMD) = arithmetic.Add(x_BTMD, temporal_fc, temporal_attn.proj.call(context_BTMD), Branch.Time, dropTime, norm1);
 
-        long sequence = constants.TimeMask_11MM?.shape[3] ?? frames;
-        Tensor time_QMD = temporal_attn.Forward(temporal_norm1.call(patches_BSD).reshape(-1, sequence, tokens_BSD.shape[2]), constants.TimeMask_11MM);
-        Tensor time_BSD = temporal_fc.call(DropPath.Apply(dropTime, time_QMD.view(clips * patches, frames, -1))).view(clips, patches * frames, -1);
-        Tensor patches_BNTD = patches_BSD.Plus(time_BSD).unflatten(1, patches, frames);
-
-        // The class token joins every frame; what the frames do to it is averaged.
-        Tensor frames_BTMD = cat([class_B1D.unsqueeze(1).expand(-1, frames, -1, -1), patches_BNTD.transpose(1, 2)], 2);
-        Tensor space_QMD = DropPath.Apply(dropSpace, attn.Forward(norm1.call(frames_BTMD.flatten(0, 1)), firstRow: classOnly));
-        Tensor space_BTMD = space_QMD.unflatten(0, clips, frames);
-        class_B1D = class_B1D.Plus(space_BTMD.select(2, 0).mean([1], keepdim: true));
-        tokens_BSD = classOnly ? class_B1D : cat([class_B1D, patches_BNTD.Plus(space_BTMD.narrow(2, 1, patches).transpose(1, 2)).reshape(clips, patches * frames, -1)], 1);
-
-        Tensor mlp_BSD = DropPath.Apply(dropMlp, mlp.Forward(norm2.call(tokens_BSD)));
-        return tokens_BSD.Plus(mlp_BSD).MoveToOuterDisposeScope();
+        Tensor space_QMD = attn.Context(norm_BTMD!.flatten(0, 1), classOnly);
+        if (classOnly) x_BTMD = x_BTMD.narrow(2, 0, 1);
+        (x_BTMD, norm_BTMD) = arithmetic.Add(x_BTMD, attn.proj, space_QMD.view_as(x_BTMD), Branch.Space, dropSpace, norm2);
+        return arithmetic.Add(x_BTMD, mlp.fc2, functional.gelu(mlp.fc1.call(norm_BTMD!)), Branch.Mlp, dropMlp, null).Sum_BTMD.MoveToOuterDisposeScope();
     }
 
     internal void SilenceTime()
@@ -287,8 +250,6 @@ public sealed class SpaceTimeBlock : Module
 /// <summary>Multi-head self-attention with one projection to queries, keys and values.</summary>
 public sealed class VisionAttention : Module
 {
-    private readonly int heads;
-
     /// <summary>D to 3 D.</summary>
     public readonly Linear qkv;
 
@@ -297,24 +258,24 @@ public sealed class VisionAttention : Module
 
     internal VisionAttention(VisionConfig config) : base(nameof(VisionAttention))
     {
-        heads = config.Heads;
+        Heads = config.Heads;
         qkv = Linear(config.Width, 3 * config.Width);
         proj = Linear(config.Width, config.Width);
         RegisterComponents();
     }
 
-    /// <summary>Sequences [Q, M, D] to sequences of the same shape, or to their first rows alone, [Q, 1, D].</summary>
-    /// <param name="sequences_QMD">The sequences.</param>
-    /// <param name="mask_11MM">What is added to the scores.</param>
-    /// <param name="firstRow">Whether the first rows alone are wanted.</param>
-    public Tensor Forward(Tensor sequences_QMD, Tensor? mask_11MM = null, bool firstRow = false)
+    /// <summary>How many heads.</summary>
+    internal int Heads { get; }
+
+    /// <summary>Sequences [Q, M, D] to what they read, before <see cref="proj"/>: of the same shape, or of their first rows alone, [Q, 1, D].</summary>
+    internal Tensor Context(Tensor sequences_QMD, bool firstRow = false)
     {
         using var scope = NewDisposeScope();
         Tensor[] qkv_QHMd = firstRow
-            ? [.. Heads(Part(sequences_QMD.narrow(1, 0, 1), 0, 1), 1), .. Heads(Part(sequences_QMD, 1, 2), 2)]
-            : Heads(qkv.call(sequences_QMD), 3);
-        Tensor context_QHMd = functional.scaled_dot_product_attention(qkv_QHMd[0], qkv_QHMd[1], qkv_QHMd[2], mask_11MM);
-        return proj.call(context_QHMd.transpose(1, 2).flatten(2)).MoveToOuterDisposeScope();
+            ? [.. Split(Part(sequences_QMD.narrow(1, 0, 1), 0, 1), 1), .. Split(Part(sequences_QMD, 1, 2), 2)]
+            : Split(qkv.call(sequences_QMD), 3);
+        Tensor context_QHMd = functional.scaled_dot_product_attention(qkv_QHMd[0], qkv_QHMd[1], qkv_QHMd[2]);
+        return context_QHMd.transpose(1, 2).flatten(2).MoveToOuterDisposeScope();
     }
 
     // Of the projections to queries, keys and values, some.
@@ -325,7 +286,7 @@ public sealed class VisionAttention : Module
     }
 
     // Projections [Q, M, count * D] to each [Q, H, M, d].
-    private Tensor[] Heads(Tensor projected, long count) => projected.unflatten(2, count, heads, -1).permute(2, 0, 3, 1, 4).unbind(0);
+    private Tensor[] Split(Tensor projected, long count) => projected.unflatten(2, count, Heads, -1).permute(2, 0, 3, 1, 4).unbind(0);
 }
 
 /// <summary>Two linear layers with an exact GELU between them.</summary>
@@ -344,32 +305,23 @@ public sealed class VisionMlp : Module
         fc2 = Linear(hidden, config.Width);
         RegisterComponents();
     }
-
-    /// <summary>[..., D] to [..., D].</summary>
-    public Tensor Forward(Tensor x)
-    {
-        using var scope = NewDisposeScope();
-        return fc2.call(functional.gelu(fc1.call(x))).MoveToOuterDisposeScope();
-    }
 }
 
-/// <summary>Stochastic depth: what a residual branch of each sequence is multiplied by, 0 or 1 / (1 - rate). The rate rises from 0 in the first block.</summary>
+/// <summary>Stochastic depth: what a branch of each sequence is multiplied by, 0 or 1 / (1 - rate). The rate rises from 0 in the first block.</summary>
 internal static class DropPath
 {
-    /// <summary>The factors of all blocks [depth, B * N + B * T + B], in one draw.</summary>
+    /// <summary>The factors of all blocks [depth, B * M + B * T + B], in one draw.</summary>
     public static Tensor Draw(VisionConfig config, long clips, long frames, long patches, Device device)
     {
         using var scope = NewDisposeScope();
         Tensor keep_L1 = linspace(1, 1 - config.DropPathRate, config.Depth, dtype: ScalarType.Float32, device: device).unsqueeze(1);
-        return rand(config.Depth, clips * (patches + frames + 1), device: device).Plus(keep_L1).floor_().div_(keep_L1).MoveToOuterDisposeScope();
+        return rand(config.Depth, clips * (1 + patches + frames + 1), device: device).Plus(keep_L1).floor_().div_(keep_L1).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Those of one block's branches: [B * N, 1, 1] over time, [B * T, 1, 1] over space and [B, 1, 1].</summary>
+    /// <summary>Those of one block's branches: over time [B, M], over space [B, T], of the MLP [B].</summary>
     public static Tensor[] Factors(Tensor drops_F, long clips, long frames, long patches)
     {
-        long time = clips * patches, space = clips * frames;
-        return [drops_F.narrow(0, 0, time).view(-1, 1, 1), drops_F.narrow(0, time, space).view(-1, 1, 1), drops_F.narrow(0, time + space, clips).view(-1, 1, 1)];
+        long time = clips * (1 + patches), space = clips * frames;
+        return [drops_F.narrow(0, 0, time).view(clips, -1), drops_F.narrow(0, time, space).view(clips, -1), drops_F.narrow(0, time + space, clips)];
     }
-
-    public static Tensor Apply(Tensor? factors, Tensor branch) => factors is null ? branch : branch.mul(factors);
 }

@@ -12,11 +12,12 @@ internal sealed partial class SideStream : IDisposable
     private const uint NonBlocking = 1, DisableTiming = 2;
     private const nint Default = 0;
 
-    private readonly nint _event;
+    private readonly nint _context, _event;
 
     /// <summary>An empty queue.</summary>
     public SideStream()
     {
+        Check(ContextGetCurrent(out _context));
         Check(StreamCreate(out nint stream, NonBlocking));
         Handle = stream;
         Check(EventCreate(out _event, DisableTiming));
@@ -40,6 +41,7 @@ internal sealed partial class SideStream : IDisposable
 
     private void Wait(nint stream, nint other)
     {
+        Check(ContextSetCurrent(_context));                          // the backward pass has threads of its own
         Check(EventRecord(_event, other));
         Check(StreamWaitEvent(stream, _event, 0));
     }
@@ -50,6 +52,14 @@ internal sealed partial class SideStream : IDisposable
         if (result != 0) throw new ExternalException($"CUDA driver error {result} at a stream for collectives", result);
 #pragma warning restore CA2201
     }
+
+    [LibraryImport(Library, EntryPoint = "cuCtxGetCurrent")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int ContextGetCurrent(out nint context);
+
+    [LibraryImport(Library, EntryPoint = "cuCtxSetCurrent")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int ContextSetCurrent(nint context);
 
     [LibraryImport(Library, EntryPoint = "cuStreamCreate")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

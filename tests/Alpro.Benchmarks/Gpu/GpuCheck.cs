@@ -19,7 +19,9 @@ internal static class GpuCheck
     {
         ["probe"] = (false, ProbeStage.Run),
         ["ceilings"] = (true, CeilingsStage.Run),
+        ["parity"] = (false, ParityStage.Run),
         ["step"] = (true, StepStage.Run),
+        ["nccl"] = (true, NcclStage.Run),
     };
 
     public static int Run(string[] args)
@@ -37,8 +39,17 @@ internal static class GpuCheck
         }
         backends.cuda.matmul.allow_tf32 = false;
         backends.cudnn.allow_tf32 = false;
-        stage.Run(args[1..]);
-        return 0;
+        try
+        {
+            stage.Run(args[1..]);
+            return 0;
+        }
+        catch (Exception reason) when (reason is InvalidOperationException or System.Runtime.InteropServices.ExternalException)
+        {
+            Console.WriteLine(reason);
+            Console.WriteLine(reason.Message.Split('\n')[0]);
+            return 1;
+        }
     }
 
     /// <summary>The GPU where libtorch has one, else the CPU, on which the stages can be tried.</summary>

@@ -8,7 +8,10 @@ using static TorchSharp.torch;
 
 namespace Alpro.Benchmarks.Gpu;
 
-/// <summary><c>step CLIPS...</c>: full-size pretraining steps, all four losses, in mixed precision: each phase alone, then steps end to end.</summary>
+/// <summary>
+/// <c>step CLIPS...</c>: full-size pretraining steps, all four losses, in mixed precision: each phase alone, then steps end to end. After
+/// <c>plain</c>, with attention over time in sequences of one patch each.
+/// </summary>
 internal static partial class StepStage
 {
     private const int Warm = 3, Steps = 10;
@@ -18,20 +21,24 @@ internal static partial class StepStage
 
     public static void Run(string[] args)
     {
-        foreach (string clips in args.DefaultIfEmpty("16")) Measure(int.Parse(clips, CultureInfo.InvariantCulture));
+        bool packed = true;
+        foreach (string argument in args)
+            if (argument == "plain") packed = false;
+            else Measure(int.Parse(argument, CultureInfo.InvariantCulture), packed);
     }
 
-    private static void Measure(int clips)
+    private static void Measure(int clips, bool packed)
     {
         var config = new ModelConfig();
         using var model = (AlproForPretrain)new AlproForPretrain(config).to(GpuCheck.Device);
+        foreach (AlproModel part in new AlproModel[] { model, ((AlproForPretrain)model).prompter }) part.visual_encoder.model.PacksTime = packed;
         using var parameters = new FlatParameters(model);
         using var optimizer = new AdamW(parameters, new OptimizerConfig());
         using var scope = NewDisposeScope();
         ModelInputs inputs = StepBenchmark.Inputs(config, clips, GpuCheck.Device);
         Tensor sound = TensorOps.Constant(1, GpuCheck.Device, ScalarType.Float64);
         double flops = new StepFlops(config, clips, StepBenchmark.Length, StepBenchmark.MaskedPerText * clips).Step;
-        string name = $"step, {clips} clips of 4 frames, bf16";
+        string name = $"step, {clips} clips, bf16{(packed ? "" : ", time not packed")}";
 
         Tensor Forward()
         {
