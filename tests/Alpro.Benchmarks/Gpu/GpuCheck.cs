@@ -20,6 +20,7 @@ internal static class GpuCheck
         ["probe"] = (false, ProbeStage.Run),
         ["ceilings"] = (true, CeilingsStage.Run),
         ["parity"] = (false, ParityStage.Run),
+        ["kernels"] = (true, KernelsStage.Run),
         ["step"] = (true, StepStage.Run),
         ["nccl"] = (true, NcclStage.Run),
     };

@@ -10,7 +10,7 @@ namespace Alpro.Benchmarks.Gpu;
 
 /// <summary>
 /// <c>step CLIPS...</c>: full-size pretraining steps, all four losses, in mixed precision: each phase alone, then steps end to end. After
-/// <c>plain</c>, with attention over time in sequences of one patch each.
+/// <c>torch</c>, with operations of libtorch alone. <c>trace CLIPS FILE</c> writes which kernels run, by a library that CUDA_INJECTION64_PATH names.
 /// </summary>
 internal static partial class StepStage
 {
@@ -21,30 +21,51 @@ internal static partial class StepStage
 
     public static void Run(string[] args)
     {
-        bool packed = true;
+        if (args is ["trace", var traced, var file])
+        {
+            Measure(int.Parse(traced, CultureInfo.InvariantCulture), true, file);
+            return;
+        }
+        bool kernels = true;
         foreach (string argument in args)
-            if (argument == "plain") packed = false;
-            else Measure(int.Parse(argument, CultureInfo.InvariantCulture), packed);
+            if (argument == "torch") kernels = false;
+            else Measure(int.Parse(argument, CultureInfo.InvariantCulture), kernels);
     }
 
-    private static void Measure(int clips, bool packed)
+    private static void Measure(int clips, bool kernels, string? trace = null)
     {
         var config = new ModelConfig();
         using var model = (AlproForPretrain)new AlproForPretrain(config).to(GpuCheck.Device);
-        foreach (AlproModel part in new AlproModel[] { model, ((AlproForPretrain)model).prompter }) part.visual_encoder.model.PacksTime = packed;
+        foreach (AlproModel part in new AlproModel[] { model, ((AlproForPretrain)model).prompter }) part.visual_encoder.model.UsesKernels = kernels;
         using var parameters = new FlatParameters(model);
         using var optimizer = new AdamW(parameters, new OptimizerConfig());
         using var scope = NewDisposeScope();
         ModelInputs inputs = StepBenchmark.Inputs(config, clips, GpuCheck.Device);
         Tensor sound = TensorOps.Constant(1, GpuCheck.Device, ScalarType.Float64);
         double flops = new StepFlops(config, clips, StepBenchmark.Length, StepBenchmark.MaskedPerText * clips).Step;
-        string name = $"step, {clips} clips, bf16{(packed ? "" : ", time not packed")}";
+        string name = $"step, {clips} clips, bf16{(kernels ? "" : ", libtorch alone")}";
 
         Tensor Forward()
         {
             using (Autocast.Set(GpuCheck.Device.type, on: true)) return model.Forward(inputs).Total;
         }
         void Update() => optimizer.StepOnDevice(1e-4, optimizer.GradientNorm(), 20, sound);
+
+        if (trace is not null)
+        {
+            void Step() { using (NewDisposeScope()) { Forward().backward(); Update(); } }
+            for (int i = 0; i < Warm; i++) Step();
+            GpuCheck.Wait();
+            nint library = NativeLibrary.Load(Environment.GetEnvironmentVariable("CUDA_INJECTION64_PATH")!);
+            unsafe
+            {
+                ((delegate* unmanaged<void>)NativeLibrary.GetExport(library, "trace_start"))();
+                for (int i = 0; i < Steps; i++) Step();
+                GpuCheck.Wait();
+                fixed (byte* path = System.Text.Encoding.UTF8.GetBytes(trace + '\0')) ((delegate* unmanaged<byte*, int, void>)NativeLibrary.GetExport(library, "trace_report"))(path, Steps);
+            }
+            return;
+        }
 
         var phases = new List<(double Host, double Whole)>[] { [], [], [] };
         for (int step = 0; step < Warm + 5; step++)
