@@ -51,11 +51,11 @@ internal static class NodeCommand
 
         async Task<int> RunAsync(ParseResult arguments, CancellationToken stop)
         {
+            if (arguments.GetValue(gpu) is { } index && !VisibleGpu.TryChoose(index))            // before anything else asks for one
+                throw new UsageException($"--gpu {index}: the process sees no such GPU that libtorch can use; expected the number of one, from 0; 'alpro doctor' lists them");
             RunConfig config = ConfigLoader.Load(arguments.GetValue(file)!, arguments.GetValue(settings));
             NodeRole own = arguments.GetValue(role);
             int least = arguments.GetValue(trainers);
-            if (arguments.GetValue(gpu) is { } index && !VisibleGpu.TryChoose(index))
-                throw new UsageException($"--gpu {index}: the process sees no such GPU that libtorch can use; expected the number of one, from 0; 'alpro doctor' lists them");
             if (own == NodeRole.Decoder)
             {
                 await DecodeAsync(await StartAsync(end: null), config, stop);
