@@ -10,6 +10,9 @@ public sealed record ActorSettings
     /// <summary>Decoder actors, each with a thread of its own.</summary>
     public required int Decoders { get; init; }
 
+    /// <summary>Whether that is the number of the host's cores, which its trainers share.</summary>
+    public bool SharesCores { get; init; }
+
     /// <summary>Steps beyond the last delivered one for which clips may be made: the bound on clips in memory.</summary>
     public required int Window { get; init; }
 
@@ -43,13 +46,18 @@ public sealed record ActorSettings
     /// <summary>Wait before a checkpoint is tried again; doubled each time.</summary>
     public required TimeSpan CheckpointBackOff { get; init; }
 
+    /// <summary>Decoders of one of so many trainers on a host.</summary>
+    public int DecodersBeside(int trainers) => SharesCores ? Math.Max(1, Decoders / trainers) : Decoders;
+
     /// <summary>Reads the <c>alpro</c> section; <c>decoders = auto</c> is the number of cores.</summary>
     public static ActorSettings From(Config hocon)
     {
         Config alpro = hocon.GetConfig("alpro");
+        bool auto = alpro.GetString("decoders") == "auto";
         return new()
         {
-            Decoders = alpro.GetString("decoders") == "auto" ? Environment.ProcessorCount : alpro.GetInt("decoders"),
+            Decoders = auto ? Environment.ProcessorCount : alpro.GetInt("decoders"),
+            SharesCores = auto,
             Window = alpro.GetInt("window"),
             Prefetch = alpro.GetInt("prefetch"),
             IsolateDecoders = alpro.GetString("isolation") == "process",

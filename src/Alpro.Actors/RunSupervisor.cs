@@ -39,6 +39,8 @@ public sealed class RunSupervisor : ReceiveActor
 
         public ICollectives? Group { get; init; }
 
+        public int TrainersHere { get; init; } = 1;
+
         public TrainState? First { get; init; }
 
         public TrainState? Last { get; init; }
@@ -68,7 +70,7 @@ public sealed class RunSupervisor : ReceiveActor
         _unreadable = new(run.Unreadable, append: run.Resume);
         _checkpoints = Context.ActorOf(Props.Create(() => new CheckpointActor(run, host.Settings)), "checkpoints");
         if (host.Node is { Role: NodeRole.Trainer } node) _member = Context.ActorOf(Props.Create(() => new GroupMember(node)), "member");
-        Receive<GroupMember.Formed>(message => EnterGroup(message.Group, message.FromCheckpoint));
+        Receive<GroupMember.Formed>(message => EnterGroup(message.Group, message.FromCheckpoint, message.Here));
         Receive<GroupMember.Over>(message =>
         {
             if (_generation.Group?.Generation == message.Reason.Generation) _generation.Batches.Writer.TryComplete(message.Reason);
@@ -110,17 +112,18 @@ public sealed class RunSupervisor : ReceiveActor
         (TrainerActor.Length length, IActorRef checkpoints) = (_length, _checkpoints);
         Func<AlproModel, TrainState, ValidationRecord>? validate = _validation is null ? null : Validate;
         _generation = new(number, Context.ActorOf(Props.Create(() => new TrainerActor(run, length, checkpoints, validate)), $"trainer-{number}"), run.Resume);
-        if (_member.IsNobody()) EnterGroup(SingleCollectives.Instance, resume: false);
+        if (_member.IsNobody()) EnterGroup(SingleCollectives.Instance, resume: false, here: 1);
         else _member.Tell(new GroupMember.Free(Step: 0));
     }
 
-    private void EnterGroup(ICollectives group, bool resume)
+    private void EnterGroup(ICollectives group, bool resume, int here)
     {
         _generation = _generation with
         {
             Batches = Channel.CreateBounded<ClipBatch>(new BoundedChannelOptions(_host.Settings.Prefetch) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait }),
             Ledger = new(_unreadable.Add),
             Group = group,
+            TrainersHere = here,
         };
         _generation.Trainer.Tell(new TrainerActor.Enter(group, _generation.Batches.Reader, resume || _generation.Resume));
     }
@@ -143,7 +146,8 @@ public sealed class RunSupervisor : ReceiveActor
         var bounds = new ClipCoordinator.Bounds(_run.Config.Data.MaxRejectedFraction, _length.StepsPerEpoch * _plan.BatchSize);
         ClipSettings clips = _run.Config.Data.Clip;
         IClipPlan share = message.Group.World == 1 ? _plan : new RankShare(_plan, message.Group.Rank, message.Group.World, _run.Config.Training.Accumulation);
-        IActorRef pipeline = _host.StartPipeline(Context, PipelineName, _host.Settings.Decoders, _data, share, clips, message.State.Step, _length.TotalSteps, bounds, _generation.Ledger, _generation.Batches.Writer);
+        int decoders = _host.Settings.DecodersBeside(_generation.TrainersHere);
+        IActorRef pipeline = _host.StartPipeline(Context, PipelineName, decoders, _data, share, clips, message.State.Step, _length.TotalSteps, bounds, _generation.Ledger, _generation.Batches.Writer);
         if (!_host.Gate.IsNobody()) _host.Gate.Tell(new DecoderGate.Serve(pipeline, clips, _data.Describe(), _generation.Ledger));
         if (_stopping) _generation.Trainer.Tell(Stop.Instance);
     }

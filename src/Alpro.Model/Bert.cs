@@ -42,7 +42,10 @@ public sealed class Bert : Module
         using var scope = NewDisposeScope();
         Tensor tokens_BLD = embeddings.Forward(ids_BL), mask_B11L = ScoreMask(mask_BL, tokens_BLD);
         for (int i = 0; i < fusionLayer; i++)
+        {
+            tokens_BLD = BackwardMark.Enter(encoder.layer[i], tokens_BLD);
             tokens_BLD = encoder.layer[i].Forward(classOnly && i == fusionLayer - 1 ? tokens_BLD.narrow(1, 0, 1) : tokens_BLD, tokens_BLD, mask_B11L);
+        }
         return tokens_BLD.MoveToOuterDisposeScope();
     }
 
@@ -54,7 +57,11 @@ public sealed class Bert : Module
         using var scope = NewDisposeScope();
         Tensor tokens_BSD = cat([pairs.Text_PLD, pairs.Video_PVD], 1);
         Tensor mask_B11S = functional.pad(ScoreMask(pairs.Mask_PL, tokens_BSD), [0, pairs.Video_PVD.shape[1]]);
-        for (int i = fusionLayer; i < encoder.layer.Count - 1; i++) tokens_BSD = encoder.layer[i].Forward(tokens_BSD, tokens_BSD, mask_B11S);
+        for (int i = fusionLayer; i < encoder.layer.Count - 1; i++)
+        {
+            tokens_BSD = BackwardMark.Enter(encoder.layer[i], tokens_BSD);
+            tokens_BSD = encoder.layer[i].Forward(tokens_BSD, tokens_BSD, mask_B11S);
+        }
         return new(tokens_BSD.MoveToOuterDisposeScope(), mask_B11S.MoveToOuterDisposeScope());
     }
 
@@ -80,10 +87,11 @@ public sealed class Bert : Module
     public Tensor LastLayer(FusedTokens fused, params ReadOnlySpan<(long Start, long Count)> rows)
     {
         using var scope = NewDisposeScope();
+        Tensor tokens_BSD = BackwardMark.Enter(encoder.layer[^1], fused.Tokens_BSD);
         var parts = new Tensor[rows.Length];
-        for (int i = 0; i < parts.Length; i++) parts[i] = fused.Tokens_BSD.narrow(1, rows[i].Start, rows[i].Count);
+        for (int i = 0; i < parts.Length; i++) parts[i] = tokens_BSD.narrow(1, rows[i].Start, rows[i].Count);
         Tensor queries_BQD = parts.Length == 1 ? parts[0] : cat(parts, 1);
-        return encoder.layer[^1].Forward(queries_BQD, fused.Tokens_BSD, fused.Mask_B11S).MoveToOuterDisposeScope();
+        return encoder.layer[^1].Forward(queries_BQD, tokens_BSD, fused.Mask_B11S).MoveToOuterDisposeScope();
     }
 
     private static Tensor ScoreMask(Tensor mask_BL, Tensor like) => mask_BL.to_type(like.dtype).OneMinus().Times(Padding).unsqueeze(1).unsqueeze(1);

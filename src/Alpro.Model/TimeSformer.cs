@@ -128,6 +128,7 @@ public sealed class TimeSformer : Module
         {
             SpaceTimeBlock block = blocks[i];
             bool classRow = classOnly && i == blocks.Count - 1;
+            rows_BTMD = BackwardMark.Enter(block, rows_BTMD);
             Tensor[] drop = drops_LF is null || i == 0 ? [] : DropPath.Factors(drops_LF.select(0, i), clips, frames, patches);
             rows_BTMD = config.ActivationCheckpointing && training && is_grad_enabled()
                 ? ActivationCheckpoint.Run((rows, drop) => block.Forward(rows, arithmetic, drop, classRow), rows_BTMD, drop)

@@ -47,7 +47,7 @@ public sealed class FlatParameters : IDisposable
             long length = parameter.numel();
             _parameters.Add((new(name, parameter.shape, offset, length), parameter));
             _slots.Add(offset, _parameters[^1].Slot);
-            offset += (length + Alignment - 1) / Alignment * Alignment;
+            offset = EndOf(_parameters[^1].Slot);
             if (Decays(parameter)) DecayingLength = offset;
             if (owner is not null) HalfLength = offset;
         }
@@ -109,6 +109,9 @@ public sealed class FlatParameters : IDisposable
 
     /// <summary>The part of a flat buffer, such as a moment of the optimizer, that belongs to a parameter, in its shape.</summary>
     public static Tensor View(Tensor buffer, FlatSlot slot) => buffer.narrow(0, slot.Offset, slot.Length).view(slot.Shape);
+
+    /// <summary>Where the next parameter begins.</summary>
+    public static long EndOf(FlatSlot slot) => slot.Offset + (slot.Length + Alignment - 1) / Alignment * Alignment;
 
     /// <summary>The parameter that a tensor of the state dict is, or null where it is not trainable.</summary>
     public FlatSlot? SlotOf(Tensor tensor)

@@ -9,8 +9,11 @@ namespace Alpro.Training;
 /// <summary>Builds the model of a run.</summary>
 public static class RunModel
 {
-    /// <summary>The device a run is on: the first GPU where libtorch has one, else the CPU.</summary>
+    /// <summary>The device a run is on: the first GPU that the process sees (<see cref="VisibleGpu"/>), else the CPU.</summary>
     public static Device DefaultDevice => cuda.is_available() ? CUDA : CPU;
+
+    /// <summary>The device of one of several models in a process: the GPUs that it sees in turn, else the CPU.</summary>
+    public static Device DeviceOf(int number) => cuda.is_available() ? new(DeviceType.CUDA, number % cuda.device_count()) : CPU;
 
     /// <summary>The model of a task with first weights drawn from the run's seed, not yet initialized from files.</summary>
     /// <param name="config">The run.</param>

@@ -31,6 +31,7 @@ public sealed class Trainer : IDisposable
     private long _saved;                                             // the step of the last snapshot given away
     private ICollectives _collectives = SingleCollectives.Instance;
     private FeatureGather _gather = new(SingleCollectives.Instance);
+    private GradientReduction _reduction;
 
     /// <summary>A trainer at step 0 of a model that is on its device.</summary>
     /// <param name="config">The run.</param>
@@ -44,6 +45,7 @@ public sealed class Trainer : IDisposable
     {
         (_config, _model, _ports) = (config, model, ports);
         _parameters = new(model, config.Training.Precision == Precision.Bf16Weights);
+        _reduction = new(_parameters, _collectives);
         _optimizer = new(_parameters, config.Optimizer, config.TorchThreads);
         _schedule = new(config.Schedule, config.Optimizer.LearningRate, totalSteps);
         _tensors = new(_parameters.Device, config.Model.Vision.PatchSize);
@@ -68,6 +70,9 @@ public sealed class Trainer : IDisposable
     /// <summary>Sees the gradients of a step before the update clears them.</summary>
     internal Action<FlatParameters> BeforeUpdate { get; init; } = static _ => { };
 
+    /// <summary>In place of <see cref="GradientReduction.Smallest"/>.</summary>
+    internal long SmallestPiece { get; init; } = GradientReduction.DefaultSmallest;
+
     /// <summary>
     /// Enters a group of trainers, each of which computes its share of every step from here on (see <see cref="RankShare"/>). The furthest of
     /// them gives the others its weights, moments and state, over the network alone: a newcomer, or one whose last step the end of an older
@@ -79,7 +84,7 @@ public sealed class Trainer : IDisposable
     public void Join(ICollectives collectives)
     {
         _config.RequireShares(collectives.World);
-        (_collectives, _gather) = (collectives, new(collectives));
+        (_collectives, _gather, _reduction) = (collectives, new(collectives), new(_parameters, collectives) { Smallest = SmallestPiece });
         _parameters.ZeroGradients();
         State = StateTransfer.Share(collectives, _config, State, _model, _parameters, _optimizer) with { Generation = collectives.Generation };
         _snapshots.Dispose();                                        // they keep a copy of what is not trained, which has come now
@@ -152,6 +157,7 @@ public sealed class Trainer : IDisposable
             int firstGroup = (part * _collectives.World + _collectives.Rank) * groups;
             watch.Lap(ref watch.TransferMs);
             ModelLosses losses;
+            using (part == parts - 1 ? _reduction.Behind() : null)
             using (_config.Training.Precision.Autocast(_parameters.Device.type)) losses = _model.Forward(inputs, _gather, _config.Training.GroupSize is null ? null : BeginGroup, Negatives());
             watch.Lap(ref watch.ForwardMs);
             losses.Total.Over(parts * _collectives.World).backward();
@@ -169,7 +175,7 @@ public sealed class Trainer : IDisposable
         double[] accounts = AccountsOf(step);
         int ownFigures = (int)figures!.shape[0];
         if (_collectives.World > 1) figures = cat([figures, tensor(accounts).to(_parameters.Device)], 0);
-        _collectives.AllReduce(_parameters.Gradients);
+        _reduction.Complete();
         _collectives.AllReduce(figures);
         watch.Lap(ref watch.ReduceMs);
         Tensor norm = _optimizer.GradientNorm().to(_parameters.Device).view(1);

@@ -1,14 +1,20 @@
 using System.Runtime.InteropServices;
 using Alpro.Model;
+using Alpro.Training.Tests.Collectives;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Tests;
 
-/// <summary>The test assembly is also a program: steps in a process whose native heap is counted.</summary>
+/// <summary>The test assembly is also a program: a rank of a group, in a process that can be killed, and steps in a process whose native heap is counted.</summary>
 internal static unsafe class Program
 {
     public static int Main(string[] arguments)
     {
+        if (arguments is ["rank"])
+        {
+            RankProcess.Serve();
+            return 0;
+        }
         if (arguments is not ["step-memory", string task, string precision, string recomputing]) return 2;
         RunConfig config = StepMemoryTests.Config(Enum.Parse<LearningTask>(task), Enum.Parse<Precision>(precision), bool.Parse(recomputing));
         var restart = (delegate* unmanaged<void>)Export("heap_restart");

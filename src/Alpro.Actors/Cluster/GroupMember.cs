@@ -34,12 +34,15 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
     public sealed record Free(long Step);
 
     /// <summary>Told to the <see cref="RunSupervisor"/>: the trainer shall enter this group.</summary>
-    public sealed record Formed(ICollectives Group, bool FromCheckpoint);
+    /// <param name="Group">The group.</param>
+    /// <param name="FromCheckpoint">Whether the last checkpoint is further than whoever is in it.</param>
+    /// <param name="Here">How many of its trainers are on this host.</param>
+    public sealed record Formed(ICollectives Group, bool FromCheckpoint, int Here);
 
     /// <summary>Told to the <see cref="RunSupervisor"/>: the group is over, whatever its trainer waits for.</summary>
     public sealed record Over(CollectivesException Reason);
 
-    private sealed record Joined(RingCollectives Ring, bool FromCheckpoint);
+    private sealed record Joined(RingCollectives Ring, bool FromCheckpoint, int Here);
 
     private sealed record ReportAgain
     {
@@ -80,7 +83,7 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
         Receive<Form>(OnForm);
         Receive<Joined>(message =>
         {
-            Enter(message.Ring, message.FromCheckpoint);
+            Enter(message.Ring, message.FromCheckpoint, message.Here);
             IActorRef parent = Context.Parent;
             message.Ring.Failed += reason => parent.Tell(new Over(reason));
         });
@@ -122,18 +125,19 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
         (_generation, _inGroup) = (form.Generation, true);
         if (form.Endpoints.Count == 1)
         {
-            Enter(new SoleRank(form.Generation), form.FromCheckpoint);
+            Enter(new SoleRank(form.Generation), form.FromCheckpoint, here: 1);
             return;
         }
-        EndPoint[] endpoints = [.. form.Endpoints.Select(endpoint => endpoint.LastIndexOf(':') is var colon ? new DnsEndPoint(endpoint[..colon], int.Parse(endpoint[(colon + 1)..])) : null!)];
+        DnsEndPoint[] endpoints = [.. form.Endpoints.Select(endpoint => endpoint.LastIndexOf(':') is var colon ? new DnsEndPoint(endpoint[..colon], int.Parse(endpoint[(colon + 1)..])) : null!)];
+        int here = endpoints.Count(endpoint => endpoint.Host == endpoints[form.Rank].Host);
         RingCollectives.JoinAsync(new(form.Generation, form.Rank, endpoints), _listener, _ring, _stop.Token)
-            .PipeTo(Self, success: ring => new Joined(ring, form.FromCheckpoint), failure: error => new Status.Failure(error));
+            .PipeTo(Self, success: ring => new Joined(ring, form.FromCheckpoint, here), failure: error => new Status.Failure(error));
     }
 
-    private void Enter(ICollectives group, bool fromCheckpoint)
+    private void Enter(ICollectives group, bool fromCheckpoint, int here)
     {
         _group = group;
-        Context.Parent.Tell(new Formed(group, fromCheckpoint));
+        Context.Parent.Tell(new Formed(group, fromCheckpoint, here));
     }
 
     private void Leave()

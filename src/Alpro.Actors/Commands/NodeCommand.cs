@@ -27,13 +27,14 @@ internal static class NodeCommand
         var port = new Option<int?>("--port") { Description = "Port of the control plane, in place of the role's in alpro.cluster.ports." };
         var dataPort = new Option<int?>("--data-port") { Description = "Coordinator, trainer: port to which clips are brought, in place of alpro.cluster.ports.data." };
         var ringPort = new Option<int?>("--ring-port") { Description = "Trainer: port for its neighbour, in place of alpro.cluster.ports.ring." };
+        var gpu = new Option<int?>("--gpu") { Description = "Coordinator, trainer, evaluator: its GPU among those that the process sees, from 0. Without: the first." };
         var trainers = new Option<int>("--trainers") { Description = "Coordinator: train on trainer nodes, on so many at least; 0 trains in the coordinator itself." };
         var seeds = new Option<string[]>("--seed") { Description = "A node to join, as host:port, in place of alpro.cluster.seeds; the coordinator first, then others that stay.", AllowMultipleArgumentsPerToken = true };
         var certificates = new Option<string?>("--certificates") { Description = "Folder of the node's certificates, in place of alpro.cluster.certificates." };
         var decoders = TrainCommand.DecodersOption();
         var command = new Command("node", CommandLine.Describe("Run one process of a cluster.", "alpro node --role decoder --config config/pretrain.json --seed trainer-host:4053"))
         {
-            role, file, settings, folder, resume, hocon, host, port, dataPort, ringPort, seeds, certificates, decoders, trainers,
+            role, file, settings, folder, resume, hocon, host, port, dataPort, ringPort, seeds, certificates, decoders, trainers, gpu,
         };
         command.SetAction(async (arguments, stop) =>
         {
@@ -50,6 +51,8 @@ internal static class NodeCommand
 
         async Task<int> RunAsync(ParseResult arguments, CancellationToken stop)
         {
+            if (arguments.GetValue(gpu) is { } index && !VisibleGpu.TryChoose(index))            // before anything else asks for one
+                throw new UsageException($"--gpu {index}: the process sees no such GPU that libtorch can use; expected the number of one, from 0; 'alpro doctor' lists them");
             RunConfig config = ConfigLoader.Load(arguments.GetValue(file)!, arguments.GetValue(settings));
             NodeRole own = arguments.GetValue(role);
             int least = arguments.GetValue(trainers);

@@ -60,7 +60,8 @@ internal static class TrainCommand
     internal static Option<int?> DecodersOption() => new("--decoders") { Description = "Decoder actors, in place of alpro.decoders in the running settings." };
 
     /// <summary>The settings with that many decoders, where a number is given.</summary>
-    internal static Func<ActorSettings, ActorSettings> With(int? decoders) => settings => decoders is { } count ? settings with { Decoders = count } : settings;
+    internal static Func<ActorSettings, ActorSettings> With(int? decoders) =>
+        settings => decoders is { } count ? settings with { Decoders = count, SharesCores = false } : settings;
 
     /// <summary>The option that names the running settings.</summary>
     internal static Option<string?> HoconOption() => new("--hocon") { Description = "Running settings in HOCON, in place of hocon/alpro.conf." };

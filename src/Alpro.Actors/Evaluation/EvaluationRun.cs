@@ -23,6 +23,7 @@ public sealed record EvaluationRun(RunConfig Config, string Weights, EvaluationS
     public Action<Exception> DeviceLost { get; init; } = LostDevice.EndProcess;
 
     /// <summary>An evaluator with a model of its own. Whoever calls this is the only one who may use it.</summary>
+    /// <param name="place">Its number among those that are at work; each takes the next GPU.</param>
     /// <exception cref="CheckpointException">The weights do not fit.</exception>
-    public Evaluator Open() => new(RunModel.Load(Config, Weights, RunModel.DefaultDevice), Config, Set, Results, Read);
+    public Evaluator Open(int place) => new(RunModel.Load(Config, Weights, RunModel.DeviceOf(place)), Config, Set, Results, Read);
 }

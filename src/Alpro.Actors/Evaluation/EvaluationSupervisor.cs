@@ -33,6 +33,7 @@ public sealed class EvaluationSupervisor : ReceiveActor
     private readonly CancellationToken _stop;
     private readonly Dictionary<IActorRef, EvaluationShare> _held = [];
     private readonly List<IActorRef> _idle = [];
+    private readonly Dictionary<IActorRef, int> _places = [];
     private readonly int _shares;
     private Queue<EvaluationShare> _open;
     private EvaluationStage _stage = EvaluationStage.Videos;
@@ -53,7 +54,7 @@ public sealed class EvaluationSupervisor : ReceiveActor
     /// <inheritdoc/>
     protected override void PreStart()
     {
-        for (int evaluator = 0; evaluator < _settings.Evaluators; evaluator++) StartEvaluator();
+        for (int evaluator = 0; evaluator < _settings.Evaluators; evaluator++) StartEvaluator(evaluator);
     }
 
     /// <inheritdoc/>
@@ -112,12 +113,14 @@ public sealed class EvaluationSupervisor : ReceiveActor
         _run.Warn($"EVALUATOR DIED, another takes its share ({_deaths} of {_settings.MaxRestarts}): {_lastDeath?.Message ?? "it was stopped"}");
         _idle.Remove(evaluator);
         if (_held.Remove(evaluator, out EvaluationShare? share)) _open.Enqueue(share);
-        StartEvaluator();
+        _places.Remove(evaluator, out int place);
+        StartEvaluator(place);
     }
 
-    private void StartEvaluator()
+    private void StartEvaluator(int place)
     {
-        (Func<Evaluator> open, CancellationToken stop, Action<Exception> lost) = (_run.Open, _stop, _run.DeviceLost);
-        Context.Watch(Context.ActorOf(Props.Create(() => new EvaluatorActor(open, lost, stop)).WithDispatcher("evaluator-dispatcher"), $"evaluator-{_started++}"));
+        (Func<Evaluator> open, CancellationToken stop, Action<Exception> lost) = (() => _run.Open(place), _stop, _run.DeviceLost);
+        Props props = Props.Create(() => new EvaluatorActor(open, lost, stop)).WithDispatcher("evaluator-dispatcher");
+        _places[Context.Watch(Context.ActorOf(props, $"evaluator-{_started++}"))] = place;
     }
 }

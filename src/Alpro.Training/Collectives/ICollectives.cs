@@ -21,6 +21,17 @@ public interface ICollectives : IDisposable
     /// <summary>Puts the sum over all ranks, bit for bit the same on each, in place of a contiguous tensor of 32-bit or 64-bit floats.</summary>
     void AllReduce(Tensor tensor);
 
+    /// <summary>Whether <see cref="BeginAllReduce"/> leaves the device to others while it sums.</summary>
+    bool Overlaps => false;
+
+    /// <summary>Begins what <see cref="AllReduce"/> does, with what is computed up to here; more may be begun before it is done.</summary>
+    void BeginAllReduce(Tensor tensor) => AllReduce(tensor);
+
+    /// <summary>What the device computes from here on finds the sums of all that was begun.</summary>
+    void CompleteAllReduces()
+    {
+    }
+
     /// <summary>[n, ...] of each rank to [World * n, ...] in rank order, without gradient; <see cref="FeatureGather"/> has it with gradient.</summary>
     Tensor AllGather(Tensor own);
 

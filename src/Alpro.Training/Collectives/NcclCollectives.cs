@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Alpro.Model.Checkpoints;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -11,29 +10,60 @@ namespace Alpro.Training.Collectives;
 /// the GPU has done them, in the order of its default stream, where TorchSharp's are; see <see cref="ICollectives.ThrowIfOver"/>.
 /// </summary>
 /// <remarks>
-/// Written by NCCL's documentation (these functions are there since 2.4) and not run yet: it needs two GPUs. Each process uses the first it
-/// sees (<c>CUDA_VISIBLE_DEVICES</c>).
+/// A communicator belongs to one thread at a time, and is freed while others may want it: every call is made under a lock that the end
+/// takes too. So none may take long, and NCCL is told not to block: it does on a thread of its own what waits for other ranks, and is asked
+/// until it is through, or the group is over. Each process uses the first GPU that it sees.
 /// </remarks>
-public sealed partial class NcclCollectives : ICollectives
+public sealed class NcclCollectives : ICollectives
 {
-    private const string Library = "nccl";
-    private const int Success = 0, Uint8 = 1, Float32 = 7, Float64 = 8, Sum = 0, IdLength = 128;
+    /// <summary>How often to ask before the processor is left to others for a millisecond: ranks that are all there need less.</summary>
+    private const int AsksBeforeSleep = 1000;
 
-    private readonly RingCollectives _ring;
+    /// <summary>NCCL may meet the end of a peer before the ring does, which can name it.</summary>
+    private static readonly TimeSpan _nameTime = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>How soon an error is known that NCCL meets while the GPU waits for it.</summary>
+    private static readonly TimeSpan _watchEvery = TimeSpan.FromSeconds(1);
+
+    private readonly IWatchedGroup _ring;
+    private readonly NcclLibrary _nccl = null!;                     // until it is found; without it there is no communicator
+    private readonly DeviceType _device;
+    private readonly Lock _lock = new();
+    private readonly ManualResetEventSlim _over = new();
+    private readonly Timer _watch;
+    private readonly SideStream? _side;                              // null in place of a GPU
     private nint _communicator;
-
-    static NcclCollectives() => NativeLibrary.SetDllImportResolver(typeof(NcclCollectives).Assembly, static (name, _, _) => name == Library ? Load() : 0);
 
     /// <summary>A group on the current GPU of each rank.</summary>
     /// <param name="ring">The same group on CPUs; it is disposed with this one.</param>
-    public unsafe NcclCollectives(RingCollectives ring)
+    /// <exception cref="CollectivesException">The group is over: a rank was lost meanwhile, or NCCL failed on one.</exception>
+    public NcclCollectives(IWatchedGroup ring)
+        : this(ring, null, DeviceType.CUDA)
     {
-        _ring = ring;
-        using Tensor id = zeros(IdLength, ScalarType.Byte);
-        if (Rank == 0) Check(GetUniqueId(TensorMemory.Address(id)));
-        ring.Broadcast(id, source: 0);
-        Check(CommInitRank(out _communicator, World, *(UniqueId*)TensorMemory.Address(id), Rank));
-        ring.Failed += _ => End();
+    }
+
+    /// <summary>A group for the tensors of one type of device, by whatever has NCCL's functions.</summary>
+    internal NcclCollectives(IWatchedGroup ring, NcclLibrary? library, DeviceType device)
+    {
+        (_ring, _device, _watch) = (ring, device, new(_ => Watch()));
+        ring.Failed += OnFailed;
+        try
+        {
+            NcclLibrary nccl = _nccl = library ?? NcclLibrary.Default;
+            using Tensor id = zeros(NcclLibrary.IdLength, ScalarType.Byte);
+            nint name = TensorMemory.Address(id);
+            if (Rank == 0) Call(_ => nccl.GetUniqueId(name));
+            if (device == DeviceType.CUDA) _side = new();
+            ring.Broadcast(id, source: 0);
+            Call(_ => nccl.Begin(out _communicator, World, name, Rank));
+        }
+        catch (Exception reason)
+        {
+            ring.Abort(reason);                                      // the others would wait for this rank in NCCL
+            Dispose();
+            throw;
+        }
+        _watch.Change(_watchEvery, _watchEvery);
     }
 
     /// <inheritdoc/>
@@ -46,50 +76,66 @@ public sealed partial class NcclCollectives : ICollectives
     public long Generation => _ring.Generation;
 
     /// <summary>The collectives for tensors on a device.</summary>
-    public static ICollectives On(Device device, RingCollectives ring) => device.type == DeviceType.CUDA ? new NcclCollectives(ring) : ring;
+    public static ICollectives On(Device device, IWatchedGroup ring) => device.type == DeviceType.CUDA ? new NcclCollectives(ring) : ring;
+
+    /// <inheritdoc/>
+    public bool Overlaps => true;
 
     /// <inheritdoc/>
     public void AllReduce(Tensor tensor)
     {
-        if (tensor.device_type == DeviceType.CPU)
-        {
-            _ring.AllReduce(tensor);
-            return;
-        }
+        if (tensor.device_type == _device) AllReduce(tensor, stream: 0);
+        else _ring.AllReduce(tensor);
+    }
+
+    /// <inheritdoc/>
+    public void BeginAllReduce(Tensor tensor)
+    {
+        _side?.WaitForDefault();
+        AllReduce(tensor, _side?.Handle ?? 0);
+    }
+
+    /// <inheritdoc/>
+    public void CompleteAllReduces() => _side?.LetDefaultWait();
+
+    private void AllReduce(Tensor tensor, nint stream)
+    {
         int type = tensor.dtype switch
         {
-            ScalarType.Float32 => Float32,
-            ScalarType.Float64 => Float64,
+            ScalarType.Float32 => NcclLibrary.Float32,
+            ScalarType.Float64 => NcclLibrary.Float64,
             _ => throw new ArgumentException($"Sums are of 32-bit and 64-bit floats, not of {tensor.dtype}.", nameof(tensor)),
         };
         nint memory = Memory(tensor);
-        Check(AllReduce(memory, memory, (nuint)tensor.numel(), type, Sum, _communicator, 0));
-        GC.KeepAlive(tensor);
+        var count = (nuint)tensor.numel();
+        Operate(communicator => _nccl.AllReduce(memory, count, type, communicator, stream), tensor);
     }
 
     /// <inheritdoc/>
     public Tensor AllGather(Tensor own)
     {
-        if (own.device_type == DeviceType.CPU) return _ring.AllGather(own);
+        if (own.device_type != _device) return _ring.AllGather(own);
+        nint memory = Memory(own);
         long[] shape = own.shape;
         shape[0] *= World;
         Tensor all = empty(shape, own.dtype, own.device);
-        Check(AllGather(Memory(own), Memory(all), (nuint)(own.numel() * own.element_size()), Uint8, _communicator, 0));
-        GC.KeepAlive(own);
+        nint whole = Memory(all);
+        nuint bytes = Bytes(own);
+        Operate(communicator => _nccl.AllGather(memory, whole, bytes, communicator), own);
         return all;
     }
 
     /// <inheritdoc/>
     public void Broadcast(Tensor tensor, int source)
     {
-        if (tensor.device_type == DeviceType.CPU)
+        if (tensor.device_type != _device)
         {
             _ring.Broadcast(tensor, source);
             return;
         }
         nint memory = Memory(tensor);
-        Check(Broadcast(memory, memory, (nuint)(tensor.numel() * tensor.element_size()), Uint8, source, _communicator, 0));
-        GC.KeepAlive(tensor);
+        nuint bytes = Bytes(tensor);
+        Operate(communicator => _nccl.Broadcast(memory, bytes, source, communicator), tensor);
     }
 
     /// <inheritdoc/>
@@ -98,68 +144,90 @@ public sealed partial class NcclCollectives : ICollectives
     /// <inheritdoc/>
     public void Abort(Exception reason) => _ring.Abort(reason);
 
-    /// <inheritdoc/>
+    /// <summary>Leaves the group. What this rank has begun is done first, unless the group is over.</summary>
     public void Dispose()
     {
-        End();
+        _watch.Dispose();
+        try
+        {
+            if (_communicator != 0) Call(_nccl.Finish);
+            Free(finished: true);
+        }
+        catch (CollectivesException)
+        {
+            Free(finished: false);                                   // it was over before
+        }
+        _side?.Dispose();
         _ring.Dispose();
     }
 
-    private nint Memory(Tensor tensor)
+    private static nint Memory(Tensor tensor) => tensor.is_contiguous() ? TensorMemory.Address(tensor)
+        : throw new ArgumentException("Collectives work on contiguous tensors.", nameof(tensor));
+
+    private static nuint Bytes(Tensor tensor) => (nuint)(tensor.numel() * tensor.element_size());
+
+    private void Operate(Func<nint, int> operation, Tensor tensor)
     {
+        _ring.CountOperation();
+        Call(operation);
+        GC.KeepAlive(tensor);
+    }
+
+    /// <summary>Makes a call, and returns when NCCL is through with it: the operation is in the GPU's queue.</summary>
+    private void Call(Func<nint, int> call)
+    {
+        int result;
+        lock (_lock)
+        {
+            _ring.ThrowIfOver();
+            result = call(_communicator);
+        }
+        for (var wait = new SpinWait(); result == NcclLibrary.InProgress; wait.SpinOnce(AsksBeforeSleep)) result = Ask();
+        if (result == NcclLibrary.Success) return;
+        Fail(result);
         _ring.ThrowIfOver();
-        return tensor.is_contiguous() ? TensorMemory.Address(tensor) : throw new ArgumentException("Collectives work on contiguous tensors.", nameof(tensor));
     }
 
-    private void Check(int result)
+    private int Ask()
     {
-        if (result == Success) return;
-        _ring.ThrowIfOver();                                         // the reason, where it is known
-        throw new CollectivesException(Rank, Generation, $"met an error of NCCL: {Marshal.PtrToStringUTF8(GetErrorString(result))}");
+        lock (_lock)
+        {
+            _ring.ThrowIfOver();
+            return _communicator == 0 ? NcclLibrary.Success : _nccl.AsyncError(_communicator);
+        }
     }
 
-    /// <summary>Ends what is under way and gives everything back; whether that succeeds matters to nobody any more.</summary>
-    private void End()
+    /// <summary>Ends the group if NCCL has met an error while the GPU goes on waiting.</summary>
+    private void Watch()
     {
-        nint communicator = Interlocked.Exchange(ref _communicator, 0);
-        if (communicator != 0) _ = CommAbort(communicator);
+        try
+        {
+            if (Ask() is var result and not (NcclLibrary.Success or NcclLibrary.InProgress)) Fail(result);
+        }
+        catch (CollectivesException)
+        {
+            // Whoever uses the group will have it.
+        }
     }
 
-    /// <summary>TorchSharp's package has NCCL inside libtorch_cuda.so; PyTorch's libraries have it beside them.</summary>
-    private static nint Load() =>
-        NativeLibrary.TryLoad("libtorch_cuda.so", typeof(NcclCollectives).Assembly, null, out nint torch) && NativeLibrary.TryGetExport(torch, "ncclGetUniqueId", out _)
-            ? torch : NativeLibrary.Load("libnccl.so.2", typeof(NcclCollectives).Assembly, null);
-
-    private unsafe struct UniqueId
+    private void Fail(int result)
     {
-        public fixed byte Internal[IdLength];
+        _over.Wait(_nameTime);
+        string hint = result == NcclLibrary.InvalidUsage ? "; two ranks on one GPU are such a use, alpro node --gpu gives each one" : "";
+        _ring.Abort(new CollectivesException(Rank, Generation, $"met an error of NCCL: {_nccl.ErrorOf(result)}{hint}"));
     }
 
-    [LibraryImport(Library, EntryPoint = "ncclGetErrorString")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial nint GetErrorString(int result);
+    private void OnFailed(CollectivesException reason)
+    {
+        _over.Set();
+        Free(finished: false);
+    }
 
-    [LibraryImport(Library, EntryPoint = "ncclGetUniqueId")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int GetUniqueId(nint id);
-
-    [LibraryImport(Library, EntryPoint = "ncclCommInitRank")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int CommInitRank(out nint communicator, int world, UniqueId id, int rank);
-
-    [LibraryImport(Library, EntryPoint = "ncclCommAbort")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int CommAbort(nint communicator);
-
-    [LibraryImport(Library, EntryPoint = "ncclAllReduce")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int AllReduce(nint from, nint to, nuint count, int type, int operation, nint communicator, nint stream);
-
-    [LibraryImport(Library, EntryPoint = "ncclAllGather")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int AllGather(nint from, nint to, nuint count, int type, nint communicator, nint stream);
-
-    [LibraryImport(Library, EntryPoint = "ncclBroadcast")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int Broadcast(nint from, nint to, nuint count, int type, int source, nint communicator, nint stream);
+    /// <summary>Gives the communicator back, whoever comes first to do it; whether that succeeds matters to nobody any more.</summary>
+    private void Free(bool finished)
+    {
+        nint communicator;
+        lock (_lock) (communicator, _communicator) = (_communicator, 0);
+        if (communicator != 0) _ = finished ? _nccl.Destroy(communicator) : _nccl.Abort(communicator);
+    }
 }

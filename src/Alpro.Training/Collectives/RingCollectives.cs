@@ -11,7 +11,7 @@ namespace Alpro.Training.Collectives;
 /// Ranks on CPUs in a ring of TCP connections: each sends to the next and receives from the previous, straight out of and into the tensors'
 /// memory, a segment on its way while the one before it is added up. Every frame carries the generation.
 /// </summary>
-public sealed class RingCollectives : ICollectives
+public sealed class RingCollectives : IWatchedGroup
 {
     private const int SegmentLength = 1 << 20;
 
@@ -30,11 +30,11 @@ public sealed class RingCollectives : ICollectives
     /// <inheritdoc/>
     public long Generation => _group.Generation;
 
-    /// <summary>Told, on any thread, when the group is over before this rank has left it.</summary>
+    /// <inheritdoc/>
     public event Action<CollectivesException> Failed
     {
-        add => _transport.Failed += value;
-        remove => _transport.Failed -= value;
+        add => _transport.End.Add(value);
+        remove => _transport.End.Remove(value);
     }
 
     /// <summary>Forms a ring with the other ranks of a group.</summary>
@@ -124,7 +124,10 @@ public sealed class RingCollectives : ICollectives
     }
 
     /// <inheritdoc/>
-    public void ThrowIfOver() => _transport.ThrowIfOver();
+    public void CountOperation() => _transport.Begin();
+
+    /// <inheritdoc/>
+    public void ThrowIfOver() => _transport.End.ThrowIfOver();
 
     /// <inheritdoc/>
     public void Abort(Exception reason) =>

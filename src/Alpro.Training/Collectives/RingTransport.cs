@@ -59,7 +59,6 @@ internal sealed class RingTransport : IDisposable
     private readonly Lock _wordLock = new();
     private readonly ManualResetEventSlim _over = new();
     private readonly Thread[] _threads;
-    private CollectivesException? _failure;
     private long _operation, _nextLeftAfter = long.MaxValue;
     private bool _sending;
 
@@ -72,8 +71,8 @@ internal sealed class RingTransport : IDisposable
         foreach (Thread thread in _threads) thread.Start();
     }
 
-    /// <summary>Told, on any thread, when the group is over before this rank has left it.</summary>
-    public event Action<CollectivesException>? Failed;
+    /// <summary>The group's end, which this rank's leaving is too.</summary>
+    public GroupEnd End { get; } = new();
 
     /// <summary>Begins an operation.</summary>
     /// <returns>Its number.</returns>
@@ -81,7 +80,7 @@ internal sealed class RingTransport : IDisposable
     {
         long number = Interlocked.Increment(ref _operation);
         if (number > Interlocked.Read(ref _nextLeftAfter)) FailWithoutNext();
-        ThrowIfOver();
+        End.ThrowIfOver();
         return number;
     }
 
@@ -114,30 +113,30 @@ internal sealed class RingTransport : IDisposable
             throw Lost(_previous.Peer, problem);
         }
         Fail(new(_previous.Peer, _group.Generation, $"sent {RingSegment.Describe(header)} where {RingSegment.Describe(expected)} is due"));
-        ThrowIfOver();
+        End.ThrowIfOver();
     }
 
     /// <summary>Waits until all that was to be sent has left its memory.</summary>
     public void Flush()
     {
         lock (_outgoing)
-            while (_failure is null && (_sending || _outgoing.Count > 0)) Monitor.Wait(_outgoing);
-        ThrowIfOver();
+            while (End.Reason is null && (_sending || _outgoing.Count > 0)) Monitor.Wait(_outgoing);
+        End.ThrowIfOver();
     }
 
     /// <summary>Ends the group, and sends word of it round the ring.</summary>
     public void Fail(CollectivesException failure)
     {
-        if (Interlocked.CompareExchange(ref _failure, failure, null) is not null) return;
+        if (!End.TrySet(failure)) return;
         SendWord(failure.Peer);
         Close();
-        Failed?.Invoke(failure);
+        End.Tell();
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (Interlocked.CompareExchange(ref _failure, new(_group.Rank, _group.Generation, "has left the group"), null) is null)
+        if (End.TrySet(new(_group.Rank, _group.Generation, "has left the group")))
         {
             SendWord(Leaving);
             Close();
@@ -146,12 +145,6 @@ internal sealed class RingTransport : IDisposable
         _previous.Dispose();
         foreach (Thread thread in _threads) thread.Join();
         _over.Dispose();
-    }
-
-    /// <summary>Throws if the group is over.</summary>
-    public void ThrowIfOver()
-    {
-        if (Volatile.Read(ref _failure) is { } failure) throw failure;
     }
 
     /// <summary>The thread that sends to the next rank.</summary>
@@ -244,7 +237,7 @@ internal sealed class RingTransport : IDisposable
     private CollectivesException Lost(int peer, Exception problem)
     {
         if (!_over.Wait(WordTime)) Fail(new(peer, _group.Generation, $"is lost: {problem.Message}", problem));
-        return _failure!;
+        return End.Reason!;
     }
 
     /// <summary>Lets all go that wait for the network.</summary>

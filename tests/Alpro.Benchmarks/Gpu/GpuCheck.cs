@@ -22,6 +22,7 @@ internal static class GpuCheck
         ["parity"] = (false, ParityStage.Run),
         ["kernels"] = (true, KernelsStage.Run),
         ["step"] = (true, StepStage.Run),
+        ["nccl"] = (true, NcclStage.Run),
     };
 
     public static int Run(string[] args)

@@ -21,16 +21,19 @@ internal static class GroupTraining
     public sealed record Outcome(IReadOnlyList<StepRecord> Records, TrainState State, float[] Weights);
 
     /// <summary>Trains on so many ranks to the end.</summary>
-    public static Outcome[] Train(RunConfig config, int world)
+    /// <param name="config">The run.</param>
+    /// <param name="world">Number of ranks.</param>
+    /// <param name="over">What goes over the ring of a rank, made on its thread.</param>
+    public static Outcome[] Train(RunConfig config, int world, Func<ICollectives, ICollectives>? over = null)
     {
         ICollectives[] ranks = TestRing.Form(world);
         var turn = new Lock();
         return TestRing.OnThreads(world, rank =>
         {
-            using ICollectives group = new InTurn(ranks[rank], turn);
+            using ICollectives group = new InTurn(over is null ? ranks[rank] : over(ranks[rank]), turn);
             var records = new List<StepRecord>();
             using AlproModel model = RunModel.Create(config, CPU);
-            using Trainer trainer = TinyRun.Trainer(config, new() { Record = records.Add }, model: model);
+            using Trainer trainer = new(config, model, new() { Record = records.Add }, config.Training.Steps!.Value, 3) { SmallestPiece = 1 };
             trainer.Join(group);
             TrainState state = trainer.Run(Batches(config, group.Rank, world));
             return new Outcome(records, state, TinyRun.Weights(model));
@@ -98,7 +101,13 @@ internal static class GroupTraining
 
         public long Generation => _group.Generation;
 
+        public bool Overlaps => _group.Overlaps;
+
         public void AllReduce(Tensor tensor) => Yield(() => { _group.AllReduce(tensor); return 0; });
+
+        public void BeginAllReduce(Tensor tensor) => Yield(() => { _group.BeginAllReduce(tensor); return 0; });
+
+        public void CompleteAllReduces() => Yield(() => { _group.CompleteAllReduces(); return 0; });
 
         public Tensor AllGather(Tensor own) => Yield(() => _group.AllGather(own));
 

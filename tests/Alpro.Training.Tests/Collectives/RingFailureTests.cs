@@ -19,6 +19,7 @@ public sealed class RingFailureTests
     public async Task A_peer_that_dies_in_an_operation_is_named_on_every_rank_at_once(int world)
     {
         const int Length = 1_000_000 * sizeof(float);
+        int chunk = Length / sizeof(float) / world * sizeof(float);
         using var ring = new TestRing(world);
         int[] survivors = [.. Enumerable.Range(0, world).Where(rank => rank != 1)];
         Task<RingCollectives>[] joining = [.. survivors.Select(rank => ring.Join(rank))];
@@ -32,7 +33,7 @@ public sealed class RingFailureTests
             using (victim)
             {
                 victim.Previous.Receive(new byte[1000]);             // others are under way
-                victim.Next.Send([.. RawRank.Header(1, 1, Length / world, Math.Min(1 << 20, Length / world)), .. new byte[1000]]);
+                victim.Next.Send([.. RawRank.Header(1, 1, chunk, Math.Min(1 << 20, chunk)), .. new byte[1000]]);
                 died = Stopwatch.GetTimestamp();
             }
         });
@@ -67,6 +68,23 @@ public sealed class RingFailureTests
         victim.Dispose();
         Assert.True(told.Wait(TimeSpan.FromSeconds(5)));
         foreach (RingCollectives rank in ranks) rank.Dispose();
+    }
+
+    [Fact]
+    public void Whoever_asks_late_to_be_told_of_the_end_is_told_at_once_and_of_leaving_never()
+    {
+        RingCollectives[] ranks;
+        using (var ring = new TestRing(2)) ranks = ring.Form();
+        var told = new List<string>();
+        ranks[0].Abort(new InvalidOperationException("out of memory"));
+        ranks[0].Failed += failure => told.Add(failure.Message);
+        Assert.Equal(["rank 0 ended the group: out of memory; generation 1 is over"], told);
+        foreach (RingCollectives rank in ranks) rank.Dispose();
+
+        using (var ring = new TestRing(2)) ranks = ring.Form();
+        foreach (RingCollectives rank in ranks) rank.Dispose();
+        ranks[0].Failed += failure => told.Add(failure.Message);
+        Assert.Single(told);
     }
 
     [Fact]
