@@ -50,7 +50,7 @@ public sealed class RunSupervisor : ReceiveActor
     private readonly RunData _data;
     private readonly RunData? _validation;
     private readonly SamplingPlan _plan;
-    private readonly TrainerActor.Length _length;
+    private readonly TrainState _start;
     private readonly RejectionList _unreadable;
     private readonly IActorRef _checkpoints;
     private readonly long _began = Stopwatch.GetTimestamp();
@@ -64,7 +64,7 @@ public sealed class RunSupervisor : ReceiveActor
     {
         (_host, _run, _finished, _data, _validation) = (host, run, finished, data, validation);
         _plan = data.Plan();
-        _length = new(run.Config.Training.Steps ?? run.Config.Training.Epochs!.Value * _plan.StepsPerEpoch, _plan.StepsPerEpoch);
+        _start = new() { TotalSteps = run.Config.TotalSteps(_plan.StepsPerEpoch), StepsPerEpoch = _plan.StepsPerEpoch, Data = data.Contents() };
         _unreadable = new(run.Unreadable, append: run.Resume);
         _checkpoints = Context.ActorOf(Props.Create(() => new CheckpointActor(run, host.Settings)), "checkpoints");
         if (host.Node is { Role: NodeRole.Trainer } node) _member = Context.ActorOf(Props.Create(() => new GroupMember(node)), "member");
@@ -107,9 +107,9 @@ public sealed class RunSupervisor : ReceiveActor
 
     private void StartGeneration(int number, TrainingRun run)
     {
-        (TrainerActor.Length length, IActorRef checkpoints) = (_length, _checkpoints);
+        (TrainState start, IActorRef checkpoints) = (_start, _checkpoints);
         Func<AlproModel, TrainState, ValidationRecord>? validate = _validation is null ? null : Validate;
-        _generation = new(number, Context.ActorOf(Props.Create(() => new TrainerActor(run, length, checkpoints, validate)), $"trainer-{number}"), run.Resume);
+        _generation = new(number, Context.ActorOf(Props.Create(() => new TrainerActor(run, start, checkpoints, validate)), $"trainer-{number}"), run.Resume);
         if (_member.IsNobody()) EnterGroup(SingleCollectives.Instance, resume: false);
         else _member.Tell(new GroupMember.Free(Step: 0));
     }
@@ -140,10 +140,10 @@ public sealed class RunSupervisor : ReceiveActor
         _generation = _generation with { First = message.State };
         _streams++;
         _run.Started(message.State, message.Loaded);
-        var bounds = new ClipCoordinator.Bounds(_run.Config.Data.MaxRejectedFraction, _length.StepsPerEpoch * _plan.BatchSize);
+        var bounds = new ClipCoordinator.Bounds(_run.Config.Data.MaxRejectedFraction, _start.StepsPerEpoch * _plan.BatchSize);
         ClipSettings clips = _run.Config.Data.Clip;
         IClipPlan share = message.Group.World == 1 ? _plan : new RankShare(_plan, message.Group.Rank, message.Group.World, _run.Config.Training.Accumulation);
-        IActorRef pipeline = _host.StartPipeline(Context, PipelineName, _host.Settings.Decoders, _data, share, clips, message.State.Step, _length.TotalSteps, bounds, _generation.Ledger, _generation.Batches.Writer);
+        IActorRef pipeline = _host.StartPipeline(Context, PipelineName, _host.Settings.Decoders, _data, share, clips, message.State.Step, _start.TotalSteps, bounds, _generation.Ledger, _generation.Batches.Writer);
         if (!_host.Gate.IsNobody()) _host.Gate.Tell(new DecoderGate.Serve(pipeline, clips, _data.Describe(), _generation.Ledger));
         if (_stopping) _generation.Trainer.Tell(Stop.Instance);
     }

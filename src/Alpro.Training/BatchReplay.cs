@@ -84,9 +84,8 @@ public static class BatchReplay
         }
         using ClipBatch batch = Read(content, config, state.Step);
         var badGradients = new List<string>();
-        using var trainer = new Trainer(config, model, new(), state.TotalSteps, state.StepsPerEpoch)
+        using var trainer = new Trainer(config, model, new(), state)
         {
-            State = state,
             BeforeUpdate = parameters => badGradients.AddRange(parameters.Slots.Where(slot => IsBad(FlatParameters.View(parameters.Gradients, slot))).Select(slot => slot.Name)),
         };
         StepRecord record = trainer.Advance(batch, default);

@@ -1,3 +1,5 @@
+using System.Collections.Frozen;
+
 namespace Alpro.Training;
 
 /// <summary>
@@ -17,6 +19,9 @@ public sealed record TrainState
 
     /// <summary>Steps of an epoch.</summary>
     public required long StepsPerEpoch { get; init; }
+
+    /// <summary>What the files say that decide the clips, by the setting that names them: rows and a hash of each corpus, a hash of each other file.</summary>
+    public IReadOnlyDictionary<string, string> Data { get; init; } = FrozenDictionary<string, string>.Empty;
 
     /// <summary>Updates of the weights: the steps that were not skipped.</summary>
     public long Updates { get; init; }

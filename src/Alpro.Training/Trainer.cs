@@ -32,27 +32,26 @@ public sealed class Trainer : IDisposable
     private ICollectives _collectives = SingleCollectives.Instance;
     private FeatureGather _gather = new(SingleCollectives.Instance);
 
-    /// <summary>A trainer at step 0 of a model that is on its device.</summary>
+    /// <summary>A trainer of a model that is on its device.</summary>
     /// <param name="config">The run.</param>
     /// <param name="model">The model; its trainable parameters move into flat buffers.</param>
     /// <param name="ports">Where records, checkpoints and validations go.</param>
-    /// <param name="totalSteps">Steps of the run.</param>
-    /// <param name="stepsPerEpoch">Steps of an epoch.</param>
+    /// <param name="start">Where the run begins: the length that it has, and the data.</param>
     /// <param name="resume">The checkpoint to continue from: weights, moments and state become what they were.</param>
     /// <exception cref="ConfigException">The checkpoint is of another run.</exception>
-    public Trainer(RunConfig config, AlproModel model, TrainerPorts ports, long totalSteps, long stepsPerEpoch, Checkpoint? resume = null)
+    public Trainer(RunConfig config, AlproModel model, TrainerPorts ports, TrainState start, Checkpoint? resume = null)
     {
         (_config, _model, _ports) = (config, model, ports);
         _parameters = new(model);
         _optimizer = new(_parameters, config.Optimizer, config.TorchThreads);
-        _schedule = new(config.Schedule, config.Optimizer.LearningRate, totalSteps);
+        _schedule = new(config.Schedule, config.Optimizer.LearningRate, start.TotalSteps);
         _tensors = new(_parameters.Device, config.Model.Vision.PatchSize);
-        State = new() { TotalSteps = totalSteps, StepsPerEpoch = stepsPerEpoch };
+        State = start;
         if (resume is not null)
         {
-            resume.RequireSameRun(config, State);
+            resume.RequireSameRun(config, start);
             resume.ReadInto(model, _parameters, _optimizer);
-            State = resume.State with { Settled = resume.State.Step };           // its checkpoint is the last thing done after a step
+            State = resume.State with { Settled = resume.State.Step, Data = start.Data };      // its checkpoint is the last thing done after a step
             _saved = State.Step;
         }
         _snapshots = new(config, model, _parameters, _optimizer);

@@ -190,6 +190,25 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
     }
 
     [Fact]
+    public async Task Run_is_not_resumed_on_other_rows_and_wherever_they_lie_on_the_same()
+    {
+        string csv = Path.Combine(_world.Folder.Path, "train", "results_train.csv");
+        string[] lines = File.ReadAllLines(csv);
+        await TrainAsync(Config(steps: 4), "run");
+        foreach ((string name, string[] rows) in new[] { ("lost", lines[..^1]), ("sorted", [lines[0], .. lines[1..].Order(StringComparer.Ordinal).Reverse()]), ("edited", [.. lines[..^1], lines[^1].Replace(" a ", " the ", StringComparison.Ordinal)]) })
+        {
+            string other = Path.Combine(Directory.CreateDirectory(_out.File(name)).FullName, "results_train.csv");
+            File.WriteAllLines(other, rows);
+            var refused = await Assert.ThrowsAsync<ConfigException>(() => TrainAsync(Config(steps: 4, other), "run", resume: true));
+            Assert.Contains("data.corpora[0]: was 24 rows, of the hash ", refused.Message, StringComparison.Ordinal);
+            Assert.Contains($" and is {rows.Length - 1} rows, of the hash ", refused.Message, StringComparison.Ordinal);
+        }
+        string moved = Path.Combine(Directory.CreateDirectory(_out.File("moved")).FullName, "results_train.csv");
+        File.Copy(csv, moved);
+        Assert.True((await TrainAsync(Config(steps: 4, moved), "run", resume: true)).Completed);
+    }
+
+    [Fact]
     public async Task Weights_are_exported_as_often_as_asked()
     {
         RunConfig config = Config(steps: 12, null, "training.exportEvery=5");

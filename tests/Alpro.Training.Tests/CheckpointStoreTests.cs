@@ -165,14 +165,24 @@ public sealed class CheckpointStoreTests : IDisposable
             Initialize = new() { Checkpoint = "elsewhere" },
             Data = _config.Data with { Vocabulary = "/moved/" + _config.Data.Vocabulary },
         };
-        string message = Assert.Throws<ConfigException>(() => store.Latest()!.RequireSameRun(changed, State(0) with { StepsPerEpoch = 4 })).Message.ReplaceLineEndings("\n");
+        string message = Assert.Throws<ConfigException>(() => store.Latest()!.RequireSameRun(changed, State(0, rows: "13 rows"))).Message.ReplaceLineEndings("\n");
         Assert.Equal($"""
-            {store.FolderOf(1)} cannot be continued: what it means to train would change; put the settings back, or start a new run with initialize.checkpoint: 3 problems
+            {store.FolderOf(1)} cannot be continued: what it means to train would change; put settings and files back, or start a new run from its weights with initialize.checkpoint: 3 problems
               seed: was 7 and is 8
               training.batchSize: was 4 and is 8
-              data.corpora: were 3 steps an epoch, 6 in all, and are 4 and 6: rows were added or lost
+              data.corpora[0]: was 12 rows and is 13 rows
             """.ReplaceLineEndings("\n"), message);
         store.Latest()!.RequireSameRun(changed with { Seed = 7, Training = _config.Training with { CheckpointEvery = 3 } }, State(0));
+    }
+
+    [Fact]
+    public void A_checkpoint_that_does_not_know_its_rows_is_held_to_the_steps_of_an_epoch()
+    {
+        CheckpointStore store = Store();
+        using (Snapshot snapshot = _snapshots.Take(State(1) with { Data = new Dictionary<string, string>() })) store.Save(snapshot);
+        store.Latest()!.RequireSameRun(_config, State(0, rows: "13 rows"));
+        Assert.Contains("data.corpora: were 3 steps an epoch, 6 in all, and are 4 and 6: rows were added or lost",
+            Assert.Throws<ConfigException>(() => store.Latest()!.RequireSameRun(_config, State(0) with { StepsPerEpoch = 4 })).Message, StringComparison.Ordinal);
     }
 
     private CheckpointStore Store(int keep = int.MaxValue) => new(_folder.File("checkpoints"), keep, _warnings.Add);
@@ -183,7 +193,11 @@ public sealed class CheckpointStoreTests : IDisposable
         store.Save(snapshot);
     }
 
-    private TrainState State(long step) => new() { Step = step, Rejected = step, Updates = _optimizer.Updates, TotalSteps = 6, StepsPerEpoch = 3 };
+    private TrainState State(long step, string rows = "12 rows") => new()
+    {
+        Step = step, Rejected = step, Updates = _optimizer.Updates, TotalSteps = 6, StepsPerEpoch = 3,
+        Data = new Dictionary<string, string> { ["data.corpora[0]"] = rows },
+    };
 
     private void Update()
     {

@@ -115,6 +115,8 @@ internal static class PredictCommand
 
         public override CorpusCoverage Coverage { get; } = new(Rows: 1, Filtered: 0, Malformed: 0, Missing: 0);
 
+        public override string Content => path;
+
         public override VideoTextPair this[long row] => new() { Row = row, Key = path, Kind = Kind, Media = new MediaSource(path), Captions = [""] };
     }
 }

@@ -36,13 +36,10 @@ public sealed class TrainerActor : ReceiveActor
     /// <summary>Told to the parent when the trainer cannot go on.</summary>
     public sealed record Failed(Exception Reason);
 
-    /// <summary>Steps and epochs of a run, which only the corpora know.</summary>
-    public sealed record Length(long TotalSteps, long StepsPerEpoch);
-
     private const int RecordsKept = 16;
 
     private readonly TrainingRun _run;
-    private readonly Length _length;
+    private readonly TrainState _start;
     private readonly Channel<Enter> _groups = Channel.CreateUnbounded<Enter>();
     private readonly CancellationTokenSource _stop = new();
     private readonly TrainerPorts _ports;
@@ -54,12 +51,12 @@ public sealed class TrainerActor : ReceiveActor
 
     /// <summary>A trainer of a run, which waits for its group.</summary>
     /// <param name="run">The run.</param>
-    /// <param name="length">Its steps.</param>
+    /// <param name="start">Where it begins, which only the corpora know.</param>
     /// <param name="checkpoints">The <see cref="CheckpointActor"/>.</param>
     /// <param name="validate">Scores the model, on the trainer's thread; null where there is nothing to validate on.</param>
-    public TrainerActor(TrainingRun run, Length length, IActorRef checkpoints, Func<AlproModel, TrainState, ValidationRecord>? validate)
+    public TrainerActor(TrainingRun run, TrainState start, IActorRef checkpoints, Func<AlproModel, TrainState, ValidationRecord>? validate)
     {
-        (_run, _length, _generations) = (run, length, new(run.Folder));
+        (_run, _start, _generations) = (run, start, new(run.Folder));
         IActorRef self = Self, parent = Context.Parent;
         _ports = new()
         {
@@ -163,7 +160,7 @@ public sealed class TrainerActor : ReceiveActor
                 _run.Warn($"changed since the checkpoint: {change.Path} was {change.Before} and is {change.Now}");
         using AlproModel model = RunModel.Create(_run.Config, RunModel.DefaultDevice);
         IReadOnlyList<LoadReport> loaded = resume is null ? RunModel.Initialize(model, _run.Config) : [];
-        using var trainer = new Trainer(_run.Config, model, _ports, _length.TotalSteps, _length.StepsPerEpoch, resume);
+        using var trainer = new Trainer(_run.Config, model, _ports, _start, resume);
         while (Train(trainer, enter, loaded, self) is { } lost)
         {
             self.Tell(new GroupLost(lost, trainer.State.Step));

@@ -207,6 +207,24 @@ public sealed class GroupTrainingTests
         Assert.Contains("optimizer.learningRate: is 0.001 on rank 0 and 0.002 here", Assert.IsType<ConfigException>(failures[1]).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Ranks_whose_corpora_differ_are_refused()
+    {
+        RunConfig config = GroupTraining.Config();
+        ICollectives[] ranks = TestRing.Form(2);
+        var turn = new Lock();
+        Exception?[] failures = TestRing.OnThreads(2, rank =>
+        {
+            using ICollectives group = new GroupTraining.InTurn(ranks[rank], turn);
+            using AlproModel model = RunModel.Create(config, CPU);
+            var rows = new Dictionary<string, string> { ["data.corpora[0]"] = rank == 0 ? "24 rows" : "23 rows" };
+            using Trainer trainer = new(config, model, new(), TinyRun.Start(config) with { Data = rows });
+            return Record.Exception(() => trainer.Join(group));
+        });
+        Assert.Contains("rank 1 cannot train with the others: 1 problem" + Environment.NewLine + "  data.corpora[0]: is 24 rows on rank 0 and 23 rows here",
+            Assert.IsType<ConfigException>(failures[1]).Message, StringComparison.Ordinal);
+    }
+
     private static void AssertSame(IReadOnlyList<StepRecord> wanted, IReadOnlyList<StepRecord> found, double tolerance)
     {
         Assert.Equal(wanted.Select(record => record.Step), found.Select(record => record.Step));
