@@ -57,6 +57,17 @@ public sealed class RunData : IDisposable
     /// <summary>What the first corpus asks of a downstream model: its videos and its texts.</summary>
     public EvaluationSet EvaluationSet() => Alpro.Training.Evaluation.EvaluationSet.Of(Corpora[0], Tokenizer, _config.Data.ClipForEvaluation().TextLength, Answers);
 
+    /// <summary>The rows of the first corpus on which a run under pretraining is validated.</summary>
+    public long ValidationRows => Math.Min(Corpora[0].Count, _config.Evaluation.MaxClips ?? long.MaxValue);
+
+    /// <summary>Refuses a corpus on which the run could not be validated when that is due.</summary>
+    /// <exception cref="CorpusException">It has too few rows.</exception>
+    public void RequireValidation()
+    {
+        if (_config.Task is LearningTask.Pretrain or LearningTask.Prompter && ValidationRows < 2)
+            throw new CorpusException($"corpus {Corpora[0].Name}: {ValidationRows} of its {Corpora[0].Count} rows are for validation (evaluation.maxClips); expected 2 at least, for each clip is told apart from others");
+    }
+
     /// <summary>Opens a source of clips, one for each decoder.</summary>
     public IClipSource OpenSource(ClipSettings clips)
     {

@@ -48,7 +48,7 @@ public sealed class RunSupervisor : ReceiveActor
     private readonly TrainingRun _run;
     private readonly TaskCompletionSource<RunResult> _finished;
     private readonly RunData _data;
-    private readonly RunData? _validation;
+    private readonly IReadOnlyList<RunData> _validation;
     private readonly SamplingPlan _plan;
     private readonly TrainState _start;
     private readonly RejectionList _unreadable;
@@ -60,7 +60,7 @@ public sealed class RunSupervisor : ReceiveActor
     private bool _stopping;
 
     /// <summary>A run over data that is open; the supervisor disposes it.</summary>
-    public RunSupervisor(RunHost host, TrainingRun run, RunData data, RunData? validation, TaskCompletionSource<RunResult> finished)
+    public RunSupervisor(RunHost host, TrainingRun run, RunData data, IReadOnlyList<RunData> validation, TaskCompletionSource<RunResult> finished)
     {
         (_host, _run, _finished, _data, _validation) = (host, run, finished, data, validation);
         _plan = data.Plan();
@@ -93,7 +93,7 @@ public sealed class RunSupervisor : ReceiveActor
     protected override void PostStop()
     {
         _data.Dispose();
-        _validation?.Dispose();
+        foreach (RunData validation in _validation) validation.Dispose();
         _unreadable.Dispose();
         _finished.TrySetCanceled();
     }
@@ -108,7 +108,7 @@ public sealed class RunSupervisor : ReceiveActor
     private void StartGeneration(int number, TrainingRun run)
     {
         (TrainState start, IActorRef checkpoints) = (_start, _checkpoints);
-        Func<AlproModel, TrainState, ValidationRecord>? validate = _validation is null ? null : Validate;
+        Func<AlproModel, TrainState, ValidationRecord>? validate = _validation.Count == 0 ? null : Validate;
         _generation = new(number, Context.ActorOf(Props.Create(() => new TrainerActor(run, start, checkpoints, validate)), $"trainer-{number}"), run.Resume);
         if (_member.IsNobody()) EnterGroup(SingleCollectives.Instance, resume: false);
         else _member.Tell(new GroupMember.Free(Step: 0));
@@ -218,16 +218,21 @@ public sealed class RunSupervisor : ReceiveActor
     /// <summary>Where there is no keeper to hear it, one that comes finds that the trainers have gone, and how far the run is.</summary>
     private void TellEnded(bool completed) => GroupKeeper.Find(Context.System)?.Tell(new GroupKeeper.Ended(completed), Self);
 
-    /// <summary>Scores the model on the first validation corpus; called on the trainer's thread.</summary>
+    /// <summary>Scores the model on the validation corpora, of which the first decides which step is best; called on the trainer's thread.</summary>
     private ValidationRecord Validate(AlproModel model, TrainState state)
+    {
+        ValidationRecord[] records = [.. _validation.Select(data => Validate(model, state, data))];
+        var others = _validation.Zip(records).Skip(1).SelectMany(other => other.Second.Figures.Select(figure => KeyValuePair.Create($"{other.First.Corpora[0].Name}/{figure.Key}", figure.Value)));
+        return records[0] with { Figures = new Dictionary<string, double>(records[0].Figures.Concat(others)), Seconds = records.Sum(record => record.Seconds) };
+    }
+
+    private ValidationRecord Validate(AlproModel model, TrainState state, RunData data)
     {
         RunConfig config = _run.Config;
         long began = Stopwatch.GetTimestamp();
         if (config.Task is LearningTask.Retrieval or LearningTask.QuestionAnswering)
-            return Downstream.Score(_host, config, _validation!, model).ToRecord(state.Step, Stopwatch.GetElapsedTime(began).TotalSeconds);
-        long rows = Math.Min(_validation!.Corpora[0].Count, config.Evaluation.MaxClips ?? long.MaxValue);
+            return Downstream.Score(_host, config, data, model).ToRecord(state.Step, Stopwatch.GetElapsedTime(began).TotalSeconds);
         return PretrainValidator.Validate(model, state.Step, config.Training.Precision, _host.Read(
-            _validation, [.. Enumerable.Range(0, (int)rows).Select(row => (long)row)],
-            config.Data.Clip with { Augment = Augmentation.None }, config.Training.BatchSize, new ClipLedger()));
+            data, [.. Enumerable.Range(0, (int)data.ValidationRows).Select(row => (long)row)], config.Data.ClipForValidation(), config.Training.BatchSize, new ClipLedger()));
     }
 }

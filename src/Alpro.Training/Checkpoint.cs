@@ -5,25 +5,24 @@ using static TorchSharp.torch;
 
 namespace Alpro.Training;
 
-/// <summary>A checkpoint on disk whose hashes have been found right.</summary>
-/// <param name="folder">Its folder.</param>
-/// <param name="state">Where the run stood.</param>
-/// <param name="config">The run's configuration then.</param>
-public sealed class Checkpoint(string folder, TrainState state, RunConfig config)
+/// <summary>A checkpoint on disk, of which <see cref="CheckpointStore"/> has written the files or found the hashes right.</summary>
+public sealed class Checkpoint
 {
     /// <summary>The name of the file of the weights.</summary>
     public const string WeightsName = "weights.safetensors";
 
-    internal const string MomentsName = "moments.safetensors", StateName = "state.json", ChecksumsName = "checksums";
+    internal const string MomentsName = "moments.safetensors", StateName = "state.json", LaterStateName = "state.later.json", ChecksumsName = "checksums";
+
+    internal Checkpoint(string folder, TrainState state, RunConfig config) => (Folder, State, Config) = (folder, state, config);
 
     /// <summary>Its folder.</summary>
-    public string Folder { get; } = folder;
+    public string Folder { get; }
 
     /// <summary>Where the run stood.</summary>
-    public TrainState State { get; } = state;
+    public TrainState State { get; }
 
     /// <summary>The run's configuration then.</summary>
-    public RunConfig Config { get; } = config;
+    public RunConfig Config { get; }
 
     /// <summary>The file of the weights, a complete state dict.</summary>
     public string Weights => Path.Combine(Folder, WeightsName);

@@ -11,7 +11,7 @@ public sealed record TrainState
     /// <summary>Steps done; also the number of the next one, from 0.</summary>
     public long Step { get; init; }
 
-    /// <summary>The last step after which all was done that was due then, validation and checkpoint; behind <see cref="Step"/> while it is being done.</summary>
+    /// <summary>The last step after which all was done that was due then; behind <see cref="Step"/> in a checkpoint that was written before the validation of its step.</summary>
     public long Settled { get; init; }
 
     /// <summary>Steps of the whole run, by which the learning rate goes.</summary>

@@ -139,6 +139,34 @@ public sealed class CheckpointStoreTests : IDisposable
         Assert.Empty(_warnings);
     }
 
+    /// <summary>The same before every single thing that is done to settle a checkpoint: its steps are never lost.</summary>
+    [Fact]
+    public void A_writer_killed_while_it_settles_a_checkpoint_leaves_it_as_it_was_or_settled()
+    {
+        var settled = new HashSet<long>();
+        for (int killAt = 0, count = 0; killAt <= count; killAt++)
+        {
+            string folder = _folder.File($"settle-{killAt}");
+            Save(new CheckpointStore(folder, keep: 1), 2);
+            count = 0;
+            try
+            {
+                Save(new CheckpointStore(folder, keep: 1) { Touching = _ => { if (count++ >= killAt) throw new KilledException(); } }, 2, settled: 2);
+            }
+            catch (KilledException)
+            {
+            }
+            var after = new CheckpointStore(folder, keep: 1, _warnings.Add);
+            settled.Add(after.Latest()!.State.Settled);
+            Save(after, 2, settled: 2);
+            Save(after, 2, settled: 2, best: 2);
+            Assert.Equal((2, 2L), (after.Latest()!.State.Settled, after.Latest()!.State.BestStep));
+            Assert.Equal(4, Directory.GetFiles(after.FolderOf(2)).Length);
+        }
+        Assert.Equal([0L, 2], settled);
+        Assert.Empty(_warnings);
+    }
+
     [Fact]
     public void A_full_disk_fails_the_save_and_leaves_no_litter()
     {
@@ -187,9 +215,9 @@ public sealed class CheckpointStoreTests : IDisposable
 
     private CheckpointStore Store(int keep = int.MaxValue) => new(_folder.File("checkpoints"), keep, _warnings.Add);
 
-    private void Save(CheckpointStore store, long step, long? best = null)
+    private void Save(CheckpointStore store, long step, long? best = null, long settled = 0)
     {
-        using Snapshot snapshot = _snapshots.Take(State(step) with { BestStep = best });
+        using Snapshot snapshot = _snapshots.Take(State(step) with { BestStep = best, Settled = settled });
         store.Save(snapshot);
     }
 

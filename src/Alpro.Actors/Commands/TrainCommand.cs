@@ -104,7 +104,7 @@ internal static class TrainCommand
         result.Checkpoint,
         result.State.BestScore,
         result.State.BestStep,
-        LastStep = RunLog.Read<StepRecord>(RunLog.StepsFile(run.Folder)).LastOrDefault(),
+        LastStep = RunLog.Last<StepRecord>(RunLog.StepsFile(run.Folder)),
         report,
     };
 

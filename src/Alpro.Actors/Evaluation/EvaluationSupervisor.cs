@@ -102,7 +102,7 @@ public sealed class EvaluationSupervisor : ReceiveActor
 
     private void OnEvaluatorDied(IActorRef evaluator)
     {
-        if (_lastDeath is CheckpointException or CorpusException || ++_deaths > _settings.MaxRestarts)
+        if (_lastDeath is CheckpointException or CorpusException or NotANumberException || ++_deaths > _settings.MaxRestarts)
         {
             _finished.TrySetException(_lastDeath ?? new InvalidOperationException($"{_deaths} evaluators were stopped, more than alpro.max-restarts allows."));
             Context.Stop(Self);

@@ -33,7 +33,7 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers
     private readonly Queue<Snapshot> _waiting = new();               // in the order of their steps; the first is being written
     private readonly List<IActorRef> _flushing = [];
     private int _failures;
-    private string? _last;
+    private Checkpoint? _last;
 
     /// <summary>A writer of a run's checkpoints and exports.</summary>
     public CheckpointActor(TrainingRun run, ActorSettings settings)
@@ -78,15 +78,15 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers
                 return;
             }
         }
-        foreach (IActorRef asker in _flushing) asker.Tell(new Flushed(_last));
+        foreach (IActorRef asker in _flushing) asker.Tell(new Flushed(_last?.Folder));
         _flushing.Clear();
     }
 
     private void Save(Snapshot snapshot)
     {
-        _last = _store.Save(snapshot);                               // tried again, it finds what it wrote and leaves it
+        _last = _store.Save(snapshot);                               // tried again, it finds what it wrote
         long step = snapshot.State.Step;
         if (snapshot.Config.Training.ExportEvery is > 0 and var every && step % every == 0)
-            CheckpointStore.Export(new(_last, snapshot.State, snapshot.Config), _run.Export($"{step}"));
+            CheckpointStore.Export(_last, _run.Export($"{step}"));
     }
 }

@@ -72,7 +72,7 @@ public sealed class TrainerActor : ReceiveActor
             },
             Validate = validate,
             Validated = record => self.Tell(record),
-            KeepForReplay = (batch, snapshot) => BatchReplay.Save(run.Folder, batch, snapshot),
+            KeepForReplay = (batch, snapshot) => BatchReplay.Save(run.Folder, batch, snapshot, _current!.Group is { World: > 1, Rank: var rank } ? rank : null),
         };
         Receive<Enter>(message => _groups.Writer.TryWrite(message));
         Receive<Ready>(message =>
@@ -90,7 +90,8 @@ public sealed class TrainerActor : ReceiveActor
         });
         Receive<ValidationRecord>(record =>
         {
-            _log!.Write(record);
+            if (_log is null) return;                                // the first rank writes it down for all
+            _log.Write(record);
             run.Validated(record);
         });
         Receive<GroupLost>(message =>
@@ -126,7 +127,7 @@ public sealed class TrainerActor : ReceiveActor
     {
         _log = new RunLog(_run.Folder, state.Step, state.Settled);
         if (_recent.Count == 0) return;
-        long written = RunLog.Read<StepRecord>(RunLog.StepsFile(_run.Folder)).LastOrDefault()?.Step ?? -1;
+        long written = RunLog.Last<StepRecord>(RunLog.StepsFile(_run.Folder))?.Step ?? -1;
         foreach (StepRecord record in _recent.Where(record => record.Step > written && record.Step < state.Step)) _log.Write(record);
     }
 

@@ -35,7 +35,8 @@ internal static class StateTransfer
         return standing.State with { Data = state.Data, Settled = ranks.Where(rank => rank.Step == furthest).Min(rank => rank.Settled) };
     }
 
-    private static byte[] Bytes(ICollectives group, byte[] own, int source)
+    /// <summary>Gives the bytes of one rank to all.</summary>
+    public static byte[] Bytes(ICollectives group, byte[] own, int source)
     {
         Tensor length = tensor([(long)own.Length]);
         group.Broadcast(length, source);

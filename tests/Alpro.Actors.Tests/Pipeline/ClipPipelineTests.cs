@@ -227,7 +227,7 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
     [Fact]
     public async Task In_evaluation_an_unreadable_row_stays_out_of_its_batch()
     {
-        var rows = new RowsInOrder([0, 1, 2, 3, 4, 5, 6], batchSize: 3, seed: 0);
+        var rows = new RowsInOrder([0, 1, 2, 3, 4, 5, 6], batchSize: 3, static row => $"video {row}");
         List<string> read = await ReadAsync(Start(rows, rows.Steps, Settings(2), static request =>
         {
             if (request.Row is 1 or 6) throw new UnreadableClipException(RejectReason.Missing, $"row {request.Row}", "injected");
@@ -237,6 +237,29 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
         Assert.StartsWith("1: row 3,row 4,row 5 ", read[1], StringComparison.Ordinal);
         Assert.Equal(2, _ledger.Totals(0).Rejected);
         Assert.Equal(0, _ledger.Totals(0).InHand);
+    }
+
+    [Fact]
+    public async Task In_evaluation_a_clip_is_the_same_wherever_its_row_stands()
+    {
+        Assert.Equal(new RowsInOrder([3, 7], batchSize: 2, static row => $"video {row}").Request(0, 1).Seed, new RowsInOrder([0], batchSize: 1, static _ => "video 7").Request(0, 0).Seed);
+        List<string> one = await ReadAsync(Start(new RowsInOrder([3], 1, static _ => "a"), 1, Settings(1), static _ => { }).Batches);
+        List<string> other = await ReadAsync(Start(new RowsInOrder([3], 1, static _ => "b"), 1, Settings(1), static _ => { }).Batches);
+        Assert.NotEqual(one, other);
+    }
+
+    [Fact]
+    public async Task In_evaluation_a_clip_that_comes_after_it_was_given_up_stays_out_and_its_batch_waits_for_the_others()
+    {
+        var rows = new RowsInOrder([0, 1, 2], batchSize: 3, static row => $"video {row}");
+        Channel<ClipBatch> batches = Channel.CreateBounded<ClipBatch>(2);
+        IActorRef collator = Sys.ActorOf(Props.Create(() => new BatchCollator(rows, _clips, 0, rows.Steps, _ledger, batches.Writer)));
+        using var source = new FakeSource(static _ => { });
+        collator.Tell(new BatchCollator.PlaceEmpty(rows.Request(0, 0)));
+        foreach (int place in (int[])[1, 0, 2]) collator.Tell(new BatchCollator.ClipDecoded(source.Load(rows.Request(0, place))));
+        collator.Tell(new BatchCollator.PlaceEmpty(rows.Request(0, 1)));       // too late
+        Assert.StartsWith("0: row 1,row 2 ", Assert.Single(await ReadAsync(batches.Reader)), StringComparison.Ordinal);
+        Assert.Equal((2L, 1L), (_ledger.Totals(0).Delivered, _ledger.Totals(0).Duplicates));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Alpro.Model;
 using Alpro.Training.Collectives;
 using static TorchSharp.torch;
@@ -132,6 +133,57 @@ public sealed class GroupTrainingTests
             return trainer.State;
         });
         Assert.All(joined, state => Assert.Equal((3L, 2L), (state.Step, state.Settled)));
+    }
+
+    [Fact]
+    public void A_validation_outlives_the_group_that_ended_while_it_was_made()
+    {
+        RunConfig config = GroupTraining.Config(steps: 4);
+        config = config with { Training = config.Training with { ValidateEvery = 2 } };
+        using var ring = new TestRing(2);
+        var turn = new Lock();
+        RingCollectives[] first = ring.Form();
+        var made = new ConcurrentQueue<(int Thread, long Step)>();
+        using var over = new ManualResetEventSlim();
+        TrainState[] ends = TestRing.OnThreads(3, thread =>
+        {
+            // Thread 2 comes while thread 0 validates, is given the first number, and thread 1 makes room for it.
+            turn.Enter();
+            using AlproModel model = RunModel.Create(config, CPU);
+            turn.Exit();
+            var told = new List<(long, double)>();
+            using Trainer trainer = TinyRun.Trainer(config, new()
+            {
+                Validate = (_, state) =>
+                {
+                    made.Enqueue((thread, state.Step));
+                    if (state.Step == 2 && thread == 0) first[0].Abort(new CollectivesException(0, generation: 1, "makes room for a larger group"));
+                    return new(state.Step, 10 * state.Step + thread, new Dictionary<string, double> { ["r1"] = thread }, 0);
+                },
+                Validated = record => told.Add((record.Step, record.Score)),
+            }, model: model);
+            if (thread < 2)
+            {
+                using ICollectives group = new GroupTraining.InTurn(first[thread], turn);
+                trainer.Join(group);
+                Assert.Throws<CollectivesException>(() => trainer.Run(GroupTraining.Batches(config, thread, 2)));
+                Assert.Equal((2, 1), (trainer.State.Step, trainer.State.Settled));
+                if (thread == 1) return trainer.State;
+                over.Set();
+            }
+            else
+            {
+                over.Wait();
+            }
+            int rank = thread == 2 ? 0 : 1;
+            using ICollectives second = new GroupTraining.InTurn(ring.Join(rank, generation: 2).GetAwaiter().GetResult(), turn);
+            trainer.Join(second);
+            TrainState end = trainer.Run(GroupTraining.Batches(config, rank, 2, from: 2));
+            Assert.Equal([(2L, 20), (4L, 42)], told);
+            return end;
+        });
+        Assert.Equal([(0, 2L), (2, 4L)], made);
+        Assert.All([ends[0], ends[2]], end => Assert.Equal((4, 4, 42.0, 4L), (end.Step, end.Settled, end.BestScore!.Value, end.BestStep!.Value)));
     }
 
     [Fact]
