@@ -56,7 +56,9 @@ public sealed class RunSupervisor : ReceiveActor
     private readonly long _began = Stopwatch.GetTimestamp();
     private readonly IActorRef _member = ActorRefs.Nobody;
     private Generation _generation = null!;
+    private readonly DeathRate _deaths;
     private int _streams;
+    private long _notFinite = -1;                                    // the step at which the last attempt was not a number
     private bool _stopping;
 
     /// <summary>A run over data that is open; the supervisor disposes it.</summary>
@@ -65,6 +67,7 @@ public sealed class RunSupervisor : ReceiveActor
         (_host, _run, _finished, _data, _validation) = (host, run, finished, data, validation);
         _plan = data.Plan();
         _start = new() { TotalSteps = run.Config.TotalSteps(_plan.StepsPerEpoch), StepsPerEpoch = _plan.StepsPerEpoch, Data = data.Contents() };
+        _deaths = new(host.Settings.MaxRestarts, TimeSpan.FromHours(1), TimeProvider.System);
         _unreadable = new(run.Unreadable, append: run.Resume);
         _checkpoints = Context.ActorOf(Props.Create(() => new CheckpointActor(run, host.Settings)), "checkpoints");
         if (host.Node is { Role: NodeRole.Trainer } node) _member = Context.ActorOf(Props.Create(() => new GroupMember(node)), "member");
@@ -159,12 +162,17 @@ public sealed class RunSupervisor : ReceiveActor
     private void OnFailed(Exception reason)
     {
         bool mayPass = reason is not (ConfigException or CheckpointException or CorpusException or TooManyRejectedException or DecodersDyingException);
-        if (!mayPass || _stopping || _generation.First is null || _generation.Number > _host.Settings.MaxRestarts)
+        if (reason is NonFiniteLossException { Record.Step: var step })
+        {
+            mayPass = step != _notFinite;                            // the same batch on the same weights: it always will be
+            _notFinite = step;
+        }
+        if (!mayPass || _stopping || _generation.First is null || _deaths.Exceeded(out int deaths))
         {
             EndGeneration(_ => Fail(reason));
             return;
         }
-        _run.Warn($"TRAINER RESTARTED from the last checkpoint ({_generation.Number} of {_host.Settings.MaxRestarts}): {reason.Message}");
+        _run.Warn($"TRAINER RESTARTED from the last checkpoint ({deaths} of {_host.Settings.MaxRestarts} within an hour): {reason.Message}");
         EndGeneration(_ => StartGeneration(_generation.Number + 1, _run with { Resume = true }));
     }
 

@@ -37,7 +37,9 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, Acti
             {
                 Write(snapshot, aside);
                 Touching($"rename {aside}");
+                FolderEntries.Flush(aside);
                 Directory.Move(aside, final);
+                FolderEntries.Flush(Folder);
             }
             catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
             {
@@ -127,6 +129,7 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, Acti
         WriteChecksums(path, Checkpoint.ChecksumsName + Aside, checksums);
         Touching($"rename {list + Aside}");
         File.Move(list + Aside, list, overwrite: true);
+        FolderEntries.Flush(path);
         Delete(before);
 
         void Delete(string name)

@@ -39,13 +39,15 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
         MaxDecoderDeathsPerMinute = 10_000,
     };
 
-    private (IActorRef Pipeline, ChannelReader<ClipBatch> Batches) Start(IClipPlan plan, long steps, ActorSettings settings, Action<ClipRequest> before, double maxRejected = 0.2, long first = 0)
+    private (IActorRef Pipeline, ChannelReader<ClipBatch> Batches) Start(
+        IClipPlan plan, long steps, ActorSettings settings, Action<ClipRequest> before, double maxRejected = 0.2, long first = 0, TimeProvider? time = null)
     {
+        time ??= TimeProvider.System;
         Channel<ClipBatch> batches = Channel.CreateBounded<ClipBatch>(2);
         var bounds = new ClipCoordinator.Bounds(maxRejected, 100);
-        Props coordinator = Props.Create(() => new ClipCoordinator(plan, _clips, first, steps, bounds, settings, _ledger, batches.Writer, TimeProvider.System));
+        Props coordinator = Props.Create(() => new ClipCoordinator(plan, _clips, first, steps, bounds, settings, _ledger, batches.Writer, time));
         Func<IClipSource> open = () => new FakeSource(before);
-        return (Sys.ActorOf(Props.Create(() => new ClipPipeline(coordinator, open, settings, batches.Writer, TimeProvider.System))), batches.Reader);
+        return (Sys.ActorOf(Props.Create(() => new ClipPipeline(coordinator, open, settings, batches.Writer, time))), batches.Reader);
     }
 
     private static async Task<List<string>> ReadAsync(ChannelReader<ClipBatch> batches)
@@ -222,6 +224,27 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
         Assert.Equal((2 + 3) * BatchSize, _ledger.Planned);
         Assert.True(furthest < 2 + 3);
         Assert.Equal(Steps, (await ReadAsync(batches)).Count);
+    }
+
+    /// <summary>A clock on the wall that is put forward by an hour each time that somebody looks.</summary>
+    private sealed class JumpingClock : TimeProvider
+    {
+        private int _looks;
+
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow().AddHours(Interlocked.Increment(ref _looks));
+    }
+
+    [Fact]
+    public async Task Clock_that_is_put_forward_takes_no_clip_from_its_decoder()
+    {
+        ActorSettings settings = Settings(2) with { LeaseTimeout = TimeSpan.FromSeconds(4) };        // looked at every second
+        using var delay = new ManualResetEventSlim();
+        List<string> read = await ReadAsync(Start(_plan, 3, settings, request =>
+        {
+            if (request is { Step: 0, Slot: 0 }) delay.Wait(TimeSpan.FromMilliseconds(2500));
+        }, time: new JumpingClock()).Batches);
+        Assert.Equal(3, read.Count);
+        Assert.Equal(0, _ledger.Totals(0).Redelivered);
     }
 
     [Fact]
