@@ -1,5 +1,4 @@
 using System.IO.Hashing;
-using System.Text;
 using System.Text.Json;
 using Alpro.Data.Clips;
 using Alpro.Data.Corpus;
@@ -13,8 +12,6 @@ namespace Alpro.Actors;
 /// <summary>What a run reads: its corpora, its tokenizer, and the sources that make clips of them.</summary>
 public sealed class RunData : IDisposable
 {
-    private const int RowsCompared = 64;
-
     private readonly RunConfig _config;
     private readonly ActorSettings _settings;
 
@@ -60,6 +57,17 @@ public sealed class RunData : IDisposable
     /// <summary>What the first corpus asks of a downstream model: its videos and its texts.</summary>
     public EvaluationSet EvaluationSet() => Alpro.Training.Evaluation.EvaluationSet.Of(Corpora[0], Tokenizer, _config.Data.ClipForEvaluation().TextLength, Answers);
 
+    /// <summary>The rows of the first corpus on which a run under pretraining is validated.</summary>
+    public long ValidationRows => Math.Min(Corpora[0].Count, _config.Evaluation.MaxClips ?? long.MaxValue);
+
+    /// <summary>Refuses a corpus on which the run could not be validated when that is due.</summary>
+    /// <exception cref="CorpusException">It has too few rows.</exception>
+    public void RequireValidation()
+    {
+        if (_config.Task is LearningTask.Pretrain or LearningTask.Prompter && ValidationRows < 2)
+            throw new CorpusException($"corpus {Corpora[0].Name}: {ValidationRows} of its {Corpora[0].Count} rows are for validation (evaluation.maxClips); expected 2 at least, for each clip is told apart from others");
+    }
+
     /// <summary>Opens a source of clips, one for each decoder.</summary>
     public IClipSource OpenSource(ClipSettings clips)
     {
@@ -68,34 +76,27 @@ public sealed class RunData : IDisposable
         return new ClipLoader(Corpora, clips, Tokenizer, reader, Answers);
     }
 
-    /// <summary>
-    /// What decides a clip, apart from its request: two processes that describe their data alike make the same clips, bit for bit. Of each
-    /// corpus some rows are compared, spread over all of it, and not every one.
-    /// </summary>
-    public IReadOnlyDictionary<string, string> Describe()
+    /// <summary>What the files say that decide a clip, by their settings: whoever finds the same in them, wherever they lie, trains on the same clips.</summary>
+    public IReadOnlyDictionary<string, string> Contents()
     {
-        var described = new Dictionary<string, string>
-        {
-            ["data.clip"] = JsonSerializer.Serialize(_config.Data.Clip),
-            ["data.vocabulary"] = HashOf(File.ReadAllBytes(_config.Data.Vocabulary)),
-            ["decoder"] = NativeDecoder.Version ?? "the ffmpeg command",
-        };
-        if (_config.Data.Answers is { } answers) described["data.answers"] = HashOf(File.ReadAllBytes(answers));
+        var contents = new Dictionary<string, string> { ["data.vocabulary"] = HashOf(_config.Data.Vocabulary) };
+        if (_config.Data.Answers is { } answers) contents["data.answers"] = HashOf(answers);
         for (int number = 0; number < Corpora.Count; number++)
         {
             VideoTextCorpus corpus = Corpora[number];
-            long compared = Math.Min(RowsCompared, corpus.Count);
-            IEnumerable<string> rows = Enumerable.Range(0, (int)compared).Select(sample =>
-            {
-                VideoTextPair pair = corpus[(corpus.Count - 1) * sample / Math.Max(1, compared - 1)];
-                return JsonSerializer.Serialize(new { pair.Row, pair.Key, pair.Kind, pair.Captions, pair.Answer });
-            });
-            described[$"data.corpora[{number}]"] = $"{corpus.Name}, {corpus.Count} rows, {HashOf(Encoding.UTF8.GetBytes(string.Join('\n', rows)))}";
+            contents[$"data.corpora[{number}]"] = $"{corpus.Count} rows, of the hash {corpus.Content}";
         }
-        return described;
+        return contents;
     }
 
-    private static string HashOf(byte[] bytes) => Convert.ToHexString(XxHash128.Hash(bytes));
+    /// <summary>What decides a clip, apart from its request: two processes that describe their data alike make the same clips, bit for bit.</summary>
+    public IReadOnlyDictionary<string, string> Describe() => new Dictionary<string, string>(Contents())
+    {
+        ["data.clip"] = JsonSerializer.Serialize(_config.Data.Clip),
+        ["decoder"] = NativeDecoder.Version ?? "the ffmpeg command",
+    };
+
+    private static string HashOf(string file) => Convert.ToHexStringLower(XxHash128.Hash(File.ReadAllBytes(file)));
 
     /// <summary>The labels of a run's answers; null where it has none.</summary>
     /// <exception cref="CorpusException">The file is no list of labels, or one of another model.</exception>

@@ -6,7 +6,7 @@ namespace Alpro.Actors;
 /// <summary>Whether a run is over, as its last checkpoint says. Finding out reads all of a checkpoint: it is done again only when there is a new one.</summary>
 internal sealed class RunEnd(CheckpointStore store)
 {
-    private long _looked = -1;
+    private string _looked = "";
     private long? _end;
 
     /// <summary>The last step of the run, if it is done; else null.</summary>
@@ -14,10 +14,11 @@ internal sealed class RunEnd(CheckpointStore store)
     {
         try
         {
-            if (store.Steps() is [.., long last] && last != _looked)
+            if (store.Steps() is [.., long last] && store.MarkOf(last) is var mark && mark != _looked)
             {
-                _end = store.Latest() is { State: var state } && state.Step == state.TotalSteps ? state.Step : null;
-                _looked = last;
+                // The checkpoint before the last validation is not the end yet.
+                _end = store.Latest() is { State: var state } && state.Step == state.TotalSteps && state.Settled == state.Step ? state.Step : null;
+                _looked = mark;
             }
         }
         catch (CheckpointException)

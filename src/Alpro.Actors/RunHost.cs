@@ -90,8 +90,9 @@ public sealed class RunHost : IAsyncDisposable
         var finished = new TaskCompletionSource<RunResult>(TaskCreationOptions.RunContinuationsAsynchronously);
         // Opened here and not in the actor: what is wrong with them is the caller's to hear, before anything has started.
         var data = new RunData(run.Config, Settings);
-        RunData? validation = run.Config.Data.Validation.Count > 0 ? new(run.Config, Settings, run.Config.Data.Validation) : null;
-        foreach (VideoTextCorpus corpus in data.Corpora.Concat(validation?.Corpora ?? [])) run.Opened(corpus);
+        RunData[] validation = [.. run.Config.Data.Validation.Select(corpus => new RunData(run.Config, Settings, [corpus]))];
+        foreach (VideoTextCorpus corpus in data.Corpora.Concat(validation.Select(one => one.Corpora[0]))) run.Opened(corpus);
+        foreach (RunData one in validation) one.RequireValidation();
         data.Plan();
         IActorRef supervisor = System.ActorOf(Props.Create(() => new RunSupervisor(this, run, data, validation, finished)), "run");
         using CancellationTokenRegistration asked = stop.Register(() => supervisor.Tell(RunSupervisor.Stop.Instance));
@@ -119,7 +120,7 @@ public sealed class RunHost : IAsyncDisposable
     /// <param name="ledger">Receives what became of the rows.</param>
     public IEnumerable<ClipBatch> Read(RunData data, IReadOnlyList<long> rows, ClipSettings clips, int batchSize, ClipLedger ledger)
     {
-        var plan = new RowsInOrder(rows, batchSize, seed: 0);
+        var plan = new RowsInOrder(rows, batchSize, row => data.Corpora[0][row].MediaName);
         if (plan.Steps == 0) yield break;
         var batches = Channel.CreateBounded<ClipBatch>(Settings.Prefetch);
         int decoders = Math.Max(1, Settings.Decoders);               // a node may leave the clips of training to others, but not these

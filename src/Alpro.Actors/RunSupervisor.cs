@@ -50,23 +50,26 @@ public sealed class RunSupervisor : ReceiveActor
     private readonly TrainingRun _run;
     private readonly TaskCompletionSource<RunResult> _finished;
     private readonly RunData _data;
-    private readonly RunData? _validation;
+    private readonly IReadOnlyList<RunData> _validation;
     private readonly SamplingPlan _plan;
-    private readonly TrainerActor.Length _length;
+    private readonly TrainState _start;
     private readonly RejectionList _unreadable;
     private readonly IActorRef _checkpoints;
     private readonly long _began = Stopwatch.GetTimestamp();
     private readonly IActorRef _member = ActorRefs.Nobody;
     private Generation _generation = null!;
+    private readonly DeathRate _deaths;
     private int _streams;
+    private long _notFinite = -1;                                    // the step at which the last attempt was not a number
     private bool _stopping;
 
     /// <summary>A run over data that is open; the supervisor disposes it.</summary>
-    public RunSupervisor(RunHost host, TrainingRun run, RunData data, RunData? validation, TaskCompletionSource<RunResult> finished)
+    public RunSupervisor(RunHost host, TrainingRun run, RunData data, IReadOnlyList<RunData> validation, TaskCompletionSource<RunResult> finished)
     {
         (_host, _run, _finished, _data, _validation) = (host, run, finished, data, validation);
         _plan = data.Plan();
-        _length = new(run.Config.Training.Steps ?? run.Config.Training.Epochs!.Value * _plan.StepsPerEpoch, _plan.StepsPerEpoch);
+        _start = new() { TotalSteps = run.Config.TotalSteps(_plan.StepsPerEpoch), StepsPerEpoch = _plan.StepsPerEpoch, Data = data.Contents() };
+        _deaths = new(host.Settings.MaxRestarts, TimeSpan.FromHours(1), TimeProvider.System);
         _unreadable = new(run.Unreadable, append: run.Resume);
         _checkpoints = Context.ActorOf(Props.Create(() => new CheckpointActor(run, host.Settings)), "checkpoints");
         if (host.Node is { Role: NodeRole.Trainer } node) _member = Context.ActorOf(Props.Create(() => new GroupMember(node)), "member");
@@ -95,7 +98,7 @@ public sealed class RunSupervisor : ReceiveActor
     protected override void PostStop()
     {
         _data.Dispose();
-        _validation?.Dispose();
+        foreach (RunData validation in _validation) validation.Dispose();
         _unreadable.Dispose();
         _finished.TrySetCanceled();
     }
@@ -109,9 +112,9 @@ public sealed class RunSupervisor : ReceiveActor
 
     private void StartGeneration(int number, TrainingRun run)
     {
-        (TrainerActor.Length length, IActorRef checkpoints) = (_length, _checkpoints);
-        Func<AlproModel, TrainState, ValidationRecord>? validate = _validation is null ? null : Validate;
-        _generation = new(number, Context.ActorOf(Props.Create(() => new TrainerActor(run, length, checkpoints, validate)), $"trainer-{number}"), run.Resume);
+        (TrainState start, IActorRef checkpoints) = (_start, _checkpoints);
+        Func<AlproModel, TrainState, ValidationRecord>? validate = _validation.Count == 0 ? null : Validate;
+        _generation = new(number, Context.ActorOf(Props.Create(() => new TrainerActor(run, start, checkpoints, validate)), $"trainer-{number}"), run.Resume);
         if (_member.IsNobody()) EnterGroup(SingleCollectives.Instance, resume: false, here: 1);
         else _member.Tell(new GroupMember.Free(Step: 0));
     }
@@ -143,11 +146,11 @@ public sealed class RunSupervisor : ReceiveActor
         _generation = _generation with { First = message.State };
         _streams++;
         _run.Started(message.State, message.Loaded);
-        var bounds = new ClipCoordinator.Bounds(_run.Config.Data.MaxRejectedFraction, _length.StepsPerEpoch * _plan.BatchSize);
+        var bounds = new ClipCoordinator.Bounds(_run.Config.Data.MaxRejectedFraction, _start.StepsPerEpoch * _plan.BatchSize);
         ClipSettings clips = _run.Config.Data.Clip;
         IClipPlan share = message.Group.World == 1 ? _plan : new RankShare(_plan, message.Group.Rank, message.Group.World, _run.Config.Training.Accumulation);
         int decoders = _host.Settings.DecodersBeside(_generation.TrainersHere);
-        IActorRef pipeline = _host.StartPipeline(Context, PipelineName, decoders, _data, share, clips, message.State.Step, _length.TotalSteps, bounds, _generation.Ledger, _generation.Batches.Writer);
+        IActorRef pipeline = _host.StartPipeline(Context, PipelineName, decoders, _data, share, clips, message.State.Step, _start.TotalSteps, bounds, _generation.Ledger, _generation.Batches.Writer);
         if (!_host.Gate.IsNobody()) _host.Gate.Tell(new DecoderGate.Serve(pipeline, clips, _data.Describe(), _generation.Ledger));
         if (_stopping) _generation.Trainer.Tell(Stop.Instance);
     }
@@ -164,12 +167,17 @@ public sealed class RunSupervisor : ReceiveActor
     {
         bool mayPass = reason is not (ConfigException or CheckpointException or CorpusException or TooManyRejectedException or DecodersDyingException)
             && DeviceFaults.Of(reason) == DeviceFault.None;          // the same step would fill the memory again; a lost device stays lost
-        if (!mayPass || _stopping || _generation.First is null || _generation.Number > _host.Settings.MaxRestarts)
+        if (reason is NonFiniteLossException { Record.Step: var step })
+        {
+            mayPass = step != _notFinite;                            // the same batch on the same weights: it always will be
+            _notFinite = step;
+        }
+        if (!mayPass || _stopping || _generation.First is null || _deaths.Exceeded(out int deaths))
         {
             EndGeneration(_ => Fail(reason));
             return;
         }
-        _run.Warn($"TRAINER RESTARTED from the last checkpoint ({_generation.Number} of {_host.Settings.MaxRestarts}): {reason.Message}");
+        _run.Warn($"TRAINER RESTARTED from the last checkpoint ({deaths} of {_host.Settings.MaxRestarts} within an hour): {reason.Message}");
         EndGeneration(_ => StartGeneration(_generation.Number + 1, _run with { Resume = true }));
     }
 
@@ -223,8 +231,15 @@ public sealed class RunSupervisor : ReceiveActor
     /// <summary>Where there is no keeper to hear it, one that comes finds that the trainers have gone, and how far the run is.</summary>
     private void TellEnded(bool completed) => GroupKeeper.Find(Context.System)?.Tell(new GroupKeeper.Ended(completed), Self);
 
-    /// <summary>Scores the model on the first validation corpus; called on the trainer's thread.</summary>
+    /// <summary>Scores the model on the validation corpora, of which the first decides which step is best; called on the trainer's thread.</summary>
     private ValidationRecord Validate(AlproModel model, TrainState state)
+    {
+        ValidationRecord[] records = [.. _validation.Select(data => Validate(model, state, data))];
+        var others = _validation.Zip(records).Skip(1).SelectMany(other => other.Second.Figures.Select(figure => KeyValuePair.Create($"{other.First.Corpora[0].Name}/{figure.Key}", figure.Value)));
+        return records[0] with { Figures = new Dictionary<string, double>(records[0].Figures.Concat(others)), Seconds = records.Sum(record => record.Seconds) };
+    }
+
+    private ValidationRecord Validate(AlproModel model, TrainState state, RunData data)
     {
         RunConfig config = _run.Config;
         long began = Stopwatch.GetTimestamp();
@@ -232,7 +247,7 @@ public sealed class RunSupervisor : ReceiveActor
         {
             try
             {
-                return Downstream.Score(_host, config, _validation!, model).ToRecord(state.Step, Stopwatch.GetElapsedTime(began).TotalSeconds);
+                return Downstream.Score(_host, config, data, model).ToRecord(state.Step, Stopwatch.GetElapsedTime(began).TotalSeconds);
             }
             catch (Exception error) when (DeviceFaults.Of(error) == DeviceFault.OutOfMemory)
             {
@@ -241,7 +256,6 @@ public sealed class RunSupervisor : ReceiveActor
         }
         long rows = Math.Min(_validation!.Corpora[0].Count, config.Evaluation.MaxClips ?? long.MaxValue);
         return PretrainValidator.Validate(model, state.Step, config.Training.Precision, _host.Read(
-            _validation, [.. Enumerable.Range(0, (int)rows).Select(row => (long)row)],
-            config.Data.Clip with { Augment = Augmentation.None }, config.Training.BatchSize, new ClipLedger()));
+            data, [.. Enumerable.Range(0, (int)data.ValidationRows).Select(row => (long)row)], config.Data.ClipForValidation(), config.Training.BatchSize, new ClipLedger()));
     }
 }

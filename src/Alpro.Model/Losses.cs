@@ -96,11 +96,12 @@ public static class Losses
         return new("mpm", loss.MoveToOuterDisposeScope(), correct.MoveToOuterDisposeScope(), count.MoveToOuterDisposeScope(), logits_BE);
     }
 
-    /// <summary>Question answering: logits [B, answers] and labels int64 [B].</summary>
+    /// <summary>Question answering: logits [B, answers] and labels int64 [B], negative where an answer has none. 0 when none has one.</summary>
     public static LossTerm Answers(Tensor logits_BA, Tensor labels_B)
     {
         using var scope = NewDisposeScope();
-        return Term("qa", functional.cross_entropy(logits_BA, labels_B), logits_BA, labels_B);
+        Tensor sum = functional.cross_entropy(logits_BA, labels_B, reduction: Reduction.Sum), labelled = labels_B.Below(0).logical_not().sum();
+        return Term("qa", sum.div(labelled.AtLeast(1)), logits_BA, labels_B);
     }
 
     // The logits stay in the scope they came from.

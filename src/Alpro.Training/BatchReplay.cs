@@ -30,14 +30,15 @@ public static class BatchReplay
     /// <param name="folder">The folder; the file is named by the step.</param>
     /// <param name="batch">Its batch.</param>
     /// <param name="before">The run before the step; disposed here.</param>
+    /// <param name="rank">Which rank's share it is, where several trained: each has a file of its own.</param>
     /// <returns>The file.</returns>
-    public static string Save(string folder, ClipBatch batch, Snapshot before)
+    public static string Save(string folder, ClipBatch batch, Snapshot before, int? rank = null)
     {
         using (before)
         {
             using var scope = NewDisposeScope();
             Directory.CreateDirectory(folder);
-            string file = Path.Combine(folder, $"step_{batch.Step:D8}.safetensors");
+            string file = Path.Combine(folder, $"step_{batch.Step:D8}{(rank is { } own ? $"_rank_{own}" : "")}.safetensors");
             int size = batch.Size, length = batch.TextLength;
             var tensors = new Dictionary<string, Tensor>
             {
@@ -84,9 +85,8 @@ public static class BatchReplay
         }
         using ClipBatch batch = Read(content, config, state.Step);
         var badGradients = new List<string>();
-        using var trainer = new Trainer(config, model, new(), state.TotalSteps, state.StepsPerEpoch)
+        using var trainer = new Trainer(config, model, new(), state)
         {
-            State = state,
             BeforeUpdate = parameters => badGradients.AddRange(parameters.Slots.Where(slot => IsBad(FlatParameters.View(parameters.Gradients, slot))).Select(slot => slot.Name)),
         };
         StepRecord record = trainer.Advance(batch, default);

@@ -5,25 +5,24 @@ using static TorchSharp.torch;
 
 namespace Alpro.Training;
 
-/// <summary>A checkpoint on disk whose hashes have been found right.</summary>
-/// <param name="folder">Its folder.</param>
-/// <param name="state">Where the run stood.</param>
-/// <param name="config">The run's configuration then.</param>
-public sealed class Checkpoint(string folder, TrainState state, RunConfig config)
+/// <summary>A checkpoint on disk, of which <see cref="CheckpointStore"/> has written the files or found the hashes right.</summary>
+public sealed class Checkpoint
 {
     /// <summary>The name of the file of the weights.</summary>
     public const string WeightsName = "weights.safetensors";
 
-    internal const string MomentsName = "moments.safetensors", StateName = "state.json", ChecksumsName = "checksums";
+    internal const string MomentsName = "moments.safetensors", StateName = "state.json", LaterStateName = "state.later.json", ChecksumsName = "checksums";
+
+    internal Checkpoint(string folder, TrainState state, RunConfig config) => (Folder, State, Config) = (folder, state, config);
 
     /// <summary>Its folder.</summary>
-    public string Folder { get; } = folder;
+    public string Folder { get; }
 
     /// <summary>Where the run stood.</summary>
-    public TrainState State { get; } = state;
+    public TrainState State { get; }
 
     /// <summary>The run's configuration then.</summary>
-    public RunConfig Config { get; } = config;
+    public RunConfig Config { get; }
 
     /// <summary>The file of the weights, a complete state dict.</summary>
     public string Weights => Path.Combine(Folder, WeightsName);
@@ -50,14 +49,15 @@ public sealed class Checkpoint(string folder, TrainState state, RunConfig config
     /// <summary>Refuses to continue another run than the one that wrote the checkpoint.</summary>
     /// <param name="now">The configuration to continue under.</param>
     /// <param name="start">The first state of a run under it.</param>
-    /// <exception cref="ConfigException">Settings that change what is computed differ, or the corpora have become larger or smaller.</exception>
+    /// <exception cref="ConfigException">Settings that change what is computed differ, or the rows of a corpus, the vocabulary or the answers.</exception>
     public void RequireSameRun(RunConfig now, TrainState start)
     {
-        List<ConfigProblem> problems = [.. RunDifference.Between(Config, now).Where(difference => difference.ChangesMeaning)
+        List<ConfigProblem> problems = [.. RunDifference.Between(Config, now).Where(difference => difference.ChangesMeaning).Concat(RunDifference.Between(State.Data, start.Data))
             .Select(difference => new ConfigProblem(difference.Path, null, $"was {difference.Before} and is {difference.Now}"))];
-        if (State.TotalSteps != start.TotalSteps || State.StepsPerEpoch != start.StepsPerEpoch)
+        // They follow from settings and rows; a checkpoint that does not know its rows has nothing else that tells.
+        if (problems.Count == 0 && (State.TotalSteps, State.StepsPerEpoch) != (start.TotalSteps, start.StepsPerEpoch))
             problems.Add(new("data.corpora", null, $"were {State.StepsPerEpoch} steps an epoch, {State.TotalSteps} in all, and are {start.StepsPerEpoch} and {start.TotalSteps}: rows were added or lost"));
         if (problems.Count > 0)
-            throw new ConfigException($"{Folder} cannot be continued: what it means to train would change; put the settings back, or start a new run with initialize.checkpoint", problems);
+            throw new ConfigException($"{Folder} cannot be continued: what it means to train would change; put settings and files back, or start a new run from its weights with initialize.checkpoint", problems);
     }
 }

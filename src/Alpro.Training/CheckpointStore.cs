@@ -23,31 +23,32 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, Acti
     /// <summary>Called before everything that changes the disk, with what it is: tests fail there.</summary>
     internal Action<string> Touching { get; init; } = static _ => { };
 
-    /// <summary>Writes a checkpoint, then removes those that need not be kept.</summary>
-    /// <returns>Its folder.</returns>
+    /// <summary>Writes a checkpoint, then removes those that need not be kept. One that is there, of the same step, is given the state that the run has now.</summary>
     /// <exception cref="IOException">The disk is full, for one; what was there is as it was.</exception>
-    public string Save(Snapshot snapshot)
+    public Checkpoint Save(Snapshot snapshot)
     {
         string final = FolderOf(snapshot.State.Step), aside = final + Aside;
-        if (Directory.Exists(final))
+        if (Directory.Exists(final) && Damage(final) is null) Settle(snapshot, final);
+        else
         {
-            if (Damage(final) is null) return final;            // the same step of the same run: the same checkpoint
-            Remove(final);
-        }
-        RemoveAside();
-        try
-        {
-            Write(snapshot, aside);
-            Touching($"rename {aside}");
-            Directory.Move(aside, final);
-        }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
-        {
+            if (Directory.Exists(final)) Remove(final);
             RemoveAside();
-            throw;
+            try
+            {
+                Write(snapshot, aside);
+                Touching($"rename {aside}");
+                FolderEntries.Flush(aside);
+                Directory.Move(aside, final);
+                FolderEntries.Flush(Folder);
+            }
+            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+            {
+                RemoveAside();
+                throw;
+            }
         }
         foreach (long step in Steps().SkipLast(keep).Where(step => step != snapshot.State.BestStep)) Remove(FolderOf(step));
-        return final;
+        return new(final, snapshot.State, snapshot.Config);
     }
 
     /// <summary>The last checkpoint that is whole; null when there is none at all. Damaged ones are passed over, with a warning.</summary>
@@ -84,13 +85,21 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, Acti
         [.. Directory.EnumerateDirectories(Folder, Prefix + "*").Select(path => Path.GetFileName(path)[Prefix.Length..])
             .Where(name => long.TryParse(name, out _)).Select(long.Parse).Order()];
 
+    /// <summary>What tells the checkpoint of a step from what it was before, and any other: empty where there is none.</summary>
+    public string MarkOf(long step)
+    {
+        string file = Path.Combine(FolderOf(step), Checkpoint.ChecksumsName);
+        return File.Exists(file) ? File.ReadAllText(file) : "";
+    }
+
     /// <summary>The folder of the checkpoint after a number of steps.</summary>
     public string FolderOf(long step) => Path.Combine(Folder, $"{Prefix}{step:D8}");
 
     /// <summary>Reads a checkpoint's state without looking at its tensors.</summary>
     private static Checkpoint Read(string path)
     {
-        StateFile state = JsonSerializer.Deserialize<StateFile>(File.ReadAllBytes(Path.Combine(path, Checkpoint.StateName)), ConfigLoader.Json)!;
+        string name = NameIn(File.ReadLines(Path.Combine(path, Checkpoint.ChecksumsName)).Last());
+        StateFile state = JsonSerializer.Deserialize<StateFile>(File.ReadAllBytes(Path.Combine(path, name)), ConfigLoader.Json)!;
         return new(path, state.State, state.Config);
     }
 
@@ -103,10 +112,41 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, Acti
         [
             WriteFile(path, Checkpoint.WeightsName, stream => Safetensors.Write(stream, path, snapshot.Weights())),
             WriteFile(path, Checkpoint.MomentsName, stream => Safetensors.Write(stream, path, snapshot.Moments())),
-            WriteFile(path, Checkpoint.StateName, stream => JsonSerializer.Serialize(stream, new StateFile(snapshot.State, snapshot.Config), ConfigLoader.Json)),
+            WriteState(path, Checkpoint.StateName, snapshot),
         ];
-        WriteFile(path, Checkpoint.ChecksumsName, stream => stream.Write([.. checksums.SelectMany(line => System.Text.Encoding.UTF8.GetBytes(line + "\n"))]));
+        WriteChecksums(path, Checkpoint.ChecksumsName, checksums);
     }
+
+    /// <summary>Gives a whole checkpoint another state: written beside the old one, and in force when the list of checksums that names it is.</summary>
+    private void Settle(Snapshot snapshot, string path)
+    {
+        string list = Path.Combine(path, Checkpoint.ChecksumsName);
+        string[] checksums = File.ReadAllLines(list);
+        string before = NameIn(checksums[^1]), now = before == Checkpoint.StateName ? Checkpoint.LaterStateName : Checkpoint.StateName;
+        Delete(now);                                                 // and the next: of a writer that was killed here
+        Delete(Checkpoint.ChecksumsName + Aside);
+        checksums[^1] = WriteState(path, now, snapshot);
+        WriteChecksums(path, Checkpoint.ChecksumsName + Aside, checksums);
+        Touching($"rename {list + Aside}");
+        File.Move(list + Aside, list, overwrite: true);
+        FolderEntries.Flush(path);
+        Delete(before);
+
+        void Delete(string name)
+        {
+            Touching($"delete {Path.Combine(path, name)}");
+            File.Delete(Path.Combine(path, name));
+        }
+    }
+
+    private string WriteState(string path, string name, Snapshot snapshot) =>
+        WriteFile(path, name, stream => JsonSerializer.Serialize(stream, new StateFile(snapshot.State, snapshot.Config), ConfigLoader.Json));
+
+    private void WriteChecksums(string path, string name, string[] checksums) =>
+        WriteFile(path, name, stream => stream.Write([.. checksums.SelectMany(line => System.Text.Encoding.UTF8.GetBytes(line + "\n"))]));
+
+    /// <summary>The file that a line of the checksums is of.</summary>
+    private static string NameIn(string line) => line[(line.IndexOf(' ') + 2)..];
 
     /// <summary>Writes a file to the disk; its line of the checksums.</summary>
     private string WriteFile(string path, string name, Action<Stream> write)
@@ -129,7 +169,7 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, Acti
         try
         {
             string[] lines = File.ReadAllLines(Path.Combine(path, Checkpoint.ChecksumsName));
-            if (!lines.Select(line => line[(line.IndexOf(' ') + 2)..]).SequenceEqual([Checkpoint.WeightsName, Checkpoint.MomentsName, Checkpoint.StateName]))
+            if (lines.Select(NameIn).ToArray() is not [Checkpoint.WeightsName, Checkpoint.MomentsName, Checkpoint.StateName or Checkpoint.LaterStateName])
                 return $"{path}: its list of checksums is not whole";
             foreach (string line in lines)
             {

@@ -83,7 +83,7 @@ public sealed record DataConfig
     /// <summary>Training corpora; each step draws its whole batch from one of them.</summary>
     public required IReadOnlyList<CorpusConfig> Corpora { get; init; }
 
-    /// <summary>Validation corpora.</summary>
+    /// <summary>Validation corpora: the model is scored on all of them, and the first decides which step is best.</summary>
     public IReadOnlyList<CorpusConfig> Validation { get; init; } = [];
 
     /// <summary>The test corpus of a downstream task.</summary>
@@ -108,7 +108,10 @@ public sealed record DataConfig
     public double MaxRejectedFraction { get; init; } = 0.05;
 
     /// <summary>How a row becomes a clip where the model is scored.</summary>
-    public ClipSettings ClipForEvaluation() => (EvaluationClip ?? Clip with { Augment = Augmentation.None }) with { MaskProbability = 0, RegionPatch = 0 };
+    public ClipSettings ClipForEvaluation() => ClipForValidation() with { MaskProbability = 0, RegionPatch = 0 };
+
+    /// <summary>The same where the losses of pretraining are: words and regions are masked as in training.</summary>
+    public ClipSettings ClipForValidation() => (EvaluationClip ?? Clip with { Augment = Augmentation.None }) with { MaskProbability = Clip.MaskProbability, RegionPatch = Clip.RegionPatch };
 }
 
 /// <summary>AdamW (<c>optimizer</c>), as the released recipes use it.</summary>

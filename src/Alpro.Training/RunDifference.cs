@@ -22,6 +22,12 @@ public sealed partial record RunDifference(string Path, string Before, string No
             .Select(setting => new RunDifference(setting.Path, setting.Before, setting.Now, !Free().IsMatch(setting.Path) && !IsMoved(setting)))];
     }
 
+    /// <summary>Every file that says something else than it did; of what is not known of one side nothing is said.</summary>
+    public static IEnumerable<RunDifference> Between(IReadOnlyDictionary<string, string> before, IReadOnlyDictionary<string, string> now) =>
+        from file in before
+        where now.TryGetValue(file.Key, out string? found) && found != file.Value
+        select new RunDifference(file.Key, file.Value, now[file.Key], ChangesMeaning: true);
+
     /// <summary>Settings that decide when something is done or looked at, or done again for want of memory, not what is trained; and where the first weights came from, which a checkpoint has in it.</summary>
     [GeneratedRegex(@"^(training\.(checkpointEvery|exportEvery|keep|validateEvery|onNonFinite|maxSkipped)|model\.vision\.activationCheckpointing|initialize\b.*|evaluation\b.*|data\.(validation|test|evaluationClip|maxRejectedFraction)\b.*|data\.corpora\[\d+\]\.(name|media))$")]
     private static partial Regex Free();

@@ -25,6 +25,7 @@ public sealed class RunLog : IDisposable
     /// <param name="folder">The run's folder.</param>
     /// <param name="step">Steps that it has done, 0 for a new one.</param>
     /// <param name="settled">The last step after which it was validated if that was due, <see cref="TrainState.Settled"/>.</param>
+    /// <exception cref="ConfigException">A line at the end of the records is none of ours.</exception>
     public RunLog(string folder, long step, long settled)
     {
         Directory.CreateDirectory(folder);
@@ -45,14 +46,13 @@ public sealed class RunLog : IDisposable
     /// <summary>Adds what another process found; the records above are the run's own.</summary>
     public static void Append(string folder, EvaluationRecord record) => File.AppendAllText(EvaluationsFile(folder), JsonSerializer.Serialize(record, Json) + "\n");
 
-    /// <summary>The records of a file, in order; none where there is no file. A last line cut short by a crash is left out.</summary>
-    public static IEnumerable<T> Read<T>(string file)
-    {
-        if (!File.Exists(file)) yield break;
-        string text = File.ReadAllText(file);
-        foreach (string line in text[..(text.LastIndexOf('\n') + 1)].Split('\n', StringSplitOptions.RemoveEmptyEntries))
-            yield return JsonSerializer.Deserialize<T>(line, Json)!;
-    }
+    /// <summary>The records of a file, in order and as they are read; none where there is no file. A last line cut short by a crash is left out.</summary>
+    /// <exception cref="ConfigException">A line is no record.</exception>
+    public static IEnumerable<T> Read<T>(string file) where T : class => RecordFile<T>.Read(file);
+
+    /// <summary>The last record of a file, of which no more than the end is read; null where there is none.</summary>
+    /// <exception cref="ConfigException">The last whole line is no record.</exception>
+    public static T? Last<T>(string file) where T : class => RecordFile<T>.Last(file);
 
     /// <summary>Writes a step's record.</summary>
     public void Write(StepRecord record)
@@ -85,11 +85,9 @@ public sealed class RunLog : IDisposable
         _validations.Dispose();
     }
 
-    private static StreamWriter Reopen<T>(string file, Func<T, bool> stays)
+    private static StreamWriter Reopen<T>(string file, Func<T, bool> stays) where T : class
     {
-        string aside = file + ".partial";
-        File.WriteAllLines(aside, Read<T>(file).Where(stays).Select(record => JsonSerializer.Serialize(record, Json)));
-        File.Move(aside, file, overwrite: true);
+        RecordFile<T>.Cut(file, stays);
         return new(file, append: true) { AutoFlush = true };
     }
 }

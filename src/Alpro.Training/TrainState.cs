@@ -1,3 +1,5 @@
+using System.Collections.Frozen;
+
 namespace Alpro.Training;
 
 /// <summary>
@@ -9,7 +11,7 @@ public sealed record TrainState
     /// <summary>Steps done; also the number of the next one, from 0.</summary>
     public long Step { get; init; }
 
-    /// <summary>The last step after which all was done that was due then, validation and checkpoint; behind <see cref="Step"/> while it is being done.</summary>
+    /// <summary>The last step after which all was done that was due then; behind <see cref="Step"/> in a checkpoint that was written before the validation of its step.</summary>
     public long Settled { get; init; }
 
     /// <summary>Steps of the whole run, by which the learning rate goes.</summary>
@@ -17,6 +19,9 @@ public sealed record TrainState
 
     /// <summary>Steps of an epoch.</summary>
     public required long StepsPerEpoch { get; init; }
+
+    /// <summary>What the files say that decide the clips, by the setting that names them: rows and a hash of each corpus, a hash of each other file.</summary>
+    public IReadOnlyDictionary<string, string> Data { get; init; } = FrozenDictionary<string, string>.Empty;
 
     /// <summary>Updates of the weights: the steps that were not skipped.</summary>
     public long Updates { get; init; }

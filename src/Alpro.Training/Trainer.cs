@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.IO.Hashing;
 using System.Runtime.InteropServices;
+using System.Text.Json;
 using System.Threading.Channels;
 using Alpro.Data.Batches;
 using Alpro.Data.Sampling;
@@ -29,32 +30,33 @@ public sealed class Trainer : IDisposable
     private readonly BatchTensors _tensors;
     private SnapshotPool _snapshots;
     private long _saved;                                             // the step of the last snapshot given away
+    private ValidationRecord? _validation;                           // the last, found here or told by the rank that did
     private ICollectives _collectives = SingleCollectives.Instance;
     private FeatureGather _gather = new(SingleCollectives.Instance);
     private GradientReduction _reduction;
 
-    /// <summary>A trainer at step 0 of a model that is on its device.</summary>
+    /// <summary>A trainer of a model that is on its device.</summary>
     /// <param name="config">The run.</param>
     /// <param name="model">The model; its trainable parameters move into flat buffers.</param>
     /// <param name="ports">Where records, checkpoints and validations go.</param>
-    /// <param name="totalSteps">Steps of the run.</param>
-    /// <param name="stepsPerEpoch">Steps of an epoch.</param>
+    /// <param name="start">Where the run begins: the length that it has, and the data.</param>
     /// <param name="resume">The checkpoint to continue from: weights, moments and state become what they were.</param>
     /// <exception cref="ConfigException">The checkpoint is of another run.</exception>
-    public Trainer(RunConfig config, AlproModel model, TrainerPorts ports, long totalSteps, long stepsPerEpoch, Checkpoint? resume = null)
+    public Trainer(RunConfig config, AlproModel model, TrainerPorts ports, TrainState start, Checkpoint? resume = null)
     {
         (_config, _model, _ports) = (config, model, ports);
         _parameters = new(model, config.Training.Precision == Precision.Bf16Weights);
         _reduction = new(_parameters, _collectives);
         _optimizer = new(_parameters, config.Optimizer, config.TorchThreads);
-        _schedule = new(config.Schedule, config.Optimizer.LearningRate, totalSteps);
+        _schedule = new(config.Schedule, config.Optimizer.LearningRate, start.TotalSteps);
         _tensors = new(_parameters.Device, config.Model.Vision.PatchSize);
-        State = new() { TotalSteps = totalSteps, StepsPerEpoch = stepsPerEpoch };
+        State = start;
         if (resume is not null)
         {
-            resume.RequireSameRun(config, State);
+            resume.RequireSameRun(config, start);
             resume.ReadInto(model, _parameters, _optimizer);
-            State = resume.State with { Settled = resume.State.Step };           // its checkpoint is the last thing done after a step
+            // It was written before the validation of its step, or after; of one that does not say, a validation that was due is made again.
+            State = resume.State with { Settled = Math.Max(resume.State.Settled, resume.State.Step - 1), Data = start.Data };
             _saved = State.Step;
         }
         _snapshots = new(config, model, _parameters, _optimizer);
@@ -277,10 +279,14 @@ public sealed class Trainer : IDisposable
     private void Settle()
     {
         TrainingConfig training = _config.Training;
-        bool last = State.Step == State.TotalSteps;
-        if (_ports.Validate is not null && (last || (training.ValidateEvery > 0 && State.Step % training.ValidateEvery == 0))) Validate();
+        bool last = State.Step == State.TotalSteps, validate = _ports.Validate is not null && (last || (training.ValidateEvery > 0 && State.Step % training.ValidateEvery == 0));
+        if (validate)
+        {
+            Save();                                                  // to be killed while the model is scored costs no step
+            Validate();
+        }
         State = State with { Settled = State.Step };
-        if (last || State.BestStep == State.Step || State.Step % training.CheckpointEvery == 0) Save();
+        if (validate || last || State.Step % training.CheckpointEvery == 0) Save();
     }
 
     private void Save()
@@ -289,22 +295,25 @@ public sealed class Trainer : IDisposable
         _saved = State.Step;
     }
 
-    /// <summary>Scores the model, and keeps the step in mind if it is the best so far. The first rank does it for all.</summary>
+    /// <summary>
+    /// Scores the model, and keeps the step in mind if it is the best so far. One rank does it for all: the first, unless one has the scores from
+    /// a group that ended before the others were told.
+    /// </summary>
     private void Validate()
     {
         using var scope = NewDisposeScope();
-        Tensor shared = tensor([double.NaN]);
-        if (_collectives.Rank == 0)
+        long[] scored = [.. _collectives.AllGather(tensor([_validation?.Step ?? -1])).data<long>()];
+        int source = Math.Max(0, Array.IndexOf(scored, State.Step));
+        if (_collectives.Rank == source && _validation?.Step != State.Step)
         {
-            ValidationRecord validation = _ports.Validate!(_model, State);
+            _validation = _ports.Validate!(_model, State);
             _model.train();
-            _ports.Validated(validation);
-            shared = tensor([validation.Score]);
         }
-        _collectives.Broadcast(shared, source: 0);
-        double score = shared.item<double>();
-        if (double.IsNaN(score) || score <= State.BestScore) return;
-        State = State with { BestScore = score, BestStep = State.Step };
+        byte[] told = StateTransfer.Bytes(_collectives, JsonSerializer.SerializeToUtf8Bytes(_validation, RunLog.Json), source);
+        _validation = JsonSerializer.Deserialize<ValidationRecord>(told, RunLog.Json)!;
+        _ports.Validated(_validation);
+        if (double.IsNaN(_validation.Score) || _validation.Score <= State.BestScore) return;
+        State = State with { BestScore = _validation.Score, BestStep = State.Step };
     }
 
     /// <summary>The total, then loss, right decisions and decisions of each term, as one tensor: one look at the device shows all.</summary>

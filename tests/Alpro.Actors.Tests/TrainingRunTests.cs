@@ -193,6 +193,84 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
     }
 
     [Fact]
+    public async Task Run_is_not_resumed_on_other_rows_and_wherever_they_lie_on_the_same()
+    {
+        string csv = Path.Combine(_world.Folder.Path, "train", "results_train.csv");
+        string[] lines = File.ReadAllLines(csv);
+        await TrainAsync(Config(steps: 4), "run");
+        foreach ((string name, string[] rows) in new[] { ("lost", lines[..^1]), ("sorted", [lines[0], .. lines[1..].Order(StringComparer.Ordinal).Reverse()]), ("edited", [.. lines[..^1], lines[^1].Replace(" a ", " the ", StringComparison.Ordinal)]) })
+        {
+            string other = Path.Combine(Directory.CreateDirectory(_out.File(name)).FullName, "results_train.csv");
+            File.WriteAllLines(other, rows);
+            var refused = await Assert.ThrowsAsync<ConfigException>(() => TrainAsync(Config(steps: 4, other), "run", resume: true));
+            Assert.Contains("data.corpora[0]: was 24 rows, of the hash ", refused.Message, StringComparison.Ordinal);
+            Assert.Contains($" and is {rows.Length - 1} rows, of the hash ", refused.Message, StringComparison.Ordinal);
+        }
+        string moved = Path.Combine(Directory.CreateDirectory(_out.File("moved")).FullName, "results_train.csv");
+        File.Copy(csv, moved);
+        Assert.True((await TrainAsync(Config(steps: 4, moved), "run", resume: true)).Completed);
+    }
+
+    [Fact]
+    public async Task Batch_that_is_not_a_number_twice_ends_the_run()
+    {
+        var said = new List<string>();
+        RunConfig config = Config(steps: 12, null, "optimizer.learningRate=1e30", "schedule.warmupRatio=0");
+        var failure = await Assert.ThrowsAsync<NonFiniteLossException>(() => TrainAsync(config, "odd", warn: said.Add));
+        Assert.StartsWith("TRAINER RESTARTED from the last checkpoint (1 of 3 within an hour): step ", Assert.Single(said), StringComparison.Ordinal);
+        Assert.Contains($"step {failure.Record.Step}: ", said[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Validation_takes_every_corpus_and_a_last_batch_of_one_clip()
+    {
+        CorpusConfig corpus = Config(steps: 2).Data.Corpora[0];
+        string validation = System.Text.Json.JsonSerializer.Serialize<CorpusConfig[]>([corpus with { Name = "first" }, corpus with { Name = "second" }], ConfigLoader.Json);
+        RunConfig config = Config(steps: 2, null, $"data.validation={validation}", "evaluation.maxClips=5");
+        RunResult result = await TrainAsync(config, "validated");
+        ValidationRecord record = Assert.Single(RunLog.Read<ValidationRecord>(RunLog.ValidationsFile(_out.File("validated"))));
+        Assert.Equal(record.Figures["loss"], record.Figures["second/loss"]);
+        Assert.Equal((2, 2, record.Score), (result.State.Settled, result.State.BestStep!.Value, result.State.BestScore!.Value));
+        var refused = await Assert.ThrowsAsync<CorpusException>(() => TrainAsync(Config(steps: 2, null, $"data.validation={validation}", "evaluation.maxClips=1"), "one"));
+        Assert.Contains("corpus first: 1 of its 24 rows are for validation (evaluation.maxClips); expected 2 at least", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Report_and_weights_that_nobody_lived_to_write_are_written_by_the_next_coordinator()
+    {
+        RunConfig config = Config(steps: 4);
+        RunResult run = await TrainAsync(config, "late");
+        File.WriteAllText(_out.File("late/config.json"), ConfigLoader.ToJson(config));
+        Assert.False(File.Exists(_out.File("late/report.html")));
+        (int code, _, string errors) = Coordinator();
+        Assert.True(code == CommandLine.Success, errors);
+        Assert.Contains("are written now", errors, StringComparison.Ordinal);
+        Assert.Contains($"<tr><td>delivered</td><td>{run.Accounts.Delivered}</td></tr>", File.ReadAllText(_out.File("late/report.html")), StringComparison.Ordinal);
+        Assert.True(File.Exists(_out.File("late/model_step_best.pt")));
+        Assert.DoesNotContain("are written now", Coordinator().Errors, StringComparison.Ordinal);
+
+        (int Code, string Output, string Errors) Coordinator() => Commands.AlproProgram.Run("node", "--role", "coordinator", "--config", _out.File("config.json"), "--out", _out.File("late"),
+            "--trainers", "1", "--resume", "--port", $"{NodeProcess.FreePort()}", "--data-port", "0");
+    }
+
+    [Fact]
+    public async Task Damaged_best_checkpoint_does_not_prevent_the_report()
+    {
+        CorpusConfig corpus = Config(steps: 4).Data.Corpora[0];
+        string validation = System.Text.Json.JsonSerializer.Serialize<CorpusConfig[]>([corpus], ConfigLoader.Json);
+        RunConfig config = Config(steps: 4, null, $"data.validation={validation}", "evaluation.maxClips=4", "training.validateEvery=1");
+        RunResult run = await TrainAsync(config, "damaged");
+        File.WriteAllText(_out.File("damaged/config.json"), ConfigLoader.ToJson(config));
+        CheckpointStore store = new TrainingRun(config, _out.File("damaged"), false).Store();
+        if (run.State.BestStep == 4) return;                         // it is the last as well
+        File.Delete(Path.Combine(store.FolderOf(run.State.BestStep!.Value), Checkpoint.WeightsName));
+        (int code, _, string errors) = Commands.AlproProgram.Run("pretrain", "--config", _out.File("damaged/config.json"), "--out", _out.File("damaged"), "--resume");
+        Assert.True(code == CommandLine.Success, errors);
+        Assert.Contains("the best weights are not exported: ", errors, StringComparison.Ordinal);
+        Assert.True(File.Exists(_out.File("damaged/report.html")));
+    }
+
+    [Fact]
     public async Task Weights_are_exported_as_often_as_asked()
     {
         RunConfig config = Config(steps: 12, null, "training.exportEvery=5");

@@ -126,6 +126,8 @@ internal static partial class ClipBenchmark
 
         public override CorpusCoverage Coverage => new(_pairs.Length, 0, 0, 0);
 
+        public override string Content => "sample";
+
         public override VideoTextPair this[long row] => _pairs[row];
     }
 

@@ -40,7 +40,7 @@ internal static class TrainerBenchmark
         LibtorchClock? clock = LibtorchClock.Install();
         var batches = new Endless(config, clock);
         using AlproModel model = RunModel.Create(config, CPU);
-        using var trainer = new Trainer(config, model, new() { Record = records.Add }, steps, steps);
+        using var trainer = new Trainer(config, model, new() { Record = records.Add }, new() { TotalSteps = steps, StepsPerEpoch = steps });
         trainer.Run(batches);
 
         StepRecord[] warm = [.. records.Skip(Math.Min(200, records.Count / 2))];

@@ -96,10 +96,22 @@ public class LossesTests
         Tensor logits = randn(2, 4).requires_grad_();
         LossTerm entities = Losses.EntityModelling(logits, new PseudoLabels(rand(2, 4).softmax(1), ones(2, ScalarType.Bool)));
         LossTerm words = Losses.MaskedLanguage(logits.narrow(0, 0, 0), zeros(0, ScalarType.Int64));
-        (entities.Loss + words.Loss).backward();
+        LossTerm answers = Losses.Answers(logits, tensor(new long[] { -100, -100 }));
+        (entities.Loss + words.Loss + answers.Loss).backward();
         Assert.Equal(0, entities.Loss.item<float>());
         Assert.Equal(0, words.Loss.item<float>());
+        Assert.Equal(0, answers.Loss.item<float>());
         Assert.Equal(0, logits.grad!.abs().sum().item<float>());
+    }
+
+    [Fact]
+    public void Questions_without_a_labelled_answer_teach_nothing_and_count_as_wrong()
+    {
+        using var scope = NewDisposeScope();
+        Tensor logits = tensor(new float[,] { { 0, 1 }, { 3, 0 }, { 1, 0 } });
+        LossTerm term = Losses.Answers(logits, tensor(new long[] { 1, -100, 1 }));
+        TinyModel.AssertClose(functional.cross_entropy(cat([logits[0].unsqueeze(0), logits[2].unsqueeze(0)], 0), tensor(new long[] { 1, 1 })), term.Loss);
+        Assert.Equal((1, 3), (term.Correct!.item<long>(), term.Count!.item<float>()));
     }
 
     [Fact]

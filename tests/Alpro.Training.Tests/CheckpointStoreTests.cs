@@ -139,6 +139,34 @@ public sealed class CheckpointStoreTests : IDisposable
         Assert.Empty(_warnings);
     }
 
+    /// <summary>The same before every single thing that is done to settle a checkpoint: its steps are never lost.</summary>
+    [Fact]
+    public void A_writer_killed_while_it_settles_a_checkpoint_leaves_it_as_it_was_or_settled()
+    {
+        var settled = new HashSet<long>();
+        for (int killAt = 0, count = 0; killAt <= count; killAt++)
+        {
+            string folder = _folder.File($"settle-{killAt}");
+            Save(new CheckpointStore(folder, keep: 1), 2);
+            count = 0;
+            try
+            {
+                Save(new CheckpointStore(folder, keep: 1) { Touching = _ => { if (count++ >= killAt) throw new KilledException(); } }, 2, settled: 2);
+            }
+            catch (KilledException)
+            {
+            }
+            var after = new CheckpointStore(folder, keep: 1, _warnings.Add);
+            settled.Add(after.Latest()!.State.Settled);
+            Save(after, 2, settled: 2);
+            Save(after, 2, settled: 2, best: 2);
+            Assert.Equal((2, 2L), (after.Latest()!.State.Settled, after.Latest()!.State.BestStep));
+            Assert.Equal(4, Directory.GetFiles(after.FolderOf(2)).Length);
+        }
+        Assert.Equal([0L, 2], settled);
+        Assert.Empty(_warnings);
+    }
+
     [Fact]
     public void A_full_disk_fails_the_save_and_leaves_no_litter()
     {
@@ -165,25 +193,39 @@ public sealed class CheckpointStoreTests : IDisposable
             Initialize = new() { Checkpoint = "elsewhere" },
             Data = _config.Data with { Vocabulary = "/moved/" + _config.Data.Vocabulary },
         };
-        string message = Assert.Throws<ConfigException>(() => store.Latest()!.RequireSameRun(changed, State(0) with { StepsPerEpoch = 4 })).Message.ReplaceLineEndings("\n");
+        string message = Assert.Throws<ConfigException>(() => store.Latest()!.RequireSameRun(changed, State(0, rows: "13 rows"))).Message.ReplaceLineEndings("\n");
         Assert.Equal($"""
-            {store.FolderOf(1)} cannot be continued: what it means to train would change; put the settings back, or start a new run with initialize.checkpoint: 3 problems
+            {store.FolderOf(1)} cannot be continued: what it means to train would change; put settings and files back, or start a new run from its weights with initialize.checkpoint: 3 problems
               seed: was 7 and is 8
               training.batchSize: was 4 and is 8
-              data.corpora: were 3 steps an epoch, 6 in all, and are 4 and 6: rows were added or lost
+              data.corpora[0]: was 12 rows and is 13 rows
             """.ReplaceLineEndings("\n"), message);
         store.Latest()!.RequireSameRun(changed with { Seed = 7, Training = _config.Training with { CheckpointEvery = 3 } }, State(0));
     }
 
+    [Fact]
+    public void A_checkpoint_that_does_not_know_its_rows_is_held_to_the_steps_of_an_epoch()
+    {
+        CheckpointStore store = Store();
+        using (Snapshot snapshot = _snapshots.Take(State(1) with { Data = new Dictionary<string, string>() })) store.Save(snapshot);
+        store.Latest()!.RequireSameRun(_config, State(0, rows: "13 rows"));
+        Assert.Contains("data.corpora: were 3 steps an epoch, 6 in all, and are 4 and 6: rows were added or lost",
+            Assert.Throws<ConfigException>(() => store.Latest()!.RequireSameRun(_config, State(0) with { StepsPerEpoch = 4 })).Message, StringComparison.Ordinal);
+    }
+
     private CheckpointStore Store(int keep = int.MaxValue) => new(_folder.File("checkpoints"), keep, _warnings.Add);
 
-    private void Save(CheckpointStore store, long step, long? best = null)
+    private void Save(CheckpointStore store, long step, long? best = null, long settled = 0)
     {
-        using Snapshot snapshot = _snapshots.Take(State(step) with { BestStep = best });
+        using Snapshot snapshot = _snapshots.Take(State(step) with { BestStep = best, Settled = settled });
         store.Save(snapshot);
     }
 
-    private TrainState State(long step) => new() { Step = step, Rejected = step, Updates = _optimizer.Updates, TotalSteps = 6, StepsPerEpoch = 3 };
+    private TrainState State(long step, string rows = "12 rows") => new()
+    {
+        Step = step, Rejected = step, Updates = _optimizer.Updates, TotalSteps = 6, StepsPerEpoch = 3,
+        Data = new Dictionary<string, string> { ["data.corpora[0]"] = rows },
+    };
 
     private void Update()
     {

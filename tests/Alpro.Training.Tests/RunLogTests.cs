@@ -29,6 +29,38 @@ public sealed class RunLogTests : IDisposable
     }
 
     [Fact]
+    public void A_line_that_is_no_record_is_named_and_disturbs_nobody_who_does_not_need_it()
+    {
+        string file = RunLog.StepsFile(_folder.Path);
+        using (var log = new RunLog(_folder.Path, 0, 0))
+            for (int step = 0; step < 500; step++) log.Write(Record(step, loss: step));
+        string[] lines = File.ReadAllLines(file);
+        lines[9] = lines[9][..20];
+        File.WriteAllLines(file, lines);
+        Assert.Contains($"{file}: 1 problem{Environment.NewLine}  line 10: is no record of a run", Assert.Throws<ConfigException>(() => RunLog.Read<StepRecord>(file).Count()).Message, StringComparison.Ordinal);
+        Assert.Equal(499, RunLog.Last<StepRecord>(file)!.Step);
+        using (var log = new RunLog(_folder.Path, 400, 400)) log.Write(Record(400, loss: 1));
+        Assert.Equal((401, 400), (File.ReadLines(file).Count(), RunLog.Last<StepRecord>(file)!.Step));
+        Assert.Contains("  line 10: ", Assert.Throws<ConfigException>(() => new RunLog(_folder.Path, 20, 20)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Records_of_any_length_are_found_again_whatever_the_crash_left_behind()
+    {
+        string file = RunLog.ValidationsFile(_folder.Path);
+        string[] lines = [.. Enumerable.Range(1, 60).Select(step => System.Text.Json.JsonSerializer.Serialize(
+            new ValidationRecord(step, step, new Dictionary<string, double> { [new string('x', step * 5000)] = 1 }, 1), RunLog.Json))];
+        File.WriteAllText(file, string.Join('\n', lines) + "\n" + new string('\0', 300_000));
+        Assert.Equal(Enumerable.Range(1, 60).Select(step => (long)step), RunLog.Read<ValidationRecord>(file).Select(record => record.Step));
+        foreach (int step in (int[])[60, 59, 31, 30, 2, 1, 0])
+        {
+            new RunLog(_folder.Path, step, step).Dispose();
+            Assert.Equal(lines[..step], File.ReadAllLines(file));
+            Assert.Equal(step == 0 ? null : step, RunLog.Last<ValidationRecord>(file)?.Step);
+        }
+    }
+
+    [Fact]
     public void The_report_is_one_page_that_fetches_nothing()
     {
         using (var log = new RunLog(_folder.Path, 0, 0))

@@ -34,7 +34,9 @@ internal static class TinyRun
     };
 
     public static Trainer Trainer(RunConfig config, TrainerPorts ports, Checkpoint? resume = null, AlproModel? model = null) =>
-        new(config, model ?? RunModel.Create(config, CPU), ports, config.Training.Steps!.Value, 3, resume);
+        new(config, model ?? RunModel.Create(config, CPU), ports, Start(config), resume);
+
+    public static TrainState Start(RunConfig config) => new() { TotalSteps = config.Training.Steps!.Value, StepsPerEpoch = 3 };
 
     public static ChannelReader<ClipBatch> Batches(RunConfig config, long from = 0, long? to = null, Action<ClipBatch>? change = null)
     {

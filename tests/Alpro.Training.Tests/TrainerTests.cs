@@ -111,10 +111,10 @@ public sealed class TrainerTests : IDisposable
         using Trainer trainer = TinyRun.Trainer(config, new()
         {
             Record = record => { if (record.Step == 1) Poison(model); },
-            KeepForReplay = (batch, before) => BatchReplay.Save(_folder.File("replay"), batch, before),
+            KeepForReplay = (batch, before) => BatchReplay.Save(_folder.File("replay"), batch, before, rank: 1),
         }, model: model);
         NonFiniteLossException failure = Assert.Throws<NonFiniteLossException>(() => trainer.Run(TinyRun.Batches(config)));
-        string file = _folder.File("replay/step_00000002.safetensors");
+        string file = _folder.File("replay/step_00000002_rank_1.safetensors");      // every rank has its own
         Assert.EndsWith($"The batch is in {file}: look at it with \"alpro replay {file}\"", failure.Message, StringComparison.Ordinal);
 
         ReplayReport again = BatchReplay.Run(file, CPU);
@@ -176,7 +176,7 @@ public sealed class TrainerTests : IDisposable
     {
         RunConfig config = TinyRun.Config();
         config = config with { Training = config.Training with { ValidateEvery = 2, CheckpointEvery = 2 } };
-        var (validated, saved) = (new List<long>(), new List<long>());
+        var (validated, saved) = (new List<long>(), new List<(long Step, long Settled)>());
         using Trainer trainer = TinyRun.Trainer(config, new()
         {
             Validate = (_, state) =>
@@ -187,8 +187,7 @@ public sealed class TrainerTests : IDisposable
             },
             Checkpoint = snapshot =>
             {
-                saved.Add(snapshot.State.Step);
-                Assert.Equal(snapshot.State.Step, snapshot.State.Settled);
+                saved.Add((snapshot.State.Step, snapshot.State.Settled));
                 snapshot.Dispose();
             },
         });
@@ -198,7 +197,39 @@ public sealed class TrainerTests : IDisposable
         trainer.Join(SingleCollectives.Instance);
         Assert.Equal(6, trainer.Run(TinyRun.Batches(config, 6)).Step);
         Assert.Equal([2L, 2L, 4L, 6L, 6L], validated);
-        Assert.Equal([2L, 4L, 6L], saved);
+        Assert.Equal([(2L, 1L), (2L, 1L), (2L, 2L), (4L, 3L), (4L, 4L), (6L, 5L), (6L, 5L), (6L, 6L)], saved);
+    }
+
+    [Fact]
+    public void A_run_that_is_killed_while_it_validates_loses_no_step()
+    {
+        RunConfig config = TinyRun.Config();
+        config = config with { Training = config.Training with { ValidateEvery = 3, CheckpointEvery = 100 } };
+        var store = new CheckpointStore(_folder.File("killed"), keep: 1);
+        var (validated, records) = (new List<long>(), new List<long>());
+        Assert.Throws<KilledException>(() => Run(null, _ => throw new KilledException()));
+        Assert.Equal((3, 2), (store.Latest()!.State.Step, store.Latest()!.State.Settled));
+        Assert.Throws<KilledException>(() => Run(store.Latest(), state => state.Step == 6 ? throw new KilledException() : 0.5));
+        TrainState end = Run(store.Latest(), _ => 0.25);
+        Assert.Equal((6, 6, 0.5, 3L), (end.Step, end.Settled, end.BestScore!.Value, end.BestStep!.Value));
+        Assert.Equal([3L, 3, 6, 6], validated);
+        Assert.Equal([0L, 1, 2, 3, 4, 5], records);
+        Assert.Equal((6L, 3L), (store.Latest()!.State.Settled, store.Best()!.State.Step));
+
+        TrainState Run(Checkpoint? resume, Func<TrainState, double> score)
+        {
+            using Trainer trainer = TinyRun.Trainer(config, new()
+            {
+                Record = record => records.Add(record.Step),
+                Validate = (_, state) =>
+                {
+                    validated.Add(state.Step);
+                    return new(state.Step, score(state), new Dictionary<string, double>(), 0);
+                },
+                Checkpoint = snapshot => { using (snapshot) store.Save(snapshot); },
+            }, resume);
+            return trainer.Run(TinyRun.Batches(config, resume?.State.Step ?? 0));
+        }
     }
 
     [Fact]
@@ -233,6 +264,8 @@ public sealed class TrainerTests : IDisposable
         Assert.InRange(tensors[59], 0, tensors[10]);
         Assert.InRange(records.Skip(10).Max(record => record.AllocatedBytes), 0, 300_000);
     }
+
+    private sealed class KilledException : Exception;
 
     private static StepRecord FirstStep(RunConfig config)
     {

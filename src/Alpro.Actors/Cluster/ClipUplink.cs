@@ -51,7 +51,7 @@ public sealed class ClipUplink : ReceiveActor, IWithTimers
     {
         _gate = Context.ActorSelection(new RootActorPath(trainer) / "user" / DecoderGate.Name);
         _work = work;
-        _deaths = new(work.Settings.MaxDecoderDeathsPerMinute, TimeProvider.System);
+        _deaths = new(work.Settings.MaxDecoderDeathsPerMinute, TimeSpan.FromMinutes(1), TimeProvider.System);
         Become(Offering);
     }
 

@@ -1,3 +1,6 @@
+using System.Text;
+using Alpro.Model.Checkpoints;
+
 namespace Alpro.Actors.Cluster;
 
 /// <summary>
@@ -7,37 +10,48 @@ namespace Alpro.Actors.Cluster;
 /// <param name="folder">The run's folder.</param>
 public sealed class Generations(string folder)
 {
-    private const string Format = "D19";                             // the longest, so that writing one over another leaves nothing of it
+    /// <summary>How long another is waited for that is being given a number, which takes milliseconds.</summary>
+    private static readonly TimeSpan _patience = TimeSpan.FromSeconds(5);
 
-    private readonly string _file = Path.Combine(folder, "generation");
+    private readonly string _file = Path.Combine(folder, "generation"), _turn = Path.Combine(folder, "generation.lock");
 
-    /// <summary>The last number that was given out; 0 before the first.</summary>
+    /// <summary>The last number that was given out; 0 before the first. It never waits: the file is replaced as a whole.</summary>
     /// <exception cref="InvalidDataException">The file holds something else.</exception>
     public long Last()
     {
         if (!File.Exists(_file)) return 0;
-        using var file = new FileStream(_file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-        return Read(file);
+        string text = File.ReadAllText(_file);
+        return long.TryParse(text, out long last) ? last : throw new InvalidDataException($"{_file}: expected the number of the last group of trainers, found \"{text.Trim()}\"; put in one that is larger than in any log of the run");
     }
 
     /// <summary>Gives out the next number, which is on the disk before it is returned.</summary>
-    /// <exception cref="IOException">The file cannot be written, or another is doing so.</exception>
+    /// <exception cref="IOException">The file cannot be written.</exception>
     /// <exception cref="InvalidDataException">The file holds something else.</exception>
     public long Next()
     {
-        using var file = new FileStream(_file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        long next = Read(file) + 1;
-        file.Position = 0;
-        file.Write(System.Text.Encoding.ASCII.GetBytes(next.ToString(Format) + "\n"));
-        file.Flush(flushToDisk: true);
+        using FileStream turn = Turn();
+        long next = Last() + 1;
+        WholeFile.Write(_file, stream => stream.Write(Encoding.ASCII.GetBytes($"{next}\n")));
         return next;
     }
 
-    private long Read(FileStream file)
+    private FileStream Turn()
     {
-        if (file.Length == 0) return 0;
-        using var reader = new StreamReader(file, leaveOpen: true);
-        string text = reader.ReadToEnd();
-        return long.TryParse(text, out long last) ? last : throw new InvalidDataException($"{_file}: expected the number of the last group of trainers, found \"{text.Trim()}\"; put in one that is larger than in any log of the run");
+        FileStream? turn = null;
+        IOException? refused = null;
+        return SpinWait.SpinUntil(TryTake, _patience) ? turn! : throw refused!;
+
+        bool TryTake()
+        {
+            try
+            {
+                turn = new(_turn, FileMode.OpenOrCreate, FileAccess.Write, FileShare.None);
+            }
+            catch (IOException other)
+            {
+                refused = other;
+            }
+            return turn is not null;
+        }
     }
 }

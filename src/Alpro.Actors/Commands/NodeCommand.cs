@@ -13,7 +13,7 @@ namespace Alpro.Actors.Commands;
 /// <summary><c>alpro node</c>: one process of a cluster. A coordinator trains as <c>alpro pretrain</c> does, or keeps those together that train.</summary>
 internal static class NodeCommand
 {
-    private static readonly TimeSpan _lookEvery = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan _lookEvery = TimeSpan.FromSeconds(2), _trainersEvery = TimeSpan.FromMilliseconds(200);
 
     public static Command Create()
     {
@@ -74,6 +74,7 @@ internal static class NodeCommand
             RunHost member = await StartAsync(end);
             if (end.Find() is { } steps)
             {
+                if (own == NodeRole.Coordinator) await FinishWithoutTrainersAsync(member, run);
                 await member.DisposeAsync();
                 Console.Error.WriteLine($"the run in {output} is complete: {steps} steps");
                 return CommandLine.Success;
@@ -120,7 +121,17 @@ internal static class NodeCommand
         Task first = await Task.WhenAny(over.Task, left.Task, node.System.WhenTerminated);
         if (first == left.Task) return CommandLine.Success;
         if (first != over.Task) return GivenUp();
-        return await over.Task ? CommandLine.Success : CommandLine.Interrupted;
+        if (!await over.Task) return CommandLine.Interrupted;
+        await FinishWithoutTrainersAsync(node, run);
+        return CommandLine.Success;
+    }
+
+    /// <summary>When the last trainer has left, having written what a run leaves, or has been given up: then it is written here, if it is not there.</summary>
+    private static async Task FinishWithoutTrainersAsync(RunHost node, TrainingRun run)
+    {
+        var cluster = Akka.Cluster.Cluster.Get(node.System);
+        while (!cluster.IsTerminated && cluster.State.Members.Any(member => member.HasRole(ClusterNode.RoleName(NodeRole.Trainer)))) await Task.Delay(_trainersEvery, TimeProvider.System);
+        TrainCommand.FinishLate(run, node.Settings);
     }
 
     /// <summary>Whether the cluster has another coordinator.</summary>

@@ -23,7 +23,7 @@ internal static class PredictCommand
 
     private sealed record QuestionLine(string Question, IReadOnlyList<AnswerLine> Answers);
 
-    private sealed record TextLine(string Text, double Match, double Contrastive);
+    private sealed record TextLine(string Text, double? Match, double Contrastive);
 
     private sealed record Prediction(string Video, IReadOnlyList<QuestionLine> Questions, IReadOnlyList<TextLine> Texts);
 
@@ -71,15 +71,16 @@ internal static class PredictCommand
                 [.. answered.Labels.Zip(answered.Probabilities, (label, probability) => new AnswerLine(answers.GetValueOrDefault(label, $"label {label}"), probability))]))], []);
         }
         using var evaluator = new RetrievalEvaluator(model, config.Evaluation with { Rerank = null }, config.Training.Precision, EncodedVideos.Of(model, config.Training.Precision, [clip]), set.Texts);
-        evaluator.Match(0, texts.Count);
-        return new(video, [], [.. texts.Select((text, i) => new TextLine(text, evaluator.Scores.Matching_TV[i], evaluator.Scores.Contrastive_TV[i]))]);
+        bool matched = config.Evaluation.Score == RetrievalScore.Matching;
+        if (matched) evaluator.Match(0, texts.Count);
+        return new(video, [], [.. texts.Select((text, i) => new TextLine(text, matched ? evaluator.Scores.Matching_TV[i] : null, evaluator.Scores.Contrastive_TV[i]))]);
     }
 
     private static ClipBatch Load(ClipSettings settings, CaptionTokenizer tokenizer, string video)
     {
         using var corpus = new OneVideo(video);
         using var loader = new ClipLoader([corpus], settings, tokenizer, FrameReaders.Create(new DecodeLimits { Deadline = Deadline }));
-        using Clip clip = loader.Load(new RowsInOrder([0], batchSize: 1, seed: 0).Request(0, 0));
+        using Clip clip = loader.Load(new RowsInOrder([0], batchSize: 1, row => corpus[row].MediaName).Request(0, 0));
         using var collator = new Collator(step: 0, size: 1, settings);
         collator.Add(0, clip);
         return collator.Take()!;
@@ -99,9 +100,11 @@ internal static class PredictCommand
             console.WriteLine(question.Question);
             foreach (AnswerLine answer in question.Answers) console.WriteLine($"  {answer.Probability,7:P1}  {answer.Answer}");
         }
-        if (prediction.Texts.Count == 0) return;
-        console.WriteLine("  match  contrastive");
-        foreach (TextLine text in prediction.Texts.OrderByDescending(text => text.Match)) console.WriteLine($"{text.Match,7:P1}  {text.Contrastive,11:0.00}  {text.Text}");
+        if (prediction.Texts is not [{ Match: var match }, ..]) return;
+        // A run that is scored by contrast alone is not asked for a match: the head for it may never have been trained.
+        console.WriteLine(match is null ? "contrastive" : "  match  contrastive");
+        foreach (TextLine text in prediction.Texts.OrderByDescending(text => text.Match ?? text.Contrastive))
+            console.WriteLine($"{(match is null ? "" : $"{text.Match,7:P1}  ")}{text.Contrastive,11:0.00}  {text.Text}");
     }
 
     /// <summary>A corpus of one video.</summary>
@@ -114,6 +117,8 @@ internal static class PredictCommand
         public override long Count => 1;
 
         public override CorpusCoverage Coverage { get; } = new(Rows: 1, Filtered: 0, Malformed: 0, Missing: 0);
+
+        public override string Content => path;
 
         public override VideoTextPair this[long row] => new() { Row = row, Key = path, Kind = Kind, Media = new MediaSource(path), Captions = [""] };
     }

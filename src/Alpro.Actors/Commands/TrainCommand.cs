@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Alpro.Actors.Pipeline;
 using Alpro.Data.Corpus;
+using Alpro.Model.Checkpoints;
 using Alpro.Training;
 using Spectre.Console;
 
@@ -49,11 +50,34 @@ internal static class TrainCommand
     /// <summary>Writes what a run leaves when it has ended, and shows how it went; the exit code.</summary>
     internal static int Finish(ParseResult arguments, TrainingRun run, RunResult result)
     {
-        if (result.Completed && run.Store().Best() is { } best) CheckpointStore.Export(best, run.Export(Best));
-        Report.Write(run.Folder, run.Config, Accounts(result));
+        Leave(run, Accounts(result), result.Completed);
         string report = Path.Combine(run.Folder, Report.FileName);
         CommandLine.Result(arguments, Summary(run, result, report), console => Show(console, run, result, report));
         return result.Completed ? CommandLine.Success : CommandLine.Interrupted;
+    }
+
+    /// <summary>Does the same for a run of which all trainers have gone, if the one that should have died before it did.</summary>
+    internal static void FinishLate(TrainingRun run, ActorSettings settings)
+    {
+        if (File.Exists(run.Export(Best)) || run.Store().Latest() is not { } last) return;
+        using var data = new RunData(run.Config, settings);
+        Console.Error.WriteLine($"{run.Folder}: the trainer that should have written report and weights has gone: they are written now");
+        Leave(run, Accounts(RunAccounts.Of(last.State, data.Plan())), completed: true);
+    }
+
+    /// <summary>The report, and then the best weights: where these are, nothing is missing.</summary>
+    private static void Leave(TrainingRun run, IEnumerable<KeyValuePair<string, string>> accounts, bool completed)
+    {
+        Report.Write(run.Folder, run.Config, [.. accounts]);
+        if (!completed) return;
+        try
+        {
+            if (run.Store().Best() is { } best) CheckpointStore.Export(best, run.Export(Best));
+        }
+        catch (CheckpointException lost)
+        {
+            Console.Error.WriteLine($"the best weights are not exported: {lost.Message}");
+        }
     }
 
     /// <summary>The option that sets the number of decoders.</summary>
@@ -85,10 +109,12 @@ internal static class TrainCommand
         File.WriteAllText(Path.Combine(run.Folder, "config.json"), ConfigLoader.ToJson(run.Config));
     }
 
+    private static KeyValuePair<string, string>[] Accounts(RunAccounts accounts) =>
+        [new("planned", $"{accounts.Planned}"), new("delivered", $"{accounts.Delivered}"), new("rejected", $"{accounts.Rejected}"), new("tail", $"{accounts.Tail}")];
+
     private static KeyValuePair<string, string>[] Accounts(RunResult result) =>
     [
-        new("planned", $"{result.Accounts.Planned}"), new("delivered", $"{result.Accounts.Delivered}"), new("rejected", $"{result.Accounts.Rejected}"),
-        new("tail", $"{result.Accounts.Tail}"), new("in hand", $"{result.Ledger.InHand}"), new("given out again", $"{result.Ledger.Redelivered}"),
+        .. Accounts(result.Accounts), new("in hand", $"{result.Ledger.InHand}"), new("given out again", $"{result.Ledger.Redelivered}"),
         new("arrived twice", $"{result.Ledger.Duplicates}"), .. result.Ledger.Reasons.Select(reason => KeyValuePair.Create($"rejected: {reason.Key}", $"{reason.Value}")),
     ];
 
@@ -105,7 +131,7 @@ internal static class TrainCommand
         result.Checkpoint,
         result.State.BestScore,
         result.State.BestStep,
-        LastStep = RunLog.Read<StepRecord>(RunLog.StepsFile(run.Folder)).LastOrDefault(),
+        LastStep = RunLog.Last<StepRecord>(RunLog.StepsFile(run.Folder)),
         report,
     };
 
@@ -127,7 +153,7 @@ internal static class TrainCommand
         if (ledger.Rejected > 0) table.AddRow("unreadable", $"{string.Join(", ", ledger.Reasons.Select(reason => $"{reason.Value} {reason.Key}"))}: {run.Unreadable}");
         if (result.Restarts > 0) table.AddRow("restarts", $"{result.Restarts}");
         table.AddRow("checkpoint", result.Checkpoint ?? "none");
-        if (result.Completed) table.AddRow("for PyTorch", run.Export(Best));
+        if (File.Exists(run.Export(Best))) table.AddRow("for PyTorch", run.Export(Best));
         table.AddRow("report", report);
         console.Write(table);
     }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
 using Alpro.Data.Corpus;
+using Alpro.Model.Checkpoints;
 using Alpro.Training;
 using Alpro.Training.Evaluation;
 using TorchSharp;
@@ -32,6 +33,7 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
     /// <summary>Evaluates. What an earlier call that did not come to its end has finished is not done again, if it was of the same weights, settings and rows.</summary>
     /// <param name="host">Where the actors are.</param>
     /// <param name="stop">Asks it to stop.</param>
+    /// <exception cref="CheckpointException">The weights do not fit, or give scores that are not numbers.</exception>
     /// <exception cref="UsageException">Files are nowhere, or the folder of results cannot be written.</exception>
     /// <exception cref="OperationCanceledException">It was asked to stop.</exception>
     public async Task<EvaluationResult> RunAsync(RunHost host, CancellationToken stop)
@@ -50,7 +52,16 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
         (string weightHash, string configHash, string rowsHash) = (Receipt.HashOf(Run.Weights), Receipt.HashOf(config), set.Hash());
         PartialResults results = ResultsOf(folder, weightHash + configHash + rowsHash);
         using (stop.Register(() => Say("stopping: the same command goes on from here")))
-            await host.EvaluateAsync(new(config, Run.Weights, set, host.Videos(config, data, set), results) { Progressed = Progressed, Warn = Say }, stop);
+        {
+            try
+            {
+                await host.EvaluateAsync(new(config, Run.Weights, set, host.Videos(config, data, set), results) { Progressed = Progressed, Warn = Say }, stop);
+            }
+            catch (NotANumberException odd)
+            {
+                throw new CheckpointException(Run.Source, odd.Message);
+            }
+        }
 
         EvaluationOutcome found = EvaluationOutcome.Read(config, set, results);
         var scores = DownstreamScores.Of(corpus.Name, config, set, found);
@@ -69,6 +80,7 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
             Clip = config.Data.Clip,
             Score = retrieval ? config.Evaluation.Score : null,
             Rerank = config.Evaluation.Rerank,
+            Rounding = retrieval ? DownstreamScores.ReferenceDecimals : null,
             Precision = config.Training.Precision,
             Weights = Run.Source,
             WeightHash = weightHash,

@@ -104,7 +104,7 @@ public sealed class EvaluationSupervisor : ReceiveActor
 
     private void OnEvaluatorDied(IActorRef evaluator)
     {
-        if (_lastDeath is CheckpointException or CorpusException || DeviceFaults.Of(_lastDeath) != DeviceFault.None || ++_deaths > _settings.MaxRestarts)
+        if (_lastDeath is CheckpointException or CorpusException or NotANumberException || DeviceFaults.Of(_lastDeath) != DeviceFault.None || ++_deaths > _settings.MaxRestarts)
         {
             _finished.TrySetException(_lastDeath ?? new InvalidOperationException($"{_deaths} evaluators were stopped, more than alpro.max-restarts allows."));
             Context.Stop(Self);

@@ -57,8 +57,8 @@ public sealed class BatchCollator : ReceiveActor
     {
         using (clip)
         {
-            // Twice: its first decoder died, or was given up, after it had delivered.
-            if (clip.Request.Step < _next || BatchOf(clip.Request).IsFilled(clip.Request.Slot)) _ledger.Duplicate();
+            // Twice: its first decoder died, or was given up, after it had delivered. Or late: nobody waits for it any more.
+            if (clip.Request.Step < _next || BatchOf(clip.Request).IsSettled(clip.Request.Slot)) _ledger.Duplicate();
             else BatchOf(clip.Request).Add(clip.Request.Slot, clip);
         }
         Advance();
@@ -66,7 +66,7 @@ public sealed class BatchCollator : ReceiveActor
 
     private void OnEmpty(ClipRequest request)
     {
-        BatchOf(request).LeaveEmpty(request.Slot);
+        if (request.Step >= _next) BatchOf(request).LeaveEmpty(request.Slot);
         Advance();
     }
 

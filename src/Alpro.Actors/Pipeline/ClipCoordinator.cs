@@ -38,7 +38,7 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
     /// <param name="GraceClips">Clips to which that share is applied at least, so that one bad clip at the start is no verdict.</param>
     public sealed record Bounds(double MaxRejectedFraction, long GraceClips);
 
-    private sealed record Lease(ClipRequest Request, DateTimeOffset Since);
+    private sealed record Lease(ClipRequest Request, long Since);
 
     private readonly IClipPlan _plan;
     private readonly long _endStep;
@@ -50,7 +50,7 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly Dictionary<IActorRef, Lease> _leases = [];
     private readonly Dictionary<ClipRequest, int> _deaths = [];
-    private readonly Dictionary<ClipRequest, DateTimeOffset> _lost = [];
+    private readonly Dictionary<ClipRequest, long> _lost = [];
     private readonly Queue<ClipRequest> _returned = new();
     private readonly List<IActorRef> _idle = [];
     private long _step;
@@ -98,8 +98,8 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
     private void OnFinished(ClipRequest request)
     {
         _deaths.Remove(request);
-        if (!_lost.Remove(request, out DateTimeOffset since)) return;
-        TimeSpan after = _time.GetUtcNow() - since;
+        if (!_lost.Remove(request, out long since)) return;
+        TimeSpan after = _time.GetElapsedTime(since);
         _ledger.Replace(after);
         _log.Info("clip of step {0}, place {1}, made by another {2:F0} ms after its decoder was lost", request.Step, request.Slot, after.TotalMilliseconds);
     }
@@ -125,7 +125,7 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
         if (deaths < _settings.AttemptsPerClip)
         {
             _ledger.Redeliver();
-            _lost.TryAdd(request, _time.GetUtcNow());
+            _lost.TryAdd(request, _time.GetTimestamp());
             _returned.Enqueue(request);
         }
         else
@@ -139,8 +139,7 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
 
     private void OnCheckLeases()
     {
-        DateTimeOffset oldest = _time.GetUtcNow() - _settings.LeaseTimeout;
-        foreach (IActorRef decoder in _leases.Where(lease => lease.Value.Since < oldest).Select(lease => lease.Key).ToList())
+        foreach (IActorRef decoder in _leases.Where(lease => _time.GetElapsedTime(lease.Value.Since) > _settings.LeaseTimeout).Select(lease => lease.Key).ToList())
         {
             Context.Unwatch(decoder);
             Context.Parent.Tell(new DecoderAbandoned(decoder));
@@ -169,7 +168,7 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
         {
             IActorRef decoder = _idle[0];
             _idle.RemoveAt(0);
-            _leases[decoder] = new(request, _time.GetUtcNow());
+            _leases[decoder] = new(request, _time.GetTimestamp());
             decoder.Tell(new ClipDecoder.Decode(request, _collator));
         }
     }

@@ -28,7 +28,7 @@ public sealed class ClipPipeline : ReceiveActor
         _open = open;
         _settings = settings;
         _batches = batches;
-        _deaths = new(settings.MaxDecoderDeathsPerMinute, time);
+        _deaths = new(settings.MaxDecoderDeathsPerMinute, TimeSpan.FromMinutes(1), time);
         Receive<Terminated>(_ => OnDecoderDied());
         Receive<ClipCoordinator.DecoderAbandoned>(message =>
         {

@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Alpro.Actors.Cluster;
 using Alpro.Training;
 
 namespace Alpro.Actors.Training;
@@ -30,15 +31,16 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers
     private readonly TrainingRun _run;
     private readonly ActorSettings _settings;
     private readonly CheckpointStore _store;
+    private readonly Generations _generations;
     private readonly Queue<Snapshot> _waiting = new();               // in the order of their steps; the first is being written
     private readonly List<IActorRef> _flushing = [];
     private int _failures;
-    private string? _last;
+    private Checkpoint? _last;
 
     /// <summary>A writer of a run's checkpoints and exports.</summary>
     public CheckpointActor(TrainingRun run, ActorSettings settings)
     {
-        (_run, _settings, _store) = (run, settings, run.Store());
+        (_run, _settings, _store, _generations) = (run, settings, run.Store(), new(run.Folder));
         Receive<Write>(message =>
         {
             _waiting.Enqueue(message.Snapshot);
@@ -78,15 +80,21 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers
                 return;
             }
         }
-        foreach (IActorRef asker in _flushing) asker.Tell(new Flushed(_last));
+        foreach (IActorRef asker in _flushing) asker.Tell(new Flushed(_last?.Folder));
         _flushing.Clear();
     }
 
     private void Save(Snapshot snapshot)
     {
-        _last = _store.Save(snapshot);                               // tried again, it finds what it wrote and leaves it
+        // Who was given up while this waited must not write among the others' checkpoints, nor remove what they keep; they have newer ones.
+        if (snapshot.State.Generation is > 0 and var own && _generations.Last() is var last && last > own)
+        {
+            _run.Warn($"checkpoint of step {snapshot.State.Step} is not written: it is of generation {own}, and generation {last} has formed since");
+            return;
+        }
+        _last = _store.Save(snapshot);                               // tried again, it finds what it wrote
         long step = snapshot.State.Step;
         if (snapshot.Config.Training.ExportEvery is > 0 and var every && step % every == 0)
-            CheckpointStore.Export(new(_last, snapshot.State, snapshot.Config), _run.Export($"{step}"));
+            CheckpointStore.Export(_last, _run.Export($"{step}"));
     }
 }

@@ -36,13 +36,10 @@ public sealed class TrainerActor : ReceiveActor
     /// <summary>Told to the parent when the trainer cannot go on.</summary>
     public sealed record Failed(Exception Reason);
 
-    /// <summary>Steps and epochs of a run, which only the corpora know.</summary>
-    public sealed record Length(long TotalSteps, long StepsPerEpoch);
-
     private const int RecordsKept = 16;
 
     private readonly TrainingRun _run;
-    private readonly Length _length;
+    private readonly TrainState _start;
     private readonly Channel<Enter> _groups = Channel.CreateUnbounded<Enter>();
     private readonly CancellationTokenSource _stop = new();
     private readonly TrainerPorts _ports;
@@ -54,12 +51,12 @@ public sealed class TrainerActor : ReceiveActor
 
     /// <summary>A trainer of a run, which waits for its group.</summary>
     /// <param name="run">The run.</param>
-    /// <param name="length">Its steps.</param>
+    /// <param name="start">Where it begins, which only the corpora know.</param>
     /// <param name="checkpoints">The <see cref="CheckpointActor"/>.</param>
     /// <param name="validate">Scores the model, on the trainer's thread; null where there is nothing to validate on.</param>
-    public TrainerActor(TrainingRun run, Length length, IActorRef checkpoints, Func<AlproModel, TrainState, ValidationRecord>? validate)
+    public TrainerActor(TrainingRun run, TrainState start, IActorRef checkpoints, Func<AlproModel, TrainState, ValidationRecord>? validate)
     {
-        (_run, _length, _generations) = (run, length, new(run.Folder));
+        (_run, _start, _generations) = (run, start, new(run.Folder));
         IActorRef self = Self, parent = Context.Parent;
         _ports = new()
         {
@@ -75,7 +72,7 @@ public sealed class TrainerActor : ReceiveActor
             },
             Validate = validate,
             Validated = record => self.Tell(record),
-            KeepForReplay = (batch, snapshot) => BatchReplay.Save(run.Folder, batch, snapshot),
+            KeepForReplay = (batch, snapshot) => BatchReplay.Save(run.Folder, batch, snapshot, _current!.Group is { World: > 1, Rank: var rank } ? rank : null),
         };
         Receive<Enter>(message => _groups.Writer.TryWrite(message));
         Receive<Ready>(message =>
@@ -93,7 +90,8 @@ public sealed class TrainerActor : ReceiveActor
         });
         Receive<ValidationRecord>(record =>
         {
-            _log!.Write(record);
+            if (_log is null) return;                                // the first rank writes it down for all
+            _log.Write(record);
             run.Validated(record);
         });
         Receive<GroupLost>(message =>
@@ -129,7 +127,7 @@ public sealed class TrainerActor : ReceiveActor
     {
         _log = new RunLog(_run.Folder, state.Step, state.Settled);
         if (_recent.Count == 0) return;
-        long written = RunLog.Read<StepRecord>(RunLog.StepsFile(_run.Folder)).LastOrDefault()?.Step ?? -1;
+        long written = RunLog.Last<StepRecord>(RunLog.StepsFile(_run.Folder))?.Step ?? -1;
         foreach (StepRecord record in _recent.Where(record => record.Step > written && record.Step < state.Step)) _log.Write(record);
     }
 
@@ -164,7 +162,7 @@ public sealed class TrainerActor : ReceiveActor
                 _run.Warn($"changed since the checkpoint: {change.Path} was {change.Before} and is {change.Now}");
         using AlproModel model = RunModel.Create(_run.Config, RunModel.DefaultDevice);
         IReadOnlyList<LoadReport> loaded = resume is null ? RunModel.Initialize(model, _run.Config) : [];
-        using var trainer = new Trainer(_run.Config, model, _ports, _length.TotalSteps, _length.StepsPerEpoch, resume);
+        using var trainer = new Trainer(_run.Config, model, _ports, _start, resume);
         while (Train(trainer, enter, loaded, self) is { } lost)
         {
             self.Tell(new GroupLost(lost, trainer.State.Step));

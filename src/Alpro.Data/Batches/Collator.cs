@@ -22,22 +22,22 @@ public sealed class Collator : IDisposable
     }
 
     /// <summary>Places for which neither a clip nor word that there is none has come.</summary>
-    public int Missing => _filled.AsSpan().Count(false) - _empty.AsSpan().Count(true);
+    public int Missing => Enumerable.Range(0, _filled.Length).Count(place => !IsSettled(place));
 
     private ClipBatch Batch => _batch ?? throw new InvalidOperationException("the batch has already been taken");
 
-    /// <summary>Whether a place has its clip.</summary>
-    public bool IsFilled(int place) => _filled[place];
+    /// <summary>Whether a place has its clip, or none will come.</summary>
+    public bool IsSettled(int place) => _filled[place] || _empty[place];
 
-    /// <summary>Notes that a place has no clip, for its row is unreadable and nothing stands in for it.</summary>
-    public void LeaveEmpty(int place) => _empty[place] = true;
+    /// <summary>Notes that a place has no clip, for its row is unreadable and nothing stands in for it. A clip that is there goes: it has been counted as unreadable.</summary>
+    public void LeaveEmpty(int place) => (_filled[place], _empty[place]) = (false, true);
 
     /// <summary>Copies a clip into its place; the clip is the caller's to dispose.</summary>
     /// <exception cref="InvalidOperationException">The place is taken, or the clip does not belong to this batch.</exception>
     public void Add(int place, Clip clip)
     {
         ClipBatch batch = Batch;
-        if ((uint)place >= (uint)_filled.Length || _filled[place]) Refuse(place, clip, "the place is taken or not in the batch");
+        if ((uint)place >= (uint)_filled.Length || IsSettled(place)) Refuse(place, clip, "the place is taken or not in the batch");
         if (clip.Request.Step != batch.Step) Refuse(place, clip, $"the batch is of step {batch.Step}");
         if (clip.Frames != batch.Frames || clip.Size != batch.Side || clip.TokenIds_L.Length != batch.TextLength)
             Refuse(place, clip, $"the batch has {batch.Frames} frames of {batch.Side} pixels and {batch.TextLength} tokens");

@@ -8,7 +8,7 @@ namespace Alpro.Data.Corpus;
 /// <summary>Opens one corpus: finds its format, and its index or makes it.</summary>
 internal sealed class CorpusOpener
 {
-    private const int IndexVersion = 1;
+    private const int IndexVersion = 2;
     private const int ProblemsKept = 20;
     private const int HashedBytes = 1 << 20;
 
@@ -112,7 +112,7 @@ internal sealed class CorpusOpener
         }
         if (rows > 0 && (schema is null || malformed == rows && (names.Count == 0 || schema.Lacking(names).Length > 0))) throw WrongColumns(schema, names, problems);
         CorpusCoverage coverage = new(rows, filtered, malformed, missing, refused, writer.Duplicates());
-        writer.Finish(new IndexSummary(fingerprint, schema?.Kind ?? MediaKind.Video, coverage, problems, folder.Listed));
+        writer.Finish(new IndexSummary(fingerprint, writer.Content, schema?.Kind ?? MediaKind.Video, coverage, problems, folder.Listed));
 
         void Note(string problem)
         {

@@ -11,6 +11,8 @@ internal sealed class IndexedCorpus(string name, string mediaRoot, RowIndex inde
 
     public override CorpusCoverage Coverage => index.Summary.Coverage;
 
+    public override string Content => index.Summary.Content;
+
     public override IReadOnlyList<string> Problems => index.Summary.Problems;
 
     public override VideoTextPair this[long row]

@@ -18,7 +18,7 @@ namespace Alpro.Data.Corpus;
 internal sealed record IndexedRow(string Key, IReadOnlyList<string> MediaPaths, long Offset, long Length, IReadOnlyList<string> Captions, string Answer, string AnswerType);
 
 /// <summary>What is known of the corpus as a whole.</summary>
-internal sealed record IndexSummary(string Fingerprint, MediaKind Kind, CorpusCoverage Coverage, IReadOnlyList<string> Problems, Dictionary<string, long> Listed);
+internal sealed record IndexSummary(string Fingerprint, string Content, MediaKind Kind, CorpusCoverage Coverage, IReadOnlyList<string> Problems, Dictionary<string, long> Listed);
 
 /// <summary>
 /// The usable rows of a corpus in one compact file, addressable by number: the rows, a table of where each begins, a summary.
@@ -137,6 +137,7 @@ internal sealed class RowIndex : IDisposable
         private readonly BinaryWriter _fields;
         private readonly List<long> _begins = [];
         private readonly List<ulong> _hashes = [];
+        private readonly XxHash128 _content = new();
         private long _position;
 
         /// <summary>Begins an index at a path; nothing appears there before it is finished.</summary>
@@ -161,6 +162,9 @@ internal sealed class RowIndex : IDisposable
             return duplicates;
         }
 
+        /// <summary>A hash of what the rows so far say, wherever their media lies: <see cref="VideoTextCorpus.Content"/>.</summary>
+        public string Content => Convert.ToHexStringLower(_content.GetCurrentHash());
+
         /// <summary>Adds a row.</summary>
         public void Add(IndexedRow row)
         {
@@ -175,6 +179,7 @@ internal sealed class RowIndex : IDisposable
             ReadOnlySpan<byte> bytes = _row.GetBuffer().AsSpan(0, (int)_row.Length);
             _begins.Add(_position);
             _hashes.Add(XxHash3.HashToUInt64(bytes));
+            _content.Append(Encoding.UTF8.GetBytes(string.Join('\0', [row.Key, .. row.Captions, row.Answer, row.AnswerType, ""])));
             _file.Write(bytes);
             _position += bytes.Length;
 

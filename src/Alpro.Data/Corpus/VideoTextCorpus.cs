@@ -43,6 +43,9 @@ public abstract class VideoTextCorpus : IDisposable
     /// <summary>What was found when the corpus opened.</summary>
     public abstract CorpusCoverage Coverage { get; }
 
+    /// <summary>A hash of the names, texts and answers of all rows in their order: of two corpora with the same, each row asks for the same clip.</summary>
+    public abstract string Content { get; }
+
     /// <summary>The first problems of single rows, for a person: row number in the annotations (from 1) and what is wrong.</summary>
     public virtual IReadOnlyList<string> Problems => [];
 

@@ -18,6 +18,7 @@ public static class WholeFile
                 stream.Flush(flushToDisk: true);
             }
             File.Move(aside, path, overwrite: true);
+            FolderEntries.Flush(Path.GetDirectoryName(Path.GetFullPath(path))!);
         }
         catch
         {

@@ -13,7 +13,7 @@ internal static class StateTransfer
 
     /// <summary>Gives the weights, trained or not, the moments and the state of the furthest rank, the first of equals, to all.</summary>
     /// <returns>The state.</returns>
-    /// <exception cref="ConfigException">That rank's configuration makes another run.</exception>
+    /// <exception cref="ConfigException">That rank's configuration or data make another run.</exception>
     public static TrainState Share(ICollectives group, RunConfig config, TrainState state, AlproModel model, FlatParameters parameters, AdamW optimizer)
     {
         using var scope = NewDisposeScope();
@@ -22,7 +22,7 @@ internal static class StateTransfer
         long furthest = ranks.Max(rank => rank.Step);
         int source = Array.FindIndex(ranks, rank => rank.Step == furthest);
         Standing standing = JsonSerializer.Deserialize<Standing>(Bytes(group, JsonSerializer.SerializeToUtf8Bytes(new Standing(config, state), ConfigLoader.Json), source), ConfigLoader.Json)!;
-        ConfigProblem[] problems = [.. RunDifference.Between(standing.Config, config).Where(difference => difference.ChangesMeaning)
+        ConfigProblem[] problems = [.. RunDifference.Between(standing.Config, config).Where(difference => difference.ChangesMeaning).Concat(RunDifference.Between(standing.State.Data, state.Data))
             .Select(difference => new ConfigProblem(difference.Path, null, $"is {difference.Before} on rank {source} and {difference.Now} here"))];
         if (problems.Length > 0) throw new ConfigException($"rank {group.Rank} cannot train with the others", problems);
 
@@ -33,10 +33,11 @@ internal static class StateTransfer
         foreach (Tensor fixedTensor in model.state_dict().Values.Where(tensor => parameters.SlotOf(tensor) is null)) group.Broadcast(fixedTensor, source);
         optimizer.Updates = standing.State.Updates;
         // A rank that does not write checkpoints is through with a step before the one that does.
-        return standing.State with { Settled = ranks.Where(rank => rank.Step == furthest).Min(rank => rank.Settled) };
+        return standing.State with { Data = state.Data, Settled = ranks.Where(rank => rank.Step == furthest).Min(rank => rank.Settled) };
     }
 
-    private static byte[] Bytes(ICollectives group, byte[] own, int source)
+    /// <summary>Gives the bytes of one rank to all.</summary>
+    public static byte[] Bytes(ICollectives group, byte[] own, int source)
     {
         Tensor length = tensor([(long)own.Length]);
         group.Broadcast(length, source);

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Alpro.Data.Batches;
+using Alpro.Data.Corpus;
 using Alpro.Data.Sampling;
 using Alpro.Model;
 using TorchSharp;
@@ -14,7 +15,8 @@ public static class PretrainValidator
     /// <param name="model">The model; it is left in evaluation mode.</param>
     /// <param name="step">Steps done before.</param>
     /// <param name="precision">Arithmetic.</param>
-    /// <param name="batches">Batches of held-out clips; disposed here.</param>
+    /// <param name="batches">Batches of held-out clips; disposed here. A clip that is alone in its batch, with no other to be told apart from, is left out.</param>
+    /// <exception cref="CorpusException">No two clips could be read.</exception>
     public static ValidationRecord Validate(AlproModel model, long step, Precision precision, IEnumerable<ClipBatch> batches)
     {
         long began = Stopwatch.GetTimestamp();
@@ -26,6 +28,7 @@ public static class PretrainValidator
         {
             using (batch)
             {
+                if (batch.Size == 1) continue;
                 using var scope = NewDisposeScope();
                 using var noGrad = no_grad();
                 using var autocast = precision.Autocast(model.temp.device.type);
@@ -37,7 +40,7 @@ public static class PretrainValidator
                 }
             }
         }
-        if (sums.Count == 0) throw new InvalidOperationException("There is no clip to validate on.");
+        if (sums.Count == 0) throw new CorpusException("There are no two clips to validate on: the others of data.validation cannot be read.");
 
         var figures = new Dictionary<string, double>();
         foreach ((string name, (double loss, double clips, double correct, double count)) in sums)

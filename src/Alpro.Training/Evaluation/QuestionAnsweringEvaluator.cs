@@ -23,6 +23,7 @@ public sealed class QuestionAnsweringEvaluator(AlproForQuestionAnswering model, 
     /// <param name="videos">Batches of one row per video; disposed here.</param>
     /// <param name="set">The questions.</param>
     /// <param name="best">Answers to give per question.</param>
+    /// <exception cref="NotANumberException">A probability is not a number.</exception>
     public IEnumerable<Answered> Answer(IEnumerable<ClipBatch> videos, EvaluationSet set, int best = 1)
     {
         model.eval();
@@ -65,6 +66,7 @@ public sealed class QuestionAnsweringEvaluator(AlproForQuestionAnswering model, 
             Tensor scores = model.Answer(text_P, mask, video_P).to(ScalarType.Float32).softmax(1);
             (Tensor values, Tensor indices) = scores.topk(best);
             (float[] probabilities, long[] labels) = (values.cpu().contiguous().data<float>().ToArray(), indices.cpu().contiguous().data<long>().ToArray());
+            NotANumberException.ThrowIfAny(probabilities, answer => $"question {chunk[answer / best].Question} about video {batch.Keys[chunk[answer / best].Row]}");
             for (int i = 0; i < chunk.Length; i++)
                 answers.Add(new(chunk[i].Question, [.. labels.AsSpan(i * best, best).ToArray().Select(label => (int)label)], probabilities[(i * best)..((i + 1) * best)]));
         }

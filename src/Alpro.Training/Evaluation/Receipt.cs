@@ -53,7 +53,7 @@ public sealed record Receipt
     /// <summary>Retrieval: candidates kept for matching; null when every pair is matched.</summary>
     public int? Rerank { get; init; }
 
-    /// <summary>Decimals to which scores are rounded before <see cref="Figures"/> rank them; null for none.</summary>
+    /// <summary>Retrieval: decimals to which scores are rounded before <see cref="FiguresRounded"/> rank them; <see cref="Figures"/> rank them as they are.</summary>
     public int? Rounding { get; init; }
 
     /// <summary>Arithmetic.</summary>
@@ -86,7 +86,7 @@ public sealed record Receipt
     /// <summary>The figures over the videos that were read, under the names that the released code gives them.</summary>
     public required JsonObject Figures { get; init; }
 
-    /// <summary>The same with scores rounded to <see cref="DownstreamScores.ReferenceDecimals"/> decimals first, as the released code ranks them.</summary>
+    /// <summary>The same with scores rounded to <see cref="Rounding"/> decimals first, as the released code ranks them.</summary>
     public JsonObject? FiguresRounded { get; init; }
 
     /// <summary>The same with what belongs to missing videos counted as wrong; null when nothing is missing.</summary>

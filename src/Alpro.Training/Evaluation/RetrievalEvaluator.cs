@@ -29,6 +29,7 @@ public sealed class RetrievalEvaluator : IDisposable
     /// <param name="precision">Arithmetic.</param>
     /// <param name="videos">The videos, one lot after another; their tokens are disposed here.</param>
     /// <param name="texts">The texts.</param>
+    /// <exception cref="NotANumberException">A contrastive score is not a number.</exception>
     public RetrievalEvaluator(AlproModel model, EvaluationConfig config, Precision precision, IEnumerable<EncodedVideos> videos, TokenizedTexts texts)
     {
         (_model, _config, _precision, _texts, _device) = (model, config, precision, texts, model.temp.device);
@@ -40,6 +41,7 @@ public sealed class RetrievalEvaluator : IDisposable
         _order = [.. Enumerable.Range(0, texts.Count).OrderBy(text => texts.Counts[text])];
         Tensor texts_TF = EncodeTexts();
         float[] contrastive_TV = texts_TF.mm(videos_VF.t()).div(model.temp).cpu().data<float>().ToArray();
+        NotANumberException.ThrowIfAny(contrastive_TV, pair => $"text {pair / _keys.Count} with video {_keys[pair % _keys.Count]}");
         Scores = new(_keys, contrastive_TV, new float[contrastive_TV.Length]);
         Array.Fill(Scores.Matching_TV, float.NaN);
         _wanted_TV = Shortlists(contrastive_TV);
@@ -58,6 +60,7 @@ public sealed class RetrievalEvaluator : IDisposable
     /// <param name="first">The first text.</param>
     /// <param name="count">How many.</param>
     /// <param name="stop">Gives up between two fusion passes.</param>
+    /// <exception cref="NotANumberException">A probability is not a number.</exception>
     public void Match(int first, int count, CancellationToken stop = default)
     {
         using var noGrad = no_grad();
@@ -79,6 +82,7 @@ public sealed class RetrievalEvaluator : IDisposable
             ProjectedTokens video_P = ProjectedTokens.Zip([.. chunk.Select(pair => _videoTokens[pair.Video])], sides => stack(sides));
             Tensor logits = _model.Match(text_P, mask_PL, video_P);
             float[] matches = logits.to(ScalarType.Float32).softmax(1).select(1, 1).cpu().data<float>().ToArray();
+            NotANumberException.ThrowIfAny(matches, pair => $"text {chunk[pair].Text} with video {_keys[chunk[pair].Video]}");
             for (int i = 0; i < chunk.Length; i++) Scores.Matching_TV[chunk[i].Text * videos + chunk[i].Video] = matches[i];
         }
     }

@@ -28,17 +28,20 @@ public sealed record RetrievalMetrics(
     /// <summary>Ranks and their figures from the score of every pair.</summary>
     /// <param name="scores_TV">Scores [texts, videos]; higher is better.</param>
     /// <param name="videos">Number of videos, V.</param>
-    /// <param name="videoOfText_T">The video that each text belongs to; -1 for a video that is not there, whose text is then ranked behind all videos. A video may have several texts: the best of them counts.</param>
+    /// <param name="videoOfText_T">The video that each text belongs to; below 0 for one that is not there, a number of its own for each: it and its texts are ranked behind all. A video may have several texts: the best of them counts.</param>
+    /// <exception cref="NotANumberException">A score is not a number: nothing can be ranked by it.</exception>
     public static RetrievalMetrics Of(ReadOnlyMemory<float> scores_TV, int videos, IReadOnlyList<int> videoOfText_T)
     {
         int texts = videoOfText_T.Count;
         ReadOnlySpan<float> scores = scores_TV.Span;
+        for (int at = 0; at < scores.Length; at++)
+            if (float.IsNaN(scores[at])) throw new NotANumberException($"text {at / videos} with video {at % videos}", scores[at]);
         var fromTexts = new List<Rank>(texts);
         for (int text = 0; text < texts; text++)
             fromTexts.Add(Best(scores, text * videos, 1, videos, [videoOfText_T[text]]));
         var fromVideos = new List<Rank>(videos);
-        foreach (IGrouping<int, int> own in Enumerable.Range(0, texts).Where(text => videoOfText_T[text] >= 0).GroupBy(text => videoOfText_T[text]).OrderBy(group => group.Key))
-            fromVideos.Add(Best(scores, own.Key, videos, texts, [.. own]));
+        foreach (IGrouping<int, int> own in Enumerable.Range(0, texts).GroupBy(text => videoOfText_T[text]).OrderBy(group => group.Key))
+            fromVideos.Add(own.Key < 0 ? new(texts + 1, false) : Best(scores, own.Key, videos, texts, [.. own]));
         return new(Figures(fromTexts), Figures(fromVideos));
     }
 

@@ -13,7 +13,7 @@ public sealed record RetrievalScores(IReadOnlyList<string> VideoKeys, float[] Co
 
     /// <summary>The figures of both directions.</summary>
     /// <param name="set">What belongs to what.</param>
-    /// <param name="withMissing">Whether texts whose video could not be read count, as not found; else they are left out.</param>
+    /// <param name="withMissing">Whether texts whose video could not be read count, as not found, and such a video as one that finds no text; else both are left out.</param>
     /// <param name="byContrast">Whether to rank by the contrastive scores alone, in place of the probability of a match.</param>
     /// <param name="decimals">To how many decimals scores are rounded before they are ranked, as the released code does; null ranks them as they are.</param>
     public RetrievalMetrics Metrics(EvaluationSet set, bool withMissing, bool byContrast = false, int? decimals = null)
@@ -21,7 +21,7 @@ public sealed record RetrievalScores(IReadOnlyList<string> VideoKeys, float[] Co
         // Below every probability: pairs that were not matched come after all that were, in the order of their contrastive scores.
         float behind = Contrastive_TV.DefaultIfEmpty().Max() + 1;
         var numbers = VideoKeys.Select((key, number) => (key, number)).ToDictionary(video => video.key, video => video.number);
-        int[] videoOfText_T = [.. set.VideoOfText.Select(video => numbers.GetValueOrDefault(set.VideoKeys[video], -1))];
+        int[] videoOfText_T = [.. set.VideoOfText.Select(video => numbers.GetValueOrDefault(set.VideoKeys[video], -1 - video))];
         int[] texts = [.. Enumerable.Range(0, videoOfText_T.Length).Where(text => withMissing || videoOfText_T[text] >= 0)];
         int videos = VideoKeys.Count;
         float[] scores = new float[texts.Length * videos];

@@ -44,7 +44,7 @@ public static class TrainerParity
         using AlproForPretrain model = golden.Load("pretrain_init.pt", () => new AlproForPretrain(sizes.Model));
         Comparison figures = new("trainer: losses, gradient norms, rates of the golden steps", Comparison.Values), weights = new("trainer: parameters after the golden steps", Comparison.Parameters);
         long step = 0;
-        using var trainer = new Trainer(run, model, new(), sizes.TotalSteps, sizes.TotalSteps) { Negatives = () => golden.Negatives($"batch{step}/") };
+        using var trainer = new Trainer(run, model, new(), new() { TotalSteps = sizes.TotalSteps, StepsPerEpoch = sizes.TotalSteps }) { Negatives = () => golden.Negatives($"batch{step}/") };
         for (; golden.Has($"out{step}/loss"); step++)
         {
             StepRecord record = trainer.Advance(new Trainer.StepInputs([.. Enumerable.Range(0, size).Select(clip => $"golden batch {step}, clip {clip}")], 0, size, (_, _) => golden.Inputs($"batch{step}/")), default);

@@ -257,6 +257,6 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<TrainingRunTests.W
         Directory.CreateDirectory(_out.File("generation"));
         IActorRef keeper = Keeper(least: 1);
         Report(keeper, CreateTestProbe(), "a:1");
-        await Assert.ThrowsAsync<UnauthorizedAccessException>(() => _ended.Task.WaitAsync(_soon));
+        Assert.Contains(_out.File("generation"), (await Assert.ThrowsAsync<IOException>(() => _ended.Task.WaitAsync(_soon))).Message, StringComparison.Ordinal);
     }
 }

@@ -6,21 +6,36 @@ namespace Alpro.Actors.Tests.Commands;
 /// <summary><c>alpro predict</c> and <c>alpro compare</c>, as a person runs them.</summary>
 public sealed class PredictCommandTests(ReleasedRuns runs) : IClassFixture<ReleasedRuns>
 {
-    [Fact]
-    public void Texts_are_scored_as_the_evaluation_scores_them()
+    [Theory]
+    [InlineData("data.evaluationClip.strategy=\"uniform\"", "evaluation.score=\"matching\"")]
+    [InlineData("data.evaluationClip.strategy=\"rand\"", "evaluation.score=\"matching\"")]
+    [InlineData("data.evaluationClip.strategy=\"headtail\"", "evaluation.score=\"contrastive\"")]
+    public void Texts_are_scored_as_the_evaluation_scores_them(string strategy, string score)
     {
-        string folder = runs.File("out/all");
-        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--out", folder);
+        string folder = runs.File($"out/all-{strategy.Length}");
+        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--out", folder, "--set", strategy, "--set", score);
         Assert.True(code == 0, errors);
         JsonElement[] rows = [.. JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "results.json"))).RootElement.EnumerateArray().Where(row => row.GetProperty("vid_id").GetString() == "3000004")];
         string[] captions = [.. File.ReadLines(runs.File("data/msrvtt_ret/txt/test.jsonl")).Select(line => JsonDocument.Parse(line).RootElement.GetProperty("caption").GetString()!)];
         File.WriteAllLines(runs.File("texts.txt"), captions);
 
-        (code, string output, errors) = AlproProgram.Run("predict", "--run", runs.Retrieval, "--video", runs.File("data/msrvtt_ret/videos/3000004.mp4"), "--texts", runs.File("texts.txt"), "--json");
+        (code, string output, errors) = AlproProgram.Run("predict", "--run", runs.Retrieval, "--video", runs.File("data/msrvtt_ret/videos/3000004.mp4"), "--texts", runs.File("texts.txt"), "--json", "--set", strategy, "--set", score);
         Assert.True(code == 0, errors);
         JsonElement[] texts = [.. JsonDocument.Parse(output).RootElement.GetProperty("texts").EnumerateArray()];
         Assert.Equal(captions, texts.Select(text => text.GetProperty("text").GetString()));
-        for (int i = 0; i < texts.Length; i++) Assert.Equal(rows[i].GetProperty("score").GetSingle(), texts[i].GetProperty("match").GetSingle(), 2e-5f);
+        for (int i = 0; i < texts.Length; i++)
+        {
+            Assert.Equal(Number(rows[i], "score"), Number(texts[i], "match"), 2e-5f);
+            Assert.Equal(Number(rows[i], "vtc_score"), Number(texts[i], "contrastive"), 1e-4f);
+        }
+
+        // For a person, the best by what the run is scored by comes first.
+        (code, output, errors) = AlproProgram.Run("predict", "--run", runs.Retrieval, "--video", runs.File("data/msrvtt_ret/videos/3000004.mp4"), "--texts", runs.File("texts.txt"), "--set", strategy, "--set", score);
+        Assert.True(code == 0, errors);
+        JsonElement best = texts.MaxBy(text => Number(text, score.Contains("contrastive", StringComparison.Ordinal) ? "contrastive" : "match"));
+        Assert.EndsWith(best.GetProperty("text").GetString()!, output.Split('\n')[1].TrimEnd(), StringComparison.Ordinal);
+
+        static float Number(JsonElement row, string name) => row.GetProperty(name) is { ValueKind: JsonValueKind.Number } number ? number.GetSingle() : float.NaN;
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Alpro.Actors.Tests.Commands;
+using Alpro.Model.Checkpoints;
 using Alpro.Training.Evaluation;
 
 namespace Alpro.Actors.Tests.Evaluation;
@@ -83,6 +84,26 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
         (code, _, errors) = AlproProgram.Run("evaluate", "--run", runs.QuestionAnswering, "--checkpoint", runs.Retrieval, "--out", _folder.File("out"));
         Assert.Equal(2, code);
         Assert.Contains("has no classifier of answers", errors);
+    }
+
+    [Theory]
+    [InlineData(false, "vision_proj.bias", "the score of text 0 with video ")]
+    [InlineData(false, "itm_head.bias", "the score of text ")]
+    [InlineData(true, "classifier.2.bias", "the score of question ")]
+    public void Weights_that_give_scores_that_are_not_numbers_fail_the_evaluation(bool answering, string key, string score)
+    {
+        string run = answering ? runs.QuestionAnswering : runs.Retrieval, weights = _folder.File("odd.safetensors");
+        using (var scope = TorchSharp.torch.NewDisposeScope())
+        using (CheckpointFile file = CheckpointFile.Open(Path.Combine(run, "ckpt", "model_step_best.pt")))
+        {
+            var tensors = file.ReadAll().ToDictionary();
+            tensors[key] = TorchSharp.torch.full_like(tensors[key], double.NaN);
+            Safetensors.Save(weights, tensors);
+        }
+        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", run, "--checkpoint", weights, "--out", _folder.File("out"));
+        Assert.Equal(2, code);
+        Assert.Matches($"(?m)^(alpro: )?{weights}:? {score}.* is NaN: the weights are damaged", errors);
+        Assert.DoesNotContain("   at ", errors);
     }
 
     [Fact]

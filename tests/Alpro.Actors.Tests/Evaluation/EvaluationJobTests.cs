@@ -148,7 +148,7 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => (Job(runs.Retrieval, "out") with { Progressed = _ => stop.Cancel() }).RunAsync(host, stop.Token));
         EvaluationResult result = await Job(runs.Retrieval, "out", "evaluation.rerank=2").RunAsync(host, default);
         Assert.DoesNotContain("continuing where an earlier evaluation of the same stopped", _said);
-        Assert.Equal(2, result.Receipt.Rerank);
+        Assert.Equal((2, 4), (result.Receipt.Rerank!.Value, result.Receipt.Rounding!.Value));
         Assert.Contains("\"score\":null", Results(result.Folder));
     }
 

@@ -39,13 +39,15 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
         MaxDecoderDeathsPerMinute = 10_000,
     };
 
-    private (IActorRef Pipeline, ChannelReader<ClipBatch> Batches) Start(IClipPlan plan, long steps, ActorSettings settings, Action<ClipRequest> before, double maxRejected = 0.2, long first = 0)
+    private (IActorRef Pipeline, ChannelReader<ClipBatch> Batches) Start(
+        IClipPlan plan, long steps, ActorSettings settings, Action<ClipRequest> before, double maxRejected = 0.2, long first = 0, TimeProvider? time = null)
     {
+        time ??= TimeProvider.System;
         Channel<ClipBatch> batches = Channel.CreateBounded<ClipBatch>(2);
         var bounds = new ClipCoordinator.Bounds(maxRejected, 100);
-        Props coordinator = Props.Create(() => new ClipCoordinator(plan, _clips, first, steps, bounds, settings, _ledger, batches.Writer, TimeProvider.System));
+        Props coordinator = Props.Create(() => new ClipCoordinator(plan, _clips, first, steps, bounds, settings, _ledger, batches.Writer, time));
         Func<IClipSource> open = () => new FakeSource(before);
-        return (Sys.ActorOf(Props.Create(() => new ClipPipeline(coordinator, open, settings, batches.Writer, TimeProvider.System))), batches.Reader);
+        return (Sys.ActorOf(Props.Create(() => new ClipPipeline(coordinator, open, settings, batches.Writer, time))), batches.Reader);
     }
 
     private static async Task<List<string>> ReadAsync(ChannelReader<ClipBatch> batches)
@@ -224,10 +226,31 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
         Assert.Equal(Steps, (await ReadAsync(batches)).Count);
     }
 
+    /// <summary>A clock on the wall that is put forward by an hour each time that somebody looks.</summary>
+    private sealed class JumpingClock : TimeProvider
+    {
+        private int _looks;
+
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow().AddHours(Interlocked.Increment(ref _looks));
+    }
+
+    [Fact]
+    public async Task Clock_that_is_put_forward_takes_no_clip_from_its_decoder()
+    {
+        ActorSettings settings = Settings(2) with { LeaseTimeout = TimeSpan.FromSeconds(4) };        // looked at every second
+        using var delay = new ManualResetEventSlim();
+        List<string> read = await ReadAsync(Start(_plan, 3, settings, request =>
+        {
+            if (request is { Step: 0, Slot: 0 }) delay.Wait(TimeSpan.FromMilliseconds(2500));
+        }, time: new JumpingClock()).Batches);
+        Assert.Equal(3, read.Count);
+        Assert.Equal(0, _ledger.Totals(0).Redelivered);
+    }
+
     [Fact]
     public async Task In_evaluation_an_unreadable_row_stays_out_of_its_batch()
     {
-        var rows = new RowsInOrder([0, 1, 2, 3, 4, 5, 6], batchSize: 3, seed: 0);
+        var rows = new RowsInOrder([0, 1, 2, 3, 4, 5, 6], batchSize: 3, static row => $"video {row}");
         List<string> read = await ReadAsync(Start(rows, rows.Steps, Settings(2), static request =>
         {
             if (request.Row is 1 or 6) throw new UnreadableClipException(RejectReason.Missing, $"row {request.Row}", "injected");
@@ -237,6 +260,29 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
         Assert.StartsWith("1: row 3,row 4,row 5 ", read[1], StringComparison.Ordinal);
         Assert.Equal(2, _ledger.Totals(0).Rejected);
         Assert.Equal(0, _ledger.Totals(0).InHand);
+    }
+
+    [Fact]
+    public async Task In_evaluation_a_clip_is_the_same_wherever_its_row_stands()
+    {
+        Assert.Equal(new RowsInOrder([3, 7], batchSize: 2, static row => $"video {row}").Request(0, 1).Seed, new RowsInOrder([0], batchSize: 1, static _ => "video 7").Request(0, 0).Seed);
+        List<string> one = await ReadAsync(Start(new RowsInOrder([3], 1, static _ => "a"), 1, Settings(1), static _ => { }).Batches);
+        List<string> other = await ReadAsync(Start(new RowsInOrder([3], 1, static _ => "b"), 1, Settings(1), static _ => { }).Batches);
+        Assert.NotEqual(one, other);
+    }
+
+    [Fact]
+    public async Task In_evaluation_a_clip_that_comes_after_it_was_given_up_stays_out_and_its_batch_waits_for_the_others()
+    {
+        var rows = new RowsInOrder([0, 1, 2], batchSize: 3, static row => $"video {row}");
+        Channel<ClipBatch> batches = Channel.CreateBounded<ClipBatch>(2);
+        IActorRef collator = Sys.ActorOf(Props.Create(() => new BatchCollator(rows, _clips, 0, rows.Steps, _ledger, batches.Writer)));
+        using var source = new FakeSource(static _ => { });
+        collator.Tell(new BatchCollator.PlaceEmpty(rows.Request(0, 0)));
+        foreach (int place in (int[])[1, 0, 2]) collator.Tell(new BatchCollator.ClipDecoded(source.Load(rows.Request(0, place))));
+        collator.Tell(new BatchCollator.PlaceEmpty(rows.Request(0, 1)));       // too late
+        Assert.StartsWith("0: row 1,row 2 ", Assert.Single(await ReadAsync(batches.Reader)), StringComparison.Ordinal);
+        Assert.Equal((2L, 1L), (_ledger.Totals(0).Delivered, _ledger.Totals(0).Duplicates));
     }
 
     [Fact]

@@ -95,6 +95,22 @@ public class CollatorTests
     }
 
     [Fact]
+    public void A_place_that_was_left_empty_stays_so()
+    {
+        using var collator = new Collator(7, 3, Settings);
+        using Clip first = Clip(0), second = Clip(1), last = Clip(2);
+        collator.Add(1, second);
+        collator.LeaveEmpty(0);
+        collator.LeaveEmpty(1);                                      // counted as unreadable, although it came
+        Assert.True(collator.IsSettled(0));
+        Assert.Throws<InvalidOperationException>(() => collator.Add(0, first));
+        Assert.Equal(1, collator.Missing);
+        collator.Add(2, last);
+        using ClipBatch batch = collator.Take()!;
+        Assert.Equal(["clip 2"], batch.Keys);
+    }
+
+    [Fact]
     public void A_batch_of_empty_places_alone_is_none()
     {
         using var collator = new Collator(7, 1, Settings);

@@ -56,5 +56,7 @@ internal sealed class FakeCorpus(params VideoTextPair[] pairs) : VideoTextCorpus
 
     public override CorpusCoverage Coverage => new(pairs.Length, 0, 0, 0);
 
+    public override string Content => "fake";
+
     public override VideoTextPair this[long row] => pairs[row];
 }

@@ -219,7 +219,7 @@ public sealed class VideoTextCorpusTests : IDisposable
                 file.Position = pair.Media.Offset;
                 file.ReadExactly(bytes);
                 Assert.Equal($"bytes of {i / 3}{i % 3}", Encoding.UTF8.GetString(bytes));
-                Assert.Equal($"part/{i / 3}{i % 3}", pair.Key);
+                Assert.Equal($"0000{i / 3}/part/{i / 3}{i % 3}", pair.Key);
             }
         }
         using (FileStream cut = File.OpenWrite(_folder.File("shards/00001.tar"))) cut.SetLength(cut.Length / 3);

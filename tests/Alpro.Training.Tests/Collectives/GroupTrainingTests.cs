@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Alpro.Model;
 using Alpro.Training.Collectives;
 using static TorchSharp.torch;
@@ -135,6 +136,57 @@ public sealed class GroupTrainingTests
     }
 
     [Fact]
+    public void A_validation_outlives_the_group_that_ended_while_it_was_made()
+    {
+        RunConfig config = GroupTraining.Config(steps: 4);
+        config = config with { Training = config.Training with { ValidateEvery = 2 } };
+        using var ring = new TestRing(2);
+        var turn = new Lock();
+        RingCollectives[] first = ring.Form();
+        var made = new ConcurrentQueue<(int Thread, long Step)>();
+        using var over = new ManualResetEventSlim();
+        TrainState[] ends = TestRing.OnThreads(3, thread =>
+        {
+            // Thread 2 comes while thread 0 validates, is given the first number, and thread 1 makes room for it.
+            turn.Enter();
+            using AlproModel model = RunModel.Create(config, CPU);
+            turn.Exit();
+            var told = new List<(long, double)>();
+            using Trainer trainer = TinyRun.Trainer(config, new()
+            {
+                Validate = (_, state) =>
+                {
+                    made.Enqueue((thread, state.Step));
+                    if (state.Step == 2 && thread == 0) first[0].Abort(new CollectivesException(0, generation: 1, "makes room for a larger group"));
+                    return new(state.Step, 10 * state.Step + thread, new Dictionary<string, double> { ["r1"] = thread }, 0);
+                },
+                Validated = record => told.Add((record.Step, record.Score)),
+            }, model: model);
+            if (thread < 2)
+            {
+                using ICollectives group = new GroupTraining.InTurn(first[thread], turn);
+                trainer.Join(group);
+                Assert.Throws<CollectivesException>(() => trainer.Run(GroupTraining.Batches(config, thread, 2)));
+                Assert.Equal((2, 1), (trainer.State.Step, trainer.State.Settled));
+                if (thread == 1) return trainer.State;
+                over.Set();
+            }
+            else
+            {
+                over.Wait();
+            }
+            int rank = thread == 2 ? 0 : 1;
+            using ICollectives second = new GroupTraining.InTurn(ring.Join(rank, generation: 2).GetAwaiter().GetResult(), turn);
+            trainer.Join(second);
+            TrainState end = trainer.Run(GroupTraining.Batches(config, rank, 2, from: 2));
+            Assert.Equal([(2L, 20), (4L, 42)], told);
+            return end;
+        });
+        Assert.Equal([(0, 2L), (2, 4L)], made);
+        Assert.All([ends[0], ends[2]], end => Assert.Equal((4, 4, 42.0, 4L), (end.Step, end.Settled, end.BestScore!.Value, end.BestStep!.Value)));
+    }
+
+    [Fact]
     public void A_loss_that_is_not_finite_on_one_rank_is_a_skipped_step_on_all()
     {
         RunConfig config = GroupTraining.Config(LearningTask.QuestionAnswering);
@@ -205,6 +257,24 @@ public sealed class GroupTrainingTests
             return Record.Exception(() => trainer.Join(group));
         });
         Assert.Contains("optimizer.learningRate: is 0.001 on rank 0 and 0.002 here", Assert.IsType<ConfigException>(failures[1]).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Ranks_whose_corpora_differ_are_refused()
+    {
+        RunConfig config = GroupTraining.Config();
+        ICollectives[] ranks = TestRing.Form(2);
+        var turn = new Lock();
+        Exception?[] failures = TestRing.OnThreads(2, rank =>
+        {
+            using ICollectives group = new GroupTraining.InTurn(ranks[rank], turn);
+            using AlproModel model = RunModel.Create(config, CPU);
+            var rows = new Dictionary<string, string> { ["data.corpora[0]"] = rank == 0 ? "24 rows" : "23 rows" };
+            using Trainer trainer = new(config, model, new(), TinyRun.Start(config) with { Data = rows });
+            return Record.Exception(() => trainer.Join(group));
+        });
+        Assert.Contains("rank 1 cannot train with the others: 1 problem" + Environment.NewLine + "  data.corpora[0]: is 24 rows on rank 0 and 23 rows here",
+            Assert.IsType<ConfigException>(failures[1]).Message, StringComparison.Ordinal);
     }
 
     private static void AssertSame(IReadOnlyList<StepRecord> wanted, IReadOnlyList<StepRecord> found, double tolerance)

@@ -1,3 +1,4 @@
+using Alpro.Data.Corpus;
 using Alpro.Model;
 using Alpro.Training.Evaluation;
 using static TorchSharp.torch;
@@ -16,6 +17,12 @@ public sealed class PretrainValidatorTests
         Assert.Equal(one.Figures, two.Figures);
         Assert.Equal(["loss", "mlmAccuracy", "mlmLoss", "mpmAccuracy", "mpmLoss", "vtcAccuracy", "vtcLoss", "vtmAccuracy", "vtmLoss"], one.Figures.Keys.Order());
         Assert.Equal(-one.Figures["loss"], one.Score);
+
+        // A clip that is alone in the last batch has no other to be told apart from.
+        RunConfig alone = TinyRun.Config(LearningTask.Pretrain, batchSize: 1);
+        ValidationRecord without = PretrainValidator.Validate(model, 5, Precision.Fp32, [TinyRun.Batch(config, 0)]);
+        Assert.Equal(without.Figures, PretrainValidator.Validate(model, 5, Precision.Fp32, [TinyRun.Batch(config, 0), TinyRun.Batch(alone, 1)]).Figures);
+        Assert.Throws<CorpusException>(() => PretrainValidator.Validate(model, 5, Precision.Fp32, [TinyRun.Batch(alone, 0)]));
 
         ValidationRecord Validate() => PretrainValidator.Validate(model, 5, Precision.Fp32, [TinyRun.Batch(config, 0), TinyRun.Batch(config, 1)]);
     }

@@ -4,6 +4,7 @@ using Alpro.Model.Checkpoints;
 using Alpro.Training.Evaluation;
 using Alpro.Training.Parity;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Tests.Evaluation;
@@ -25,8 +26,32 @@ public sealed class RetrievalTests
         float[] scores_TV = [0.1f, 0.9f, 0.8f, 0.2f, 0.3f, 0.4f, 0.6f, 0.7f];
         RetrievalMetrics metrics = RetrievalMetrics.Of(scores_TV, 2, [0, 0, 1, -1]);
         Assert.Equal((2 + 1 + 1 + 3) / 4.0, metrics.TextToVideo.MeanR);
-        Assert.Equal((1 + 3) / 2.0, metrics.VideoToText.MeanR);
-        Assert.Equal(2, metrics.VideoToText.Queries);
+        Assert.Equal((1 + 3 + 5) / 3.0, metrics.VideoToText.MeanR);
+        Assert.Equal((3, 4), (metrics.VideoToText.Queries, metrics.TextToVideo.Queries));
+        Assert.Equal(4, RetrievalMetrics.Of(scores_TV, 2, [0, -7, 1, -1]).VideoToText.Queries);
+    }
+
+    [Fact]
+    public void Scores_that_are_not_numbers_rank_nothing()
+    {
+        Assert.StartsWith("the score of text 1 with video 0 is NaN: ", Assert.Throws<NotANumberException>(() => RetrievalMetrics.Of(new[] { 0.1f, 0.9f, float.NaN, 0.2f }, 2, [0, 1])).Message, StringComparison.Ordinal);
+
+        RunConfig config = TinyRun.Config(batchSize: 3);
+        using AlproModel model = RunModel.Create(config, CPU);
+        EvaluationSet set = Set(videos: 6, texts: 9);
+        Poison(model.itm_head);
+        using (var evaluator = Evaluator()) Assert.Matches("^the score of text [0-9] with video clip-0-0 is NaN: ", Assert.Throws<NotANumberException>(() => evaluator.Match(0, 9)).Message);
+        Poison(model.vision_proj);
+        Assert.StartsWith("the score of text 0 with video clip-0-0 is NaN: ", Assert.Throws<NotANumberException>(Evaluator).Message, StringComparison.Ordinal);
+
+        static void Poison(Linear layer)
+        {
+            using var scope = NewDisposeScope();
+            using var noGrad = no_grad();
+            layer.bias!.fill_(double.NaN);
+        }
+
+        RetrievalEvaluator Evaluator() => new(model, new(), Precision.Fp32, EncodedVideos.Of(model, Precision.Fp32, Videos(config, 2)), set.Texts);
     }
 
     [Theory]
@@ -117,8 +142,10 @@ public sealed class RetrievalTests
         EvaluationSet set = Set(videos: 6, texts: 9);
         using var evaluator = new RetrievalEvaluator(model, new(), Precision.Fp32, EncodedVideos.Of(model, Precision.Fp32, Videos(config, 1)), set.Texts);
         evaluator.Match(0, 9);
-        Assert.Equal(9, evaluator.Scores.Metrics(set, withMissing: true).TextToVideo.Queries);
-        Assert.Equal(6, evaluator.Scores.Metrics(set, withMissing: false).TextToVideo.Queries);
+        Assert.Equal((9, 6), Queries(evaluator.Scores.Metrics(set, withMissing: true)));
+        Assert.Equal((6, 3), Queries(evaluator.Scores.Metrics(set, withMissing: false)));
+
+        static (int Texts, int Videos) Queries(RetrievalMetrics metrics) => (metrics.TextToVideo.Queries, metrics.VideoToText.Queries);
     }
 
     private static IEnumerable<ClipBatch> Videos(RunConfig config, int batches) => Enumerable.Range(0, batches).Select(step => TinyRun.Batch(config, step));

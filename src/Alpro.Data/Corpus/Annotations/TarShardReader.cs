@@ -118,7 +118,7 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
             if (_media is null && _values.Count == 0) return null;
             if (_problem is not null) return new MalformedFields(_problem);
             if (_media is null) return new MalformedFields($"{key} has no video or image in {shard}");
-            _values[TarShardReader.Key] = JsonSerializer.SerializeToElement(key);
+            _values[TarShardReader.Key] = JsonSerializer.SerializeToElement($"{Path.GetFileNameWithoutExtension(shard)}/{key}");       // shards may number their members alike
             return new JsonObjectReader.Row(_values, _media);
         }
     }
