@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Alpro.Data.Batches;
 using Alpro.Data.Clips;
 using Alpro.Data.Corpus;
 using Alpro.Model;
@@ -34,6 +35,7 @@ internal static class ConfigRules
         CheckModel(config.Model, problems);
         CheckClip(config.Data.ClipForEvaluation(), config.Data.EvaluationClip is null ? "data.clip" : "data.evaluationClip", config, problems);
         CheckEvaluation(config.Evaluation, problems);
+        CheckBatch(config.Data.ClipForEvaluation(), config.Evaluation.BatchSize, "evaluation.batchSize", problems);
     }
 
     private static void CheckModel(ModelConfig model, ConfigProblems problems)
@@ -103,6 +105,12 @@ internal static class ConfigRules
         problems.Require(clip.RegionPatch == 0 || clip.RegionPatch == vision.PatchSize, $"{path}.regionPatch", clip.RegionPatch, $"0, or model.vision.patchSize, {vision.PatchSize}");
     }
 
+    private static void CheckBatch(ClipSettings clip, int size, string path, ConfigProblems problems)
+    {
+        long bytes = ClipBatch.BytesOf(size, clip.Frames, clip.Size);
+        problems.Require(bytes <= Array.MaxLength, path, size, $"clips that have at most {Array.MaxLength} bytes together, and these have {bytes}");
+    }
+
     private static void CheckTraining(RunConfig config, ConfigProblems problems)
     {
         TrainingConfig training = config.Training;
@@ -111,6 +119,7 @@ internal static class ConfigRules
         if (training.BatchSize >= 1 && training.Accumulation >= 1)
             problems.Require(training.GroupSize is not { } size || (size >= 1 && training.BatchSize / training.Accumulation % size == 0), "training.groupSize", training.GroupSize,
                 $"a divisor of training.batchSize / training.accumulation, {training.BatchSize / training.Accumulation}, or null");
+        CheckBatch(config.Data.Clip, training.GroupSize ?? training.BatchSize, training.GroupSize is null ? "training.batchSize" : "training.groupSize", problems);
         problems.Require(training.Steps is null != training.Epochs is null, "training", training.Steps is null ? "without steps and epochs" : "given both steps and epochs", "one of steps and epochs");
         problems.Require(training.Steps is null or >= 1, "training.steps", training.Steps, "at least 1");
         problems.Require(training.Epochs is null or >= 1, "training.epochs", training.Epochs, "at least 1");

@@ -128,6 +128,11 @@ public sealed class GroupKeeper : ReceiveActor, IWithTimers
 
     private void OnReport(Report report)
     {
+        if (!ClusterNode.TryParseEndpoint(report.Endpoint, out _))
+        {
+            _run.Warn($"a report of {Sender.Path.Address} was refused: it says that it listens at '{report.Endpoint}'; expected host:port");
+            return;
+        }
         if (!_members.TryGetValue(Sender, out Report? before))
         {
             Context.Watch(Sender);

@@ -208,6 +208,37 @@ public sealed class ControlPlaneTests : IDisposable
     }
 
     [Fact]
+    public void Node_listens_on_all_addresses_with_certificates_and_on_the_one_that_it_is_told()
+    {
+        using var folder = new TemporaryFolder();
+        NodeCertificates.Create(folder.File("certs"), ["somewhere.invalid"], TimeProvider.System);
+        using NodeCertificates own = NodeCertificates.Load(Path.Combine(folder.File("certs"), "somewhere.invalid"));
+        ClusterNode open = Node(null) with { Certificates = own }, told = open with { Bind = "127.0.0.1" }, alone = Node("127.0.0.1") with { Host = "localhost" };
+        // The public name need not be known here, nor be an address of this machine.
+        Assert.Contains(Bound(open), new[] { IPAddress.IPv6Any, IPAddress.Any });
+        Assert.Equal(IPAddress.Loopback, Bound(told));
+        Assert.Equal(IPAddress.Loopback, Bound(alone));
+        Assert.Equal("somewhere.invalid", open.Host);
+
+        var refusal = Assert.Throws<UsageException>(() => (Node("0.0.0.0") with { Host = "127.0.0.1" }).ToHocon());
+        Assert.StartsWith("alpro.cluster.bind = 0.0.0.0: without certificates", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("expected a name or address", Assert.Throws<UsageException>(() => (open with { Host = "0.0.0.0" }).ToHocon()).Message, StringComparison.Ordinal);
+        Assert.Contains("an address of this machine", Assert.Throws<UsageException>(() => open with { Bind = "203.0.113.7" } is var far ? Bound(far) : null).Message, StringComparison.Ordinal);
+
+        static ClusterNode Node(string? bind) => new()
+        {
+            Role = NodeRole.Trainer, Host = "somewhere.invalid", Bind = bind, Port = 0, DataPort = 0, RingPort = 0, Seeds = [],
+        };
+
+        static IPAddress Bound(ClusterNode node)
+        {
+            using Socket socket = node.Listen(0, "--data-port");
+            IPAddress address = ((IPEndPoint)socket.LocalEndPoint!).Address;
+            return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+        }
+    }
+
+    [Fact]
     public async Task Port_that_another_has_is_named()
     {
         using var other = new TcpListener(IPAddress.Loopback, 0);

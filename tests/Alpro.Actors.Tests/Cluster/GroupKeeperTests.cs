@@ -63,6 +63,23 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<TrainingRunTests.W
         Assert.Equal(["a:1", "b:1"], second.Endpoints);
     }
 
+    [Theory]
+    [InlineData("nowhere")]
+    [InlineData("host:")]
+    [InlineData(":4253")]
+    [InlineData("host:99999")]
+    [InlineData("host:-1")]
+    [InlineData("host:0")]
+    public void Report_of_a_trainer_that_listens_nowhere_ends_nothing_but_itself(string endpoint)
+    {
+        IActorRef keeper = Keeper(least: 1);
+        TestProbe strange = CreateTestProbe(), sound = CreateTestProbe();
+        Report(keeper, strange, endpoint);
+        Report(keeper, sound, "a:1");
+        Assert.Equal(["a:1"], Formed(sound).Endpoints);
+        strange.ExpectNoMsg(TimeSpan.FromMilliseconds(100));
+    }
+
     [Fact]
     public void Survivors_go_on_without_the_lost_and_with_their_weights()
     {
