@@ -10,6 +10,7 @@ var benchmarks = new Dictionary<string, Func<string[], int>>
     ["collectives"] = Alpro.Benchmarks.CollectivesBenchmark.Run,
     ["evaluate"] = Alpro.Benchmarks.EvaluationBenchmark.Run,
     ["dataplane"] = Alpro.Benchmarks.DataPlaneBenchmark.Run,
+    ["fuzz"] = Alpro.Benchmarks.FuzzBenchmark.Run,
     ["chaos"] = Alpro.Benchmarks.ChaosBenchmark.Run,
 };
 if (args.Length == 0 || !benchmarks.TryGetValue(args[0], out Func<string[], int>? benchmark))
