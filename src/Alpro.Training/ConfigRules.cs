@@ -34,8 +34,7 @@ internal static class ConfigRules
         problems.Require(config.TorchThreads >= 1, "torchThreads", config.TorchThreads, "at least 1");
         CheckModel(config.Model, problems);
         CheckClip(config.Data.ClipForEvaluation(), config.Data.EvaluationClip is null ? "data.clip" : "data.evaluationClip", config, problems);
-        CheckEvaluation(config.Evaluation, problems);
-        CheckBatch(config.Data.ClipForEvaluation(), config.Evaluation.BatchSize, "evaluation.batchSize", problems);
+        CheckScoring(config, problems);
     }
 
     private static void CheckModel(ModelConfig model, ConfigProblems problems)
@@ -141,11 +140,13 @@ internal static class ConfigRules
         problems.Require(schedule.WarmupRatio is >= 0 and < 1, "schedule.warmupRatio", schedule.WarmupRatio, "at least 0 and below 1");
         problems.Require(schedule.Gamma > 0, "schedule.gamma", schedule.Gamma, "above 0");
         problems.Require(schedule.Decay != LearningRateDecay.MultiStep || schedule.Milestones.Count > 0, "schedule.milestones", "empty", "the epochs at which multi-step falls");
-        CheckEvaluation(config.Evaluation, problems);
+        CheckScoring(config, problems);
     }
 
-    private static void CheckEvaluation(EvaluationConfig evaluation, ConfigProblems problems)
+    private static void CheckScoring(RunConfig config, ConfigProblems problems)
     {
+        EvaluationConfig evaluation = config.Evaluation;
+        CheckBatch(config.Data.ClipForEvaluation(), evaluation.BatchSize, "evaluation.batchSize", problems);
         problems.Require(evaluation.BatchSize >= 1, "evaluation.batchSize", evaluation.BatchSize, "at least 1");
         problems.Require(evaluation.PairBatchSize >= 1, "evaluation.pairBatchSize", evaluation.PairBatchSize, "at least 1");
         problems.Require(evaluation.Rerank is null or >= 1, "evaluation.rerank", evaluation.Rerank, "at least 1, or null to match every pair");

@@ -109,8 +109,8 @@ public sealed class ConfigLoaderTests : IDisposable
     public void Batches_beyond_an_array_are_refused() => Assert.Equal(
         """
         run.json: 2 problems
-          --set training.batchSize: is 700000; expected clips that have at most 2147483591 bytes together, and these have 4300800000
-          --set evaluation.batchSize: is 400000; expected clips that have at most 2147483591 bytes together, and these have 2457600000
+          --set training.batchSize: is 700000; expected clips that have at most 2147483591 bytes together, and these have 8601600000
+          --set evaluation.batchSize: is 400000; expected clips that have at most 2147483591 bytes together, and these have 4915200000
         """, Problems(Good, "training.batchSize=700000", "evaluation.batchSize=400000"));
 
     [Theory]

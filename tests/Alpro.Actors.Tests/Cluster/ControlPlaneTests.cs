@@ -31,7 +31,7 @@ public sealed class ControlPlaneTests : IDisposable
             string folder = Assert.Single(NodeCertificates.Create(_folder.File(authority), ["127.0.0.1"], TimeProvider.System));
             certificates = NodeCertificates.Load(folder);
         }
-        RunHost node = await RunHost.StartAsync(hocon ?? RunHost.ConfFile("cluster.conf"), join: settings => ClusterNode.From(role, settings) with
+        RunHost node = await RunHost.StartAsync(hocon ?? QuickCluster.File, join: settings => ClusterNode.From(role, settings) with
         {
             Port = role == NodeRole.Coordinator ? _port : 0,
             DataPort = 0,
@@ -126,7 +126,7 @@ public sealed class ControlPlaneTests : IDisposable
         (RunHost coordinator, ConcurrentQueue<string> log) = await StartAsync(NodeRole.Coordinator, null);
         await using var first = coordinator;
         string hocon = _folder.File("forging.conf"), forging = $"{typeof(ForgingSerializer).FullName}, {typeof(ForgingSerializer).Assembly.GetName().Name}";
-        File.WriteAllText(hocon, File.ReadAllText(RunHost.ConfFile("cluster.conf")).Replace("Alpro.Actors.Cluster.MessageSerializer, alpro", forging, StringComparison.Ordinal));
+        File.WriteAllText(hocon, QuickCluster.Settings.Replace("Alpro.Actors.Cluster.MessageSerializer, alpro", forging, StringComparison.Ordinal));
         (RunHost forger, _) = await StartAsync(NodeRole.Decoder, null, hocon);
         await using var second = forger;
         Assert.True(await BecomesMemberAsync(forger, TimeSpan.FromSeconds(30)));
@@ -181,7 +181,7 @@ public sealed class ControlPlaneTests : IDisposable
                 release.Wait();
                 ended.Signal();
             }, null);
-        release.Wait(TimeSpan.FromSeconds(8));                       // twice what the failure detector bears
+        release.Wait(TimeSpan.FromSeconds(5));                       // twice what the failure detector bears
         int blocked = Volatile.Read(ref begun);
         release.Set();
         ended.Wait();
