@@ -3,6 +3,7 @@ var benchmarks = new Dictionary<string, Func<string[], int>>
 {
     ["corpus"] = Alpro.Benchmarks.CorpusBenchmark.Run,
     ["checkpoint"] = Alpro.Benchmarks.CheckpointBenchmark.Run,
+    ["fuzz"] = Alpro.Benchmarks.FuzzBenchmark.Run,
     ["decode"] = Alpro.Benchmarks.DecodeBenchmark.Run,
     ["clip"] = Alpro.Benchmarks.ClipBenchmark.Run,
     ["step"] = Alpro.Benchmarks.StepBenchmark.Run,
@@ -10,7 +11,6 @@ var benchmarks = new Dictionary<string, Func<string[], int>>
     ["collectives"] = Alpro.Benchmarks.CollectivesBenchmark.Run,
     ["evaluate"] = Alpro.Benchmarks.EvaluationBenchmark.Run,
     ["dataplane"] = Alpro.Benchmarks.DataPlaneBenchmark.Run,
-    ["fuzz"] = Alpro.Benchmarks.FuzzBenchmark.Run,
     ["chaos"] = Alpro.Benchmarks.ChaosBenchmark.Run,
 };
 if (args.Length == 0 || !benchmarks.TryGetValue(args[0], out Func<string[], int>? benchmark))

@@ -9,7 +9,7 @@ namespace Alpro.Actors.Tests.Cluster;
 /// <summary>Who trains with whom, and when.</summary>
 public sealed class GroupKeeperTests : TestKit, IClassFixture<TrainingRunTests.World>
 {
-    private static readonly TimeSpan _soon = TimeSpan.FromSeconds(20), _settle = TimeSpan.FromMilliseconds(300), _while = TimeSpan.FromMilliseconds(1500);
+    private static readonly TimeSpan _soon = TimeSpan.FromSeconds(20), _settle = TimeSpan.FromMilliseconds(300), _while = TimeSpan.FromMilliseconds(1500), _silence = TimeSpan.FromSeconds(2);
 
     private readonly TemporaryFolder _out = new();
     private readonly TaskCompletionSource<bool> _ended = new();
@@ -101,7 +101,7 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<TrainingRunTests.W
         Report(keeper, a, "a:1");
         Formed(a);
         Report(keeper, b, "b:1");                                    // and never again
-        b.ExpectNoMsg(_while);
+        b.ExpectNoMsg(_silence);
         Report(keeper, a, "a:1", 1, inGroup: true);
         Report(keeper, a, "a:1", 1, step: 9);
         Assert.Equal(["a:1"], a.FishForMessage<GroupMember.Form>(static _ => true, _soon).Endpoints);

@@ -40,4 +40,25 @@ public sealed class AnnotationFuzzTests : IDisposable
         Assert.Equal(200, opened + refused);
         Assert.True(opened > 0, "every mutation was refused");
     }
+
+    public static TheoryData<string, byte[], string> Harmful { get; } = new()
+    {
+        { "no end", [0x15, .. Enumerable.Repeat((byte)0xFF, 64)], "has no end" },
+        { "behind the end", [0x15], "is cut off" },
+        { "a list of two thousand million", [0x29, 0xFC, 0xFF, 0xFF, 0xFF, 0xFF, 0x07], "is cut off" },
+        { "a structure in place of a number", [0x1C, 0, 0], "something of type 12 in place of int" },
+        // Each element has the next one as its child.
+        { "a deep schema", [0x29, 0xFC, 0xA0, 0x8D, 0x06, .. Enumerable.Range(0, 100_000).SelectMany(_ => (byte[])[0x48, 1, (byte)'a', 0x15, 2, 0]), 0], "a very deep one" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Harmful), DisableDiscoveryEnumeration = true)]
+    public void Parquet_footers_made_to_harm_are_refused_at_once(string what, byte[] footer, string reason)
+    {
+        File.WriteAllBytes(_folder.File("a.parquet"), [.. "PAR1"u8, .. footer, .. BitConverter.GetBytes(footer.Length), .. "PAR1"u8]);
+        long began = Environment.TickCount64;
+        string message = Assert.Throws<CorpusException>(() => VideoTextCorpus.Open(new CorpusConfig { Name = what, Annotations = "a.parquet" }, _folder.Path)).Message;
+        Assert.Contains(reason, message, StringComparison.Ordinal);
+        Assert.InRange(Environment.TickCount64 - began, 0, 2000);
+    }
 }
