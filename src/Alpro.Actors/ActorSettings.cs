@@ -22,11 +22,14 @@ public sealed record ActorSettings
     /// <summary>Decode in child processes, so that a crash in native code costs one clip and not the run.</summary>
     public required bool IsolateDecoders { get; init; }
 
-    /// <summary>Longest that reading one clip may take.</summary>
+    /// <summary>Longest that one try to read a clip may take.</summary>
     public required TimeSpan DecodeDeadline { get; init; }
 
     /// <summary>After this long without an answer a decoder is given up and its clip given to another.</summary>
     public required TimeSpan LeaseTimeout { get; init; }
+
+    /// <summary>After this long the end of a generation waits no longer for decoders that are stuck in a read.</summary>
+    public required TimeSpan StopTimeout { get; init; }
 
     /// <summary>Decoders that may die on one clip before the clip is rejected.</summary>
     public required int AttemptsPerClip { get; init; }
@@ -63,6 +66,7 @@ public sealed record ActorSettings
             IsolateDecoders = alpro.GetString("isolation") == "process",
             DecodeDeadline = alpro.GetTimeSpan("decode-deadline"),
             LeaseTimeout = alpro.GetTimeSpan("lease-timeout"),
+            StopTimeout = alpro.GetTimeSpan("stop-timeout"),
             AttemptsPerClip = alpro.GetInt("attempts-per-clip"),
             MaxDecoderDeathsPerMinute = alpro.GetInt("max-decoder-deaths-per-minute"),
             Evaluators = alpro.GetInt("evaluators"),

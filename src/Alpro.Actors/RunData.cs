@@ -1,5 +1,7 @@
 using System.IO.Hashing;
 using System.Text.Json;
+using Alpro.Actors.Cluster;
+using Alpro.Actors.Commands;
 using Alpro.Data.Clips;
 using Alpro.Data.Corpus;
 using Alpro.Data.Sampling;
@@ -50,6 +52,9 @@ public sealed class RunData : IDisposable
     /// <summary>Labels of the answers, for question answering.</summary>
     public IReadOnlyDictionary<string, int>? Answers { get; }
 
+    /// <summary>What clips may name by number.</summary>
+    public ClipNumbers Numbers => new(Tokenizer.VocabularySize, Answers is null ? 0 : _config.Model.Answers);
+
     /// <summary>The order of the training rows.</summary>
     public SamplingPlan Plan() =>
         new([.. Corpora.Select(corpus => corpus.Count)], _config.Training.BatchSize, _config.Seed, [.. Corpora.Select(corpus => corpus.Name)]);
@@ -72,7 +77,7 @@ public sealed class RunData : IDisposable
     public IClipSource OpenSource(ClipSettings clips)
     {
         var limits = new DecodeLimits { Deadline = _settings.DecodeDeadline };
-        IFrameReader reader = _settings.IsolateDecoders ? new IsolatedFrameReader(limits, WorkerCommand.ThisProgram("decode-worker")) : FrameReaders.Create(limits);
+        IFrameReader reader = FrameReaders.Create(limits, _settings.IsolateDecoders ? WorkerCommand.ThisProgram(DecodeWorkerCommand.Name) : null);
         return new ClipLoader(Corpora, clips, Tokenizer, reader, Answers);
     }
 

@@ -21,6 +21,9 @@ namespace Alpro.Actors;
 /// <summary>The actor system of one process, and what is run in it.</summary>
 public sealed class RunHost : IAsyncDisposable
 {
+    /// <summary>Time to leave a cluster, in which a trainer ends its step first (hocon/cluster.conf, coordinated-shutdown).</summary>
+    private static readonly TimeSpan _toLeave = TimeSpan.FromMinutes(2);
+
     private readonly IHost _host;
     private int _streams, _evaluations;
 
@@ -44,6 +47,9 @@ public sealed class RunHost : IAsyncDisposable
 
     /// <summary>The <see cref="DecoderGate"/> of a node that may train; nobody elsewhere.</summary>
     public IActorRef Gate { get; } = ActorRefs.Nobody;
+
+    /// <summary>Given every source of clips before a decoder has it: failures are put in here.</summary>
+    public Func<IClipSource, IClipSource> Source { get; set; } = static source => source;
 
     /// <summary>Starts the actor system of a process.</summary>
     /// <param name="hoconFile">The running settings; null for the <c>hocon/alpro.conf</c> that lies beside the program, over which others are laid.</param>
@@ -155,7 +161,7 @@ public sealed class RunHost : IAsyncDisposable
     {
         ActorSettings settings = Settings with { Decoders = decoders };
         TimeProvider time = TimeProvider.System;
-        Func<IClipSource> open = () => data.OpenSource(clips);
+        Func<IClipSource> open = () => Source(data.OpenSource(clips));
         Props coordinator = Props.Create(() => new ClipCoordinator(plan, clips, firstStep, endStep, bounds, settings, ledger, batches, time));
         return parent.ActorOf(Props.Create(() => new ClipPipeline(coordinator, open, settings, batches, time)), name);
     }
@@ -163,9 +169,15 @@ public sealed class RunHost : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        await _host.StopAsync();
-        _host.Dispose();
-        Node?.Certificates?.Dispose();
+        // An actor whose thread is stuck in the system ends with the process alone.
+        Task stopping = Task.Run(async () =>
+        {
+            await _host.StopAsync();
+            _host.Dispose();
+            Node?.Certificates?.Dispose();
+        });
+        if (await Task.WhenAny(stopping, Task.Delay(Settings.StopTimeout + (Node is null ? TimeSpan.Zero : _toLeave), TimeProvider.System)) == stopping) await stopping;
+        else Console.Error.WriteLine("the process ends although some of its actors have not: they are stuck in a read");
     }
 
     private static Config Load(string file)

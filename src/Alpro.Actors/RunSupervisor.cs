@@ -21,7 +21,7 @@ namespace Alpro.Actors;
 /// trainer fails in a way that may pass, ends it whole and starts the next from the last good checkpoint. The steps since are done
 /// again exactly, so a restart costs time and changes nothing.
 /// </summary>
-public sealed class RunSupervisor : ReceiveActor
+public sealed class RunSupervisor : ReceiveActor, IWithTimers
 {
     /// <summary>Sent by the <see cref="RunHost"/> when the run is asked to stop, and on to the trainer: end the step, write a checkpoint.</summary>
     public sealed record Stop
@@ -30,12 +30,13 @@ public sealed class RunSupervisor : ReceiveActor
         public static readonly Stop Instance = new();
     }
 
-    /// <summary>A trainer, what feeds it, and the accounts of its clips.</summary>
+    /// <summary>The most clips of which <c>data.maxRejectedFraction</c> is taken: a folder that has gone ends the run in minutes.</summary>
+    private const long LatestClips = 10_000;
+
+    /// <summary>A trainer, and what feeds it.</summary>
     private sealed record Generation(int Number, IActorRef Trainer, bool Resume)
     {
         public Channel<ClipBatch> Batches { get; init; } = null!;
-
-        public ClipLedger Ledger { get; init; } = null!;
 
         public ICollectives? Group { get; init; }
 
@@ -46,6 +47,12 @@ public sealed class RunSupervisor : ReceiveActor
         public TrainState? Last { get; init; }
     }
 
+    /// <summary>Sent to itself when the stream should long have ended.</summary>
+    private sealed record StreamOverdue
+    {
+        public static readonly StreamOverdue Instance = new();
+    }
+
     private readonly RunHost _host;
     private readonly TrainingRun _run;
     private readonly TaskCompletionSource<RunResult> _finished;
@@ -54,6 +61,7 @@ public sealed class RunSupervisor : ReceiveActor
     private readonly SamplingPlan _plan;
     private readonly TrainState _start;
     private readonly RejectionList _unreadable;
+    private readonly ClipLedger _ledger;
     private readonly IActorRef _checkpoints;
     private readonly long _began = Stopwatch.GetTimestamp();
     private readonly IActorRef _member = ActorRefs.Nobody;
@@ -70,7 +78,8 @@ public sealed class RunSupervisor : ReceiveActor
         _plan = data.Plan();
         _start = new() { TotalSteps = run.Config.TotalSteps(_plan.StepsPerEpoch), StepsPerEpoch = _plan.StepsPerEpoch, Data = data.Contents() };
         _deaths = new(host.Settings.MaxRestarts, TimeSpan.FromHours(1), TimeProvider.System);
-        _unreadable = new(run.Unreadable, append: run.Resume);
+        _unreadable = new(run.Unreadable, [.. data.Corpora.Select(corpus => corpus.Name)], append: run.Resume);
+        _ledger = new(_unreadable.Add);
         _checkpoints = Context.ActorOf(Props.Create(() => new CheckpointActor(run, host.Settings)), "checkpoints");
         if (host.Node is { Role: NodeRole.Trainer } node) _member = Context.ActorOf(Props.Create(() => new GroupMember(node)), "member");
         Receive<GroupMember.Formed>(message => EnterGroup(message.Group, message.FromCheckpoint, message.Here));
@@ -90,6 +99,9 @@ public sealed class RunSupervisor : ReceiveActor
         });
         Receive<Status.Failure>(message => Fail(message.Cause));
     }
+
+    /// <inheritdoc/>
+    public ITimerScheduler Timers { get; set; } = null!;
 
     /// <inheritdoc/>
     protected override void PreStart() => StartGeneration(1, _run);
@@ -124,7 +136,6 @@ public sealed class RunSupervisor : ReceiveActor
         _generation = _generation with
         {
             Batches = Channel.CreateBounded<ClipBatch>(new BoundedChannelOptions(_host.Settings.Prefetch) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait }),
-            Ledger = new(_unreadable.Add),
             Group = group,
             TrainersHere = here,
         };
@@ -145,13 +156,13 @@ public sealed class RunSupervisor : ReceiveActor
     {
         _generation = _generation with { First = message.State };
         _streams++;
+        _ledger.TakeBack();
         _run.Started(message.State, message.Loaded);
-        var bounds = new ClipCoordinator.Bounds(_run.Config.Data.MaxRejectedFraction, _start.StepsPerEpoch * _plan.BatchSize);
+        var bounds = new ClipCoordinator.Bounds(_run.Config.Data.MaxRejectedFraction, Math.Min(LatestClips, _start.StepsPerEpoch * _plan.BatchSize));
         ClipSettings clips = _run.Config.Data.Clip;
         IClipPlan share = message.Group.World == 1 ? _plan : new RankShare(_plan, message.Group.Rank, message.Group.World, _run.Config.Training.Accumulation);
-        int decoders = _host.Settings.DecodersBeside(_generation.TrainersHere);
-        IActorRef pipeline = _host.StartPipeline(Context, PipelineName, decoders, _data, share, clips, message.State.Step, _start.TotalSteps, bounds, _generation.Ledger, _generation.Batches.Writer);
-        if (!_host.Gate.IsNobody()) _host.Gate.Tell(new DecoderGate.Serve(pipeline, clips, _data.Describe(), _generation.Ledger));
+        IActorRef pipeline = _host.StartPipeline(Context, PipelineName, _host.Settings.DecodersBeside(_generation.TrainersHere), _data, share, clips, message.State.Step, _start.TotalSteps, bounds, _ledger, _generation.Batches.Writer);
+        if (!_host.Gate.IsNobody()) _host.Gate.Tell(new DecoderGate.Serve(pipeline, clips, _data.Numbers, _data.Describe(), _ledger));
         if (_stopping) _generation.Trainer.Tell(Stop.Instance);
     }
 
@@ -181,9 +192,13 @@ public sealed class RunSupervisor : ReceiveActor
         EndGeneration(_ => StartGeneration(_generation.Number + 1, _run with { Resume = true }));
     }
 
-    /// <summary>Stops the generation's actors, waits until they have and until its checkpoints are on disk, and goes on.</summary>
+    /// <summary>
+    /// Stops the generation's actors, waits until they have and until its checkpoints are on disk, and goes on. A decoder may be stuck in the
+    /// system for ever, on a network share that is gone: its stream is not waited for without end.
+    /// </summary>
     private void EndGeneration(Action<string?> then)
     {
+        Timers.StartSingleTimer(nameof(StreamOverdue), StreamOverdue.Instance, _host.Settings.StopTimeout);
         var waiting = new HashSet<IActorRef> { Context.Watch(_generation.Trainer) };
         Context.Stop(_generation.Trainer);
         if (Context.Child(PipelineName) is { } pipeline && !pipeline.IsNobody())
@@ -193,15 +208,17 @@ public sealed class RunSupervisor : ReceiveActor
         }
         BecomeStacked(() =>
         {
-            Receive<Terminated>(message =>
+            Receive<Terminated>(message => Ended(message.ActorRef));
+            Receive<StreamOverdue>(_ =>
             {
-                waiting.Remove(message.ActorRef);
-                if (waiting.Count > 0) return;
-                while (_generation.Batches is { } batches && batches.Reader.TryRead(out ClipBatch? left)) left.Dispose();
-                _checkpoints.Tell(CheckpointActor.Flush.Instance);
+                if (Context.Child(PipelineName) is not { } stuck || !waiting.Contains(stuck)) return;
+                _run.Warn($"DECODERS STUCK: a read has not come back {_host.Settings.StopTimeout.TotalSeconds:0} s after the end (alpro.stop-timeout); going on without them");
+                Context.Unwatch(stuck);
+                Ended(stuck);
             });
             Receive<CheckpointActor.Flushed>(message =>
             {
+                Timers.Cancel(nameof(StreamOverdue));
                 UnbecomeStacked();
                 then(message.Checkpoint);
             });
@@ -209,6 +226,13 @@ public sealed class RunSupervisor : ReceiveActor
             Receive<Status.Failure>(message => Fail(message.Cause));
             ReceiveAny(_ => { });                                    // the last words of a generation that is over
         });
+
+        void Ended(IActorRef actor)
+        {
+            if (!waiting.Remove(actor) || waiting.Count > 0) return;
+            while (_generation.Batches is { } batches && batches.Reader.TryRead(out ClipBatch? left)) left.Dispose();
+            _checkpoints.Tell(CheckpointActor.Flush.Instance);
+        }
     }
 
     private void Complete(string? checkpoint)
@@ -216,7 +240,7 @@ public sealed class RunSupervisor : ReceiveActor
         if (!_member.IsNobody()) TellEnded(completed: _generation.Last!.Step == _generation.Last.TotalSteps);
         (TrainState first, TrainState last) = (_generation.First!, _generation.Last!);
         long tail = _plan.TailBefore(last.Step) - _plan.TailBefore(first.Step);
-        _finished.TrySetResult(new(last.Step == last.TotalSteps, first.Step, last, _generation.Ledger.Totals(tail), _generation.Number - 1,
+        _finished.TrySetResult(new(last.Step == last.TotalSteps, first.Step, last, _ledger.Totals(tail), _generation.Number - 1,
             checkpoint ?? _run.Store().Latest()?.Folder, Stopwatch.GetElapsedTime(_began).TotalSeconds) { Accounts = RunAccounts.Of(last, _plan), Rank = _generation.Group!.Rank });
         Context.Stop(Self);
     }
@@ -254,7 +278,6 @@ public sealed class RunSupervisor : ReceiveActor
                 throw DeviceMemoryException.OfEvaluation(error, config);
             }
         }
-        long rows = Math.Min(_validation!.Corpora[0].Count, config.Evaluation.MaxClips ?? long.MaxValue);
         return PretrainValidator.Validate(model, state.Step, config.Training.Precision, _host.Read(
             data, [.. Enumerable.Range(0, (int)data.ValidationRows).Select(row => (long)row)], config.Data.ClipForValidation(), config.Training.BatchSize, new ClipLedger()));
     }

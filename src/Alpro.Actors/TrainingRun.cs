@@ -47,7 +47,7 @@ public sealed record TrainingRun(RunConfig Config, string Folder, bool Resume)
 /// <param name="Completed">Whether all steps were done; false when it was asked to stop before.</param>
 /// <param name="FirstStep">The step at which this process began.</param>
 /// <param name="State">Where the run stands.</param>
-/// <param name="Ledger">What became of the clips that this process asked for in its last generation or group.</param>
+/// <param name="Ledger">What became of the clips that this process asked for, in all its generations and groups.</param>
 /// <param name="Restarts">How often the trainer was restarted from a checkpoint.</param>
 /// <param name="Checkpoint">The last checkpoint.</param>
 /// <param name="Seconds">How long it took.</param>

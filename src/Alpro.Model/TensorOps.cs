@@ -11,9 +11,6 @@ namespace Alpro.Model;
 /// </summary>
 public static class TensorOps
 {
-    /// <summary>0, rooted.</summary>
-    public static readonly Scalar Zero = 0.0;
-
     /// <summary>1, rooted.</summary>
     public static readonly Scalar One = 1.0;
 

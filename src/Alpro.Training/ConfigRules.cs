@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Alpro.Data.Batches;
 using Alpro.Data.Clips;
 using Alpro.Data.Corpus;
 using Alpro.Model;
@@ -33,7 +34,7 @@ internal static class ConfigRules
         problems.Require(config.TorchThreads >= 1, "torchThreads", config.TorchThreads, "at least 1");
         CheckModel(config.Model, problems);
         CheckClip(config.Data.ClipForEvaluation(), config.Data.EvaluationClip is null ? "data.clip" : "data.evaluationClip", config, problems);
-        CheckEvaluation(config.Evaluation, problems);
+        CheckScoring(config, problems);
     }
 
     /// <summary>Notes every value that cannot be used where a step is only counted: no file is read.</summary>
@@ -111,6 +112,12 @@ internal static class ConfigRules
         problems.Require(clip.RegionPatch == 0 || clip.RegionPatch == vision.PatchSize, $"{path}.regionPatch", clip.RegionPatch, $"0, or model.vision.patchSize, {vision.PatchSize}");
     }
 
+    private static void CheckBatch(ClipSettings clip, int size, string path, ConfigProblems problems)
+    {
+        long bytes = ClipBatch.BytesOf(size, clip.Frames, clip.Size);
+        problems.Require(bytes <= Array.MaxLength, path, size, $"clips that have at most {Array.MaxLength} bytes together, and these have {bytes}");
+    }
+
     private static void CheckTraining(RunConfig config, ConfigProblems problems)
     {
         TrainingConfig training = config.Training;
@@ -119,6 +126,7 @@ internal static class ConfigRules
         if (training.BatchSize >= 1 && training.Accumulation >= 1)
             problems.Require(training.GroupSize is not { } size || (size >= 1 && training.BatchSize / training.Accumulation % size == 0), "training.groupSize", training.GroupSize,
                 $"a divisor of training.batchSize / training.accumulation, {training.BatchSize / training.Accumulation}, or null");
+        CheckBatch(config.Data.Clip, training.GroupSize ?? training.BatchSize, training.GroupSize is null ? "training.batchSize" : "training.groupSize", problems);
         problems.Require(training.Steps is null != training.Epochs is null, "training", training.Steps is null ? "without steps and epochs" : "given both steps and epochs", "one of steps and epochs");
         problems.Require(training.Steps is null or >= 1, "training.steps", training.Steps, "at least 1");
         problems.Require(training.Epochs is null or >= 1, "training.epochs", training.Epochs, "at least 1");
@@ -140,11 +148,13 @@ internal static class ConfigRules
         problems.Require(schedule.WarmupRatio is >= 0 and < 1, "schedule.warmupRatio", schedule.WarmupRatio, "at least 0 and below 1");
         problems.Require(schedule.Gamma > 0, "schedule.gamma", schedule.Gamma, "above 0");
         problems.Require(schedule.Decay != LearningRateDecay.MultiStep || schedule.Milestones.Count > 0, "schedule.milestones", "empty", "the epochs at which multi-step falls");
-        CheckEvaluation(config.Evaluation, problems);
+        CheckScoring(config, problems);
     }
 
-    private static void CheckEvaluation(EvaluationConfig evaluation, ConfigProblems problems)
+    private static void CheckScoring(RunConfig config, ConfigProblems problems)
     {
+        EvaluationConfig evaluation = config.Evaluation;
+        CheckBatch(config.Data.ClipForEvaluation(), evaluation.BatchSize, "evaluation.batchSize", problems);
         problems.Require(evaluation.BatchSize >= 1, "evaluation.batchSize", evaluation.BatchSize, "at least 1");
         problems.Require(evaluation.PairBatchSize >= 1, "evaluation.pairBatchSize", evaluation.PairBatchSize, "at least 1");
         problems.Require(evaluation.Rerank is null or >= 1, "evaluation.rerank", evaluation.Rerank, "at least 1, or null to match every pair");

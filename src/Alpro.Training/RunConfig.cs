@@ -52,10 +52,6 @@ public sealed record RunConfig
         throw new ConfigException($"{world} ranks", [new("training.groupSize", null,
             $"is {Training.GroupSize?.ToString() ?? "null"}; expected a size of which {world} ranks have equally many groups of the {part} clips that are run together (training.batchSize / training.accumulation)")]);
     }
-
-    /// <summary>Steps of the whole run.</summary>
-    /// <param name="stepsPerEpoch">Steps of an epoch.</param>
-    public long TotalSteps(long stepsPerEpoch) => Training.Steps ?? Training.Epochs!.Value * stepsPerEpoch;
 }
 
 /// <summary>What a model learns to do.</summary>

@@ -2,7 +2,9 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Akka.Actor;
 using Alpro.Actors.Training;
+using Alpro.Data.Clips;
 using Alpro.Data.Corpus;
+using Alpro.Data.Sampling;
 using Alpro.Model.Checkpoints;
 using Alpro.Training;
 
@@ -133,6 +135,40 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
         Assert.True(whole.Accounts.Rejected > 0);
         Assert.Equal(whole.Accounts, second.Accounts);
         Assert.Equal(File.ReadAllBytes(Path.Combine(whole.Checkpoint!, Checkpoint.WeightsName)), File.ReadAllBytes(Path.Combine(second.Checkpoint!, Checkpoint.WeightsName)));
+    }
+
+    /// <summary>Its first clip is never read: the thread hangs as in a system call that does not come back.</summary>
+    private sealed class StuckSource(IClipSource source, ManualResetEventSlim free, Func<bool> stuck) : IClipSource
+    {
+        public Clip Load(ClipRequest request)
+        {
+            if (stuck()) free.Wait();
+            return source.Load(request);
+        }
+
+        public void Dispose() => source.Dispose();
+    }
+
+    [Fact]
+    public async Task Decoder_that_is_stuck_for_ever_does_not_hold_up_the_end_of_a_run()
+    {
+        using var free = new ManualResetEventSlim();
+        var said = new List<string>();
+        int loads = 0;
+        Directory.CreateDirectory(_out.File("stuck"));
+        RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 2, LeaseTimeout = TimeSpan.FromSeconds(1), StopTimeout = TimeSpan.FromSeconds(2) });
+        host.Source = source => new StuckSource(source, free, () => Interlocked.Increment(ref loads) == 3);
+        long began = TimeProvider.System.GetTimestamp();
+        RunResult result = await host.TrainAsync(new(Config(steps: 6), _out.File("stuck"), false) { Warn = said.Add }, CancellationToken.None);
+        await host.DisposeAsync();
+        Assert.InRange(TimeProvider.System.GetElapsedTime(began).TotalSeconds, 2, 40);
+        Assert.True(result.Completed);
+        Assert.NotNull(result.Checkpoint);
+        Assert.Contains(said, warning => warning.StartsWith("DECODERS STUCK", StringComparison.Ordinal));
+        free.Set();
+        await host.System.WhenTerminated;
+        await TrainAsync(Config(steps: 6), "free");
+        Assert.Equal(Losses("free"), Losses("stuck"));
     }
 
     [Fact]

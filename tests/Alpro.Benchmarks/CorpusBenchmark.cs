@@ -36,8 +36,8 @@ internal static class CorpusBenchmark
             long before = GC.GetAllocatedBytesForCurrentThread();
             Cost read = Measure(() => { for (int i = 0; i < Reads; i++) _ = corpus[order[i % corpus.Count]]; });
             long allocated = (GC.GetAllocatedBytesForCurrentThread() - before) / Reads;
-            long index = new FileInfo(csv + ".lazy.alpro-index").Length;
-            AnsiConsole.WriteLine($"{rows:N0} rows, CSV {new FileInfo(csv).Length >> 20:N0} MiB, index {index >> 20:N0} MiB, of which 8 bytes a row are mapped");
+            long index = new FileInfo(Directory.GetFiles(Path.Combine(folder, ".alpro-index")).Single()).Length;
+            AnsiConsole.WriteLine($"{rows:N0} rows, CSV {new FileInfo(csv).Length >> 20:N0} MiB, index {index >> 20:N0} MiB");
             AnsiConsole.WriteLine($"a random row: {read.Cpu / Reads * 1e6:F1} us CPU, {allocated} bytes allocated");
 
             var plan = new SamplingPlan([corpus.Count, corpus.Count / 3], BatchSize, seed: 1);

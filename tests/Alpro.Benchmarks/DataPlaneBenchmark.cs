@@ -63,7 +63,7 @@ internal static class DataPlaneBenchmark
 
     private static Clip NewClip()
     {
-        var clip = new Clip(new(0, 0, 0, 0, 0, 0), _clips.Frames, _clips.Size, _clips.TextLength) { Key = "a clip", MaskedIds_L = new int[_clips.TextLength], MaskLabels_L = new int[_clips.TextLength] };
+        var clip = new Clip(new(0, 0, 0, 0, 0, 0), _clips.Frames, _clips.Size, _clips.TextLength) { Key = "a clip", TokenCount = 2, MaskedIds_L = new int[_clips.TextLength], MaskLabels_L = new int[_clips.TextLength] };
         for (int i = 0; i < clip.Pixels_THWC.Length; i++) clip.Pixels_THWC[i] = (byte)(i * 31 >> 3);
         return clip;
     }
@@ -85,7 +85,7 @@ internal static class DataPlaneBenchmark
 
         void Receive(Stream stream)
         {
-            var receiver = new ClipReceiver(stream, _clips);
+            var receiver = new ClipReceiver(stream, _clips, new(Tokens: 1, Answers: 0));
             for (int i = 0; i < count; i++)
             {
                 receiver.Receive(static _ => true)!.Dispose();

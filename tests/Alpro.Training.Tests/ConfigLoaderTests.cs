@@ -105,6 +105,14 @@ public sealed class ConfigLoaderTests : IDisposable
             .Replace("\"steps\": 30", "\"steps\": 30, \"epochs\": 2, \"accumulation\": 3", StringComparison.Ordinal),
             "optimizer.learningRate=-1"));
 
+    [Fact]
+    public void Batches_beyond_an_array_are_refused() => Assert.Equal(
+        """
+        run.json: 2 problems
+          --set training.batchSize: is 700000; expected clips that have at most 2147483591 bytes together, and these have 8601600000
+          --set evaluation.batchSize: is 400000; expected clips that have at most 2147483591 bytes together, and these have 4915200000
+        """, Problems(Good, "training.batchSize=700000", "evaluation.batchSize=400000"));
+
     [Theory]
     [InlineData(3, "expected a divisor of training.batchSize / training.accumulation, 8, or null")]
     [InlineData(1, "expected 2 clips at least: matching takes its negatives from the group")]

@@ -3,11 +3,15 @@ using System.Text;
 using Alpro.Data.Clips;
 using Alpro.Data.Corpus;
 using Alpro.Data.Sampling;
+using Alpro.Data.Text;
 
 namespace Alpro.Actors.Cluster;
 
 /// <summary>Bytes that are no clip came in on the data plane: the connection is of no more use.</summary>
 public sealed class DataPlaneException(string message) : IOException(message);
+
+/// <summary>The numbers of tokens and of answers that the model of a run knows.</summary>
+public readonly record struct ClipNumbers(int Tokens, int Answers);
 
 /// <summary>
 /// A clip as it travels: a header of fixed length, an annotation (all of the clip that is not pixels), the pixels, and the XXH3 checksum of
@@ -79,20 +83,37 @@ internal static class ClipFrame
         return new(request, annotation, pixels);
     }
 
-    /// <summary>Reads an annotation into the clip that it belongs to.</summary>
-    public static void ReadAnnotation(ReadOnlySpan<byte> annotation, ClipSettings clips, Clip clip)
+    /// <summary>Reads an annotation into the clip that it belongs to. What a model looks up by number is within its tables, or the clip is refused.</summary>
+    /// <exception cref="DataPlaneException">It is of a clip that the settings do not make.</exception>
+    public static void ReadAnnotation(ReadOnlySpan<byte> annotation, ClipSettings clips, ClipNumbers numbers, Clip clip)
     {
-        clip.Kind = (MediaKind)Int(annotation, 0);
-        clip.TokenCount = Math.Clamp(Int(annotation, 4), 0, clips.TextLength);
-        clip.Answer = Int(annotation, 8);
-        if (Int(annotation, 20) > 0) clip.Region = new(Int(annotation, 12), Int(annotation, 16), Int(annotation, 20), Int(annotation, 24));
+        clip.Kind = (MediaKind)Within("kind", Int(annotation, 0), 0, (int)MediaKind.Image);
+        clip.TokenCount = Within("number of tokens", Int(annotation, 4), 1, clips.TextLength);
+        clip.Answer = Within("answer", Int(annotation, 8), -1, numbers.Answers - 1);
+        int size = clips.RegionPatch > 0 ? clips.Size : 0, least = Math.Min(1, size);
+        var region = new PixelRegion(Int(annotation, 12), Int(annotation, 16), Within("region", Int(annotation, 20), least, size), Within("region", Int(annotation, 24), least, size));
+        Within("region", region.Left, 0, size - region.Width);
+        Within("region", region.Top, 0, size - region.Height);
+        if (size > 0) clip.Region = region;
         ReadInts(annotation[FixedAnnotation..], clip.TokenIds_L);
+        CheckTokens(clip.TokenIds_L);
         if (clips.MaskProbability > 0)
         {
             ReadInts(annotation[(FixedAnnotation + 4 * clips.TextLength)..], clip.MaskedIds_L = new int[clips.TextLength]);
             ReadInts(annotation[(FixedAnnotation + 8 * clips.TextLength)..], clip.MaskLabels_L = new int[clips.TextLength]);
+            CheckTokens(clip.MaskedIds_L);
+            foreach (int label in clip.MaskLabels_L)
+                if (label != TokenMasker.Ignored) Within("label", label, 0, numbers.Tokens - 1);
         }
         clip.Key = Encoding.UTF8.GetString(annotation[TextStart(clips)..]);
+
+        void CheckTokens(int[] ids)
+        {
+            foreach (int id in ids) Within("token", id, 0, numbers.Tokens - 1);
+        }
+
+        int Within(string what, int value, int least, int most) => value >= least && value <= most ? value
+            : throw new DataPlaneException($"the clip for step {clip.Request.Step}, slot {clip.Request.Slot} was refused: its {what} is {value}; expected {least} to {most}");
     }
 
     private static int TextStart(ClipSettings clips) => FixedAnnotation + 4 * clips.TextLength * (clips.MaskProbability > 0 ? 3 : 1);

@@ -38,7 +38,8 @@ public sealed class ClipSender(Stream stream, ClipSettings clips)
 /// </summary>
 /// <param name="stream">The connection.</param>
 /// <param name="clips">How the clips are made, as the other end knows it too.</param>
-public sealed class ClipReceiver(Stream stream, ClipSettings clips)
+/// <param name="numbers">What the clips may name by number.</param>
+public sealed class ClipReceiver(Stream stream, ClipSettings clips, ClipNumbers numbers)
 {
     private readonly byte[] _head = new byte[ClipFrame.MaxHead(clips)];
     private readonly byte[] _checksum = new byte[ClipFrame.ChecksumLength];
@@ -66,7 +67,7 @@ public sealed class ClipReceiver(Stream stream, ClipSettings clips)
             stream.ReadExactly(_checksum);
             if (BinaryPrimitives.ReadUInt64LittleEndian(_checksum) != _hash.GetCurrentHashAsUInt64())
                 throw new DataPlaneException($"the clip for step {header.Request.Step}, slot {header.Request.Slot} is damaged: its checksum differs");
-            ClipFrame.ReadAnnotation(annotation, clips, clip);
+            ClipFrame.ReadAnnotation(annotation, clips, numbers, clip);
             return (keep = wanted(header.Request)) ? clip : null;
         }
         finally

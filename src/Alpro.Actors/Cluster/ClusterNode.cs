@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Akka.Configuration;
@@ -26,8 +28,11 @@ public sealed record ClusterNode
     /// <summary>What it does.</summary>
     public required NodeRole Role { get; init; }
 
-    /// <summary>Name or address under which the other nodes reach it.</summary>
+    /// <summary>Name or address under which the other nodes reach it; it need not be one of this machine's own.</summary>
     public required string Host { get; init; }
+
+    /// <summary>Name or address of this machine on which all its ports listen; null for all addresses with certificates, and for the host's without.</summary>
+    public string? Bind { get; init; }
 
     /// <summary>Port of the control plane; 0 for any that is free.</summary>
     public required int Port { get; init; }
@@ -43,6 +48,15 @@ public sealed record ClusterNode
 
     /// <summary>The certificates by which nodes know each other; null on the machine's own network alone.</summary>
     public NodeCertificates? Certificates { get; init; }
+
+    /// <summary>Reads where a node listens, <c>host:port</c>.</summary>
+    /// <returns>Whether that is one.</returns>
+    public static bool TryParseEndpoint(string text, [NotNullWhen(true)] out DnsEndPoint? endpoint)
+    {
+        int colon = text.LastIndexOf(':');
+        endpoint = colon > 0 && ushort.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ushort port) && port > 0 ? new(text[..colon], port) : null;
+        return endpoint is not null;
+    }
 
     /// <summary>A role as it is written in HOCON and on the command line.</summary>
     public static string RoleName(NodeRole role) => role.ToString().ToLowerInvariant();
@@ -61,6 +75,7 @@ public sealed record ClusterNode
         {
             Role = role,
             Host = cluster.GetString("host"),
+            Bind = cluster.GetString("bind") is { Length: > 0 } bind ? bind : null,
             Port = cluster.GetInt($"ports.{RoleName(role)}"),
             DataPort = cluster.GetInt("ports.data"),
             RingPort = cluster.GetInt("ports.ring"),
@@ -69,17 +84,22 @@ public sealed record ClusterNode
         };
     }
 
-    /// <summary>The address on which the data plane listens.</summary>
-    /// <exception cref="UsageException">The host has none.</exception>
+    /// <summary>The address on which the node's ports listen. What the host's name is here says little: Debian and Ubuntu give a machine's own name 127.0.1.1.</summary>
+    /// <exception cref="UsageException">The name is none.</exception>
     public IPAddress ListenAddress()
     {
+        if (Bind is null && Certificates is not null) return Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any;
+        (string setting, string name, string expected) = Bind is null
+            ? ("host", Host, "a name or address under which the other nodes reach this machine")
+            : ("bind", Bind, "a name or address of this machine, or 0.0.0.0 for all of them");
+        if (Bind is not null && IPAddress.TryParse(Bind, out IPAddress? address)) return address;
         try
         {
-            return Dns.GetHostAddresses(Host)[0];
+            return Dns.GetHostAddresses(name)[0];
         }
         catch (Exception error) when (error is SocketException or ArgumentException)
         {
-            throw new UsageException($"alpro.cluster.host = {Host}: {error.Message}; expected a name or address under which the other nodes reach this machine");
+            throw new UsageException($"alpro.cluster.{setting} = {name}: {error.Message}; expected {expected}");
         }
     }
 
@@ -89,17 +109,19 @@ public sealed record ClusterNode
     /// <exception cref="UsageException">The port cannot be had.</exception>
     public Socket Listen(int port, string option)
     {
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        IPAddress address = ListenAddress();
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);        // of both families, where the system has both
         try
         {
-            socket.Bind(new IPEndPoint(ListenAddress(), port));
+            socket.Bind(new IPEndPoint(address, port));
             socket.Listen();
             return socket;
         }
         catch (SocketException error)
         {
             socket.Dispose();
-            throw new UsageException($"{Host}:{port}: {error.Message}; expected a port that is free, and an address of this machine; choose another with {option} or alpro.cluster.ports");
+            throw new UsageException($"{new IPEndPoint(address, port)}: {error.Message}; expected a port that is free, and an address of this machine; choose another with {option} or alpro.cluster.ports, "
+                + "and the address with --bind or alpro.cluster.bind");
         }
     }
 
@@ -108,7 +130,9 @@ public sealed record ClusterNode
     public Config ToHocon()
     {
         if (Certificates is null && !IPAddress.IsLoopback(ListenAddress()))
-            throw new UsageException($"alpro.cluster.host = {Host}: without certificates a node listens on the machine's own network alone (127.0.0.1); make some with 'alpro certs' and name their folder in alpro.cluster.certificates or with --certificates");
+            throw new UsageException($"alpro.cluster.{(Bind is null ? "host" : "bind")} = {Bind ?? Host}: without certificates a node listens on the machine's own network alone (127.0.0.1); make some with 'alpro certs' and name their folder in alpro.cluster.certificates or with --certificates");
+        if (IPAddress.TryParse(Host, out IPAddress? host) && (host.Equals(IPAddress.Any) || host.Equals(IPAddress.IPv6Any)))
+            throw new UsageException($"alpro.cluster.host = {Host}: nobody is reached there; expected a name or address under which the other nodes reach this machine, and in alpro.cluster.bind where it listens");
         string roles = Role is NodeRole.Coordinator or NodeRole.Trainer ? $"\"{RoleName(Role)}\", \"{VoterMajority.Voter}\"" : $"\"{RoleName(Role)}\"";
         return ConfigurationFactory.ParseString($$"""
             akka.cluster.roles = [{{roles}}]

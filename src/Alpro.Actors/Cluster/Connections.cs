@@ -16,7 +16,7 @@ internal static class Connections
     /// <summary>Callers that may be about to show who they are; one more is closed at once.</summary>
     private const int MaxUnproven = 16;
 
-    private static readonly TimeSpan _proofTime = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan _proofTime = TimeSpan.FromSeconds(5), _acceptAgain = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Connects to a listener that shows a certificate of the cluster's authority for this host.</summary>
     /// <exception cref="IOException">Nobody listens there, or not this node, or not to this one.</exception>
@@ -69,7 +69,10 @@ internal static class Connections
         }
     }
 
-    /// <summary>Hears whoever connects, until it is told to stop.</summary>
+    /// <summary>
+    /// Hears whoever connects, until it is told to stop. What keeps a caller from being heard, such as too many open files, may pass: it is
+    /// told, and the next is waited for.
+    /// </summary>
     /// <param name="socket">A socket that listens; it is disposed at the end.</param>
     /// <param name="certificates">The node's certificates; null for plain TCP.</param>
     /// <param name="admit">Given every connection that is of the cluster, and the time that is left to it; it owns the stream unless it throws.</param>
@@ -85,12 +88,24 @@ internal static class Connections
             {
                 while (true)
                 {
-                    Socket peer = await socket.AcceptAsync(stop);
+                    Socket peer;
+                    EndPoint from;
+                    try
+                    {
+                        peer = await socket.AcceptAsync(stop);
+                        from = peer.RemoteEndPoint!;
+                    }
+                    catch (SocketException error)
+                    {
+                        refused($"a caller could not be heard: {error.Message}");
+                        await Task.Delay(_acceptAgain, TimeProvider.System, stop);
+                        continue;
+                    }
                     hearings.RemoveWhere(static hearing => hearing.IsCompleted);
-                    if (unproven.Wait(0, stop)) hearings.Add(HearAsync(peer));
+                    if (unproven.Wait(0, stop)) hearings.Add(HearAsync(peer, from));
                     else
                     {
-                        refused($"{peer.RemoteEndPoint}: {MaxUnproven} others are about to show who they are");
+                        refused($"{from}: {MaxUnproven} others are about to show who they are");
                         peer.Dispose();
                     }
                 }
@@ -100,9 +115,8 @@ internal static class Connections
                 await Task.WhenAll(hearings);
             }
 
-            async Task HearAsync(Socket peer)
+            async Task HearAsync(Socket peer, EndPoint from)
             {
-                EndPoint from = peer.RemoteEndPoint!;
                 try
                 {
                     using var time = CancellationTokenSource.CreateLinkedTokenSource(stop);

@@ -20,9 +20,10 @@ public sealed class DecoderGate : ReceiveActor
     /// <summary>Sent by the <see cref="RunSupervisor"/> when a stream has begun: decode nodes may join it.</summary>
     /// <param name="Pipeline">The <see cref="ClipPipeline"/>.</param>
     /// <param name="Clips">How its clips are made.</param>
+    /// <param name="Numbers">What they may name by number.</param>
     /// <param name="Data">What decides a clip, as <see cref="RunData.Describe"/> says it.</param>
     /// <param name="Ledger">The accounts of its clips.</param>
-    public sealed record Serve(IActorRef Pipeline, ClipSettings Clips, IReadOnlyDictionary<string, string> Data, ClipLedger Ledger);
+    public sealed record Serve(IActorRef Pipeline, ClipSettings Clips, ClipNumbers Numbers, IReadOnlyDictionary<string, string> Data, ClipLedger Ledger);
 
     /// <summary>Sent by a <see cref="ClipUplink"/> on a decode node, again and again until it is answered.</summary>
     /// <param name="Decoders">Clips it makes at once.</param>

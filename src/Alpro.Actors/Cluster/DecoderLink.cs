@@ -101,7 +101,7 @@ public sealed class DecoderLink : ReceiveActor
 
     private void Read(IActorRef self)
     {
-        var receiver = new ClipReceiver(_stream, _served.Clips);
+        var receiver = new ClipReceiver(_stream, _served.Clips, _served.Numbers);
         try
         {
             while (true)

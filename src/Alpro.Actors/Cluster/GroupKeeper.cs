@@ -34,8 +34,10 @@ public sealed class GroupKeeper : ReceiveActor, IWithTimers
 
     private const string Name = "keeper";
 
-    /// <summary>Time without news of free trainers before a group is formed: those that lost the same neighbour come within it.</summary>
-    private static readonly TimeSpan _settle = TimeSpan.FromSeconds(1), _lookEvery = TimeSpan.FromMilliseconds(250);
+    /// <summary>Trainers that lost the same neighbour come within this time.</summary>
+    private static readonly TimeSpan _sameLoss = TimeSpan.FromSeconds(1);
+
+    private static readonly TimeSpan _lookEvery = TimeSpan.FromMilliseconds(250);
 
     /// <summary>Whoever has been silent for so long is not asked into a group: long before the cluster gives a dead node up, nobody waits for it.</summary>
     private static readonly TimeSpan _silence = TimeSpan.FromSeconds(2);
@@ -46,6 +48,7 @@ public sealed class GroupKeeper : ReceiveActor, IWithTimers
     private readonly TaskCompletionSource<bool> _ended;
     private readonly CancellationToken _stop;
     private readonly TimeProvider _time;
+    private readonly TimeSpan _settle;
     private readonly Generations _generations;
     private readonly CheckpointStore _store;
     private readonly RunEnd _end;
@@ -63,10 +66,12 @@ public sealed class GroupKeeper : ReceiveActor, IWithTimers
     /// <param name="trainers">The trainers' nodes that are in the cluster.</param>
     /// <param name="ended">Given the end of the run: whether all steps are done.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="settle">Time without news of free trainers before a group is formed.</param>
     /// <param name="stop">Asks to have the trainers stop, with a checkpoint.</param>
-    public GroupKeeper(TrainingRun run, int least, Func<IReadOnlyCollection<Address>> trainers, TaskCompletionSource<bool> ended, TimeProvider time, CancellationToken stop)
+    public GroupKeeper(TrainingRun run, int least, Func<IReadOnlyCollection<Address>> trainers, TaskCompletionSource<bool> ended, TimeProvider time,
+        TimeSpan settle, CancellationToken stop)
     {
-        (_run, _least, _trainers, _ended, _time, _stop) = (run, least, trainers, ended, time, stop);
+        (_run, _least, _trainers, _ended, _time, _settle, _stop) = (run, least, trainers, ended, time, settle, stop);
         (_generations, _store) = (new(run.Folder), run.Store());
         _end = new(_store);
         Receive<Report>(OnReport);
@@ -88,7 +93,8 @@ public sealed class GroupKeeper : ReceiveActor, IWithTimers
         // One that is not up yet has just been started.
         Func<IReadOnlyCollection<Address>> trainers = () => [.. Akka.Cluster.Cluster.Get(system).State.Members
             .Where(member => member.HasRole(trainer) && member.Status is not (MemberStatus.Joining or MemberStatus.WeaklyUp)).Select(member => member.Address)];
-        Props keeper = Props.Create(() => new GroupKeeper(run, least, trainers, ended, time, stop));
+        TimeSpan settle = _sameLoss;
+        Props keeper = Props.Create(() => new GroupKeeper(run, least, trainers, ended, time, settle, stop));
         return ClusterSingletonManager.Props(keeper, PoisonPill.Instance,
             ClusterSingletonManagerSettings.Create(system).WithRole(ClusterNode.RoleName(NodeRole.Coordinator)).WithSingletonName(Name));
     }
@@ -128,6 +134,11 @@ public sealed class GroupKeeper : ReceiveActor, IWithTimers
 
     private void OnReport(Report report)
     {
+        if (!ClusterNode.TryParseEndpoint(report.Endpoint, out _))
+        {
+            _run.Warn($"a report of {Sender.Path.Address} was refused: it says that it listens at '{report.Endpoint}'; expected host:port");
+            return;
+        }
         if (!_members.TryGetValue(Sender, out Report? before))
         {
             Context.Watch(Sender);

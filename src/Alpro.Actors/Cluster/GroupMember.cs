@@ -128,7 +128,12 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
             Enter(new SoleRank(form.Generation), form.FromCheckpoint, here: 1);
             return;
         }
-        DnsEndPoint[] endpoints = [.. form.Endpoints.Select(endpoint => endpoint.LastIndexOf(':') is var colon ? new DnsEndPoint(endpoint[..colon], int.Parse(endpoint[(colon + 1)..])) : null!)];
+        DnsEndPoint[] endpoints = [.. form.Endpoints.Select(text => ClusterNode.TryParseEndpoint(text, out DnsEndPoint? endpoint) ? endpoint : null).OfType<DnsEndPoint>()];
+        if (endpoints.Length < form.Endpoints.Count)
+        {
+            Self.Tell(new Status.Failure(new IOException($"one of its ranks listens nowhere: {string.Join(", ", form.Endpoints)}")));
+            return;
+        }
         int here = endpoints.Count(endpoint => endpoint.Host == endpoints[form.Rank].Host);
         RingCollectives.JoinAsync(new(form.Generation, form.Rank, endpoints), _listener, _ring, _stop.Token)
             .PipeTo(Self, success: ring => new Joined(ring, form.FromCheckpoint, here), failure: error => new Status.Failure(error));

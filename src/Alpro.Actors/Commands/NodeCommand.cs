@@ -24,6 +24,7 @@ internal static class NodeCommand
         var resume = new Option<bool>("--resume") { Description = "Coordinator: continue from the folder's last checkpoint, if there is one; or take part in a run that goes on." };
         var hocon = new Option<string?>("--hocon") { Description = "Running settings in HOCON, in place of hocon/cluster.conf." };
         var host = new Option<string?>("--host") { Description = "Name or address under which the other nodes reach this one, in place of alpro.cluster.host." };
+        var bind = new Option<string?>("--bind") { Description = "Address of this machine on which all ports listen, in place of alpro.cluster.bind; by default all addresses, with certificates." };
         var port = new Option<int?>("--port") { Description = "Port of the control plane, in place of the role's in alpro.cluster.ports." };
         var dataPort = new Option<int?>("--data-port") { Description = "Coordinator, trainer: port to which clips are brought, in place of alpro.cluster.ports.data." };
         var ringPort = new Option<int?>("--ring-port") { Description = "Trainer: port for its neighbour, in place of alpro.cluster.ports.ring." };
@@ -34,7 +35,7 @@ internal static class NodeCommand
         var decoders = TrainCommand.DecodersOption();
         var command = new Command("node", CommandLine.Describe("Run one process of a cluster.", "alpro node --role decoder --config config/pretrain.json --seed trainer-host:4053"))
         {
-            role, file, settings, folder, resume, hocon, host, port, dataPort, ringPort, seeds, certificates, decoders, trainers, gpu,
+            role, file, settings, folder, resume, hocon, host, bind, port, dataPort, ringPort, seeds, certificates, decoders, trainers, gpu,
         };
         command.SetAction(async (arguments, stop) =>
         {
@@ -96,6 +97,7 @@ internal static class NodeCommand
                 return node with
                 {
                     Host = arguments.GetValue(host) ?? node.Host,
+                    Bind = arguments.GetValue(bind) ?? node.Bind,
                     Port = arguments.GetValue(port) ?? node.Port,
                     DataPort = arguments.GetValue(dataPort) ?? node.DataPort,
                     RingPort = arguments.GetValue(ringPort) ?? node.RingPort,

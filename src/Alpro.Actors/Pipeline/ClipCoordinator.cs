@@ -34,9 +34,13 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
     private sealed record CheckLeases;
 
     /// <summary>The bounds that end a run.</summary>
-    /// <param name="MaxRejectedFraction">Share of the clips planned that may be unreadable.</param>
-    /// <param name="GraceClips">Clips to which that share is applied at least, so that one bad clip at the start is no verdict.</param>
-    public sealed record Bounds(double MaxRejectedFraction, long GraceClips);
+    /// <param name="MaxRejectedFraction">Share of the clips that may be unreadable.</param>
+    /// <param name="Window">The latest clips, of which that share is taken.</param>
+    public sealed record Bounds(double MaxRejectedFraction, long Window)
+    {
+        /// <summary>Clips of the window that may be unreadable: where that share of the rows is, chance hardly ever brings four standard deviations more together.</summary>
+        public double Allowed => MaxRejectedFraction * Window + 4 * Math.Sqrt(MaxRejectedFraction * Window);
+    }
 
     private sealed record Lease(ClipRequest Request, long Since);
 
@@ -150,8 +154,8 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
     private void Reject(Rejection rejection)
     {
         _ledger.Reject(rejection);
-        double allowed = Math.Ceiling(_bounds.MaxRejectedFraction * Math.Max(_ledger.Planned, _bounds.GraceClips));
-        if (_ledger.Rejected > allowed) throw new TooManyRejectedException(_ledger, _bounds.MaxRejectedFraction);
+        int rejected = _ledger.RejectedAmong(_bounds.Window);
+        if (rejected > _bounds.Allowed) throw new TooManyRejectedException(rejected, _bounds, rejection);
         ClipRequest request = rejection.Request;
         if (!_plan.ReplacesUnreadable)
         {
@@ -186,6 +190,6 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
 }
 
 /// <summary>More clips are unreadable than the configuration allows.</summary>
-public sealed class TooManyRejectedException(ClipLedger ledger, double fraction) : Exception(
-    $"{ledger.Rejected} of {ledger.Planned} clips are unreadable, more than data.maxRejectedFraction = {fraction} allows; " +
-    $"the latest: {ledger.Rejections.Last().Path}: {ledger.Rejections.Last().Message}. The list is in unreadable.csv; 'alpro scan' checks a whole corpus.");
+public sealed class TooManyRejectedException(int rejected, ClipCoordinator.Bounds bounds, Rejection latest) : Exception(
+    $"{rejected} of the latest {bounds.Window} clips are unreadable, more than data.maxRejectedFraction = {bounds.MaxRejectedFraction} allows; " +
+    $"the last: {latest.Path}: {latest.Message}. The list is in unreadable.csv; 'alpro scan' checks a whole corpus.");

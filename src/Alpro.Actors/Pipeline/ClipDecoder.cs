@@ -30,7 +30,7 @@ public sealed class ClipDecoder : ReceiveActor
             }
             catch (UnreadableClipException unreadable)
             {
-                coordinator.Tell(new ClipCoordinator.ClipRejected(new(message.Request, unreadable.Path, unreadable.Reason, unreadable.Message)));
+                coordinator.Tell(new ClipCoordinator.ClipRejected(new(message.Request, unreadable.Path, unreadable.Reason, unreadable.Finding)));
             }
             coordinator.Tell(ClipCoordinator.RequestClip.Instance);
         });

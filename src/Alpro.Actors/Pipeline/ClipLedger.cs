@@ -22,22 +22,20 @@ public sealed record LedgerTotals(
     IReadOnlyList<double> ReplacementMs);
 
 /// <summary>
-/// The accounts of a run's clips. Written by <see cref="ClipCoordinator"/> and <see cref="BatchCollator"/>, read by anybody;
+/// The accounts of a run's clips in one process, over all its streams. Written by <see cref="ClipCoordinator"/> and <see cref="BatchCollator"/>, read by anybody;
 /// planned = delivered + rejected + tail when a run has come to its end.
 /// </summary>
 /// <param name="rejected">Told of every rejected clip, by whoever rejects it.</param>
 public sealed class ClipLedger(Action<Rejection>? rejected = null)
 {
     private long _planned, _delivered, _redelivered, _duplicates;
-    private readonly ConcurrentQueue<Rejection> _rejections = new();
+    private readonly Queue<long> _rejectedAt = new();                // how many were planned when each was rejected; its monitor guards it
+    private long _rejected;
     private readonly ConcurrentDictionary<RejectReason, long> _reasons = new();
     private readonly ConcurrentQueue<double> _replacementMs = new();
 
-    /// <summary>Every rejected clip, in the order in which it was rejected.</summary>
-    public IReadOnlyCollection<Rejection> Rejections => _rejections;
-
     /// <summary>Clips rejected so far.</summary>
-    public long Rejected => _rejections.Count;
+    public long Rejected => Interlocked.Read(ref _rejected);
 
     /// <summary>Clips planned so far.</summary>
     public long Planned => Interlocked.Read(ref _planned);
@@ -60,10 +58,24 @@ public sealed class ClipLedger(Action<Rejection>? rejected = null)
     /// <summary>A clip cannot be made.</summary>
     public void Reject(Rejection rejection)
     {
-        _rejections.Enqueue(rejection);
+        Interlocked.Increment(ref _rejected);
+        lock (_rejectedAt) _rejectedAt.Enqueue(Planned);
         rejected?.Invoke(rejection);
         _reasons.AddOrUpdate(rejection.Reason, 1, (_, count) => count + 1);
     }
+
+    /// <summary>How many were rejected while the latest so many were planned; asked always with the same number.</summary>
+    public int RejectedAmong(long latest)
+    {
+        lock (_rejectedAt)
+        {
+            while (_rejectedAt.TryPeek(out long planned) && planned <= Planned - latest) _rejectedAt.Dequeue();
+            return _rejectedAt.Count;
+        }
+    }
+
+    /// <summary>A stream has ended, and what it had in hand will be planned again by the next.</summary>
+    public void TakeBack() => Interlocked.Exchange(ref _planned, Interlocked.Read(ref _delivered) + Rejected);
 
     /// <summary>The totals so far, with the rows that the plan's epochs left over.</summary>
     public LedgerTotals Totals(long tail)

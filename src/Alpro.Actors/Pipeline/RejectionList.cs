@@ -1,3 +1,6 @@
+using Alpro.Data.Clips;
+using Alpro.Data.Sampling;
+
 namespace Alpro.Actors.Pipeline;
 
 /// <summary>The list of clips that could not be read, as a CSV file that grows as they are met; it is made with its first row.</summary>
@@ -5,12 +8,16 @@ public sealed class RejectionList : IDisposable
 {
     private readonly Lock _lock = new();
     private readonly string _file;
+    private readonly IReadOnlyList<string> _corpora;
     private StreamWriter? _writer;
 
     /// <summary>A list in a file; an earlier one is continued or removed.</summary>
-    public RejectionList(string file, bool append)
+    /// <param name="file">The file.</param>
+    /// <param name="corpora">Names of the corpora.</param>
+    /// <param name="append">Whether an earlier list is continued.</param>
+    public RejectionList(string file, IReadOnlyList<string> corpora, bool append)
     {
-        _file = file;
+        (_file, _corpora) = (file, corpora);
         if (!append) File.Delete(file);
     }
 
@@ -22,16 +29,13 @@ public sealed class RejectionList : IDisposable
             if (_writer is null)
             {
                 _writer = new StreamWriter(_file, append: true) { AutoFlush = true };
-                if (_writer.BaseStream.Length == 0) _writer.WriteLine("corpus,row,path,reason,message,step,slot,attempt");
+                if (_writer.BaseStream.Length == 0) _writer.WriteLine(UnreadableList.Header);
             }
-            (int corpus, long row, long step, int slot, int attempt) =
-                (rejection.Request.Corpus, rejection.Request.Row, rejection.Request.Step, rejection.Request.Slot, rejection.Request.Attempt);
-            _writer.WriteLine($"{corpus},{row},{Quoted(rejection.Path)},{rejection.Reason},{Quoted(rejection.Message)},{step},{slot},{attempt}");
+            ClipRequest request = rejection.Request;
+            _writer.WriteLine(UnreadableList.Line(_corpora[request.Corpus], request.Row, rejection.Path, rejection.Reason, rejection.Message, request));
         }
     }
 
     /// <inheritdoc/>
     public void Dispose() => _writer?.Dispose();
-
-    private static string Quoted(string text) => $"\"{text.Replace("\"", "\"\"").ReplaceLineEndings(" ")}\"";
 }

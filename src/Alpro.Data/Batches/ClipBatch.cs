@@ -12,14 +12,17 @@ public sealed class ClipBatch : IDisposable
     private byte[]? _pixels;
 
     /// <summary>An empty batch with rented room for its pixels.</summary>
+    /// <exception cref="ArgumentException">Its pixels do not fit an array.</exception>
     public ClipBatch(long step, int size, int frames, int side, int textLength, bool masked)
     {
+        long bytes = BytesOf(size, frames, side);
+        if (bytes > Array.MaxLength) throw new ArgumentException($"a batch of {size} clips of {frames} frames of {side} pixels has {bytes} bytes, and {Array.MaxLength} is the most", nameof(size));
         Step = step;
         Size = size;
         Frames = frames;
         Side = side;
         TextLength = textLength;
-        _pixels = ArrayPool<byte>.Shared.Rent(size * frames * side * side * 3);
+        _pixels = ArrayPool<byte>.Shared.Rent((int)bytes);
         TokenIds_BL = new long[size * textLength];
         TokenMask_BL = new long[size * textLength];
         MaskedIds_BL = masked ? new long[size * textLength] : null;
@@ -28,6 +31,9 @@ public sealed class ClipBatch : IDisposable
         Keys = new string[size];
         Regions_B = new PixelRegion?[size];
     }
+
+    /// <summary>Bytes of a batch's pixels.</summary>
+    public static long BytesOf(int size, int frames, int side) => 3L * size * frames * side * side;
 
     /// <summary>The training step.</summary>
     public long Step { get; }

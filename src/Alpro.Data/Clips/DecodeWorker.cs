@@ -26,7 +26,7 @@ public static class DecodeWorker
         using var requests = new BinaryReader(input, Encoding.UTF8, leaveOpen: true);
         using var answers = new BinaryWriter(output, Encoding.UTF8, leaveOpen: true);
         var limits = new DecodeLimits { Deadline = new TimeSpan(requests.ReadInt64()), MaxPixels = requests.ReadInt64(), MaxPackets = requests.ReadInt64() };
-        using IFrameReader reader = FrameReaders.Create(limits);
+        using IFrameReader reader = FrameReaders.CreateOnce(limits);
         answers.Write(Ready);
         answers.Flush();
 
@@ -64,7 +64,7 @@ public static class DecodeWorker
             {
                 answers.Write(Refused);
                 answers.Write((int)e.Reason);
-                answers.Write(e.Message[Math.Min(e.Message.Length, path.Length + 2)..]);
+                answers.Write(e.Finding);
             }
         }
     }

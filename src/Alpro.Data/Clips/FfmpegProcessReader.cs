@@ -70,7 +70,7 @@ public sealed class FfmpegProcessReader(DecodeLimits limits) : IFrameReader
     {
         var file = new FileInfo(media.Path);
         if (!file.Exists && !Directory.Exists(media.Path)) throw new UnreadableClipException(RejectReason.Missing, media.Path, "it is not there");
-        if (!file.Exists) throw new UnreadableClipException(RejectReason.ReadError, media.Path, "it is a folder");
+        if (!file.Exists) throw new UnreadableClipException(RejectReason.NotMedia, media.Path, "it is a folder");
         if (media.IsWholeFile)
         {
             if (file.Length == 0) throw new UnreadableClipException(RejectReason.Empty, media.Path, "it has no bytes");

@@ -3,13 +3,15 @@ namespace Alpro.Data.Clips;
 /// <summary>Chooses how frames are read, and what every reader checks.</summary>
 public static class FrameReaders
 {
-    /// <summary>A reader that decodes in this process, or through the ffmpeg command where that is not possible.</summary>
-    public static IFrameReader Create(DecodeLimits limits) =>
-        NativeDecoder.IsAvailable ? new VideoReader(limits) : new FfmpegProcessReader(limits);
+    /// <summary>A reader that decodes in this process, or through the ffmpeg command where that is not possible; it tries again what may pass.</summary>
+    /// <param name="limits">What reading one file may cost.</param>
+    /// <param name="worker">The command of a child process in which to decode instead.</param>
+    public static IFrameReader Create(DecodeLimits limits, WorkerCommand? worker = null) =>
+        new PatientFrameReader(worker is null ? CreateOnce(limits) : new IsolatedFrameReader(limits, worker), limits);
 
-    /// <summary>A reader that decodes in a child process: this program again, with these arguments, which must lead to <see cref="DecodeWorker.Run"/>.</summary>
-    public static IFrameReader CreateIsolated(DecodeLimits limits, params string[] workerArguments) =>
-        new IsolatedFrameReader(limits, WorkerCommand.ThisProgram(workerArguments));
+    /// <summary>A reader that tries everything once.</summary>
+    internal static IFrameReader CreateOnce(DecodeLimits limits) =>
+        NativeDecoder.IsAvailable ? new VideoReader(limits) : new FfmpegProcessReader(limits);
 
     /// <summary>The mistakes a caller of <see cref="IFrameReader.Read"/> can make.</summary>
     internal static void CheckRequest(VideoInfo info, ReadOnlySpan<int> indices, int width, int height, int bytes)

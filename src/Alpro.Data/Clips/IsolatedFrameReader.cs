@@ -118,6 +118,7 @@ public sealed class IsolatedFrameReader : IFrameReader
     private void Start()
     {
         var start = new ProcessStartInfo(_command.FileName, _command.Arguments) { RedirectStandardInput = true, RedirectStandardOutput = true };
+        start.Environment.Remove("DOTNET_GCgen0size");                   // this process's budget is for training steps: half a gigabyte
         _worker = Process.Start(start)!;
         _requests = new BinaryWriter(new BufferedStream(_worker.StandardInput.BaseStream), Encoding.UTF8);
         _answers = new BinaryReader(_worker.StandardOutput.BaseStream, Encoding.UTF8);

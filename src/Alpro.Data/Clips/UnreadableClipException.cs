@@ -36,8 +36,11 @@ public enum RejectReason
     /// <summary>The process that decoded it died, as often as is allowed.</summary>
     DecoderDied,
 
-    /// <summary>The operating system could not read the file.</summary>
+    /// <summary>The operating system could not read the file, which may pass.</summary>
     ReadError,
+
+    /// <summary>The file may not be read.</summary>
+    Denied,
 }
 
 /// <summary>A clip cannot be made from its row: not a fault of the program but a fact about the data, counted and listed.</summary>
@@ -53,4 +56,7 @@ public sealed class UnreadableClipException(RejectReason reason, string path, st
 
     /// <summary>The media file.</summary>
     public string Path { get; } = path;
+
+    /// <summary>What was found, without the path.</summary>
+    public string Finding { get; } = message;
 }

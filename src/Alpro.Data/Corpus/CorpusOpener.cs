@@ -45,7 +45,7 @@ internal sealed class CorpusOpener
     /// <summary>Opens the index beside the annotations or in the cache folder; makes it where neither fits.</summary>
     private IndexedCorpus Open()
     {
-        string fingerprint = Fingerprint(), beside = IndexName(_annotations), cached = CachePath();
+        string settings = Settings(), fingerprint = Fingerprint(settings), beside = IndexPath(Path.Combine(Path.GetDirectoryName(_annotations)!, ".alpro-index"), settings), cached = IndexPath(CacheFolder(), settings);
         RowIndex? index = Usable(beside, fingerprint) ?? Usable(cached, fingerprint);
         if (index is null)
         {
@@ -199,9 +199,8 @@ internal sealed class CorpusOpener
     }
 
     /// <summary>What an index depends on: the program, the settings, the names, lengths and times of the annotation files, and the first and last bytes of a single one.</summary>
-    private string Fingerprint()
+    private string Fingerprint(string settings)
     {
-        string settings = string.Create(CultureInfo.InvariantCulture, $"{IndexVersion}|{_format}|{_config.MediaExtension}|{_config.MaxCaptionWords}|{_config.Missing}|{_mediaRoot}");
         XxHash128 hash = new();
         foreach (FileInfo file in _files.Select(path => new FileInfo(path)))
             hash.Append(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{file.FullName}:{file.Length}:{file.LastWriteTimeUtc.Ticks}|")));
@@ -218,15 +217,20 @@ internal sealed class CorpusOpener
         return $"{settings}|{Convert.ToHexStringLower(hash.GetHashAndReset())}";
     }
 
-    /// <summary>Beside the annotations; one with all rows and one with those that have their media do not displace each other.</summary>
-    private string IndexName(string annotations) => annotations.Replace('*', '_').Replace('?', '_') + (_config.Missing == MissingMedia.Lazy ? ".lazy" : "") + ".alpro-index";
+    private string Settings() => string.Create(CultureInfo.InvariantCulture, $"{IndexVersion}|{_format}|{_config.MediaExtension}|{_config.MaxCaptionWords}|{_config.Missing}|{_mediaRoot}");
+
+    /// <summary>
+    /// Where the index of these annotations lies, by the paths and settings under which they are opened: no two displace each other. It has a
+    /// folder of its own, since a file that appears among the media would be a change of their folder.
+    /// </summary>
+    private string IndexPath(string folder, string settings) =>
+        Path.Combine(folder, $"{Path.GetFileName(_annotations).Replace('*', '_').Replace('?', '_')}-{XxHash64.HashToUInt64(Encoding.UTF8.GetBytes($"{_annotations}|{settings}")):x16}");
 
     /// <summary>Where the index goes when the annotations' folder cannot be written.</summary>
-    private string CachePath()
+    private static string CacheFolder()
     {
         string home = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData);
-        string folder = Path.Combine(home.Length == 0 ? Path.GetTempPath() : home, "alpro");
-        return IndexName(Path.Combine(folder, $"{Path.GetFileName(_annotations)}-{XxHash64.HashToUInt64(Encoding.UTF8.GetBytes(_annotations)):x16}"));
+        return Path.Combine(home.Length == 0 ? Path.GetTempPath() : home, "alpro");
     }
 
     private CorpusException Error(string message) => new($"corpus {_config.Name}: {message}");

@@ -45,7 +45,7 @@ public sealed class CorpusScanner(Func<IFrameReader> createReader, int threads, 
         List<UnreadableRow> unreadable = [];
         if (troubles.Count > 0)
             for (long row = 0; row < corpus.Count; row++)
-                if (troubles.TryGetValue(Hash(corpus[row].Media), out UnreadableClipException? trouble)) unreadable.Add(new UnreadableRow(row, trouble.Path, trouble.Reason, trouble.Message[(trouble.Path.Length + 2)..]));
+                if (troubles.TryGetValue(Hash(corpus[row].Media), out UnreadableClipException? trouble)) unreadable.Add(new UnreadableRow(row, trouble.Path, trouble.Reason, trouble.Finding));
         return new ScanResult(corpus.Count, files.Count, unreadable);
 
         void Work()
@@ -84,11 +84,7 @@ public sealed class CorpusScanner(Func<IFrameReader> createReader, int threads, 
 
     private static ulong Hash(MediaSource media) => XxHash3.HashToUInt64(MemoryMarshal.AsBytes(media.Path.AsSpan()), media.Offset);
 
-    /// <summary>Writes unreadable rows as CSV with the columns row, path, reason, message.</summary>
-    public static void WriteList(string path, IEnumerable<UnreadableRow> rows)
-    {
-        File.WriteAllLines(path, rows.Select(row => $"{row.Row},{Quote(row.Path)},{row.Reason},{Quote(row.Message)}").Prepend("row,path,reason,message"));
-
-        static string Quote(string text) => text.AsSpan().ContainsAny("\",\r\n") ? $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : text;
-    }
+    /// <summary>Writes unreadable rows of a corpus as an <see cref="UnreadableList"/>.</summary>
+    public static void WriteList(string path, string corpus, IEnumerable<UnreadableRow> rows) =>
+        File.WriteAllLines(path, rows.Select(row => UnreadableList.Line(corpus, row.Row, row.Path, row.Reason, row.Message)).Prepend(UnreadableList.Header));
 }

@@ -13,7 +13,7 @@ public readonly record struct Entity(string Name, long Count);
 /// </summary>
 public static class EntityList
 {
-    /// <summary>The commonest nouns of the captions of some corpora.</summary>
+    /// <summary>The commonest nouns of the captions of some corpora; where they are too few, words that can be nouns follow.</summary>
     /// <param name="corpora">The corpora; every caption is read.</param>
     /// <param name="count">Number of entities wanted.</param>
     /// <param name="lexicon">Tells nouns from other words.</param>
@@ -33,14 +33,22 @@ public static class EntityList
                 if (++rows % 10_000 == 0) progress?.Report(rows);
             }
         }
-        Dictionary<string, long> nouns = [];
-        foreach ((string word, long occurrences) in words)
+        Dictionary<string, long> nouns = Count(lexicon.IsNoun);
+        List<Entity> entities = [.. CommonestFirst(nouns)];
+        if (entities.Count < count) entities.AddRange(CommonestFirst(Count(lexicon.CanBeNoun).Where(word => !nouns.ContainsKey(word.Key))));
+        if (entities.Count < count) throw new CorpusException($"The captions hold {entities.Count} different nouns, fewer than the {count} entities wanted. Ask for fewer, or use a larger corpus.");
+        return entities[..count];
+
+        Dictionary<string, long> Count(Func<string, bool> wanted)
         {
-            string singular = lexicon.Singular(word, words.ContainsKey);
-            if (lexicon.IsNoun(singular)) CollectionsMarshal.GetValueRefOrAddDefault(nouns, singular, out _) += occurrences;
+            Dictionary<string, long> counts = [];
+            foreach ((string word, long occurrences) in words)
+            {
+                string singular = lexicon.Singular(word, words.ContainsKey);
+                if (wanted(singular)) CollectionsMarshal.GetValueRefOrAddDefault(counts, singular, out _) += occurrences;
+            }
+            return counts;
         }
-        if (nouns.Count < count) throw new CorpusException($"The captions hold {nouns.Count} different nouns, fewer than the {count} entities wanted. Ask for fewer, or use a larger corpus.");
-        return [.. nouns.Select(noun => new Entity(noun.Key, noun.Value)).OrderByDescending(entity => entity.Count).ThenBy(entity => entity.Name, StringComparer.Ordinal).Take(count)];
     }
 
     /// <summary>The first entities of a file: the first word of each line that is not blank.</summary>
@@ -56,6 +64,9 @@ public static class EntityList
 
     /// <summary>Writes entities as <c>entity count</c> a line.</summary>
     public static void Save(string path, IEnumerable<Entity> entities) => File.WriteAllLines(path, entities.Select(entity => $"{entity.Name} {entity.Count}"));
+
+    private static IEnumerable<Entity> CommonestFirst(IEnumerable<KeyValuePair<string, long>> counts) =>
+        counts.Select(word => new Entity(word.Key, word.Value)).OrderByDescending(entity => entity.Count).ThenBy(entity => entity.Name, StringComparer.Ordinal);
 
     /// <summary>Counts runs of letters, in lower case; a word goes without what follows its apostrophe.</summary>
     private static void CountWords(string caption, Dictionary<string, long> words)

@@ -24,9 +24,12 @@ public sealed class NounLexicon
         take takes than that the their theirs them themselves then there these they thing things third this those three through thus till to together too top toward towards two
         under until up upon us use used uses using very via was we well went were what when where whether which while who whole whom whose why will with within without would
         yes yet you young your yours
-        beautiful black blue brown colorful dark fresh gray green grey hot cold light orange pink purple red white yellow
+        beautiful colorful dark fresh hot cold light
         """.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries),
     ];
+
+    /// <summary>Nouns too, but adjectives in most captions.</summary>
+    private static readonly HashSet<string> s_colors = ["black", "blue", "brown", "gray", "green", "grey", "orange", "pink", "purple", "red", "white", "yellow"];
 
     private static readonly HashSet<string> s_nounsByEnding =
         ["building", "wedding", "morning", "evening", "ceiling", "king", "ring", "spring", "string", "wing", "painting", "clothing", "family", "fly", "butterfly", "lily", "jelly", "belly", "bed", "seed", "weed", "speed", "shed"];
@@ -70,7 +73,7 @@ public sealed class NounLexicon
     /// <summary>Whether a word in lower case is taken for a noun.</summary>
     public bool IsNoun(string word)
     {
-        if (word.Length < 2 || s_stopWords.Contains(word)) return false;
+        if (word.Length < 2 || s_stopWords.Contains(word) || s_colors.Contains(word)) return false;
         if (_nounSenses is not null)
         {
             if (!_nounSenses.TryGetValue(word, out int senses)) return false;
@@ -79,6 +82,9 @@ public sealed class NounLexicon
         }
         return s_nounsByEnding.Contains(word) || !(word.EndsWith("ing", StringComparison.Ordinal) || word.EndsWith("ly", StringComparison.Ordinal) || word.EndsWith("ed", StringComparison.Ordinal));
     }
+
+    /// <summary>Whether a word that is not taken for a noun can be one: a colour, or what WordNet knows as a noun among other things.</summary>
+    public bool CanBeNoun(string word) => s_colors.Contains(word) || _nounSenses is not null && !s_stopWords.Contains(word) && _nounSenses.ContainsKey(word);
 
     /// <summary>The singular of a plural; the word itself where it is none. <paramref name="isKnown"/> tells whether a candidate occurs as a word.</summary>
     public string Singular(string word, Func<string, bool> isKnown)

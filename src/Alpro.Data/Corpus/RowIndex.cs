@@ -1,5 +1,4 @@
 using System.IO.Hashing;
-using System.IO.MemoryMappedFiles;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
@@ -22,7 +21,8 @@ internal sealed record IndexSummary(string Fingerprint, string Content, MediaKin
 
 /// <summary>
 /// The usable rows of a corpus in one compact file, addressable by number: the rows, a table of where each begins, a summary.
-/// The table is mapped into memory (8 bytes a row); a row is read from the file when it is asked for.
+/// Nothing of it is held or mapped: a row and its place in the table are read from the file when it is asked for, so that another host which
+/// replaces the file on a network share costs an error that can be caught.
 /// </summary>
 /// <remarks>Layout, little endian: magic, rows, table of (rows + 1) int64, summary as JSON, then table position, summary position and magic, 8 bytes each.</remarks>
 internal sealed class RowIndex : IDisposable
@@ -31,16 +31,12 @@ internal sealed class RowIndex : IDisposable
     private const int TrailerLength = 24;
 
     private readonly SafeFileHandle _file;
-    private readonly MemoryMappedFile _mapped;
-    private readonly MemoryMappedViewAccessor _table;
+    private readonly long _table;
 
     private RowIndex(SafeFileHandle file, long table, long summary, IndexSummary content)
     {
-        _file = file;
-        Summary = content;
+        (_file, _table, Summary) = (file, table, content);
         Count = (summary - table) / sizeof(long) - 1;
-        _mapped = MemoryMappedFile.CreateFromFile(file, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
-        _table = _mapped.CreateViewAccessor(table, summary - table, MemoryMappedFileAccess.Read);
     }
 
     /// <summary>What is known of the corpus as a whole.</summary>
@@ -56,14 +52,10 @@ internal sealed class RowIndex : IDisposable
         {
             ArgumentOutOfRangeException.ThrowIfNegative(row);
             ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(row, Count);
-            long begin = _table.ReadInt64(row * sizeof(long)), end = _table.ReadInt64((row + 1) * sizeof(long));
-            byte[] bytes = new byte[end - begin];
-            for (int read = 0; read < bytes.Length;)
-            {
-                int more = RandomAccess.Read(_file, bytes.AsSpan(read), begin + read);
-                if (more == 0) throw new EndOfStreamException($"The corpus index ends inside row {row}.");
-                read += more;
-            }
+            Span<long> ends = stackalloc long[2];
+            if (!ReadFully(_file, MemoryMarshal.AsBytes(ends), _table + row * sizeof(long))) throw Cut(row);
+            byte[] bytes = new byte[ends[1] - ends[0]];
+            if (!ReadFully(_file, bytes, ends[0])) throw Cut(row);
             return Decode(new BinaryReader(new MemoryStream(bytes)));
         }
     }
@@ -98,12 +90,9 @@ internal sealed class RowIndex : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _table.Dispose();
-        _mapped.Dispose();
-        _file.Dispose();
-    }
+    public void Dispose() => _file.Dispose();
+
+    private static EndOfStreamException Cut(long row) => new($"The corpus index ends inside row {row}.");
 
     private static bool ReadFully(SafeFileHandle file, Span<byte> bytes, long position)
     {

@@ -49,9 +49,6 @@ public sealed class SamplingPlan : IClipPlan
     /// <inheritdoc/>
     public int Places(long step) => BatchSize;
 
-    /// <summary>Number of corpora.</summary>
-    public int CorpusCount => _rows.Length;
-
     /// <summary>Steps of an epoch: the whole batches of all corpora together, as the released code counts it.</summary>
     public long StepsPerEpoch => _stepsPerEpoch.Sum();
 
@@ -87,9 +84,6 @@ public sealed class SamplingPlan : IClipPlan
             tail += StepsDrawnBefore(step, corpus) / _stepsPerEpoch[corpus] * (_rows[corpus] % BatchSize);
         return tail;
     }
-
-    /// <summary>The epoch a corpus is in at a step: how often all its whole batches were used before.</summary>
-    public long EpochOf(long step, int corpus) => StepsDrawnBefore(step, corpus) / _stepsPerEpoch[corpus];
 
     private long PlannedRow(long step, int slot, int corpus)
     {

@@ -11,9 +11,13 @@ internal sealed class PickleInput(SafeFileHandle file, long start, long end)
     private long bufferStart = start;
     private int bufferLength;
     private int next;
+    private readonly long first = start;
 
     /// <summary>The place in the file of the next byte.</summary>
     public long Position => bufferStart + next;
+
+    /// <summary>The bytes that were read so far.</summary>
+    public long Taken => Position - first;
 
     /// <summary>The next byte.</summary>
     /// <exception cref="InvalidDataException">The stretch is at its end.</exception>

@@ -11,14 +11,20 @@ namespace Alpro.Model.Checkpoints;
 /// or run. Its results are null, bool, long, double, string, lists (<see cref="List{T}"/>), tuples (arrays), dictionaries
 /// (<see cref="OrderedDictionary{TKey, TValue}"/>, the keys as text) and <see cref="StoredTensor"/>.
 /// </summary>
+/// <remarks>
+/// Work and memory are bounded by the pickle's length. An instruction handles what the bytes before it put on the stack, each value
+/// once; only functions look into values, which a pickle may recall and hand to them again and again. So everything that functions are
+/// given is counted, and may be no more than the bytes that were read.
+/// </remarks>
 /// <param name="input">The pickle.</param>
 /// <param name="findRun">The run of a storage: its key, its type and its number of elements.</param>
 internal sealed class RestrictedUnpickler(PickleInput input, Func<string, ElementType, long, StoredRun> findRun)
 {
-    private const int MostOperations = 1_000_000;
+    private const int MostOperations = 1_000_000, LongestName = 1000;
     private static readonly object Mark = new();
     private readonly List<object?> stack = [];
     private readonly Dictionary<long, object?> memo = [];
+    private long handed;
 
     /// <summary>A storage, or the part of one that older files call a view of it.</summary>
     private sealed record Storage(StoredRun Run, long Offset);
@@ -165,20 +171,31 @@ internal sealed class RestrictedUnpickler(PickleInput input, Func<string, Elemen
     {
         if (key is not (null or string or long or double or bool)) throw new InvalidDataException("a dictionary has a key that is neither text nor a number");
         string text = key is null ? "None" : Convert.ToString(key, CultureInfo.InvariantCulture)!;
+        CheckName(text);
         if (!dictionary.TryAdd(text, value)) throw new InvalidDataException($"a dictionary has the key '{text}' twice");
     }
 
     private void Recall(long index) =>
         stack.Add(memo.TryGetValue(index, out object? value) ? value : throw new InvalidDataException($"it recalls value {index}, which it never stored"));
 
-    private static object Resolve(string module, string name) =>
-        Names.GetValueOrDefault($"{module}.{name}") ?? throw new InvalidDataException(
+    private static object Resolve(string module, string name)
+    {
+        CheckName(module);
+        CheckName(name);
+        return Names.GetValueOrDefault($"{module}.{name}") ?? throw new InvalidDataException(
             $"its pickle asks for '{module}.{name}', which is not among the names a checkpoint may use. Nothing of it was run. "
             + "If you trust the file, save its state dict alone with PyTorch and use that.");
+    }
 
     private void ResolveFromStack(object?[] parts) => stack.Add(parts is [string module, string name] ? Resolve(module, name) : throw Unexpected("a name"));
 
-    private void Reduce(object?[] call) => stack.Add(call is [Function function, object?[] arguments] ? function(arguments) : throw Unexpected("a call"));
+    private void Reduce(object?[] call)
+    {
+        if (call is not [Function function, object?[] arguments]) throw Unexpected("a call");
+        handed += arguments.Sum(argument => 1L + argument switch { IReadOnlyCollection<object?> values => values.Count, string text => text.Length, _ => 0 });
+        if (handed > input.Taken) throw new InvalidDataException("it hands the same values to its functions again and again, more of them than it has bytes");
+        stack.Add(function(arguments));
+    }
 
     /// <summary>A state dict carries its modules' version numbers as an attribute; they change nothing here.</summary>
     private void Build(object? state)
@@ -189,6 +206,7 @@ internal sealed class RestrictedUnpickler(PickleInput input, Func<string, Elemen
     private Storage FindStorage(object? id)
     {
         if (id is not object?[] parts || parts is not ["storage", ElementType element, string key, _, long count and >= 0, ..]) throw Unexpected("a storage");
+        CheckName(key);
         if (count > long.MaxValue / element.Size) throw new InvalidDataException($"storage '{key}' claims {count} elements");
         StoredRun run = findRun(key, element, count);
         if (run.Element != element || run.Count != count) throw new InvalidDataException($"storage '{key}' is declared twice, differently");
@@ -218,9 +236,15 @@ internal sealed class RestrictedUnpickler(PickleInput input, Func<string, Elemen
 
     private static object MakeSize(object?[] arguments) => arguments is [object?[] sizes] ? sizes : throw Unexpected("a size");
 
-    private static object MakeDevice(object?[] arguments) => string.Join(':', arguments);
+    private static object MakeDevice(object?[] arguments) => arguments is [string] or [string, long] ? string.Join(':', arguments) : throw Unexpected("a device");
 
     private static long[] Numbers(object?[] tuple) => [.. tuple.Select(item => item is long number ? number : throw Unexpected("a tensor's shape"))];
+
+    /// <summary>Names are hashed and quoted each time they are recalled, so they are short.</summary>
+    private static void CheckName(string name)
+    {
+        if (name.Length > LongestName) throw new InvalidDataException($"it has a name of {name.Length} characters, more than {LongestName}");
+    }
 
     private static InvalidDataException Unexpected(string what) => new($"its pickle describes {what} in a way that PyTorch does not");
 

@@ -11,7 +11,7 @@ namespace Alpro.Model.Checkpoints;
 /// </summary>
 public static class TorchFile
 {
-    private const int Deepest = 64, LongestName = 1000, LongestList = 64, MostEntries = 200_000;
+    private const int Deepest = 64, LongestName = 1000, LongestList = 64, EntryCost = 32, CostPerByte = 32, LeastBytes = 4096;
 
     /// <summary>Writes what <c>torch.load(path, weights_only=True)</c> reads. The file appears under its name only when it is complete.</summary>
     /// <param name="path">The file; an existing one is replaced.</param>
@@ -40,17 +40,22 @@ public static class TorchFile
 
     internal static CheckpointContent ReadStream(SafeFileHandle file) => Flatten(CheckpointFormat.TorchStream, TorchLegacyStream.Read(file));
 
-    /// <summary>Gives every tensor and every plain value of a nested structure a name of its own.</summary>
-    private static CheckpointContent Flatten(CheckpointFormat format, object? root)
+    /// <summary>
+    /// Gives every tensor and every plain value of a nested structure a name of its own. One value may be in many places of it: what is
+    /// looked at and written down may be no more than some times the bytes that describe the structure.
+    /// </summary>
+    private static CheckpointContent Flatten(CheckpointFormat format, (object? Root, long Bytes) structure)
     {
         var content = new CheckpointContent(format, [], []);
-        Visit("", root, 0);
+        long left = CostPerByte * (structure.Bytes + LeastBytes);
+        Visit("", structure.Root, 0);
         return content;
 
         void Visit(string name, object? value, int depth)
         {
             if (depth > Deepest || name.Length > LongestName) throw new InvalidDataException($"it is nested more than {Deepest} deep, or names are longer than {LongestName}");
-            if (content.Tensors.Count + content.Metadata.Count > MostEntries) throw new InvalidDataException($"it has more than {MostEntries} entries");
+            Spend(EntryCost + name.Length);
+            if (value is IReadOnlyList<object?> list) Spend(list.Sum(item => 1L + (item is object?[] tuple ? tuple.Length : 0)));
             switch (value)
             {
                 case OrderedDictionary<string, object?> { Count: > 0 } dictionary:
@@ -63,9 +68,16 @@ public static class TorchFile
                     if (!content.Tensors.TryAdd(name.Length == 0 ? "tensor" : name, tensor)) throw new InvalidDataException($"two of its tensors are called '{name}'");
                     break;
                 default:
-                    if (!content.Metadata.TryAdd(name.Length == 0 ? "value" : name, Describe(value))) throw new InvalidDataException($"two of its values are called '{name}'");
+                    string text = Describe(value);
+                    Spend(text.Length);
+                    if (!content.Metadata.TryAdd(name.Length == 0 ? "value" : name, text)) throw new InvalidDataException($"two of its values are called '{name}'");
                     break;
             }
+        }
+
+        void Spend(long some)
+        {
+            if ((left -= some) < 0) throw new InvalidDataException($"it has more entries, or longer ones, than {structure.Bytes} bytes describe: the same values are in it again and again");
         }
     }
 

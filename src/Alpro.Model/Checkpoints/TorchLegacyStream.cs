@@ -14,9 +14,9 @@ internal static class TorchLegacyStream
     /// <summary>How every file begins: pickle protocol 2 and the magic number.</summary>
     public static ReadOnlySpan<byte> Magic => [0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e];
 
-    /// <summary>Reads the structure.</summary>
+    /// <summary>Reads the structure, and how many bytes describe it.</summary>
     /// <exception cref="InvalidDataException">The file is damaged.</exception>
-    public static object? Read(SafeFileHandle file)
+    public static (object? Root, long Bytes) Read(SafeFileHandle file)
     {
         long length = RandomAccess.GetLength(file);
         var input = new PickleInput(file, Magic.Length, length);
@@ -41,7 +41,7 @@ internal static class TorchLegacyStream
             position = run.Position + run.Bytes;
         }
         if (runs.Count > 0) throw new InvalidDataException($"the bytes of storage '{runs.Keys.First()}' are missing");
-        return root;
+        return (root, input.Taken);
     }
 
     private static object? Plain(PickleInput input) =>

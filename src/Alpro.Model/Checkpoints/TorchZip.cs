@@ -20,9 +20,9 @@ internal static class TorchZip
     private const int LargestDirectory = 64 << 20;
     private const uint EndSignature = 0x06054b50, End64Signature = 0x06064b50, Locator64Signature = 0x07064b50, EntrySignature = 0x02014b50, LocalSignature = 0x04034b50;
 
-    /// <summary>Reads the structure.</summary>
+    /// <summary>Reads the structure, and how many bytes describe it.</summary>
     /// <exception cref="InvalidDataException">The file is damaged or is another kind of archive.</exception>
-    public static object? Read(SafeFileHandle file)
+    public static (object? Root, long Bytes) Read(SafeFileHandle file)
     {
         Dictionary<string, ZipEntry> entries = ReadDirectory(file);
         string[] roots = [.. entries.Keys.Where(name => name.EndsWith("/data.pkl", StringComparison.Ordinal) && name.Count(c => c == '/') == 1)];
@@ -42,7 +42,7 @@ internal static class TorchZip
             if (entry.Length != count * element.Size) throw new InvalidDataException($"storage '{key}' has {entry.Length} bytes, but {count} elements of {element.Name} take {count * element.Size}");
             return runs[key] = new StoredRun(key, element, count) { Position = entry.Position, Crc32 = entry.Crc32 == 0 ? null : entry.Crc32 };
         });
-        return unpickler.Load();
+        return (unpickler.Load(), pickle.Length);
     }
 
     private static Dictionary<string, ZipEntry> ReadDirectory(SafeFileHandle file)
@@ -53,14 +53,15 @@ internal static class TorchZip
         byte[] directory = new byte[length];
         file.ReadExactly(directory, position);
 
-        var headers = new SortedList<long, ZipEntry>();
+        var headers = new List<(long Header, ZipEntry Entry)>();
         ReadOnlySpan<byte> rest = directory;
         for (long i = 0; i < count; i++)
         {
             (long header, ZipEntry entry, int taken) = ReadEntry(rest);
-            if (!headers.TryAdd(header, entry)) throw new InvalidDataException($"'{entry.Name}' overlaps another part of the archive");
+            headers.Add((header, entry));
             rest = rest[taken..];
         }
+        headers.Sort((one, other) => one.Header.CompareTo(other.Header));
         return Locate(file, headers, position);
     }
 
@@ -108,14 +109,14 @@ internal static class TorchZip
     }
 
     /// <summary>Finds each content behind its local header, and checks that no two parts of the file overlap: so all together are no larger than the file.</summary>
-    private static Dictionary<string, ZipEntry> Locate(SafeFileHandle file, SortedList<long, ZipEntry> headers, long directory)
+    private static Dictionary<string, ZipEntry> Locate(SafeFileHandle file, List<(long Header, ZipEntry Entry)> headers, long directory)
     {
         var entries = new Dictionary<string, ZipEntry>();
         Span<byte> local = stackalloc byte[30];
         for (int i = 0; i < headers.Count; i++)
         {
-            long header = headers.GetKeyAtIndex(i), next = i + 1 < headers.Count ? headers.GetKeyAtIndex(i + 1) : directory;
-            ZipEntry entry = headers.GetValueAtIndex(i);
+            (long header, ZipEntry entry) = headers[i];
+            long next = i + 1 < headers.Count ? headers[i + 1].Header : directory;
             if (header < 0 || header > next - local.Length || entry.Length < 0) throw new InvalidDataException($"'{entry.Name}' overlaps another part of the archive");
             file.ReadExactly(local, header);
             long position = header + local.Length + U16(local, 26) + U16(local, 28);

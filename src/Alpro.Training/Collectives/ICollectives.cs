@@ -56,9 +56,6 @@ public interface ICollectives : IDisposable
         AllReduce(count);
         return count.item<float>() > 0;
     }
-
-    /// <summary>Returns when every rank has called it.</summary>
-    void Barrier() => Any(false);
 }
 
 /// <summary>One rank: everything is done already.</summary>

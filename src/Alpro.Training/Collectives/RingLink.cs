@@ -132,12 +132,13 @@ internal sealed record RingLink(int Peer, Socket Socket, Stream Stream) : IDispo
 
     private static async Task<RingLink?> Greet(Socket socket, RingGroup group, RingSettings settings, CancellationToken cancel)
     {
-        EndPoint? from = socket.RemoteEndPoint;
+        EndPoint? from = null;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         limit.CancelAfter(HelloTime);
         string reason;
         try
         {
+            from = socket.RemoteEndPoint;
             socket.NoDelay = true;
             Stream stream = await settings.Open(socket, true, limit.Token);
             Hello? hello = await Read(stream, limit.Token);

@@ -21,6 +21,8 @@ public sealed class ChaosTests(TrainingRunTests.World world) : IClassFixture<Tra
             Config = _out.File("config.json"),
             Overrides = [$"data.validation={validation}", "training.groupSize=2", "training.checkpointEvery=100", "optimizer.learningRate=1e-4"],
             Folder = _out.File("chaos"),
+            RunningSettings = QuickCluster.Settings,
+            Outage = TimeSpan.FromSeconds(7),
             Evaluators = 1,
             Strikes = [("coordinator", Strike.Killed), ("trainer", Strike.Killed), ("decoder", Strike.Killed), ("decoder", Strike.Frozen), ("evaluator", Strike.Killed)],
             Rounds = 1,

@@ -11,6 +11,8 @@ public sealed class ClipStreamTests
 {
     private static readonly ClipSettings _clips = new() { Frames = 2, DecodeSize = 16, Size = 16, TextLength = 6, MaskProbability = 0.15, RegionPatch = 4 };
 
+    private static readonly ClipNumbers _numbers = new(Tokens: 106, Answers: 2);
+
     private static Clip NewClip(int slot, ClipSettings? settings = null)
     {
         ClipSettings made = settings ?? _clips;
@@ -50,7 +52,7 @@ public sealed class ClipStreamTests
         var stream = new MemoryStream();
         new ClipSender(stream, settings).Send(sent);
         stream.Position = 0;
-        using Clip got = new ClipReceiver(stream, settings).Receive(static _ => true)!;
+        using Clip got = new ClipReceiver(stream, settings, _numbers).Receive(static _ => true)!;
         Assert.Equal(sent.Request, got.Request);
         Assert.Equal((sent.Key, sent.Kind, sent.TokenCount, sent.Answer, sent.Region), (got.Key, got.Kind, got.TokenCount, got.Answer, got.Region));
         Assert.Equal(sent.TokenIds_L, got.TokenIds_L);
@@ -68,7 +70,7 @@ public sealed class ClipStreamTests
         {
             byte[] damaged = [.. bytes];
             damaged[at] ^= 0x10;
-            Assert.ThrowsAny<IOException>(() => new ClipReceiver(new MemoryStream(damaged), _clips).Receive(static _ => true));
+            Assert.ThrowsAny<IOException>(() => new ClipReceiver(new MemoryStream(damaged), _clips, _numbers).Receive(static _ => true));
         }
     }
 
@@ -82,17 +84,45 @@ public sealed class ClipStreamTests
         using Clip clip = NewClip(0);
         byte[] bytes = Sent(clip).ToArray();
         BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(at), length);
-        var receiver = new ClipReceiver(new MemoryStream(bytes), _clips);
+        var receiver = new ClipReceiver(new MemoryStream(bytes), _clips, _numbers);
         long before = GC.GetAllocatedBytesForCurrentThread();
         Assert.Throws<DataPlaneException>(() => receiver.Receive(static _ => true));
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 16 << 10);
+    }
+
+    public static TheoryData<string, Action<Clip>> Strange { get; } = new()
+    {
+        { "kind", clip => clip.Kind = (MediaKind)7 },
+        { "number of tokens", clip => clip.TokenCount = 7 },
+        { "number of tokens", clip => clip.TokenCount = -1 },
+        { "answer", clip => clip.Answer = 2 },
+        { "answer", clip => clip.Answer = -2 },
+        { "region", clip => clip.Region = new(8, 0, 12, 4) },
+        { "region", clip => clip.Region = new(0, -4, 4, 4) },
+        { "region", clip => clip.Region = new(0, int.MaxValue, 4, 4) },
+        { "region", clip => clip.Region = null },
+        { "token", clip => clip.TokenIds_L[5] = 106 },
+        { "token", clip => clip.TokenIds_L[0] = -1 },
+        { "token", clip => clip.MaskedIds_L![2] = int.MaxValue },
+        { "label", clip => clip.MaskLabels_L![2] = 106 },
+        { "label", clip => clip.MaskLabels_L![2] = -99 },
+    };
+
+    [Theory]
+    [MemberData(nameof(Strange), DisableDiscoveryEnumeration = true)]
+    public void Numbers_that_the_model_does_not_know_are_refused(string what, Action<Clip> change)
+    {
+        using Clip clip = NewClip(0);
+        change(clip);
+        var receiver = new ClipReceiver(Sent(clip), _clips, _numbers);
+        Assert.Contains($"its {what} is", Assert.Throws<DataPlaneException>(() => receiver.Receive(static _ => true)).Message);
     }
 
     [Fact]
     public void Clip_that_nobody_waits_for_is_read_over()
     {
         using Clip first = NewClip(0), second = NewClip(1);
-        var receiver = new ClipReceiver(Sent(first, second), _clips);
+        var receiver = new ClipReceiver(Sent(first, second), _clips, _numbers);
         Assert.Null(receiver.Receive(static request => request.Slot == 1));
         using Clip got = receiver.Receive(static request => request.Slot == 1)!;
         Assert.Equal(1, got.Request.Slot);

@@ -71,7 +71,7 @@ public sealed class ClusterRunTests : IClassFixture<TrainingRunTests.World>, IDi
     public async Task Decode_node_that_stands_still_is_not_waited_for_and_serves_again_when_it_goes_on()
     {
         string hocon = _out.File("patient.conf");                    // the cluster gives nobody up
-        File.WriteAllText(hocon, File.ReadAllText(RunHost.ConfFile("cluster.conf")).Replace("stable-after = 4s", "stable-after = 1h", StringComparison.Ordinal));
+        File.WriteAllText(hocon, QuickCluster.Settings + "\nalpro.cluster.stable-after = 1h\n");
         using NodeProcess coordinator = StartCoordinator("--hocon", hocon), first = StartDecoder(_config, "--hocon", hocon), second = StartDecoder(_config, "--hocon", hocon);
         await Task.WhenAll(coordinator.ReadyAsync(), first.ReadyAsync(), second.ReadyAsync());
         await WaitForStepAsync(10);

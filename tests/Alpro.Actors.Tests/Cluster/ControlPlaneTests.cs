@@ -31,7 +31,7 @@ public sealed class ControlPlaneTests : IDisposable
             string folder = Assert.Single(NodeCertificates.Create(_folder.File(authority), ["127.0.0.1"], TimeProvider.System));
             certificates = NodeCertificates.Load(folder);
         }
-        RunHost node = await RunHost.StartAsync(hocon ?? RunHost.ConfFile("cluster.conf"), join: settings => ClusterNode.From(role, settings) with
+        RunHost node = await RunHost.StartAsync(hocon ?? QuickCluster.File, join: settings => ClusterNode.From(role, settings) with
         {
             Port = role == NodeRole.Coordinator ? _port : 0,
             DataPort = 0,
@@ -126,7 +126,7 @@ public sealed class ControlPlaneTests : IDisposable
         (RunHost coordinator, ConcurrentQueue<string> log) = await StartAsync(NodeRole.Coordinator, null);
         await using var first = coordinator;
         string hocon = _folder.File("forging.conf"), forging = $"{typeof(ForgingSerializer).FullName}, {typeof(ForgingSerializer).Assembly.GetName().Name}";
-        File.WriteAllText(hocon, File.ReadAllText(RunHost.ConfFile("cluster.conf")).Replace("Alpro.Actors.Cluster.MessageSerializer, alpro", forging, StringComparison.Ordinal));
+        File.WriteAllText(hocon, QuickCluster.Settings.Replace("Alpro.Actors.Cluster.MessageSerializer, alpro", forging, StringComparison.Ordinal));
         (RunHost forger, _) = await StartAsync(NodeRole.Decoder, null, hocon);
         await using var second = forger;
         Assert.True(await BecomesMemberAsync(forger, TimeSpan.FromSeconds(30)));
@@ -181,7 +181,7 @@ public sealed class ControlPlaneTests : IDisposable
                 release.Wait();
                 ended.Signal();
             }, null);
-        release.Wait(TimeSpan.FromSeconds(8));                       // twice what the failure detector bears
+        release.Wait(TimeSpan.FromSeconds(5));                       // twice what the failure detector bears
         int blocked = Volatile.Read(ref begun);
         release.Set();
         ended.Wait();
@@ -205,6 +205,37 @@ public sealed class ControlPlaneTests : IDisposable
             join: settings => ClusterNode.From(NodeRole.Decoder, settings) with { Host = host }));
         Assert.StartsWith($"alpro.cluster.host = {host}: ", refusal.Message, StringComparison.Ordinal);
         Assert.Contains(reason, refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Node_listens_on_all_addresses_with_certificates_and_on_the_one_that_it_is_told()
+    {
+        using var folder = new TemporaryFolder();
+        NodeCertificates.Create(folder.File("certs"), ["somewhere.invalid"], TimeProvider.System);
+        using NodeCertificates own = NodeCertificates.Load(Path.Combine(folder.File("certs"), "somewhere.invalid"));
+        ClusterNode open = Node(null) with { Certificates = own }, told = open with { Bind = "127.0.0.1" }, alone = Node("127.0.0.1") with { Host = "localhost" };
+        // The public name need not be known here, nor be an address of this machine.
+        Assert.Contains(Bound(open), new[] { IPAddress.IPv6Any, IPAddress.Any });
+        Assert.Equal(IPAddress.Loopback, Bound(told));
+        Assert.Equal(IPAddress.Loopback, Bound(alone));
+        Assert.Equal("somewhere.invalid", open.Host);
+
+        var refusal = Assert.Throws<UsageException>(() => (Node("0.0.0.0") with { Host = "127.0.0.1" }).ToHocon());
+        Assert.StartsWith("alpro.cluster.bind = 0.0.0.0: without certificates", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("expected a name or address", Assert.Throws<UsageException>(() => (open with { Host = "0.0.0.0" }).ToHocon()).Message, StringComparison.Ordinal);
+        Assert.Contains("an address of this machine", Assert.Throws<UsageException>(() => open with { Bind = "203.0.113.7" } is var far ? Bound(far) : null).Message, StringComparison.Ordinal);
+
+        static ClusterNode Node(string? bind) => new()
+        {
+            Role = NodeRole.Trainer, Host = "somewhere.invalid", Bind = bind, Port = 0, DataPort = 0, RingPort = 0, Seeds = [],
+        };
+
+        static IPAddress Bound(ClusterNode node)
+        {
+            using Socket socket = node.Listen(0, "--data-port");
+            IPAddress address = ((IPEndPoint)socket.LocalEndPoint!).Address;
+            return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+        }
     }
 
     [Fact]

@@ -38,11 +38,15 @@ public sealed class CoordinatorTests : IClassFixture<TrainingRunTests.World>, ID
         while (Records(_out.File("cluster")).LastOrDefault()?.Step is not { } last || last < step) await Task.Delay(20, deadline.Token);
     }
 
-    private async Task AssertTrainedAsAloneAsync(int groupSize)
+    private async Task TrainAloneAsync(int groupSize)
     {
         Directory.CreateDirectory(_out.File("alone"));
-        await using (RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 }))
-            await host.TrainAsync(new(ConfigLoader.Load(_config, [$"training.groupSize={groupSize}"]), _out.File("alone"), Resume: false), CancellationToken.None);
+        await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 });
+        await host.TrainAsync(new(ConfigLoader.Load(_config, [$"training.groupSize={groupSize}"]), _out.File("alone"), Resume: false), CancellationToken.None);
+    }
+
+    private void AssertTrainedAsAlone()
+    {
         StepRecord[] alone = Records(_out.File("alone")), together = Records(_out.File("cluster"));
         Assert.Equal(alone.Select(record => record.Step), together.Select(record => record.Step));
         Assert.All(alone.Zip(together), pair => Assert.Equal(pair.First.Loss, pair.Second.Loss, 2e-3));
@@ -64,6 +68,7 @@ public sealed class CoordinatorTests : IClassFixture<TrainingRunTests.World>, ID
         NodeProcess next = (waiting ?? again)!;
         await WaitForStepAsync(killed + 30);
         decoder.Kill();                                              // or the run would be over before the cluster has given the coordinator up
+        Task alone = TrainAloneAsync(groupSize: 2);
         await next.SaysAsync("the last group was generation 1");
         using NodeProcess clips = StartDecoder();
         (int code, _) = await next.EndAsync();
@@ -71,7 +76,8 @@ public sealed class CoordinatorTests : IClassFixture<TrainingRunTests.World>, ID
         Assert.Equal(CommandLine.Success, (await second.EndAsync()).Code);
         Assert.Equal(CommandLine.Success, (await third.EndAsync()).Code);
         Assert.DoesNotContain("generation 2", next.Errors, StringComparison.Ordinal);        // they went on in the group they had
-        await AssertTrainedAsAloneAsync(groupSize: 2);
+        await alone;
+        AssertTrainedAsAlone();
     }
 
     [Fact]
@@ -84,6 +90,7 @@ public sealed class CoordinatorTests : IClassFixture<TrainingRunTests.World>, ID
         await second.ReadyAsync();
         await WaitForStepAsync(5);
         first.Freeze();
+        Task alone = TrainAloneAsync(groupSize: 4);
         await coordinator.SaysAsync("generation 2: 1 trainer");
         first.Thaw();
         Assert.Equal(CommandLine.Failure, (await first.EndAsync()).Code);
@@ -91,7 +98,8 @@ public sealed class CoordinatorTests : IClassFixture<TrainingRunTests.World>, ID
         Assert.Contains("this node has ended itself", first.Errors, StringComparison.Ordinal);
         (int code, _) = await coordinator.EndAsync();
         Assert.True(code == CommandLine.Success, coordinator.Errors + second.Errors);
-        await AssertTrainedAsAloneAsync(groupSize: 4);
+        await alone;
+        AssertTrainedAsAlone();
     }
 
     [Fact]

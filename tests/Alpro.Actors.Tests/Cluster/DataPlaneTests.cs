@@ -155,6 +155,27 @@ public sealed class DataPlaneTests : IDisposable
     }
 
     [Fact]
+    public async Task Callers_that_cannot_be_heard_end_no_listener()
+    {
+        int port = NodeProcess.FreePort();
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
+        socket.Listen();
+        _listening.Add(DataPlane.ListenAsync(socket, null, (token, stream) =>
+        {
+            _proven.Enqueue(token);
+            stream.Dispose();
+        }, _refused.Enqueue, _stop.Token));
+        socket.Shutdown(SocketShutdown.Both);                        // nobody can be accepted, as where too many files are open
+        await WaitAsync(() => _refused.Count >= 2);
+        Assert.All(_refused, reason => Assert.Contains("could not be heard", reason, StringComparison.Ordinal));
+        socket.Listen();
+        string token = DataPlane.NewToken();
+        await using Stream stream = await DataPlane.ConnectAsync("localhost", port, token, null, CancellationToken.None);
+        await WaitAsync(() => _proven.Contains(token));
+    }
+
+    [Fact]
     public void Keys_are_readable_by_their_owner_alone()
     {
         if (OperatingSystem.IsWindows()) return;

@@ -9,7 +9,7 @@ namespace Alpro.Actors.Tests.Cluster;
 /// <summary>Who trains with whom, and when.</summary>
 public sealed class GroupKeeperTests : TestKit, IClassFixture<TrainingRunTests.World>
 {
-    private static readonly TimeSpan _soon = TimeSpan.FromSeconds(20), _while = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan _soon = TimeSpan.FromSeconds(20), _settle = TimeSpan.FromMilliseconds(300), _while = TimeSpan.FromMilliseconds(1500), _silence = TimeSpan.FromSeconds(2);
 
     private readonly TemporaryFolder _out = new();
     private readonly TaskCompletionSource<bool> _ended = new();
@@ -31,7 +31,8 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<TrainingRunTests.W
     {
         (TrainingRun run, TaskCompletionSource<bool> ended, CancellationToken stop) = (Run(groupSize), _ended, _stop.Token);
         Func<IReadOnlyCollection<Address>> trainers = () => _trainers;
-        return Sys.ActorOf(Props.Create(() => new GroupKeeper(run, least, trainers, ended, TimeProvider.System, stop)));
+        TimeSpan settle = _settle;
+        return Sys.ActorOf(Props.Create(() => new GroupKeeper(run, least, trainers, ended, TimeProvider.System, settle, stop)));
     }
 
     /// <summary>As if so many groups had formed.</summary>
@@ -64,6 +65,17 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<TrainingRunTests.W
     }
 
     [Fact]
+    public void Report_of_a_trainer_that_listens_nowhere_ends_nothing_but_itself()
+    {
+        IActorRef keeper = Keeper(least: 1);
+        TestProbe strange = CreateTestProbe(), sound = CreateTestProbe();
+        foreach (string endpoint in (string[])["nowhere", "host:", ":4253", "host:99999", "host:-1", "host:0"]) Report(keeper, strange, endpoint);
+        Report(keeper, sound, "a:1");
+        Assert.Equal(["a:1"], Formed(sound).Endpoints);
+        strange.ExpectNoMsg(TimeSpan.FromMilliseconds(100));
+    }
+
+    [Fact]
     public void Survivors_go_on_without_the_lost_and_with_their_weights()
     {
         IActorRef keeper = Keeper(least: 1);
@@ -89,7 +101,7 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<TrainingRunTests.W
         Report(keeper, a, "a:1");
         Formed(a);
         Report(keeper, b, "b:1");                                    // and never again
-        b.ExpectNoMsg(_while);
+        b.ExpectNoMsg(_silence);
         Report(keeper, a, "a:1", 1, inGroup: true);
         Report(keeper, a, "a:1", 1, step: 9);
         Assert.Equal(["a:1"], a.FishForMessage<GroupMember.Form>(static _ => true, _soon).Endpoints);

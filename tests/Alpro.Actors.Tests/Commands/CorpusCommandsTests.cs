@@ -32,8 +32,8 @@ public sealed class CorpusCommandsTests : IDisposable
         Assert.Equal((6, 0), (scans[1].GetProperty("readable").GetInt32(), scans[1].GetProperty("unreadable").GetInt32()));
         string[] list = File.ReadAllLines(_folder.File("lists/clips.unreadable.csv"));
         Assert.Equal(3, list.Length);
-        Assert.StartsWith($"4,{_folder.File("world/train/videos/1000004.mp4")},NotMedia,", list[1]);
-        Assert.StartsWith($"9,{_folder.File("world/train/videos/1000009.mp4")},Missing,", list[2]);
+        Assert.StartsWith($"\"clips\",4,\"{_folder.File("world/train/videos/1000004.mp4")}\",NotMedia,", list[1]);
+        Assert.StartsWith($"\"clips\",9,\"{_folder.File("world/train/videos/1000009.mp4")}\",Missing,", list[2]);
 
         JsonElement entities = Json(AlproProgram.Run("entities", "--config", config, "--count", "5", "--json"));
         Assert.Equal(5, entities.GetProperty("count").GetInt32());

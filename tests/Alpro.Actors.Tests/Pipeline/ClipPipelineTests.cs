@@ -154,7 +154,7 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
         string file = folder.File("unreadable.csv");
         var plan = new SamplingPlan([10_000], BatchSize, seed: 9);
         LedgerTotals totals;
-        using (var list = new RejectionList(file, append: false))
+        using (var list = new RejectionList(file, ["films"], append: false))
         {
             var ledger = new ClipLedger(list.Add);
             Channel<ClipBatch> batches = Channel.CreateBounded<ClipBatch>(2);
@@ -183,6 +183,41 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
         var failure = await Assert.ThrowsAsync<TooManyRejectedException>(() => ReadAsync(Start(_plan, Steps, Settings(2), static request =>
             throw new UnreadableClipException(RejectReason.Empty, $"row {request.Row}", "injected"), maxRejected: 0.05).Batches));
         Assert.Contains("maxRejectedFraction = 0.05", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Corpus_that_goes_away_after_many_epochs_ends_the_stream_within_a_window()
+    {
+        int rejected = 0;
+        // The window is an epoch of 100 clips: 5 of them may be unreadable, and four standard deviations more.
+        await Assert.ThrowsAsync<TooManyRejectedException>(() => ReadAsync(Start(_plan, 1000, Settings(2), request =>
+        {
+            if (request.Step < 500) return;
+            Interlocked.Increment(ref rejected);
+            throw new UnreadableClipException(RejectReason.Missing, $"row {request.Row}", "injected");
+        }, maxRejected: 0.05).Batches));
+        Assert.InRange(rejected, 14, 20);
+    }
+
+    [Fact]
+    public async Task Corpus_with_as_many_unreadable_clips_as_are_allowed_is_read_for_ever()
+    {
+        Assert.Equal(2000, (await ReadAsync(Start(_plan, 2000, Settings(2), static request =>
+        {
+            if (request.Row % 20 == 3) throw new UnreadableClipException(RejectReason.Corrupt, $"row {request.Row}", "injected");
+        }, maxRejected: 0.05).Batches)).Count);
+    }
+
+    [Fact]
+    public void Accounts_go_on_over_streams_and_what_one_had_in_hand_is_planned_again()
+    {
+        for (int clip = 0; clip < 10; clip++) _ledger.Plan();
+        _ledger.Deliver(6);
+        _ledger.Reject(new(new(0, 0, 0, 0, 0, 0), "a.mp4", RejectReason.Corrupt, "injected"));
+        Assert.Equal(3, _ledger.Totals(0).InHand);
+        _ledger.TakeBack();
+        LedgerTotals totals = _ledger.Totals(0);
+        Assert.Equal((7, 6, 1, 0), (totals.Planned, totals.Delivered, totals.Rejected, totals.InHand));
     }
 
     [Fact]

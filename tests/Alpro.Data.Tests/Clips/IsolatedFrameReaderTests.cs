@@ -87,6 +87,24 @@ public sealed class IsolatedFrameReaderTests : IDisposable
     }
 
     [Fact]
+    public void A_worker_does_not_have_the_memory_budget_of_training()
+    {
+        string seen = TestVideos.NewPath(".txt");
+        Environment.SetEnvironmentVariable("DOTNET_GCgen0size", "0x20000000");
+        try
+        {
+            using var reader = new IsolatedFrameReader(new DecodeLimits(), new WorkerCommand("sh", "-c", $"env > {seen}"));
+            Assert.Throws<InvalidOperationException>(() => reader.Open(new MediaSource(TestVideos.Get("b-frames"))));
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable("DOTNET_GCgen0size", null);
+        }
+        Assert.NotEmpty(File.ReadAllLines(seen));
+        Assert.DoesNotContain("GCgen0size", File.ReadAllText(seen), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_worker_ends_when_its_input_ends()
     {
         using var input = new MemoryStream();

@@ -149,7 +149,7 @@ public sealed class VideoReaderTests : IDisposable
         Assert.Equal(RejectReason.Truncated, ReasonOf(() => _reader.Open(new MediaSource(TestVideos.Get("b-frames"), 100, clip.Length))));
         Assert.Equal(RejectReason.NoVideoStream, ReasonOf(() => Open(TestVideos.Derive("sine.mp4", "-f lavfi -t 1 -i sine -c:a aac"))));
         Assert.Equal(RejectReason.NoVideoStream, ReasonOf(() => Open(TestVideos.Derive("sine.wav", "-f lavfi -t 1 -i sine"))));
-        Assert.Equal(RejectReason.ReadError, ReasonOf(() => Open(Path.GetTempPath())));
+        Assert.Equal(RejectReason.NotMedia, ReasonOf(() => Open(Path.GetTempPath())));
     }
 
     [Fact]

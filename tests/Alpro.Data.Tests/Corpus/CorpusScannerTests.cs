@@ -37,11 +37,11 @@ public sealed class CorpusScannerTests : IDisposable
         Assert.Equal(expected.OrderBy(row => row.Key), result.Unreadable.Select(row => KeyValuePair.Create(row.Row, row.Reason)));
         Assert.All(result.Unreadable, row => Assert.Equal(corpus[row.Row].Media.Path, row.Path));
 
-        CorpusScanner.WriteList(_folder.File("unreadable.csv"), result.Unreadable);
+        CorpusScanner.WriteList(_folder.File("unreadable.csv"), "test", result.Unreadable);
         string[] lines = File.ReadAllLines(_folder.File("unreadable.csv"));
-        Assert.Equal("row,path,reason,message", lines[0]);
+        Assert.Equal("corpus,row,path,reason,message,step,slot,attempt", lines[0]);
         Assert.Equal(1_001, lines.Length);
-        Assert.StartsWith($"7,{_folder.File("images/00007.png")},Empty,", lines[1]);
+        Assert.StartsWith($"\"test\",7,\"{_folder.File("images/00007.png")}\",Empty,", lines[1]);
     }
 
     [Fact]
@@ -93,8 +93,8 @@ public sealed class CorpusScannerTests : IDisposable
     [Fact]
     public void Messages_with_commas_quotes_and_line_breaks_stay_one_field()
     {
-        CorpusScanner.WriteList(_folder.File("u.csv"), [new UnreadableRow(3, "/a,b.mp4", RejectReason.Corrupt, "it says \"no\"\nand stops")]);
-        Assert.Equal("row,path,reason,message\n3,\"/a,b.mp4\",Corrupt,\"it says \"\"no\"\"\nand stops\"\n", File.ReadAllText(_folder.File("u.csv")));
+        CorpusScanner.WriteList(_folder.File("u.csv"), "films", [new UnreadableRow(3, "/a,b.mp4", RejectReason.Corrupt, "it says \"no\"\nand stops")]);
+        Assert.Equal(UnreadableList.Header + "\n\"films\",3,\"/a,b.mp4\",Corrupt,\"it says \"\"no\"\" and stops\",,,\n", File.ReadAllText(_folder.File("u.csv")));
     }
 
     private void WriteRows(params string[] names)

@@ -1,4 +1,5 @@
 using Alpro.Data.Corpus;
+using Alpro.Data.Sampling;
 
 namespace Alpro.Data.Tests.Corpus;
 
@@ -29,6 +30,25 @@ public sealed class EntityListTests : IDisposable
         using VideoTextCorpus corpus = Corpus("young oxen run", "dogs be dogs", "a lily and an ox", "strange word", "walk tree, walk trees");
         Assert.Equal([new("dog", 2), new("ox", 2), new("tree", 2), new("lily", 1)], EntityList.Build([corpus], 4, lexicon));
         Assert.Contains("has no index.noun", Assert.Throws<CorpusException>(() => new NounLexicon(_folder.File("v"))).Message);
+    }
+
+    [Fact]
+    public void Words_that_can_be_nouns_follow_where_nouns_are_too_few()
+    {
+        using VideoTextCorpus corpus = Corpus("a white dog", "a white dog, black dogs", "the dog sleeping quickly");
+        Assert.Equal([new("dog", 4)], EntityList.Build([corpus], 1, new NounLexicon()));
+        Assert.Equal([new("dog", 4), new("white", 2), new("black", 1)], EntityList.Build([corpus], 3, new NounLexicon()));
+    }
+
+    [Fact]
+    public void The_captions_of_the_synthetic_world_have_the_entities_that_the_demo_wants()
+    {
+        SeededRandom random = SeededRandom.For(1, RandomPurpose.Caption);
+        var captions = new List<string>();
+        for (int i = 0; i < 1000; i++) captions.Add(SyntheticScene.From(i % SyntheticScene.Combinations, i % SyntheticScene.Looks).Caption(ref random));
+        using VideoTextCorpus corpus = Corpus([.. captions]);
+        IEnumerable<string> names = EntityList.Build([corpus], 15, new NounLexicon()).Select(entity => entity.Name);
+        Assert.Empty(SyntheticScene.Shapes.Except(names));
     }
 
     [Fact]

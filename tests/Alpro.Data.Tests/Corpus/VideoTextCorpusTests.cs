@@ -306,33 +306,92 @@ public sealed class VideoTextCorpusTests : IDisposable
         Media("v/1.mp4", "v/2.mp4");
         Write("a.csv", "videoid,name\n1,one\n2,two two two\n");
         Open("a.csv", "v").Dispose();
-        string index = _folder.File("a.csv.alpro-index");
+        string index = Assert.Single(Indexes());
         DateTime made = Mark(index);
         using (VideoTextCorpus corpus = Open("a.csv", "v")) Assert.Equal(2, corpus.Count);
         Assert.Equal(made, File.GetLastWriteTimeUtc(index));
 
         using (VideoTextCorpus corpus = Open("a.csv", "v", config => config with { MaxCaptionWords = 2 })) Assert.Equal(1, corpus.Count);
-        Assert.NotEqual(made, File.GetLastWriteTimeUtc(index));
+        Assert.Equal((2, made), (Indexes().Length, File.GetLastWriteTimeUtc(index)));
 
-        made = Mark(index);
         Write("a.csv", "videoid,name\n1,one\n2,two two six\n");
-        using (VideoTextCorpus corpus = Open("a.csv", "v", config => config with { MaxCaptionWords = 9 })) Assert.Equal("two two six", corpus[1].Captions[0]);
+        using (VideoTextCorpus corpus = Open("a.csv", "v")) Assert.Equal("two two six", corpus[1].Captions[0]);
+        Assert.NotEqual(made, File.GetLastWriteTimeUtc(index));
 
         byte[] good = File.ReadAllBytes(index);
         foreach (int length in (int[])[0, 10, good.Length / 2, good.Length - 1])
         {
             File.WriteAllBytes(index, good[..length]);
-            using VideoTextCorpus corpus = Open("a.csv", "v", config => config with { MaxCaptionWords = 9 });
+            using VideoTextCorpus corpus = Open("a.csv", "v");
             Assert.Equal(2, corpus.Count);
             Assert.Equal(good.Length, new FileInfo(index).Length);
         }
-        Assert.Single(Directory.GetFiles(_folder.Path, "*index*"));
+        Assert.Equal(2, Indexes().Length);
+    }
 
-        static DateTime Mark(string path)
+    [Fact]
+    public void Columns_that_are_there_twice_are_refused_where_they_are_wanted()
+    {
+        Media("v/1.mp4");
+        Write("a.csv", "videoid,name,url,url,,\n1,one,u,u,,\n");
+        using (VideoTextCorpus corpus = Open("a.csv", "v")) Assert.Equal(["one"], Captions(corpus));
+        Write("b.csv", "videoid,name,name\n1,one,two\n");
+        Assert.Contains("b.csv cannot be read, or its index not be written: its header has the column \"name\" twice; expected once",
+            Assert.Throws<CorpusException>(() => Open("b.csv", "v")).Message);
+    }
+
+    [Fact]
+    public void A_header_in_the_middle_of_a_file_is_no_row()
+    {
+        Media("v/1.mp4", "v/2.mp4");
+        Write("a.csv", "videoid,name\n1,one\nvideoid,name\n2,two\n");
+        using VideoTextCorpus corpus = Open("a.csv", "v", config => config with { Missing = MissingMedia.Lazy });
+        Assert.Equal(["one", "two"], Captions(corpus));
+        Assert.Equal("row 2: it is the header again", Assert.Single(corpus.Problems));
+    }
+
+    [Fact]
+    public void The_index_of_a_flat_media_folder_is_used_again()
+    {
+        Media("1.mp4", "2.mp4");
+        Write("a.csv", "videoid,name\n1,one\n2,two\n3,three\n");
+        Open("a.csv", ".").Dispose();
+        string index = Assert.Single(Indexes());
+        DateTime made = Mark(index);
+        using (VideoTextCorpus corpus = Open("a.csv", ".")) Assert.Equal(2, corpus.Count);
+        Assert.Equal(made, File.GetLastWriteTimeUtc(index));
+        Media("3.mp4");
+        using (VideoTextCorpus corpus = Open("a.csv", ".")) Assert.Equal(3, corpus.Count);
+        Assert.NotEqual(made, File.GetLastWriteTimeUtc(index));
+    }
+
+    [Fact]
+    public void Settings_and_media_folders_that_differ_displace_no_index()
+    {
+        Media("v/1.mp4", "v/2.mp4", "w/1.mp4");
+        Write("a.csv", "videoid,name\n1,one\n2,two two\n");
+        (string Media, int? Words, int Count)[] opened = [("v", null, 2), ("v", 2, 1), ("w", null, 1)];
+        for (int round = 0; round < 2; round++)
         {
-            File.SetLastWriteTimeUtc(path, new DateTime(2020, 1, 1, 0, 0, 0, DateTimeKind.Utc));
-            return File.GetLastWriteTimeUtc(path);
+            foreach ((string media, int? words, int count) in opened)
+                using (VideoTextCorpus corpus = Open("a.csv", media, config => config with { MaxCaptionWords = words })) Assert.Equal(count, corpus.Count);
+            Assert.Equal(opened.Length, Indexes().Length);
+            if (round == 0) foreach (string index in Indexes()) Mark(index);
         }
+        Assert.All(Indexes(), index => Assert.Equal(2020, File.GetLastWriteTimeUtc(index).Year));
+    }
+
+    [Fact]
+    public void A_reader_goes_on_when_its_index_is_replaced()
+    {
+        Media("v/1.mp4", "v/2.mp4");
+        Write("a.csv", "videoid,name\n1,one\n2,two\n");
+        using VideoTextCorpus before = Open("a.csv", "v");
+        Write("a.csv", "videoid,name\n1,one\n");
+        using VideoTextCorpus after = Open("a.csv", "v");
+        Assert.Single(Indexes());
+        Assert.Equal(["one", "two"], Captions(before));
+        Assert.Equal(["one"], Captions(after));
     }
 
     [Fact]
@@ -340,13 +399,13 @@ public sealed class VideoTextCorpusTests : IDisposable
     {
         Media("v/1.mp4");
         Write("a.csv", "videoid,name\n1,one\n");
-        Directory.CreateDirectory(_folder.File("a.csv.alpro-index/taken"));    // stands for a folder that cannot be written, root's powers or not
+        Write(".alpro-index", "");                                   // stands for a folder that cannot be written, root's powers or not
         using (VideoTextCorpus corpus = Open("a.csv", "v")) Assert.Equal(1, corpus.Count);
         string cache = Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData), "alpro");
         string index = Assert.Single(Directory.GetFiles(cache, "a.csv-*"), path => File.ReadAllText(path).Contains(_folder.Path));
         using (VideoTextCorpus corpus = Open("a.csv", "v")) Assert.Equal(1, corpus.Count);
         File.Delete(index);
-        Assert.Empty(Directory.GetFiles(_folder.Path, "*.tmp"));
+        Assert.Empty(Directory.GetFiles(cache, "*.tmp"));
     }
 
     [Fact]
@@ -384,6 +443,14 @@ public sealed class VideoTextCorpusTests : IDisposable
     {
         CorpusConfig config = new() { Name = "test", Annotations = annotations, Media = media };
         return VideoTextCorpus.Open(change is null ? config : change(config), _folder.Path);
+    }
+
+    private string[] Indexes() => Directory.GetFiles(_folder.File(".alpro-index"));
+
+    private static DateTime Mark(string path)
+    {
+        File.SetLastWriteTimeUtc(path, new DateTime(2020, 1, 1, 0, 0, 0, DateTimeKind.Utc));
+        return File.GetLastWriteTimeUtc(path);
     }
 
     private static IEnumerable<string> Captions(VideoTextCorpus corpus) => Enumerable.Range(0, (int)corpus.Count).Select(i => corpus[i].Captions[0]);

@@ -39,6 +39,7 @@ public class HostileFileTests
     [InlineData("X\u0001\0\0\0a)R.", "call")]
     [InlineData("ctorch\nFloatStorage\n)R.", "call")]
     [InlineData("ctorch._utils\n_rebuild_tensor_v2\n)R.", "a tensor")]
+    [InlineData("ctorch\ndevice\nX\u0001\0\0\0aX\u0001\0\0\0b\u0086R.", "a device")]
     [InlineData("ccollections\nOrderedDict\nK\u0001\u0085R.", "OrderedDict")]
     [InlineData("X\u0007\0\0\0storageQ.", "storage")]
     [InlineData(".", "takes more values")]
@@ -67,6 +68,56 @@ public class HostileFileTests
         Assert.Contains("operations", Refusal(Pickle(new string('}', 1_100_000), ".")));
         // Each list holds the one before twice: 2^60 values once unfolded.
         Assert.Contains("entries", Refusal(Pickle("}q\0", string.Concat(Enumerable.Range(0, 60).Select(i => $"](h{(char)i}h{(char)i}eq{(char)(i + 1)}")), ".")));
+    }
+
+    [Fact]
+    public void Values_that_are_recalled_again_and_again_cost_no_more_than_the_file()
+    {
+        const int Times = 100_000;
+        static string Again(int times, string what) => string.Concat(Enumerable.Repeat(what, times));
+        string text = "X" + Encoding.Latin1.GetString(BitConverter.GetBytes(100_000)) + new string('x', 100_000), dictionary = "ccollections\nOrderedDict\n";
+        (string What, string Pickle)[] hostile =
+        [
+            // Each device is the text 1,000 times, and the next is that device 1,000 times.
+            ("again and again", $"ctorch\ndevice\nq\0{text}q\u0001" + Again(6, $"0h\0({Again(1000, "h\u0001")}tRq\u0001") + "."),
+            ("again and again", $"ctorch\ndevice\nq\0{text}q\u0001{Again(Times, "0h\0h\u0001\u0085R")}."),
+            ("again and again", $"{dictionary}q\0](" + string.Concat(Enumerable.Range(0, 30_000).Select(i => $"M{(char)(i % 256)}{(char)(i / 256)}N\u0086")) + $"e\u0085q\u0001{Again(Times, "h\0h\u0001R")}."),
+            ("again and again", $"ctorch\nSize\nq\0({Again(30_000, "K\u0001")}t\u0085q\u0001{Again(Times, "h\0h\u0001R")}."),
+            ("a name of 100000", $"{text}q\0{Again(Times, "}h\0Ns0")}N."),
+            ("a name of 100000", $"{text}q\0h\0\u0093."),
+            ("more entries", $"](({Again(30_000, "K\u0001")}tq\0{Again(Times, "h\0")}e."),
+            ("more entries", $"{text}q\0](]" + Again(Times, "h\0") + "e."),
+        ];
+        foreach ((string what, string pickle) in hostile)
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread(), began = Environment.TickCount64;
+            Assert.Contains(what, Refusal(Pickle(pickle)));
+            Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 64 << 20);
+            Assert.InRange(Environment.TickCount64 - began, 0, 2000);
+        }
+    }
+
+    [Fact]
+    public void An_archive_whose_directory_is_in_descending_order_is_read_as_fast_as_any()
+    {
+        var stream = new MemoryStream();
+        var zip = new TorchZipWriter(stream);
+        zip.Write("hostile/data.pkl", [0x80, 2, (byte)'N', (byte)'.']);
+        for (int i = 0; i < 60_000; i++) zip.Write($"hostile/data/{i}", ""u8);
+        zip.Finish();
+        byte[] archive = stream.ToArray();
+        int directory = (int)BinaryPrimitives.ReadUInt32LittleEndian(archive.AsSpan(archive.Length - 6));
+        var entries = new List<byte[]>();
+        for (int at = directory; at < archive.Length - 22; at += entries[^1].Length)
+            entries.Add(archive[at..(at + 46 + BinaryPrimitives.ReadUInt16LittleEndian(archive.AsSpan(at + 28)) + BinaryPrimitives.ReadUInt16LittleEndian(archive.AsSpan(at + 30)))]);
+        entries.Reverse();
+        byte[] descending = [.. archive[..directory], .. entries.SelectMany(entry => entry), .. archive[^22..]];
+        using var folder = new TemporaryFolder();
+        File.WriteAllBytes(folder.File("descending.pt"), descending);
+        long began = Environment.TickCount64;
+        using CheckpointFile file = CheckpointFile.Open(folder.File("descending.pt"));
+        Assert.Equal("None", file.Metadata["value"]);
+        Assert.InRange(Environment.TickCount64 - began, 0, 2000);
     }
 
     [Theory]

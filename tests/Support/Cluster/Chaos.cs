@@ -115,7 +115,7 @@ internal sealed partial class Chaos : IDisposable
         NodeCertificates.Create(certificates, [.. new[] { near, far }.Distinct()], TimeProvider.System);
         string hocon = Path.Combine(_settings.Folder, "chaos.conf");
         // Who joined, and whose clip was made by another, is said at this level alone.
-        File.WriteAllText(hocon, File.ReadAllText(RunHost.ConfFile("cluster.conf")) + "\nakka.loglevel = INFO\n");
+        File.WriteAllText(hocon, _settings.RunningSettings + "\nakka.loglevel = INFO\n");
 
         // Those that are started again join the others of these: they stay where they are.
         int[] ports = NodeProcess.FreePorts(_settings.Coordinators + _settings.Trainers);

@@ -1,3 +1,5 @@
+using Alpro.Actors;
+
 namespace Alpro.Tests.Support;
 
 /// <summary>What is done to a node.</summary>
@@ -24,6 +26,9 @@ internal sealed record ChaosSettings
 
     /// <summary>Where the two runs and the logs go: <c>alone</c>, <c>run</c>, <c>logs</c>.</summary>
     public required string Folder { get; init; }
+
+    /// <summary>The running settings of the nodes, as HOCON.</summary>
+    public string RunningSettings { get; init; } = File.ReadAllText(RunHost.ConfFile("cluster.conf"));
 
     /// <summary>Number of coordinators; one that trains is alone.</summary>
     public int Coordinators { get; init; } = 2;

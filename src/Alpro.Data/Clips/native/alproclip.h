@@ -16,7 +16,7 @@
 
 /* What a call returns: 0, or one more than the value of Alpro.Data.Clips.RejectReason. */
 enum {
-    OK = 0, MISSING = 1, EMPTY, NOT_MEDIA, NO_VIDEO_STREAM, CORRUPT, TRUNCATED, TOO_LARGE, TIMED_OUT, READ_ERROR = 12
+    OK = 0, MISSING = 1, EMPTY, NOT_MEDIA, NO_VIDEO_STREAM, CORRUPT, TRUNCATED, TOO_LARGE, TIMED_OUT, READ_ERROR = 12, DENIED
 };
 
 /* The deepest reordering of frames of any codec; decoders abort on more. */

@@ -10,7 +10,7 @@ static int go_to(Reader *r, int ordinal)
         return OK;
     }
     if (ordinal >= r->next) return OK;
-    if (r->length < 0) return fail(r, READ_ERROR, "it is a pipe, which cannot be read twice");
+    if (r->length < 0) return fail(r, NOT_MEDIA, "it is a pipe, which cannot be read twice");
     close_demuxer(r);
     r->next = 0;
     return open_demuxer(r);

@@ -132,8 +132,9 @@ int open_bytes(Reader *r, const char *path, int64_t offset, int64_t length)
     struct stat about;
     r->file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (r->file < 0 || fstat(r->file, &about) < 0)
-        return errno == ENOENT || errno == ENOTDIR ? fail(r, MISSING, "it is not there") : fail(r, READ_ERROR, "%s", strerror(errno));
-    if (S_ISDIR(about.st_mode)) return fail(r, READ_ERROR, "it is a folder");
+        return errno == ENOENT || errno == ENOTDIR ? fail(r, MISSING, "it is not there")
+            : fail(r, errno == EACCES || errno == EPERM ? DENIED : READ_ERROR, "%s", strerror(errno));
+    if (S_ISDIR(about.st_mode)) return fail(r, NOT_MEDIA, "it is a folder");
     r->offset = offset, r->length = -1;
     if (!S_ISREG(about.st_mode)) return OK;
     if (about.st_size == 0) return fail(r, EMPTY, "it has no bytes");

@@ -3,7 +3,7 @@ namespace Alpro.Data.Corpus.Annotations;
 /// <summary>
 /// Reads CSV as RFC 4180 has it - a header, quoted fields with commas, doubled quotes and line breaks in them - or TSV, which has
 /// neither quotes nor header. A quote inside an unquoted field is an ordinary character; a row whose quote is never closed ends
-/// at its own line.
+/// at its own line. Files that were joined have their header again in the middle: it is no row.
 /// </summary>
 internal sealed class DelimitedReader : AnnotationReader
 {
@@ -11,6 +11,7 @@ internal sealed class DelimitedReader : AnnotationReader
     private readonly byte _delimiter;
     private readonly bool _quotes;
     private readonly Dictionary<string, int> _columns = [];
+    private readonly HashSet<string> _twice = [];
     private readonly List<(int Start, int Length, bool Quoted)> _fields = [];
     private readonly string[]?[] _values;
 
@@ -26,7 +27,8 @@ internal sealed class DelimitedReader : AnnotationReader
             columns = [.. _fields.Select((_, i) => Field(i).Trim())];
             _bytes.Skip(length);
         }
-        for (int i = 0; i < columns.Count; i++) _columns.TryAdd(columns[i], i);
+        for (int i = 0; i < columns.Count; i++)
+            if (!_columns.TryAdd(columns[i], i)) _twice.Add(columns[i]);
         _values = new string[columns.Count][];
     }
 
@@ -45,8 +47,9 @@ internal sealed class DelimitedReader : AnnotationReader
         {
             int length = ParseRow(out string? problem);
             bool blank = _fields.Count == 1 && _fields[0] is { Length: 0, Quoted: false };
-            if (problem is null && !blank && _fields.Count != _columns.Count)
-                problem = $"it has {_fields.Count} columns, not {_columns.Count}";
+            if (problem is null && !blank && _fields.Count != _values.Length)
+                problem = $"it has {_fields.Count} columns, not {_values.Length}";
+            if (problem is null && _quotes && _columns.All(column => Field(column.Value).Trim() == column.Key)) problem = "it is the header again";
             if (problem is not null) yield return new MalformedFields(problem);
             else if (!blank) yield return row;
             _bytes.Skip(length);
@@ -108,6 +111,13 @@ internal sealed class DelimitedReader : AnnotationReader
     {
         public override IReadOnlyCollection<string> Names => reader.Columns;
 
-        public override IReadOnlyList<string> this[string name] => reader._columns.TryGetValue(name, out int column) ? reader._values[column] ??= [reader.Field(column)] : [];
+        public override IReadOnlyList<string> this[string name]
+        {
+            get
+            {
+                if (reader._twice.Contains(name)) throw new InvalidDataException($"its header has the column \"{name}\" twice; expected once");
+                return reader._columns.TryGetValue(name, out int column) ? reader._values[column] ??= [reader.Field(column)] : [];
+            }
+        }
     }
 }

@@ -21,7 +21,7 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
         foreach (string shard in shards)
         {
             using var tar = new TarReader(File.OpenRead(shard));
-            while (tar.GetNextEntry() is { } entry)
+            while (Next(tar) is { } entry)
             {
                 if (s_videos.Contains(Split(entry.Name).Extension)) return MediaKind.Video;
                 if (s_images.Contains(Split(entry.Name).Extension)) return MediaKind.Image;
@@ -37,7 +37,7 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
         using var tar = new TarReader(File.OpenRead(shard));
         Sample sample = new(shard, "");
         string? damage = null;
-        while (Next() is { } entry)
+        while (NextFile() is { } entry)
         {
             (string key, string extension) = Split(entry.Name);
             if (key != sample.Key)
@@ -50,19 +50,32 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
         if (sample.Fields() is { } last) yield return last;
         if (damage is not null) yield return new MalformedFields($"{shard} is damaged from here on: {damage}");
 
-        TarEntry? Next()
+        TarEntry? NextFile()
         {
             try
             {
                 TarEntry? entry;
-                do entry = tar.GetNextEntry(); while (entry is { EntryType: not (TarEntryType.RegularFile or TarEntryType.V7RegularFile) });
+                do entry = Next(tar); while (entry is { EntryType: not (TarEntryType.RegularFile or TarEntryType.V7RegularFile) });
                 return entry;
             }
-            catch (Exception error) when (error is InvalidDataException or EndOfStreamException or FormatException)
+            catch (Exception error) when (error is InvalidDataException or EndOfStreamException)
             {
                 damage = error.Message;
                 return null;
             }
+        }
+    }
+
+    /// <summary>The next member; what the library stumbles over in a damaged header is invalid data.</summary>
+    private static TarEntry? Next(TarReader tar)
+    {
+        try
+        {
+            return tar.GetNextEntry();
+        }
+        catch (Exception error) when (error is FormatException or OverflowException or ArgumentException)
+        {
+            throw new InvalidDataException(error.Message, error);
         }
     }
 
