@@ -72,6 +72,7 @@ public sealed class ActivationCheckpoint : autograd.SingleTensorFunction<Activat
             gradient = grad_output.Times(double.NaN);
         }
 #pragma warning restore CA1031
+        grad_output.Dispose();                                       // of no dispose scope on the autograd engine's threads
         returned?.Dispose();
         returned = gradient.DetachFromDisposeScope();
         return [null!, gradient, .. Enumerable.Repeat<Tensor>(null!, saved.Count - 1)];

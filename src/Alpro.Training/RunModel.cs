@@ -21,7 +21,7 @@ public static class RunModel
     public static AlproModel Create(RunConfig config, Device device)
     {
         set_num_threads(config.TorchThreads);
-        manual_seed((long)SeededRandom.Mix(config.Seed, (ulong)RandomPurpose.Initialization)).Dispose();
+        Generators.Seed(SeededRandom.Mix(config.Seed, (ulong)RandomPurpose.Initialization), device.type);
         AlproModel model = config.Task switch
         {
             LearningTask.Pretrain => new AlproForPretrain(config.Model) { UseContrastive = config.Losses.Vtc, UseMatching = config.Losses.Vtm },

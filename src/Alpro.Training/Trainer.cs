@@ -34,6 +34,9 @@ public sealed class Trainer : IDisposable
     private ICollectives _collectives = SingleCollectives.Instance;
     private FeatureGather _gather = new(SingleCollectives.Instance);
     private GradientReduction _reduction;
+    private readonly Tensor _skipped;                                // steps that were not finite, counted on the device
+    private readonly double _skippedAtStart;
+    private StepUnderWay? _underWay;
 
     /// <summary>A trainer of a model that is on its device.</summary>
     /// <param name="config">The run.</param>
@@ -60,6 +63,9 @@ public sealed class Trainer : IDisposable
             _saved = State.Step;
         }
         _snapshots = new(config, model, _parameters, _optimizer);
+        _skipped = TensorOps.Constant(State.Skipped, _parameters.Device, ScalarType.Float64).DetachFromDisposeScope();
+        _skippedAtStart = State.Skipped;
+        ReadsLate = _parameters.Device.type == DeviceType.CUDA;
         model.train();
     }
 
@@ -68,6 +74,12 @@ public sealed class Trainer : IDisposable
 
     /// <summary>The negatives of matching of the next step, where they are given instead of drawn.</summary>
     internal Func<HardNegatives?> Negatives { get; init; } = static () => null;
+
+    /// <summary>
+    /// Whether a step's figures are read when the next is queued, so that the device never waits for the host: on a GPU. Not in a group, which may
+    /// have ended during the step: then its gradients are no sums, and must not be used.
+    /// </summary>
+    internal bool ReadsLate { get; init; }
 
     /// <summary>Sees the gradients of a step before the update clears them.</summary>
     internal Action<FlatParameters> BeforeUpdate { get; init; } = static _ => { };
@@ -103,21 +115,32 @@ public sealed class Trainer : IDisposable
     {
         set_num_threads(_config.TorchThreads);
         long ended = Stopwatch.GetTimestamp();
-        while (true)
+        try
         {
-            if (State.Settled < State.Step) Settle();                // of the last step of an older group too, if the group's end came first
-            if (State.Step == State.TotalSteps || _collectives.Any(stop.IsCancellationRequested)) break;
-            long began = Stopwatch.GetTimestamp();
-            if (Next(batches, _collectives.World == 1 ? stop : CancellationToken.None) is not { } batch) break;        // ranks stop together
-            using (batch)
+            while (true)
             {
-                var clock = new StepClock(ended, began, batches.CanCount ? batches.Count : 0, () => SendAhead(batches));
-                StepRecord record = Advance(batch, clock);
+                if (State.Settled < State.Step) Settle();            // of the last step of an older group too, if the group's end came first
+                if (State.Step == State.TotalSteps || _collectives.Any(stop.IsCancellationRequested)) break;
+                long began = Stopwatch.GetTimestamp();
+                if (!batches.TryPeek(out _)) Drain();                // it has to be waited for: meanwhile the step before is told of
+                if (Next(batches, _collectives.World == 1 ? stop : CancellationToken.None) is not { } batch) break;        // ranks stop together
+                StepUnderWay begun = Begin(batch, new(ended, began, batches.CanCount ? batches.Count : 0, () => SendAhead(batches)));
+                (StepUnderWay? done, _underWay) = ReadsLate && _collectives.World == 1 ? (_underWay, begun) : (begun, null);
+                if (done is not null) Tell(done, begun);
                 ended = Stopwatch.GetTimestamp();
-                _ports.Record(record);
-                if (record.Skipped) Tolerate(record, batch);
+                if (State.Step % CollectEvery == 0) GC.Collect(0);
             }
-            if (State.Step % CollectEvery == 0) GC.Collect(0);
+            Drain();
+        }
+        catch (Exception reason) when (reason is CollectivesException or ChannelClosedException)
+        {
+            Drain();                                                 // that step is done, whatever has ended
+            throw;
+        }
+        finally
+        {
+            _underWay?.Dispose();
+            _underWay = null;
         }
         if (State.Step > _saved) Save();
         return State;
@@ -128,6 +151,7 @@ public sealed class Trainer : IDisposable
     {
         _snapshots.Dispose();
         _tensors.Dispose();
+        _skipped.Dispose();
         _optimizer.Dispose();
         _parameters.Dispose();
     }
@@ -138,12 +162,63 @@ public sealed class Trainer : IDisposable
     /// <summary>When a step began, what it found, and what it can do while the device is busy.</summary>
     internal readonly record struct StepClock(long PreviousEnd, long Began, int QueueDepth, Action? Meanwhile = null);
 
-    /// <summary>One step on a batch.</summary>
-    internal StepRecord Advance(ClipBatch batch, StepClock clock) =>
-        Advance(new StepInputs(batch.Keys, batch.Corpus, batch.Size, (first, count) => _tensors.Of(batch, first, count), batch.Rejected), clock);
+    /// <summary>A step whose work is queued, and whose figures are to be read.</summary>
+    private sealed class StepUnderWay(StepInputs inputs, StepClock clock, StepWatch watch) : IDisposable
+    {
+        public readonly StepInputs Inputs = inputs;
+        public readonly StepClock Clock = clock;
+        public StepWatch Watch = watch;
 
-    /// <summary>One step: forward and backward for each part of the batch, one look at the figures, and the update if all are finite.</summary>
+        public required TrainState Before { get; init; }
+
+        public required IReadOnlyList<LossTerm> Terms { get; init; }
+
+        public required double[] Accounts { get; init; }
+
+        public required double LearningRate { get; init; }
+
+        public required Readback Figures { get; init; }
+
+        public required long AllocatedBytes { get; init; }
+
+        public ClipBatch? Batch { get; set; }
+
+        public void Dispose()
+        {
+            Figures.Dispose();
+            Batch?.Dispose();
+        }
+    }
+
+    /// <summary>One step on a batch, figures and all; the batch stays the caller's.</summary>
+    internal StepRecord Advance(ClipBatch batch, StepClock clock) => Advance(InputsOf(batch), clock);
+
+    /// <summary>One step, figures and all.</summary>
     internal StepRecord Advance(StepInputs step, StepClock clock)
+    {
+        using StepUnderWay begun = Begin(step, clock);
+        return Finish(begun, begun);
+    }
+
+    private StepInputs InputsOf(ClipBatch batch) => new(batch.Keys, batch.Corpus, batch.Size, (first, count) => _tensors.Of(batch, first, count), batch.Rejected);
+
+    private StepUnderWay Begin(ClipBatch batch, StepClock clock)
+    {
+        try
+        {
+            StepUnderWay begun = Begin(InputsOf(batch), clock);
+            begun.Batch = batch;
+            return begun;
+        }
+        catch
+        {
+            batch.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Queues one step: forward and backward for each part of the batch, and the update if all figures are finite.</summary>
+    private StepUnderWay Begin(StepInputs step, StepClock clock)
     {
         long allocated = GC.GetAllocatedBytesForCurrentThread();
         var watch = new StepWatch(clock.Began);
@@ -175,54 +250,110 @@ public sealed class Trainer : IDisposable
 
         clock.Meanwhile?.Invoke();
         double[] accounts = AccountsOf(step);
-        int ownFigures = (int)figures!.shape[0];
-        if (_collectives.World > 1) figures = cat([figures, tensor(accounts).to(_parameters.Device)], 0);
+        if (_collectives.World > 1) figures = cat([figures!, tensor(accounts).to(_parameters.Device)], 0);
         _reduction.Complete();
-        _collectives.AllReduce(figures);
+        _collectives.AllReduce(figures!);
         watch.Lap(ref watch.ReduceMs);
-        Tensor norm = _optimizer.GradientNorm().to(_parameters.Device).view(1);
-        double[] values = cat([figures, norm], 0).cpu().data<double>().ToArray();                    // the step's one wait for the device
-        _collectives.ThrowIfOver();
-        if (_collectives.World > 1) values.AsSpan(ownFigures, accounts.Length).CopyTo(accounts);
-        watch.Lap(ref watch.SynchronizeMs);
-        bool finite = values.All(double.IsFinite);
+        Tensor norm = _optimizer.GradientNorm().to(_parameters.Device);
+        figures = cat([figures!, norm.view(1)], 0);
         double learningRate = _schedule.At(State.Step + 1, State.Epoch);
         BeforeUpdate(_parameters);
-        if (finite) _optimizer.Step(learningRate, AdamW.ClipScale(values[^1], _config.Training.GradientNorm));
-        else _parameters.ZeroGradients();
+        var read = new Readback(figures);
+        bool late = ReadsLate && _collectives.World == 1;
+        if (late) UpdateIfSound(figures, norm, learningRate);
+        else
+        {
+            double[] values = read.Read();                                                           // the step's one wait for the device
+            _collectives.ThrowIfOver();
+            watch.Lap(ref watch.SynchronizeMs);
+            if (!values.All(double.IsFinite)) _parameters.ZeroGradients();
+            else if (_parameters.Device.type == DeviceType.CPU) _optimizer.Step(learningRate, AdamW.ClipScale(values[^1], _config.Training.GradientNorm));
+            else _optimizer.StepOnDevice(learningRate, norm, _config.Training.GradientNorm, TensorOps.Constant(1, _parameters.Device, ScalarType.Float64));
+        }
         watch.Lap(ref watch.OptimizerMs);
 
-        StepRecord record = RecordOf(step, clock, watch, terms, values, accounts, learningRate) with { Skipped = !finite, AllocatedBytes = GC.GetAllocatedBytesForCurrentThread() - allocated };
-        State = State with
+        var begun = new StepUnderWay(step, clock, watch)
         {
-            Step = State.Step + 1,
-            Updates = _optimizer.Updates,
-            Skipped = State.Skipped + (finite ? 0 : 1),
-            Clips = State.Clips + step.Size * _collectives.World,
-            Rejected = record.Rejected,
+            Before = State,
+            Terms = terms,
+            Accounts = accounts,
+            LearningRate = learningRate,
+            Figures = read,
+            AllocatedBytes = GC.GetAllocatedBytesForCurrentThread() - allocated,
         };
+        State = State with { Step = State.Step + 1, Clips = State.Clips + step.Size * _collectives.World };
+        return begun;
+    }
+
+    /// <summary>
+    /// Updates if all figures are finite, and no step before was not that may not be skipped; decided on the device. What the host does when it
+    /// learns of it finds the weights as they were before that step.
+    /// </summary>
+    private void UpdateIfSound(Tensor figures, Tensor norm, double learningRate)
+    {
+        using var noGrad = no_grad();
+        double allowed = _config.Training.OnNonFinite == NonFinitePolicy.Skip ? _config.Training.MaxSkipped : _skippedAtStart;
+        Tensor finite = figures.isfinite().all().to(ScalarType.Float64), sound = finite.mul(_skipped.Below(allowed + 0.5).to(ScalarType.Float64));
+        _skipped.add_(finite.OneMinus(), TensorOps.One);
+        _optimizer.StepOnDevice(learningRate, norm, _config.Training.GradientNorm, sound);
+    }
+
+    /// <summary>Reads a step's figures, waiting for them.</summary>
+    /// <param name="step">The step.</param>
+    /// <param name="waiting">The step in whose time that is.</param>
+    private StepRecord Finish(StepUnderWay step, StepUnderWay waiting)
+    {
+        double[] values = step.Figures.Read();
+        waiting.Watch.Lap(ref waiting.Watch.SynchronizeMs);
+        int accounts = step.Accounts.Length, world = _collectives.World;
+        if (world > 1) values.AsSpan(values.Length - 1 - accounts, accounts).CopyTo(step.Accounts);
+        bool finite = values.All(double.IsFinite);
+        if (finite && (_parameters.Device.type != DeviceType.CPU || (ReadsLate && world == 1))) _optimizer.Confirm();       // Step counts by itself
+        StepRecord record = RecordOf(step, values) with { Skipped = !finite, AllocatedBytes = step.AllocatedBytes };
+        State = State with { Updates = _optimizer.Updates, Skipped = State.Skipped + (finite ? 0 : 1), Rejected = record.Rejected };
         return record;
     }
 
-    /// <summary>Sets the random numbers that follow: dropout and hard negatives. Those of a group are its own, whatever rank it is on.</summary>
-    private void Seed(ulong stream) => manual_seed((long)SeededRandom.Mix(_config.Seed, (ulong)RandomPurpose.TrainingStep, (ulong)State.Step, stream)).Dispose();
-
-    /// <summary>The record of the step that <see cref="State"/> stands before.</summary>
-    private StepRecord RecordOf(StepInputs step, StepClock clock, StepWatch watch, IReadOnlyList<LossTerm> terms, double[] values, double[] accounts, double learningRate)
+    /// <summary>Tells of a step, and lets one that is not finite pass while it may.</summary>
+    private void Tell(StepUnderWay step, StepUnderWay waiting)
     {
+        using (step)
+        {
+            StepRecord record = Finish(step, waiting);
+            _ports.Record(record);
+            if (record.Skipped) Tolerate(record, step.Batch!);
+        }
+    }
+
+    /// <summary>Waits for the step that is under way, if there is one.</summary>
+    private void Drain()
+    {
+        if (_underWay is not { } step) return;
+        _underWay = null;
+        Tell(step, step);
+    }
+
+    /// <summary>Sets the random numbers that follow: dropout and hard negatives. Those of a group are its own, whatever rank it is on.</summary>
+    private void Seed(ulong stream) =>
+        Generators.Seed(SeededRandom.Mix(_config.Seed, (ulong)RandomPurpose.TrainingStep, (ulong)State.Step, stream), _parameters.Device.type);
+
+    private StepRecord RecordOf(StepUnderWay step, double[] values)
+    {
+        StepWatch watch = step.Watch;
+        IReadOnlyList<LossTerm> terms = step.Terms;
         int addends = _config.Training.Accumulation * _collectives.World;
-        double betweenMs = Stopwatch.GetElapsedTime(clock.PreviousEnd, clock.Began).TotalMilliseconds, stepMs = watch.WaitMs + watch.SinceMs;
+        double betweenMs = Stopwatch.GetElapsedTime(step.Clock.PreviousEnd, step.Clock.Began).TotalMilliseconds, stepMs = watch.WaitMs + watch.SinceMs;
         return new()
         {
-            Step = State.Step,
-            Epoch = State.Epoch,
-            Corpus = step.Corpus,
-            Clips = XxHash64.HashToUInt64(MemoryMarshal.AsBytes(accounts.AsSpan(1))).ToString("x16"),
+            Step = step.Before.Step,
+            Epoch = step.Before.Epoch,
+            Corpus = step.Inputs.Corpus,
+            Clips = XxHash64.HashToUInt64(MemoryMarshal.AsBytes(step.Accounts.AsSpan(1))).ToString("x16"),
             Loss = values[0] / addends,
             Terms = terms.Select((term, i) => (term, At: 1 + 3 * i)).ToDictionary(
                 entry => entry.term.Name,
                 entry => new TermRecord(values[entry.At] / addends, entry.term.Correct is null ? null : values[entry.At + 1], entry.term.Count is null ? null : values[entry.At + 2])),
-            LearningRate = learningRate,
+            LearningRate = step.LearningRate,
             GradientNorm = values[^1],
             StepMs = stepMs,
             WaitMs = watch.WaitMs,
@@ -233,10 +364,10 @@ public sealed class Trainer : IDisposable
             SynchronizeMs = watch.SynchronizeMs,
             OptimizerMs = watch.OptimizerMs,
             BetweenMs = betweenMs,
-            ClipsPerSecond = step.Size * _collectives.World / (stepMs + betweenMs) * 1000,
+            ClipsPerSecond = step.Inputs.Size * _collectives.World / (stepMs + betweenMs) * 1000,
             WaitShare = watch.WaitMs / stepMs,
-            QueueDepth = clock.QueueDepth,
-            Rejected = State.Rejected + (long)accounts[0],
+            QueueDepth = step.Clock.QueueDepth,
+            Rejected = State.Rejected + (long)step.Accounts[0],
             ResidentMb = Environment.WorkingSet / 1e6,
             Collections = GC.CollectionCount(0),
         };
@@ -280,13 +411,15 @@ public sealed class Trainer : IDisposable
     {
         TrainingConfig training = _config.Training;
         bool last = State.Step == State.TotalSteps, validate = _ports.Validate is not null && (last || (training.ValidateEvery > 0 && State.Step % training.ValidateEvery == 0));
+        bool saves = validate || last || State.Step % training.CheckpointEvery == 0;
+        if (saves) Drain();
         if (validate)
         {
             Save();                                                  // to be killed while the model is scored costs no step
             Validate();
         }
         State = State with { Settled = State.Step };
-        if (validate || last || State.Step % training.CheckpointEvery == 0) Save();
+        if (saves) Save();
     }
 
     private void Save()

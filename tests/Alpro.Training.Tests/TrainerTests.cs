@@ -139,6 +139,84 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
+    public void Figures_that_are_read_one_step_late_are_the_same()
+    {
+        RunConfig config = TinyRun.Config(LearningTask.Pretrain);
+        (Told now, Told late) = (Run(false), Run(true));
+        Assert.Equal(now.Records.Select(record => (record.Step, record.Epoch, record.Clips, record.LearningRate)), late.Records.Select(record => (record.Step, record.Epoch, record.Clips, record.LearningRate)));
+        for (int step = 0; step < now.Records.Count; step++)
+        {
+            Assert.Equal(now.Records[step].Loss, late.Records[step].Loss, 1e-5);
+            Assert.Equal(now.Records[step].GradientNorm, late.Records[step].GradientNorm, 1e-4);
+        }
+        Assert.Equal(now.Saved, late.Saved);
+        for (int i = 0; i < now.Weights.Length; i++) Assert.Equal(now.Weights[i], late.Weights[i], 1e-6);
+
+        Told Run(bool late)
+        {
+            var records = new List<StepRecord>();
+            var saved = new List<string>();
+            using AlproModel model = RunModel.Create(config, CPU);
+            using var trainer = new Trainer(config, model, new()
+            {
+                Record = records.Add,
+                Checkpoint = snapshot => { using (snapshot) saved.Add($"{snapshot.State.Step} {snapshot.State.Updates} {snapshot.State.Clips} {records.Count}"); },
+            }, TinyRun.Start(config)) { ReadsLate = late };
+            trainer.Run(TinyRun.Batches(config));
+            return new(records, saved, TinyRun.Weights(model));
+        }
+    }
+
+    private sealed record Told(List<StepRecord> Records, List<string> Saved, float[] Weights);
+
+    [Fact]
+    public void A_step_that_is_not_finite_and_read_late_leaves_the_weights_of_the_step_before()
+    {
+        RunConfig config = TinyRun.Config();
+        using AlproModel model = RunModel.Create(config, CPU);
+        float[]? before = null;
+        using var trainer = new Trainer(config, model, new()
+        {
+            Record = record =>
+            {
+                if (record.Step != 0) return;                        // step 1 is queued, and on the CPU done
+                Poison(model);
+                before = TinyRun.Weights(model);
+            },
+            KeepForReplay = (batch, snapshot) => { using (snapshot) return $"batch {batch.Step}"; },
+        }, TinyRun.Start(config)) { ReadsLate = true };
+        NonFiniteLossException failure = Assert.Throws<NonFiniteLossException>(() => trainer.Run(TinyRun.Batches(config)));
+        Assert.Equal(2, failure.Record.Step);
+        Assert.Contains("batch 2", failure.Message, StringComparison.Ordinal);
+        Assert.Equal((4, 2, 1), (trainer.State.Step, trainer.State.Updates, trainer.State.Skipped));
+        Assert.Equal(before, TinyRun.Weights(model));
+    }
+
+    [Fact]
+    public void Steps_that_are_not_finite_and_read_late_are_skipped_up_to_the_bound()
+    {
+        RunConfig config = TinyRun.Config();
+        config = config with { Training = config.Training with { OnNonFinite = NonFinitePolicy.Skip, MaxSkipped = 2 } };
+        var records = new List<StepRecord>();
+        using AlproModel model = RunModel.Create(config, CPU);
+        using var trainer = new Trainer(config, model, new() { Record = record => { records.Add(record); if (record.Step == 0) Poison(model); } }, TinyRun.Start(config)) { ReadsLate = true };
+        Assert.Equal(4, Assert.Throws<NonFiniteLossException>(() => trainer.Run(TinyRun.Batches(config))).Record.Step);
+        Assert.Equal([false, false, true, true, true], records.Select(record => record.Skipped));
+    }
+
+    [Fact]
+    public void Both_kinds_of_generators_are_seeded()
+    {
+        long? seen = null;
+        Generators.Seed(7, TorchSharp.DeviceType.CPU, seed => seen = seed);
+        Assert.Null(seen);
+        double first = rand(1).item<float>();
+        Generators.Seed(7, TorchSharp.DeviceType.CUDA, seed => seen = seed);
+        Assert.Equal(7, seen);
+        Assert.Equal(first, rand(1).item<float>());
+    }
+
+    [Fact]
     public void Batches_that_end_early_fail_the_run()
     {
         RunConfig config = TinyRun.Config();

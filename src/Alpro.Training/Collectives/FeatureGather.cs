@@ -51,6 +51,7 @@ public sealed class FeatureGather(ICollectives collectives) : IFeatureGather
                 gradient = grad_output.narrow(0, 0, grad_output.shape[0] / group.World).Times(double.NaN);
             }
 #pragma warning restore CA1031
+            grad_output.Dispose();                                   // of no dispose scope on the autograd engine's threads
             returned?.Dispose();
             returned = gradient.DetachFromDisposeScope();
             return [null!, gradient];

@@ -23,12 +23,12 @@ internal sealed class GradientReduction(FlatParameters parameters, ICollectives 
     public long Smallest { get; init; } = DefaultSmallest;
 
     /// <summary>Lets the gradients go off during the backward pass of the forward pass that follows, the last of its step.</summary>
-    /// <returns>To be disposed after the forward pass.</returns>
+    /// <returns>To be disposed after the forward pass; null where they go off when it is over: those of weights in bfloat16 are collected then.</returns>
     public IDisposable? Behind()
     {
         _entered.Clear();
         _begun.Clear();
-        return group.Overlaps ? BackwardMark.Observe(module => _entered.Add(module) ? () => Begin(RangesOf(module)) : null) : null;
+        return group.Overlaps && parameters.HalfLength == 0 ? BackwardMark.Observe(module => _entered.Add(module) ? () => Begin(RangesOf(module)) : null) : null;
     }
 
     /// <summary>Sends what has not gone off; what comes next on the device finds all sums.</summary>

@@ -32,7 +32,7 @@ public static class PretrainValidator
                 using var scope = NewDisposeScope();
                 using var noGrad = no_grad();
                 using var autocast = precision.Autocast(model.temp.device.type);
-                manual_seed((long)SeededRandom.Mix(number++, (ulong)RandomPurpose.TrainingStep)).Dispose();      // the same negatives every time
+                Generators.Seed(SeededRandom.Mix(number++, (ulong)RandomPurpose.TrainingStep), model.temp.device.type);      // the same negatives every time
                 foreach (LossTerm term in model.Forward(tensors.Of(batch, 0, batch.Size)).Terms)
                 {
                     (double loss, double clips, double correct, double count) = sums.GetValueOrDefault(term.Name);
