@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Runtime.InteropServices;
 using System.Text.Encodings.Web;
@@ -74,6 +75,7 @@ public static class CommandLine
             Console.Error.WriteLine($"alpro: '{CommandPath(parsed)} --help' shows what is expected.");
             return BadInput;
         }
+        bool stopsInOrder = parsed.Action is AsynchronousCommandLineAction;
         using var stop = new CancellationTokenSource();
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, StopInOrder);
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, StopInOrder);
@@ -83,6 +85,7 @@ public static class CommandLine
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
+            Console.Error.WriteLine("alpro: stopped");
             return Interrupted;
         }
         catch (Exception error) when (IsBadInput(error))
@@ -94,14 +97,14 @@ public static class CommandLine
         catch (Exception error)
 #pragma warning restore CA1031
         {
-            Console.Error.WriteLine($"alpro: {error}");
+            Console.Error.WriteLine($"alpro: {error.Message}{(IsExplained(error) ? "" : TraceOf(error))}");
             return Failure;
         }
 
-        // The first signal asks the command to stop in order (checkpoint, then exit); a second one ends the process at once.
+        // The first signal asks a command that can to stop in order (checkpoint, then exit); any other ends the process at once.
         void StopInOrder(PosixSignalContext signal)
         {
-            if (stop.IsCancellationRequested) return;
+            if (!stopsInOrder || stop.IsCancellationRequested) return;
             signal.Cancel = true;
             stop.Cancel();
         }
@@ -116,6 +119,24 @@ public static class CommandLine
 
     private static bool IsBadInput(Exception error) =>
         error is UsageException or CorpusException or CheckpointException or ConfigException or UnreadableClipException;
+
+    /// <summary>Whether the message of a failure says all that a person needs.</summary>
+    private static bool IsExplained(Exception error) => error is RunFailedException or NonFiniteLossException;
+
+    /// <summary>Puts what only a programmer reads into a file, and names that; where there is no room for it, it is said.</summary>
+    private static string TraceOf(Exception error)
+    {
+        string file = Path.Combine(Path.GetTempPath(), $"alpro-{Environment.ProcessId}.trace");
+        try
+        {
+            File.WriteAllText(file, $"{Environment.CommandLine}{Environment.NewLine}{error}{Environment.NewLine}");
+            return $" ({error.GetType().Name}; where in the program: {file})";
+        }
+        catch (Exception unwritable) when (unwritable is IOException or UnauthorizedAccessException)
+        {
+            return $"{Environment.NewLine}{error}";
+        }
+    }
 
     private static string CommandPath(ParseResult parsed)
     {

@@ -158,7 +158,7 @@ public sealed class RunSupervisor : ReceiveActor
 
     private void OnFailed(Exception reason)
     {
-        bool mayPass = reason is not (ConfigException or CheckpointException or CorpusException or TooManyRejectedException or DecodersDyingException);
+        bool mayPass = reason is not (ConfigException or CheckpointException or CorpusException or RunFailedException);
         if (!mayPass || _stopping || _generation.First is null || _generation.Number > _host.Settings.MaxRestarts)
         {
             EndGeneration(_ => Fail(reason));

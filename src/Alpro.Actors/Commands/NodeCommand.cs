@@ -65,10 +65,11 @@ internal static class NodeCommand
             if (own == NodeRole.Coordinator)
             {
                 config.RequireShares(Math.Max(1, least));
-                TrainCommand.Prepare(run);
+                TrainCommand.RequireNewOrResumed(run);
                 if (least == 0) return await TrainCommand.RunAsync(arguments, "train", run, () => StartAsync(end: null), stop);
             }
             RunHost member = await StartAsync(end);
+            using RunFolder held = await HoldAsync(member);
             if (end.Find() is { } steps)
             {
                 await member.DisposeAsync();
@@ -84,6 +85,19 @@ internal static class NodeCommand
                 if (own != NodeRole.Coordinator || least > 0 || !HasOthers(node)) return node;
                 await node.DisposeAsync();
                 throw new UsageException("another coordinator is in the cluster, and this one was told to train by itself; expected --trainers N, for a coordinator that stands by to take the other's place");
+            }
+
+            async Task<RunFolder> HoldAsync(RunHost member)
+            {
+                try
+                {
+                    return await RunFolder.HoldAsync(output, member.Node!.Seeds[0], stop);
+                }
+                catch
+                {
+                    await member.DisposeAsync();
+                    throw;
+                }
             }
 
             ClusterNode Join(Config settings)

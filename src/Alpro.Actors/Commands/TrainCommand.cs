@@ -33,7 +33,6 @@ internal static class TrainCommand
             if (!tasks.Contains(config.Task))
                 throw new UsageException($"{arguments.GetValue(file)}: task is \"{ConfigCommand.NameOf(config.Task)}\"; 'alpro {name}' expects {string.Join(" or ", tasks.Select(task => $"\"{ConfigCommand.NameOf(task)}\""))}");
             var run = new TrainingRun(config, Path.GetFullPath(arguments.GetValue(folder)!), arguments.GetValue(resume));
-            Prepare(run);
             return await RunAsync(arguments, name, run, () => RunHost.StartAsync(arguments.GetValue(hocon), With(arguments.GetValue(decoders))), stop);
         });
         return command;
@@ -43,6 +42,8 @@ internal static class TrainCommand
     internal static async Task<int> RunAsync(ParseResult arguments, string title, TrainingRun run, Func<Task<RunHost>> start, CancellationToken stop)
     {
         await using RunHost host = await start();
+        using RunFolder held = await RunFolder.HoldAsync(run.Folder, cluster: null, stop);
+        RequireNewOrResumed(run);
         return Finish(arguments, run, await RunProgress.ShowAsync(title, watched => host.TrainAsync(watched(run), stop)));
     }
 
@@ -65,23 +66,12 @@ internal static class TrainCommand
     /// <summary>The option that names the running settings.</summary>
     internal static Option<string?> HoconOption() => new("--hocon") { Description = "Running settings in HOCON, in place of hocon/alpro.conf." };
 
-    /// <summary>Makes the output folder, and sees that nothing in it would be lost.</summary>
-    internal static void Prepare(TrainingRun run)
+    /// <summary>Sees that no run would be begun over another.</summary>
+    /// <exception cref="UsageException">The folder holds checkpoints, and shall not be continued.</exception>
+    internal static void RequireNewOrResumed(TrainingRun run)
     {
-        try
-        {
-            Directory.CreateDirectory(run.Folder);
-            string probe = Path.Combine(run.Folder, ".writable");
-            File.WriteAllBytes(probe, []);
-            File.Delete(probe);
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new UsageException($"{run.Folder}: the output folder cannot be written: {error.Message}; name another with --out");
-        }
         if (!run.Resume && run.Store().Steps() is [.., long last])
             throw new UsageException($"{run.Folder}: holds a run that has come to step {last}; continue it with --resume, or name another folder with --out");
-        File.WriteAllText(Path.Combine(run.Folder, "config.json"), ConfigLoader.ToJson(run.Config));
     }
 
     private static KeyValuePair<string, string>[] Accounts(RunResult result) =>

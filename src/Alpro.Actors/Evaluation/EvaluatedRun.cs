@@ -31,7 +31,7 @@ public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Confi
         if (run is not null && !Directory.Exists(run)) throw new UsageException($"{run}: there is no such run folder");
         string weights = WeightsIn(checkpoint ?? run ?? throw new UsageException("Name what to evaluate: --run FOLDER, or --config FILE with --checkpoint PATH."));
         string folder = run is null ? HomeOf(weights) : Path.GetFullPath(run);
-        string arguments = Path.Combine(folder, ReferenceArguments), file = config ?? Path.Combine(folder, "config.json");
+        string arguments = Path.Combine(folder, ReferenceArguments), file = config ?? Path.Combine(folder, TrainingRun.ConfigName);
         if (config is not null || !File.Exists(arguments))
         {
             if (!File.Exists(file)) throw new UsageException($"{file}: there is no such configuration; expected a run folder with config.json (or {ReferenceArguments}), or --config FILE");

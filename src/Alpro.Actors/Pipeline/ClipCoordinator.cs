@@ -187,6 +187,6 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
 }
 
 /// <summary>More clips are unreadable than the configuration allows.</summary>
-public sealed class TooManyRejectedException(ClipLedger ledger, double fraction) : Exception(
+public sealed class TooManyRejectedException(ClipLedger ledger, double fraction) : RunFailedException(
     $"{ledger.Rejected} of {ledger.Planned} clips are unreadable, more than data.maxRejectedFraction = {fraction} allows; " +
     $"the latest: {ledger.Rejections.Last().Path}: {ledger.Rejections.Last().Message}. The list is in unreadable.csv; 'alpro scan' checks a whole corpus.");

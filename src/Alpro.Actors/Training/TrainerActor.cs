@@ -1,3 +1,4 @@
+using System.Text;
 using System.Threading.Channels;
 using Akka.Actor;
 using Alpro.Actors.Cluster;
@@ -51,6 +52,7 @@ public sealed class TrainerActor : ReceiveActor
     private Thread? _thread;
     private RunLog? _log;
     private volatile Enter? _current;
+    private long _number;                                            // the highest of the run's groups, when it entered its own
 
     /// <summary>A trainer of a run, which waits for its group.</summary>
     /// <param name="run">The run.</param>
@@ -124,9 +126,10 @@ public sealed class TrainerActor : ReceiveActor
         _log?.Dispose();
     }
 
-    /// <summary>Writes the run down from here on, with the last steps that the first rank before this one died too soon to write.</summary>
+    /// <summary>Writes the run down from here on: the settings under which it was accepted, and each step, with the last steps that the first rank before this one died too soon to write.</summary>
     private void OpenLog(TrainState state)
     {
+        WholeFile.Write(Path.Combine(_run.Folder, TrainingRun.ConfigName), stream => stream.Write(Encoding.UTF8.GetBytes(ConfigLoader.ToJson(_run.Config))));
         _log = new RunLog(_run.Folder, state.Step, state.Settled);
         if (_recent.Count == 0) return;
         long written = RunLog.Read<StepRecord>(RunLog.StepsFile(_run.Folder)).LastOrDefault()?.Step ?? -1;
@@ -142,7 +145,7 @@ public sealed class TrainerActor : ReceiveActor
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
-            return;                                                  // told to end while it waited for a group
+            self.Tell(new Failed(new OperationCanceledException("stopped before the first step")));      // told to while it waited for a group
         }
 #pragma warning disable CA1031 // The top of a thread: whatever fails becomes a message, and the supervisor decides.
         catch (Exception reason)
@@ -180,15 +183,18 @@ public sealed class TrainerActor : ReceiveActor
     /// </summary>
     private void ThrowIfGivenUp(ICollectives group)
     {
-        if (group.Generation == 0 || group.Rank > 0) return;         // it trains alone, or another asks
+        if (group.Rank > 0) return;                                  // another asks
         long last = _generations.Last();
-        if (last > group.Generation) throw new CollectivesException(group.Rank, group.Generation, $"was given up while it was away: generation {last} has formed");
+        if (last <= _number) return;
+        if (group.Generation > 0) throw new CollectivesException(group.Rank, group.Generation, $"was given up while it was away: generation {last} has formed");
+        throw new RunFailedException($"{_run.Folder}: another process has gone on with this run while this one was away, which ends; what it did since is not written down");
     }
 
     /// <summary>Trains in a group until the run has ended, or the group: then why.</summary>
     private CollectivesException? Train(Trainer trainer, Enter enter, IReadOnlyList<LoadReport> loaded, IActorRef self)
     {
         _current = enter;
+        _number = enter.Group.Generation > 0 ? enter.Group.Generation : _generations.Next();      // one that trains alone takes a number too
         try
         {
             TrainState state;
