@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -65,13 +66,25 @@ public static class CommandLine
     /// <summary>Describes a command with an example, as <c>--help</c> prints it.</summary>
     public static string Describe(string summary, string example) => $"{summary}{Environment.NewLine}{Environment.NewLine}  Example: {example}";
 
+    /// <summary>An option with bounds: a number that is outside of them is refused, and what is no number is the parser's to refuse.</summary>
+    public static Option<T> Between<T>(Option<T> option, double least, double most = double.PositiveInfinity)
+    {
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens is not [{ Value: var text }] || !double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number)) return;
+            if (number < least) result.AddError($"{option.Name} must be at least {least}.");
+            if (number > most) result.AddError($"{option.Name} must be at most {most}.");
+        });
+        return option;
+    }
+
     /// <summary>Parses and runs, turning every way to fail into a message and an exit code.</summary>
     public static async Task<int> RunAsync(RootCommand root, string[] args)
     {
         ParseResult parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
         if (parsed.Errors.Count > 0 && parsed.Action is not HelpAction)
         {
-            foreach (var error in parsed.Errors) Console.Error.WriteLine($"alpro: {error.Message}");
+            foreach (string problem in ParseProblems.Of(parsed)) Console.Error.WriteLine($"alpro: {problem}");
             Console.Error.WriteLine($"alpro: '{CommandPath(parsed)} --help' shows what is expected.");
             return BadInput;
         }

@@ -50,10 +50,11 @@ public sealed class RunHost : IAsyncDisposable
     /// <param name="adjust">Changes settings that the command line sets.</param>
     /// <param name="join">Makes the process a member of a cluster, as the settings say; null for one that runs alone.</param>
     /// <exception cref="UsageException">There is no such file, it is not HOCON, or it says nothing of a cluster.</exception>
+    /// <exception cref="ConfigException">Settings in it are not, or have values that cannot be used.</exception>
     public static async Task<RunHost> StartAsync(string? hoconFile = null, Func<ActorSettings, ActorSettings>? adjust = null, Func<Config, ClusterNode>? join = null)
     {
-        Config hocon = Load(ConfFile("alpro.conf"));
-        if (hoconFile is not null) hocon = Load(hoconFile).WithFallback(hocon);
+        Config hocon = RunningSettings.Load(ConfFile("alpro.conf"));
+        if (hoconFile is not null) hocon = RunningSettings.Load(hoconFile).WithFallback(hocon);
         ActorSettings settings = ActorSettings.From(hocon);
         ClusterNode? node = join?.Invoke(hocon);
         if (node is not null) hocon = node.ToHocon().WithFallback(hocon);
@@ -165,19 +166,6 @@ public sealed class RunHost : IAsyncDisposable
         await _host.StopAsync();
         _host.Dispose();
         Node?.Certificates?.Dispose();
-    }
-
-    private static Config Load(string file)
-    {
-        if (!File.Exists(file)) throw new UsageException($"{file}: there is no such file; expected the running settings in HOCON (see hocon/alpro.conf)");
-        try
-        {
-            return ConfigurationFactory.ParseString(File.ReadAllText(file));
-        }
-        catch (FormatException error)
-        {
-            throw new UsageException($"{file}: not HOCON: {error.Message}");
-        }
     }
 
     /// <summary>The command line decides what Ctrl-C does, not the host.</summary>

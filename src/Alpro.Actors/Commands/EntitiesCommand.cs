@@ -14,7 +14,7 @@ internal static class EntitiesCommand
         var count = new Option<int?>("--count") { Description = "Number of entities; by default model.entities." };
         var lexicon = new Option<string?>("--wordnet") { Description = "WordNet's database folder, to tell nouns; by default /usr/share/wordnet where it is installed, else stop words are left out." };
         var command = new Command("entities", CommandLine.Describe("Build the entity list: the commonest nouns of the captions.", "alpro entities --config config/pretrain.json")) { config, output, count, lexicon };
-        count.Validators.Add(result => { if (result.GetValueOrDefault<int?>() < 1) result.AddError("--count must be at least 1."); });
+        CommandLine.Between(count, 1);
         command.SetAction((arguments, cancellation) => Task.Run(() =>
         {
             var configured = new ConfiguredCorpora(arguments.GetValue(config)!);

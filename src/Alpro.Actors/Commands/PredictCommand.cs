@@ -38,10 +38,10 @@ internal static class PredictCommand
             "Answer questions about a video, with probabilities, or score how well texts match it.",
             "alpro predict --run output/downstreams/msrvtt_qa/public --video clip.mp4 --question \"what is the man doing\"")) { video, questions, texts, top };
         model.AddTo(command);
+        CommandLine.Between(top, 1);
         command.Validators.Add(result =>
         {
             if (result.GetValue(questions)!.Length > 0 == result.GetValue(texts) is not null) result.AddError("Give either --question or --texts.");
-            if (result.GetValue(top) is < 1) result.AddError("--top must be at least 1.");
         });
         command.SetAction(arguments =>
         {

@@ -21,9 +21,9 @@ internal static class ScanCommand
         var command = new Command("scan", CommandLine.Describe(
             "Decode every clip of the corpora and list those that cannot be read; nothing is modified.",
             "alpro scan config/pretrain.json --out scan")) { config, only, folder, frames, workers, deadline };
-        frames.Validators.Add(result => { if (result.GetValueOrDefault<int>() < 0) result.AddError("--frames must be at least 0."); });
-        workers.Validators.Add(result => { if (result.GetValueOrDefault<int>() < 1) result.AddError("--workers must be at least 1."); });
-        deadline.Validators.Add(result => { if (!(result.GetValueOrDefault<double>() > 0)) result.AddError("--deadline must be above 0."); });
+        CommandLine.Between(frames, 0);
+        CommandLine.Between(workers, 1);
+        CommandLine.Between(deadline, 0.001);
         command.SetAction(async (arguments, cancellation) =>
         {
             IReadOnlyList<CorpusConfig> corpora = new ConfiguredCorpora(arguments.GetValue(config)!).All();

@@ -58,7 +58,7 @@ internal static class TrainCommand
     }
 
     /// <summary>The option that sets the number of decoders.</summary>
-    internal static Option<int?> DecodersOption() => new("--decoders") { Description = "Decoder actors, in place of alpro.decoders in the running settings." };
+    internal static Option<int?> DecodersOption() => CommandLine.Between(new Option<int?>("--decoders") { Description = "Decoder actors, in place of alpro.decoders in the running settings." }, 0);
 
     /// <summary>The settings with that many decoders, where a number is given.</summary>
     internal static Func<ActorSettings, ActorSettings> With(int? decoders) => settings => decoders is { } count ? settings with { Decoders = count } : settings;
