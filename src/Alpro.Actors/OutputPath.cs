@@ -11,6 +11,13 @@ internal static class OutputPath
     public static T Write<T>(string path, string option, Func<T> write) => WriteAsync(path, option, () => Task.FromResult(write())).GetAwaiter().GetResult();
 
     /// <inheritdoc cref="Write{T}"/>
+    public static void Write(string path, string option, Action write) => Write(path, option, () =>
+    {
+        write();
+        return true;
+    });
+
+    /// <inheritdoc cref="Write{T}"/>
     public static async Task<T> WriteAsync<T>(string path, string option, Func<Task<T>> write)
     {
         try

@@ -93,6 +93,7 @@ public sealed class RunHost : IAsyncDisposable
         var data = new RunData(run.Config, Settings);
         RunData? validation = run.Config.Data.Validation.Count > 0 ? new(run.Config, Settings, run.Config.Data.Validation) : null;
         foreach (VideoTextCorpus corpus in data.Corpora.Concat(validation?.Corpora ?? [])) run.Opened(corpus);
+        foreach (string note in data.UnlabelledAnswers()) run.Warn(note);
         data.Plan();
         IActorRef supervisor = System.ActorOf(Props.Create(() => new RunSupervisor(this, run, data, validation, finished)), "run");
         using CancellationTokenRegistration asked = stop.Register(() => supervisor.Tell(RunSupervisor.Stop.Instance));

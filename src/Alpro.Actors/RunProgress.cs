@@ -35,7 +35,7 @@ internal static class RunProgress
         long total = 0;
         return run with
         {
-            Opened = corpus => say($"{corpus.Name}: {corpus.Coverage.Describe(corpus.Kind)}"),
+            Opened = corpus => say($"{corpus.Name}: {corpus.Coverage.Describe(corpus.Kind)}{(corpus.NewIndex is { } index ? $"; their index is now in {index}" : "")}"),
             Started = (state, loaded) =>
             {
                 total = state.TotalSteps;

@@ -65,7 +65,7 @@ public sealed class RunSupervisor : ReceiveActor
         (_host, _run, _finished, _data, _validation) = (host, run, finished, data, validation);
         _plan = data.Plan();
         _length = new(run.Config.Training.Steps ?? run.Config.Training.Epochs!.Value * _plan.StepsPerEpoch, _plan.StepsPerEpoch);
-        _unreadable = new(run.Unreadable, append: run.Resume);
+        _unreadable = new(run.Unreadable, append: run.Resume, run.Warn);
         _checkpoints = Context.ActorOf(Props.Create(() => new CheckpointActor(run, host.Settings)), "checkpoints");
         if (host.Node is { Role: NodeRole.Trainer } node) _member = Context.ActorOf(Props.Create(() => new GroupMember(node)), "member");
         Receive<GroupMember.Formed>(message => EnterGroup(message.Group, message.FromCheckpoint));
@@ -107,9 +107,9 @@ public sealed class RunSupervisor : ReceiveActor
 
     private void StartGeneration(int number, TrainingRun run)
     {
-        (TrainerActor.Length length, IActorRef checkpoints) = (_length, _checkpoints);
+        (TrainerActor.Length length, ActorSettings settings, IActorRef checkpoints) = (_length, _host.Settings, _checkpoints);
         Func<AlproModel, TrainState, ValidationRecord>? validate = _validation is null ? null : Validate;
-        _generation = new(number, Context.ActorOf(Props.Create(() => new TrainerActor(run, length, checkpoints, validate)), $"trainer-{number}"), run.Resume);
+        _generation = new(number, Context.ActorOf(Props.Create(() => new TrainerActor(run, length, settings, checkpoints, validate)), $"trainer-{number}"), run.Resume);
         if (_member.IsNobody()) EnterGroup(SingleCollectives.Instance, resume: false);
         else _member.Tell(new GroupMember.Free(Step: 0));
     }

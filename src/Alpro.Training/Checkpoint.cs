@@ -45,6 +45,10 @@ public sealed class Checkpoint(string folder, TrainState state, RunConfig config
         optimizer.Updates = State.Updates;
     }
 
+    private string Lengthen => $"; the learning rate follows from the run's length, which stays: to train longer begin a new run, in another folder, with --set initialize.checkpoint={Weights}";
+
+    private static bool IsLength(RunDifference difference) => difference.Path is "training.steps" or "training.epochs";
+
     /// <summary>Refuses to continue another run than the one that wrote the checkpoint.</summary>
     /// <param name="now">The configuration to continue under.</param>
     /// <param name="start">The first state of a run under it.</param>
@@ -52,8 +56,9 @@ public sealed class Checkpoint(string folder, TrainState state, RunConfig config
     public void RequireSameRun(RunConfig now, TrainState start)
     {
         List<ConfigProblem> problems = [.. RunDifference.Between(Config, now).Where(difference => difference.ChangesMeaning)
-            .Select(difference => new ConfigProblem(difference.Path, null, $"was {difference.Before} and is {difference.Now}"))];
-        if (State.TotalSteps != start.TotalSteps || State.StepsPerEpoch != start.StepsPerEpoch)
+            .Select(difference => new ConfigProblem(difference.Path, null, $"was {difference.Before} and is {difference.Now}{(IsLength(difference) ? Lengthen : "")}"))];
+        bool samePlan = now.Training.BatchSize == Config.Training.BatchSize && now.Data.Corpora.Count == Config.Data.Corpora.Count;
+        if (samePlan && State.StepsPerEpoch != start.StepsPerEpoch)
             problems.Add(new("data.corpora", null, $"were {State.StepsPerEpoch} steps an epoch, {State.TotalSteps} in all, and are {start.StepsPerEpoch} and {start.TotalSteps}: rows were added or lost"));
         if (problems.Count > 0)
             throw new ConfigException($"{Folder} cannot be continued: what it means to train would change; put the settings back, or start a new run with initialize.checkpoint", problems);

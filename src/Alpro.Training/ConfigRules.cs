@@ -33,7 +33,7 @@ internal static class ConfigRules
         problems.Require(config.TorchThreads >= 1, "torchThreads", config.TorchThreads, "at least 1");
         CheckModel(config.Model, problems);
         CheckClip(config.Data.ClipForEvaluation(), config.Data.EvaluationClip is null ? "data.clip" : "data.evaluationClip", config, problems);
-        CheckEvaluation(config.Evaluation, problems);
+        CheckEvaluation(config.Task, config.Evaluation, problems);
     }
 
     private static void CheckModel(ModelConfig model, ConfigProblems problems)
@@ -88,7 +88,7 @@ internal static class ConfigRules
     {
         bool pattern = corpus.Annotations.AsSpan().ContainsAny('*', '?') || corpus.Format == CorpusFormat.Tar;
         if (!pattern && !Directory.Exists(corpus.Annotations)) CheckFile(corpus.Annotations, $"{path}.annotations", problems);
-        if (corpus.Media is { } media && !Directory.Exists(media)) problems.Add($"{path}.media", $"there is no folder {media}");
+        if (corpus.Media is { } media && !Directory.Exists(media)) problems.Add($"{path}.media", $"there is no folder {media}{MakerOf(media)}");
         problems.Require(corpus.MaxCaptionWords is null or >= 1, $"{path}.maxCaptionWords", corpus.MaxCaptionWords, "at least 1");
     }
 
@@ -132,14 +132,16 @@ internal static class ConfigRules
         problems.Require(schedule.WarmupRatio is >= 0 and < 1, "schedule.warmupRatio", schedule.WarmupRatio, "at least 0 and below 1");
         problems.Require(schedule.Gamma > 0, "schedule.gamma", schedule.Gamma, "above 0");
         problems.Require(schedule.Decay != LearningRateDecay.MultiStep || schedule.Milestones.Count > 0, "schedule.milestones", "empty", "the epochs at which multi-step falls");
-        CheckEvaluation(config.Evaluation, problems);
+        CheckEvaluation(config.Task, config.Evaluation, problems);
     }
 
-    private static void CheckEvaluation(EvaluationConfig evaluation, ConfigProblems problems)
+    private static void CheckEvaluation(LearningTask task, EvaluationConfig evaluation, ConfigProblems problems)
     {
         problems.Require(evaluation.BatchSize >= 1, "evaluation.batchSize", evaluation.BatchSize, "at least 1");
         problems.Require(evaluation.PairBatchSize >= 1, "evaluation.pairBatchSize", evaluation.PairBatchSize, "at least 1");
         problems.Require(evaluation.Rerank is null or >= 1, "evaluation.rerank", evaluation.Rerank, "at least 1, or null to match every pair");
+        problems.Require(evaluation.Rerank is null || (evaluation.Score == RetrievalScore.Matching && task is not (LearningTask.Prompter or LearningTask.QuestionAnswering)), "evaluation.rerank", evaluation.Rerank,
+            "null: it chooses what is matched, and nothing is where evaluation.score is contrastive or the task prompter or question-answering");
         problems.Require(evaluation.MaxClips is null or >= 1, "evaluation.maxClips", evaluation.MaxClips, "at least 1, or null for all");
     }
 
@@ -199,6 +201,9 @@ internal static class ConfigRules
 
     private static void CheckFile(string? file, string path, ConfigProblems problems)
     {
-        if (file is not null && !File.Exists(file)) problems.Add(path, $"there is no file {file}");
+        if (file is not null && !File.Exists(file)) problems.Add(path, $"there is no file {file}{MakerOf(file)}");
     }
+
+    /// <summary>What the demo's configurations name is not there before the demo has run.</summary>
+    private static string MakerOf(string path) => path.Contains(Path.Combine("out", "demo") + Path.DirectorySeparatorChar, StringComparison.Ordinal) ? "; scripts/demo makes it" : "";
 }

@@ -230,6 +230,23 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
     }
 
     [Fact]
+    public async Task Records_that_cannot_be_written_wait_while_training_goes_on_and_none_is_lost()
+    {
+        Directory.CreateDirectory(_out.File("full"));
+        File.WriteAllText(_out.File("full/tensorboard"), "");        // no folder can be made there
+        var said = new List<string>();
+        RunResult result = await TrainAsync(Config(steps: 12), "full", warn: said.Add, stepped: record =>
+        {
+            if (record.Step == 6) File.Delete(_out.File("full/tensorboard"));
+        });
+        Assert.True(result.Completed);
+        Assert.StartsWith("RECORDS NOT WRITTEN, ", said[0], StringComparison.Ordinal);
+        Assert.Equal("records are written again, and none is lost", said[^1]);
+        Assert.Equal(12, Losses("full").Length);
+        Assert.True(new FileInfo(Assert.Single(Directory.EnumerateFiles(_out.File("full/tensorboard")))).Length > 12 * 100);
+    }
+
+    [Fact]
     public async Task Weights_are_exported_as_often_as_asked()
     {
         RunConfig config = Config(steps: 12, null, "training.exportEvery=5");

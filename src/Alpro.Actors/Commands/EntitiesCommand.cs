@@ -32,8 +32,11 @@ internal static class EntitiesCommand
                     task.Value = task.MaxValue;
                     return built;
                 });
-                Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-                EntityList.Save(path, entities);
+                OutputPath.Write(path, "--out", () =>
+                {
+                    Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+                    EntityList.Save(path, entities);
+                });
                 string told = nouns.HasDatabase ? "WordNet" : "stop words";
                 CommandLine.Result(arguments, new { file = path, count = entities.Count, told, first = entities.Take(10) }, console =>
                     console.WriteLine($"{path}: {entities.Count} entities, nouns told by {told}; the commonest are {string.Join(", ", entities.Take(10).Select(entity => $"{entity.Name} ({entity.Count:N0})"))}"));

@@ -68,7 +68,7 @@ internal static class FramesCommand
         for (int i = 0; i < indices.Length; i++) pixels.AsSpan(Array.IndexOf(ascending, indices[i]) * frame, frame).CopyTo(ordered.AsSpan(i * frame));
 
         using var scope = NewDisposeScope();
-        Safetensors.Save(output, [new("frames", tensor(ordered, [indices.Length, height, width, 3], ScalarType.Byte))]);
+        OutputPath.Write(output, "--out", () => Safetensors.Save(output, [new("frames", tensor(ordered, [indices.Length, height, width, 3], ScalarType.Byte))]));
         return new Report(video, indices, info.FrameCount, info.FrameRate, info.Width, info.Height, info.Rotation, width, height, milliseconds);
     }
 

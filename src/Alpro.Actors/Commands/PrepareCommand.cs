@@ -46,7 +46,7 @@ internal static class PrepareCommand
                     }
                 }), cancellation);
             });
-            await File.WriteAllTextAsync(Path.Combine(folder, "prepare-report.json"), JsonSerializer.Serialize(report, s_indented), cancellation);
+            OutputPath.Write(folder, "--out", () => File.WriteAllText(Path.Combine(folder, "prepare-report.json"), JsonSerializer.Serialize(report, s_indented)));
             CommandLine.Result(arguments, report, console => Show(console, report, Path.Combine(folder, "prepare-report.json")));
             return report.IsComplete ? CommandLine.Success : CommandLine.Failure;
         });

@@ -31,7 +31,7 @@ internal static class ScanCommand
                 corpora = corpora.Any(corpus => corpus.Name == name) ? [.. corpora.Where(corpus => corpus.Name == name)] : throw new UsageException($"There is no corpus {name}; there are {string.Join(", ", corpora.Select(corpus => corpus.Name))}.");
             var limits = new DecodeLimits { Deadline = TimeSpan.FromSeconds(arguments.GetValue(deadline)) };
             var scanner = new CorpusScanner(() => new IsolatedFrameReader(limits, WorkerCommand.ThisProgram(DecodeWorkerCommand.Name)), arguments.GetValue(workers), arguments.GetValue(frames));
-            string target = Directory.CreateDirectory(arguments.GetValue(folder)!).FullName;
+            string target = OutputPath.Write(arguments.GetValue(folder)!, "--out", () => Directory.CreateDirectory(arguments.GetValue(folder)!).FullName);
 
             List<Scan> scans = [];
             await CommandLine.Error.Progress().StartAsync(async display =>
@@ -51,7 +51,7 @@ internal static class ScanCommand
         ProgressTask task = display.AddTask(config.Name, maxValue: Math.Max(corpus.Count, 1));
         ScanResult result = await scanner.ScanAsync(corpus, new Progress<long>(rows => task.Value = Math.Max(task.Value, rows)), cancellation);
         task.Value = task.MaxValue;
-        CorpusScanner.WriteList(list, result.Unreadable);
+        OutputPath.Write(list, "--out", () => CorpusScanner.WriteList(list, result.Unreadable));
         CorpusCoverage coverage = corpus.Coverage with { Missing = result.Unreadable.Count(row => row.Reason == RejectReason.Missing) };
         return new Scan(config.Name, coverage, coverage.Describe(corpus.Kind), result.Rows, result.Files, result.Readable, result.Unreadable.Count,
             result.Unreadable.CountBy(row => row.Reason.ToString()).OrderByDescending(reason => reason.Value).ToDictionary(reason => reason.Key, reason => reason.Value), list);

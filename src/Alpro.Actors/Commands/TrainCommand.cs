@@ -107,10 +107,12 @@ internal static class TrainCommand
         if (records.Length > 0)
         {
             int tenth = Math.Max(1, records.Length / 10);
-            table.AddRow("loss", $"{records[..tenth].Average(record => record.Loss):0.000} at the start, {records[^tenth..].Average(record => record.Loss):0.000} at the end");
+            string over = tenth == 1 ? "step" : $"{tenth} steps";
+            table.AddRow("loss", $"{records[..tenth].Average(record => record.Loss):0.000} over the first {over}, {records[^tenth..].Average(record => record.Loss):0.000} over the last");
             table.AddRow("waiting for data", $"{records.Sum(record => record.WaitMs) / records.Sum(record => record.StepMs + record.BetweenMs):P1} of the time");
         }
-        if (result.State.BestScore is { } best) table.AddRow("best validation", $"{best:0.###} after step {result.State.BestStep}");
+        bool byLoss = run.Config.Task is LearningTask.Pretrain or LearningTask.Prompter;                  // whose score is the loss, negated
+        if (result.State.BestScore is { } best) table.AddRow("best validation", $"{(byLoss ? $"loss {-best:0.###}" : $"score {best:0.###}")} after step {result.State.BestStep}");
         (RunAccounts accounts, LedgerTotals ledger) = (result.Accounts, result.Ledger);
         table.AddRow("clips", $"{accounts.Planned} planned = {accounts.Delivered} delivered + {accounts.Rejected} rejected + {accounts.Tail} tail{(ledger.InHand > 0 ? $"; {ledger.InHand} more in hand" : "")}");
         if (ledger.Rejected > 0) table.AddRow("unreadable", $"{string.Join(", ", ledger.Reasons.Select(reason => $"{reason.Value} {reason.Key}"))}: {run.Unreadable}");
