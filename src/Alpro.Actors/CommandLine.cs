@@ -136,20 +136,10 @@ public static class CommandLine
     /// <summary>Whether the message of a failure says all that a person needs.</summary>
     private static bool IsExplained(Exception error) => error is RunFailedException or NonFiniteLossException;
 
-    /// <summary>Puts what only a programmer reads into a file, and names that; where there is no room for it, it is said.</summary>
-    private static string TraceOf(Exception error)
-    {
-        string file = Path.Combine(Path.GetTempPath(), $"alpro-{Environment.ProcessId}.trace");
-        try
-        {
-            File.WriteAllText(file, $"{Environment.CommandLine}{Environment.NewLine}{error}{Environment.NewLine}");
-            return $" ({error.GetType().Name}; where in the program: {file})";
-        }
-        catch (Exception unwritable) when (unwritable is IOException or UnauthorizedAccessException)
-        {
-            return $"{Environment.NewLine}{error}";
-        }
-    }
+    /// <summary>Where the trace of a failure is; the trace, where no file has room for it.</summary>
+    private static string TraceOf(Exception error) => TraceFile.TryAdd($"{Environment.CommandLine}{Environment.NewLine}{error}")
+        ? $" ({error.GetType().Name}; where in the program: {TraceFile.Path})"
+        : $"{Environment.NewLine}{error}";
 
     private static string CommandPath(ParseResult parsed)
     {

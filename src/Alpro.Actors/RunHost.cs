@@ -14,7 +14,6 @@ using Alpro.Training;
 using Alpro.Training.Evaluation;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors;
 
@@ -62,16 +61,15 @@ public sealed class RunHost : IAsyncDisposable
         ControlSetup? control = node is null ? null : new(node);
         Socket? data = node?.Role is NodeRole.Coordinator or NodeRole.Trainer ? node.Listen(node.DataPort, "--data-port") : null;
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(new());
-        builder.Logging.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
-        builder.Services.AddAkka("alpro", akka =>
+        builder.Services.AddAkka(node?.Name ?? "alpro", akka =>
         {
             akka.AddHocon(hocon, HoconAddMode.Replace);
             if (control is not null) akka.AddSetup(control);
             akka.ConfigureLoggers(loggers =>
             {
                 loggers.ClearLoggers();
-                loggers.AddLoggerFactory();
+                loggers.AddLogger<ActorLog>();
             });
         });
         IHost host = builder.Build();

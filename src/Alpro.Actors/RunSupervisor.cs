@@ -67,6 +67,7 @@ public sealed class RunSupervisor : ReceiveActor
         _length = new(run.Config.Training.Steps ?? run.Config.Training.Epochs!.Value * _plan.StepsPerEpoch, _plan.StepsPerEpoch);
         _unreadable = new(run.Unreadable, append: run.Resume, run.Warn);
         _checkpoints = Context.ActorOf(Props.Create(() => new CheckpointActor(run, host.Settings)), "checkpoints");
+        Context.Watch(_checkpoints);
         if (host.Node is { Role: NodeRole.Trainer } node) _member = Context.ActorOf(Props.Create(() => new GroupMember(node)), "member");
         Receive<GroupMember.Formed>(message => EnterGroup(message.Group, message.FromCheckpoint));
         Receive<GroupMember.Over>(message =>
@@ -83,7 +84,8 @@ public sealed class RunSupervisor : ReceiveActor
             if (_generation.Group is null) Fail(new OperationCanceledException("stopped while it waited for other trainers"));
             else _generation.Trainer.Tell(message);
         });
-        Receive<Status.Failure>(message => Fail(message.Cause));
+        Receive<CheckpointActor.Failed>(message => EndGeneration(_ => Fail(message.Reason)));
+        Receive<Status.Failure>(message => EndGeneration(_ => Fail(message.Cause)));
     }
 
     /// <inheritdoc/>
@@ -183,6 +185,7 @@ public sealed class RunSupervisor : ReceiveActor
             Receive<Terminated>(message =>
             {
                 waiting.Remove(message.ActorRef);
+                if (message.ActorRef.Equals(_checkpoints)) then(null);           // of a fault of its own, which has been told
                 if (waiting.Count > 0) return;
                 while (_generation.Batches is { } batches && batches.Reader.TryRead(out ClipBatch? left)) left.Dispose();
                 _checkpoints.Tell(CheckpointActor.Flush.Instance);
@@ -193,7 +196,8 @@ public sealed class RunSupervisor : ReceiveActor
                 then(message.Checkpoint);
             });
             Receive<Stop>(_ => _stopping = true);
-            Receive<Status.Failure>(message => Fail(message.Cause));
+            Receive<CheckpointActor.Failed>(message => then = _ => Fail(message.Reason));
+            Receive<Status.Failure>(message => then = _ => Fail(message.Cause));
             ReceiveAny(_ => { });                                    // the last words of a generation that is over
         });
     }

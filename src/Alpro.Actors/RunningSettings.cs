@@ -33,6 +33,7 @@ public static class RunningSettings
         ["alpro.max-restarts"] = Whole(0),
         ["alpro.checkpoint.tries"] = Whole(1),
         ["alpro.checkpoint.back-off"] = _time,
+        ["alpro.cluster.name"] = new("letters, digits, - and _", value => value.IsString() && IsName(value.GetString())),
         ["alpro.cluster.host"] = _text,
         ["alpro.cluster.ports.coordinator"] = _port,
         ["alpro.cluster.ports.trainer"] = _port,
@@ -64,6 +65,9 @@ public static class RunningSettings
         Check(settings.Root, "", Shipped(), problems);
         return problems.Count == 0 ? settings : throw new ConfigException(file, problems);
     }
+
+    /// <summary>Whether a text can be the name of a cluster.</summary>
+    internal static bool IsName(string text) => text.Length > 0 && char.IsAsciiLetterOrDigit(text[0]) && text.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_');
 
     /// <summary>Whether a text names a node, as <c>host:port</c>.</summary>
     internal static bool IsSeed(string text) =>

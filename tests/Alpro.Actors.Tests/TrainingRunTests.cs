@@ -246,6 +246,21 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
         Assert.True(new FileInfo(Assert.Single(Directory.EnumerateFiles(_out.File("full/tensorboard")))).Length > 12 * 100);
     }
 
+    [Theory]
+    [InlineData("test")]
+    [InlineData("validation")]
+    public async Task Advice_for_a_run_without_a_corpus_to_score_leads_to_its_score(string split)
+    {
+        await TrainAsync(Config(steps: 4), "scored");
+        string[] command = ["evaluate", "--run", _out.File("scored"), "--split", split];
+        (int code, _, string errors) = Commands.AlproProgram.Run(command);
+        Assert.Equal(CommandLine.BadInput, code);
+        string advice = errors.Split("--set '")[1].Split('\'')[0];
+        string world = _world.Folder.Path, setting = advice.Replace("FILE", Path.Combine(world, "test/retrieval.jsonl"), StringComparison.Ordinal).Replace("DIR", Path.Combine(world, "test/videos"), StringComparison.Ordinal);
+        (code, _, errors) = Commands.AlproProgram.Run([.. command, "--set", setting]);
+        Assert.True(code == CommandLine.Success, errors);
+    }
+
     [Fact]
     public async Task Weights_are_exported_as_often_as_asked()
     {

@@ -152,7 +152,7 @@ public sealed class ConfigLoaderTests : IDisposable
 
     [Fact]
     public void What_the_demo_makes_is_said_to_be_made_by_it() =>
-        Assert.EndsWith("/out/demo/world/vocab.txt; scripts/demo makes it", Problems(Good, "data.vocabulary=out/demo/world/vocab.txt"), StringComparison.Ordinal);
+        Assert.EndsWith("there is no file out/demo/world/vocab.txt; scripts/demo makes it", Problems(Good, "data.vocabulary=out/demo/world/vocab.txt"), StringComparison.Ordinal);
 
     [Fact]
     public void A_file_that_is_not_there_is_named() =>

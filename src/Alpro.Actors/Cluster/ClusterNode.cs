@@ -26,6 +26,9 @@ public sealed record ClusterNode
     /// <summary>What it does.</summary>
     public required NodeRole Role { get; init; }
 
+    /// <summary>The cluster's name: a node of another that calls here is not heard, whatever ports they share.</summary>
+    public required string Name { get; init; }
+
     /// <summary>Name or address under which the other nodes reach it.</summary>
     public required string Host { get; init; }
 
@@ -60,6 +63,7 @@ public sealed record ClusterNode
         return new()
         {
             Role = role,
+            Name = cluster.GetString("name"),
             Host = cluster.GetString("host"),
             Port = cluster.GetInt($"ports.{RoleName(role)}"),
             DataPort = cluster.GetInt("ports.data"),
@@ -112,7 +116,7 @@ public sealed record ClusterNode
         string roles = Role is NodeRole.Coordinator or NodeRole.Trainer ? $"\"{RoleName(Role)}\", \"{VoterMajority.Voter}\"" : $"\"{RoleName(Role)}\"";
         return ConfigurationFactory.ParseString($$"""
             akka.cluster.roles = [{{roles}}]
-            akka.cluster.seed-nodes = [{{string.Join(", ", Seeds.Select(seed => $"\"akka.tcp://alpro@{seed}\""))}}]
+            akka.cluster.seed-nodes = [{{string.Join(", ", Seeds.Select(seed => $"\"akka.tcp://{Name}@{seed}\""))}}]
             """);
     }
 }

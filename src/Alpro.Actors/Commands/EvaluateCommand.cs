@@ -72,14 +72,11 @@ internal static class EvaluateCommand
     private static object Summary(EvaluationResult result) => new { checkpoint = result.Receipt.Weights, result.Folder, result.Scores, result.Scores.Chance, result.Receipt.Seconds, result.Receipt };
 
     /// <summary>Runs a job while showing how far it is on a terminal, and what it says anywhere.</summary>
-    private static Task<EvaluationResult> ShowProgressAsync(EvaluationJob job, Func<EvaluationJob, Task<EvaluationResult>> run)
+    private static async Task<EvaluationResult> ShowProgressAsync(EvaluationJob job, Func<EvaluationJob, Task<EvaluationResult>> run)
     {
-        if (Console.IsErrorRedirected) return run(job with { Say = Console.Error.WriteLine });
-        return CommandLine.Error.Progress().StartAsync(display =>
-        {
-            ProgressTask bar = display.AddTask($"evaluate {job.Run.Name}", maxValue: 1);
-            return run(job with { Say = CommandLine.Error.WriteLine, Progressed = done => bar.Value = done });
-        });
+        if (Console.IsErrorRedirected) return await run(job with { Say = Console.Error.WriteLine });
+        using var bar = new ProgressLine(Console.Error, static () => Console.WindowWidth);
+        return await run(job with { Say = bar.Say, Progressed = done => bar.Show(done, $"evaluate {job.Run.Name}") });
     }
 
     private static void Show(IAnsiConsole console, EvaluationResult result)

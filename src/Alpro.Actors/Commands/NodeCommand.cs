@@ -23,6 +23,8 @@ internal static class NodeCommand
         var folder = new Option<string?>("--out") { Description = "The run's folder, which coordinators, trainers and evaluators share: checkpoints, records, report." };
         var resume = new Option<bool>("--resume") { Description = "Coordinator: continue from the folder's last checkpoint, if there is one; or take part in a run that goes on." };
         var hocon = new Option<string?>("--hocon") { Description = "Running settings in HOCON, in place of hocon/cluster.conf." };
+        var name = new Option<string?>("--cluster") { Description = "The cluster's name, in place of alpro.cluster.name; a node hears those of its own cluster alone." };
+        name.Validators.Add(result => { if (result.Tokens is [{ Value: var text }] && !RunningSettings.IsName(text)) result.AddError($"--cluster {text}: expected letters, digits, - and _."); });
         var host = new Option<string?>("--host") { Description = "Name or address under which the other nodes reach this one, in place of alpro.cluster.host." };
         var port = PortOption("--port", "Port of the control plane, in place of the role's in alpro.cluster.ports.");
         var dataPort = PortOption("--data-port", "Coordinator, trainer: port to which clips are brought, in place of alpro.cluster.ports.data.");
@@ -37,7 +39,7 @@ internal static class NodeCommand
         var decoders = TrainCommand.DecodersOption();
         var command = new Command("node", CommandLine.Describe("Run one process of a cluster.", "alpro node --role decoder --config config/pretrain.json --seed trainer-host:4053"))
         {
-            role, file, settings, folder, resume, hocon, host, port, dataPort, ringPort, seeds, certificates, decoders, trainers,
+            role, file, settings, folder, resume, hocon, name, host, port, dataPort, ringPort, seeds, certificates, decoders, trainers,
         };
         command.SetAction(async (arguments, stop) =>
         {
@@ -95,7 +97,7 @@ internal static class NodeCommand
             {
                 try
                 {
-                    return await RunFolder.HoldAsync(output, member.Node!.Seeds[0], stop);
+                    return await RunFolder.HoldAsync(output, $"{member.Node!.Name}@{member.Node.Seeds[0]}", stop);
                 }
                 catch
                 {
@@ -109,6 +111,7 @@ internal static class NodeCommand
                 ClusterNode node = ClusterNode.From(own, settings, arguments.GetValue(certificates));
                 return node with
                 {
+                    Name = arguments.GetValue(name) ?? node.Name,
                     Host = arguments.GetValue(host) ?? node.Host,
                     Port = arguments.GetValue(port) ?? node.Port,
                     DataPort = arguments.GetValue(dataPort) ?? node.DataPort,

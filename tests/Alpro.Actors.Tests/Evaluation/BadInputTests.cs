@@ -67,7 +67,7 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
     public void Clip_names_that_repeat_their_text_are_named()
     {
         string[] captions = Captions();
-        Receipt receipt = Evaluate(runs.Retrieval, [.. captions, captions[3], """{ "clip_name": "3000003", "caption": "another caption of it" }"""], out _);
+        Receipt receipt = Evaluate(runs.Retrieval, [.. captions, captions[3], """{ "clip_name": "3000003", "caption": "a blue square" }"""], out _);
         Assert.Equal((12, 14), (receipt.Videos, receipt.Texts));
         string note = Assert.Single(receipt.Notes);
         Assert.Contains("1 rows repeat a clip name with the same text", note);
@@ -105,7 +105,7 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
     [Fact]
     public void Words_without_a_place_in_the_vocabulary_are_named()
     {
-        Receipt receipt = Evaluate(runs.Retrieval, [.. Captions(), """{ "clip_name": "3000003", "caption": "a zyzzyva circle" }"""], out _);
+        Receipt receipt = Evaluate(runs.Retrieval, [.. Captions(), """{ "clip_name": "3000003", "caption": "a zyzzyva" }"""], out _);
         Assert.Contains("1 words are not in the vocabulary, and say nothing: zyzzyva", receipt.Notes);
     }
 
@@ -116,26 +116,6 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
         Assert.DoesNotContain("which these will replace", first);
         Evaluate(runs.Retrieval, Captions()[1..], out string errors);
         Assert.Contains($"{_folder.File("out")}: holds the results of other rows ({_folder.File("rows.jsonl")}), which these will replace", errors);
-    }
-
-    [Fact]
-    public void Advice_for_a_run_without_a_test_corpus_leads_to_an_evaluation()
-    {
-        string config = _folder.File("run.json");
-        (int code, string json, string errors) = AlproProgram.Run("config", "import", Path.Combine(runs.Retrieval, "log/args.json"), "--root", runs.Root);
-        Assert.True(code == 0, errors);
-        var settings = System.Text.Json.Nodes.JsonNode.Parse(json)!;
-        (settings["data"]!["test"], settings["data"]!["validation"]) = (null, new System.Text.Json.Nodes.JsonArray());
-        File.WriteAllText(config, settings.ToJsonString());
-        string[] command = ["evaluate", "--config", config, "--checkpoint", Path.Combine(runs.Retrieval, "ckpt/model_step_best.pt"), "--out", _folder.File("out")];
-        foreach (string split in new[] { "test", "validation" })
-        {
-            (code, _, errors) = AlproProgram.Run([.. command, "--split", split]);
-            Assert.Equal(2, code);
-            string advice = errors.Split("--set '")[1].Split('\'')[0];
-            (code, _, errors) = AlproProgram.Run([.. command, "--split", split, "--set", advice.Replace("FILE", runs.File("data/msrvtt_ret/txt/test.jsonl")).Replace("DIR", runs.File("data/msrvtt_ret/videos"))]);
-            Assert.True(code == 0, errors);
-        }
     }
 
     private string[] Captions() => File.ReadAllLines(runs.File("data/msrvtt_ret/txt/test.jsonl"));
