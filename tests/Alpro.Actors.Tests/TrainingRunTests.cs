@@ -307,6 +307,78 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
     }
 
     [Fact]
+    public async Task Refused_resume_leaves_the_configuration_of_the_run_as_it_was()
+    {
+        await TrainAsync(Config(steps: 4), "run");
+        byte[] before = File.ReadAllBytes(_out.File("run/config.json"));
+        await Assert.ThrowsAsync<ConfigException>(() => TrainAsync(Config(steps: 4, null, "seed=6"), "run", resume: true));
+        Assert.Equal(before, File.ReadAllBytes(_out.File("run/config.json")));
+        await TrainAsync(Config(steps: 4, null, "training.keep=3"), "run", resume: true);
+        Assert.Contains("\"keep\": 3", File.ReadAllText(_out.File("run/config.json")), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Run_that_is_told_to_stop_before_it_has_begun_ends()
+    {
+        RunConfig config = Config(steps: 4);
+        for (int time = 0; time < 5; time++)
+        {
+            Task<RunResult> stopped = TrainAsync(config, "stopped", stop: new CancellationToken(canceled: true));
+            try
+            {
+                Assert.False((await stopped.WaitAsync(TimeSpan.FromSeconds(30))).Completed);
+            }
+            catch (OperationCanceledException)
+            {
+                // It had not begun.
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Run_that_another_process_has_gone_on_with_ends_and_writes_nothing()
+    {
+        var taken = await Assert.ThrowsAsync<RunFailedException>(() => TrainAsync(Config(steps: 400), "taken", stepped: record =>
+        {
+            if (record.Step == 3) new Alpro.Actors.Cluster.Generations(_out.File("taken")).Next();
+        }));
+        Assert.Contains("another process has gone on with this run", taken.Message, StringComparison.Ordinal);
+        Assert.InRange(Losses("taken").Length, 4, 399);
+    }
+
+    [Fact]
+    public async Task Records_that_cannot_be_written_wait_while_training_goes_on_and_none_is_lost()
+    {
+        Directory.CreateDirectory(_out.File("full"));
+        File.WriteAllText(_out.File("full/tensorboard"), "");        // no folder can be made there
+        var said = new List<string>();
+        RunResult result = await TrainAsync(Config(steps: 12), "full", warn: said.Add, stepped: record =>
+        {
+            if (record.Step == 6) File.Delete(_out.File("full/tensorboard"));
+        });
+        Assert.True(result.Completed);
+        Assert.StartsWith("RECORDS NOT WRITTEN, ", said[0], StringComparison.Ordinal);
+        Assert.Equal("records are written again, and none is lost", said[^1]);
+        Assert.Equal(12, Losses("full").Length);
+        Assert.True(new FileInfo(Assert.Single(Directory.EnumerateFiles(_out.File("full/tensorboard")))).Length > 12 * 100);
+    }
+
+    [Theory]
+    [InlineData("test")]
+    [InlineData("validation")]
+    public async Task Advice_for_a_run_without_a_corpus_to_score_leads_to_its_score(string split)
+    {
+        await TrainAsync(Config(steps: 4), "scored");
+        string[] command = ["evaluate", "--run", _out.File("scored"), "--split", split];
+        (int code, _, string errors) = Commands.AlproProgram.Run(command);
+        Assert.Equal(CommandLine.BadInput, code);
+        string advice = errors.Split("--set '")[1].Split('\'')[0];
+        string world = _world.Folder.Path, setting = advice.Replace("FILE", Path.Combine(world, "test/retrieval.jsonl"), StringComparison.Ordinal).Replace("DIR", Path.Combine(world, "test/videos"), StringComparison.Ordinal);
+        (code, _, errors) = Commands.AlproProgram.Run([.. command, "--set", setting]);
+        Assert.True(code == CommandLine.Success, errors);
+    }
+
+    [Fact]
     public async Task Weights_are_exported_as_often_as_asked()
     {
         RunConfig config = Config(steps: 12, null, "training.exportEvery=5");

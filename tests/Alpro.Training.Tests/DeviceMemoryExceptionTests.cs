@@ -37,7 +37,7 @@ public sealed class DeviceMemoryExceptionTests
         var saved = new List<long>();
         int steps = 0;
         using AlproModel model = RunModel.Create(config, CPU);
-        using var trainer = new Trainer(config, model, new() { Checkpoint = snapshot => { using (snapshot) saved.Add(snapshot.State.Step); } }, 6, 3)
+        using var trainer = new Trainer(config, model, new() { Checkpoint = snapshot => { using (snapshot) saved.Add(snapshot.State.Step); } }, TinyRun.Start(config))
         {
             BeforeUpdate = _ => { if (++steps == 4) throw _full; },
         };

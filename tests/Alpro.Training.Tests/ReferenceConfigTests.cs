@@ -76,6 +76,10 @@ public sealed class ReferenceConfigTests : IDisposable
         return ReferenceConfig.Import(file);
     }
 
+    [Fact]
+    public void File_that_is_no_configuration_of_the_released_code_is_refused() =>
+        Assert.Contains("has neither \"train_datasets\" nor \"val_datasets\"", Assert.Throws<ConfigException>(() => Import("{}")).Message, StringComparison.Ordinal);
+
     /// <summary>A shipped recipe; the files it names need not be there.</summary>
     private static RunConfig Recipe(string name)
     {

@@ -28,6 +28,9 @@ public sealed record ClusterNode
     /// <summary>What it does.</summary>
     public required NodeRole Role { get; init; }
 
+    /// <summary>The cluster's name: a node of another that calls here is not heard, whatever ports they share.</summary>
+    public required string Name { get; init; }
+
     /// <summary>Name or address under which the other nodes reach it; it need not be one of this machine's own.</summary>
     public required string Host { get; init; }
 
@@ -74,6 +77,7 @@ public sealed record ClusterNode
         return new()
         {
             Role = role,
+            Name = cluster.GetString("name"),
             Host = cluster.GetString("host"),
             Bind = cluster.GetString("bind") is { Length: > 0 } bind ? bind : null,
             Port = cluster.GetInt($"ports.{RoleName(role)}"),
@@ -136,7 +140,7 @@ public sealed record ClusterNode
         string roles = Role is NodeRole.Coordinator or NodeRole.Trainer ? $"\"{RoleName(Role)}\", \"{VoterMajority.Voter}\"" : $"\"{RoleName(Role)}\"";
         return ConfigurationFactory.ParseString($$"""
             akka.cluster.roles = [{{roles}}]
-            akka.cluster.seed-nodes = [{{string.Join(", ", Seeds.Select(seed => $"\"akka.tcp://alpro@{seed}\""))}}]
+            akka.cluster.seed-nodes = [{{string.Join(", ", Seeds.Select(seed => $"\"akka.tcp://{Name}@{seed}\""))}}]
             """);
     }
 }

@@ -44,12 +44,15 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
         RunConfig config = Run.For(corpus, Data);
         using var data = new RunData(config, host.Settings);
         Say($"{corpus.Name}: {data.Corpora[0].Coverage.Rows:N0} rows in {config.Data.Corpora[0].Annotations}");
+        if (data.Corpora[0].NewIndex is { } index) Say($"{corpus.Name}: their index is now in {index}");
         EvaluationSet set = data.EvaluationSet();
         foreach (string note in set.Notes) Say(note);
 
         string folder = Path.GetFullPath(Output ?? Path.Combine(Run.Folder, "evaluation", corpus.Name, Run.Name));
         using FileStream alone = Lock(folder);
         (string weightHash, string configHash, string rowsHash) = (Receipt.HashOf(Run.Weights), Receipt.HashOf(config), set.Hash());
+        if (Receipt.Find(folder) is { } before && (before.ConfigHash, before.RowsHash, before.WeightHash) != (configHash, rowsHash, weightHash))
+            Say($"{folder}: holds the results of other {(before.RowsHash != rowsHash ? $"rows ({before.Annotations})" : before.WeightHash != weightHash ? "weights" : "settings")}, which these will replace; --out names another folder");
         PartialResults results = ResultsOf(folder, weightHash + configHash + rowsHash);
         using (stop.Register(() => Say("stopping: the same command goes on from here")))
         {

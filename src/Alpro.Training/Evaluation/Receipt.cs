@@ -141,6 +141,19 @@ public sealed record Receipt
         }
     }
 
+    /// <summary>The receipt in a folder of results; null where there is none that can be read.</summary>
+    public static Receipt? Find(string folder)
+    {
+        try
+        {
+            return Read(folder);
+        }
+        catch (ConfigException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Writes it into a folder of results.</summary>
     public void Write(string folder) => WholeFile.Write(Path.Combine(folder, FileName), stream => JsonSerializer.Serialize(stream, this, _json));
 }

@@ -20,7 +20,7 @@ public sealed class GradientReductionTests
         using var group = new Witness();
         var whole = new List<float[]>();
         Action<FlatParameters> keep = parameters => whole.Add(Floats(parameters.Gradients));
-        using Trainer trainer = new(config, model, new(), 2, 3) { SmallestPiece = 1, BeforeUpdate = keep };
+        using Trainer trainer = new(config, model, new(), TinyRun.Start(config)) { SmallestPiece = 1, BeforeUpdate = keep };
         trainer.Join(group);
         for (int step = 0; step < 2; step++)
         {

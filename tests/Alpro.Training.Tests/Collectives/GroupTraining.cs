@@ -33,7 +33,7 @@ internal static class GroupTraining
             using ICollectives group = new InTurn(over is null ? ranks[rank] : over(ranks[rank]), turn);
             var records = new List<StepRecord>();
             using AlproModel model = RunModel.Create(config, CPU);
-            using Trainer trainer = new(config, model, new() { Record = records.Add }, config.Training.Steps!.Value, 3) { SmallestPiece = 1 };
+            using Trainer trainer = new(config, model, new() { Record = records.Add }, TinyRun.Start(config)) { SmallestPiece = 1 };
             trainer.Join(group);
             TrainState state = trainer.Run(Batches(config, group.Rank, world));
             return new Outcome(records, state, TinyRun.Weights(model));
