@@ -133,5 +133,6 @@ public sealed class BatchTensors : IDisposable
     private Tensor ToDevice(Tensor tensor) => ToDevice(tensor, _device);
 
     /// <summary>A tensor of the host on its way to a device, behind the work that is queued there: nobody waits for it.</summary>
-    internal static Tensor ToDevice(Tensor tensor, Device device) => device.type == DeviceType.CPU ? tensor : tensor.pin_memory().to(device, non_blocking: true);
+    internal static Tensor ToDevice(Tensor tensor, Device device) =>
+        device.type == DeviceType.CPU ? tensor : tensor.pin_memory().to(device, non_blocking: true);
 }

@@ -62,6 +62,7 @@ public static class PretrainValidator
     private static Tensor Figures(IReadOnlyList<LossTerm> terms)
     {
         Tensor none = TensorOps.Constant(0, terms[0].Loss.device);
-        return stack([.. terms.SelectMany(term => new[] { term.Loss, term.Correct ?? none, term.Count ?? none }).Select(figure => figure.to(ScalarType.Float64))]);
+        return stack([.. terms.SelectMany(term => new[] { term.Loss, term.Correct ?? none, term.Count ?? none })
+            .Select(figure => figure.to(ScalarType.Float64))]);
     }
 }

@@ -73,8 +73,8 @@ public sealed class RetrievalEvaluator : IDisposable
                                            where _wanted_TV[text * videos + video]
                                            select (text, video)];
         if (pairs.Length == 0) return;
-        Tensor numbers_3P = OnDevice(
-            [.. pairs.Select(pair => _textRows[pair.Text]), .. pairs.Select(pair => (long)_texts.Counts[pair.Text]), .. pairs.Select(pair => (long)pair.Video)]).view(3, pairs.Length);
+        IEnumerable<long> rowsOf = pairs.Select(pair => _textRows[pair.Text]), counts = pairs.Select(pair => (long)_texts.Counts[pair.Text]);
+        Tensor numbers_3P = OnDevice([.. rowsOf, .. counts, .. pairs.Select(pair => (long)pair.Video)]).view(3, pairs.Length);
         var matches = new List<Tensor>();
         int done = 0;
         foreach ((int Text, int Video)[] chunk in pairs.Chunk(_config.PairBatchSize))
@@ -129,19 +129,22 @@ public sealed class RetrievalEvaluator : IDisposable
         var lots = new List<ProjectedTokens>();
         (Tensor ids_TL, Tensor mask_TL) = _texts.Select(_order).Tensors(0, _texts.Count, _texts.Length, _device);
         long row = 1;
-        for (int first = 0; first < _order.Length; first += _config.PairBatchSize)
+        for (int done = 0; done < _order.Length; done += _config.PairBatchSize)
         {
             using var scope = NewDisposeScope();
             using var autocast = Autocast.For(_precision, _device.type);
-            int count = Math.Min(_config.PairBatchSize, _order.Length - first), length = _texts.Counts[_order[first + count - 1]];
-            (Tensor tokens_TLD, Tensor features_TF) = _model.EncodeText(ids_TL.narrow(0, first, count).narrow(1, 0, length), mask_TL.narrow(0, first, count).narrow(1, 0, length));
+            int first = done, count = Math.Min(_config.PairBatchSize, _order.Length - first), length = _texts.Counts[_order[first + count - 1]];
+            (Tensor tokens_TLD, Tensor features_TF) = _model.EncodeText(Part(ids_TL), Part(mask_TL));
             lots.Add(_model.Encoder.Project(tokens_TLD).Map(part => part.flatten(0, 1).MoveToOuterDisposeScope()));
             features.Add(features_TF.to(ScalarType.Float32).MoveToOuterDisposeScope());
             for (int i = 0; i < count; i++, row += length) _textRows[_order[first + i]] = row;
+
+            Tensor Part(Tensor all_TL) => all_TL.narrow(0, first, count).narrow(1, 0, length);
         }
         long[] places = new long[_order.Length];
         for (int i = 0; i < places.Length; i++) places[_order[i]] = i;
-        return (cat(features, 0).index_select(0, OnDevice(places)), ProjectedTokens.Zip(lots, parts => Join([zeros_like(parts[0].narrow(0, 0, 1)), .. parts])));
+        Tensor all_TF = cat(features, 0).index_select(0, OnDevice(places));
+        return (all_TF, ProjectedTokens.Zip(lots, parts => Join([zeros_like(parts[0].narrow(0, 0, 1)), .. parts])));
     }
 
     /// <summary>The parts one after the other, which are given back: there is never more than one of them twice.</summary>
