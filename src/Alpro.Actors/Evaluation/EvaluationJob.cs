@@ -69,6 +69,8 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
         EvaluationOutcome found = EvaluationOutcome.Read(config, set, results);
         var scores = DownstreamScores.Of(corpus.Name, config, set, found);
         bool retrieval = scores.Retrieval is not null;
+        torch.Device device = RunModel.DefaultDevice;
+        Gpus? gpus = device.type == DeviceType.CPU ? null : Gpus.Find();
         var receipt = new Receipt
         {
             Task = config.Task,
@@ -90,7 +92,10 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
             ConfigHash = configHash,
             RowsHash = rowsHash,
             Program = Receipt.ProgramVersion,
-            Device = RunModel.DefaultDevice.type == DeviceType.CPU ? $"cpu, {config.TorchThreads} threads" : RunModel.DefaultDevice.ToString(),
+            Device = device.type == DeviceType.CPU ? $"cpu, {config.TorchThreads} threads" : gpus?.Cards[Math.Max(0, device.index)].Name ?? device.ToString(),
+            Driver = gpus?.Driver,
+            Attention = AttentionBackend.Of(device, config.Training.Precision),
+            Tf32 = device.type == DeviceType.CPU ? null : Tf32(),
             Finished = TimeProvider.System.GetUtcNow(),
             Seconds = Stopwatch.GetElapsedTime(began).TotalSeconds,
             Figures = scores.Retrieval?.ToReference() ?? scores.QuestionAnswering!.ToReference(),
@@ -104,6 +109,14 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
         results.Delete();
         return new(scores, receipt, folder);
     }
+
+    private static string Tf32() => (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) switch
+    {
+        (false, false) => "nothing",
+        (true, false) => "products",
+        (false, true) => "convolutions",
+        _ => "products and convolutions",
+    };
 
     /// <summary>Two evaluations into one folder would undo each other's work.</summary>
     private static FileStream Lock(string folder)

@@ -74,8 +74,17 @@ public sealed record Receipt
     /// <summary>The program's version.</summary>
     public required string Program { get; init; }
 
-    /// <summary>The device: cpu or cuda, with the threads of one operation.</summary>
+    /// <summary>The device: the CPU with the threads of one operation, or the GPU's name.</summary>
     public required string Device { get; init; }
+
+    /// <summary>The version of the GPU's driver.</summary>
+    public string? Driver { get; init; }
+
+    /// <summary>Which of libtorch's kernels computed the vision encoder's attention.</summary>
+    public string? Attention { get; init; }
+
+    /// <summary>What the GPU computes with TF32 when 32 bits are asked for: nothing, products, convolutions or both.</summary>
+    public string? Tf32 { get; init; }
 
     /// <summary>When it was finished.</summary>
     public required DateTimeOffset Finished { get; init; }
