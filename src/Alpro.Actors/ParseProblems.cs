@@ -21,11 +21,14 @@ internal static class ParseProblems
         if (option)
         {
             for (SymbolResult? level = at; level is not null; level = level.Parent)
-                if (level is CommandResult command) names.AddRange(command.Command.Options.Where(candidate => !candidate.Hidden && (level == at || candidate.Recursive)).Select(candidate => candidate.Name));
+                if (level is CommandResult command)
+                    names.AddRange(command.Command.Options.Where(candidate => !candidate.Hidden && (level == at || candidate.Recursive)).Select(candidate => candidate.Name));
         }
         else names.AddRange(at.Command.Subcommands.Where(command => !command.Hidden).Select(command => command.Name));
         string what = option ? "option" : names.Count > 0 ? "command" : "argument";
-        return $"there is no {what} '{token}'{(Spelling.Nearest(token, names) is { } nearest ? $"; did you mean '{nearest}'?" : names.Count > 0 && !option ? $"; there are {string.Join(", ", names)}" : "")}";
+        string advice = Spelling.Nearest(token, names) is { } nearest ? $"; did you mean '{nearest}'?"
+            : names.Count > 0 && !option ? $"; there are {string.Join(", ", names)}" : "";
+        return $"there is no {what} '{token}'{advice}";
     }
 
     /// <summary>The parser's words, but for what it says of values that it cannot read: there it names types of the program.</summary>

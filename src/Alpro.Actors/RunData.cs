@@ -63,7 +63,8 @@ public sealed class RunData : IDisposable
         {
             string[] unlabelled = [.. Enumerable.Range(0, (int)corpus.Count).Select(row => corpus[row].Answer ?? "").Where(answer => !Answers.ContainsKey(answer))];
             if (unlabelled.Length > 0)
-                yield return $"{corpus.Name}: the answers of {unlabelled.Length:N0} of {corpus.Count:N0} rows are none of the labels, and teach nothing: {string.Join(", ", unlabelled.Distinct().Take(10).Select(answer => $"\"{answer}\""))}";
+                yield return $"{corpus.Name}: the answers of {unlabelled.Length:N0} of {corpus.Count:N0} rows are none of the labels, and teach nothing: "
+                    + string.Join(", ", unlabelled.Distinct().Take(10).Select(answer => $"\"{answer}\""));
         }
     }
 

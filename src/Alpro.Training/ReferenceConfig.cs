@@ -63,7 +63,8 @@ public sealed class ReferenceConfig
 
     private ImportedConfig Import()
     {
-        if (!keys.Has("train_datasets") && !keys.Has("val_datasets")) keys.Problems.Add("", "has neither \"train_datasets\" nor \"val_datasets\": it is no configuration of the released code; expected a run folder's log/args.json, or a file of config_release");
+        if (!keys.Has("train_datasets") && !keys.Has("val_datasets"))
+            keys.Problems.Add("", "has neither \"train_datasets\" nor \"val_datasets\": expected a run folder's log/args.json of the released code, or a file of its config_release");
         keys.Problems.ThrowIfAny(keys.File);
         LearningTask task = Task();
         int frames = keys.Whole("num_frm", 3), size = keys.Whole("crop_img_size", 256);

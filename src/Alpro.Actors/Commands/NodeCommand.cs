@@ -24,7 +24,10 @@ internal static class NodeCommand
         var resume = new Option<bool>("--resume") { Description = "Coordinator: continue from the folder's last checkpoint, if there is one; or take part in a run that goes on." };
         var hocon = new Option<string?>("--hocon") { Description = "Running settings in HOCON, in place of hocon/cluster.conf." };
         var name = new Option<string?>("--cluster") { Description = "The cluster's name, in place of alpro.cluster.name; a node hears those of its own cluster alone." };
-        name.Validators.Add(result => { if (result.Tokens is [{ Value: var text }] && !RunningSettings.IsName(text)) result.AddError($"--cluster {text}: expected letters, digits, - and _."); });
+        name.Validators.Add(result =>
+        {
+            if (result.Tokens is [{ Value: var text }] && !RunningSettings.IsName(text)) result.AddError($"--cluster {text}: expected letters, digits, - and _.");
+        });
         var host = new Option<string?>("--host") { Description = "Name or address under which the other nodes reach this one, in place of alpro.cluster.host." };
         var bind = new Option<string?>("--bind") { Description = "Address of this machine on which all ports listen, in place of alpro.cluster.bind; by default all addresses, with certificates." };
         var port = PortOption("--port", "Port of the control plane, in place of the role's in alpro.cluster.ports.");
@@ -35,7 +38,8 @@ internal static class NodeCommand
         var seeds = new Option<string[]>("--seed") { Description = "A node to join, as host:port, in place of alpro.cluster.seeds; the coordinator first, then others that stay.", AllowMultipleArgumentsPerToken = true };
         seeds.Validators.Add(result =>
         {
-            foreach (string seed in (result.GetValueOrDefault<string[]>() ?? []).Where(seed => !RunningSettings.IsSeed(seed))) result.AddError($"--seed {seed}: expected a node as host:port, such as trainer-host:4053.");
+            foreach (string seed in result.Tokens.Select(token => token.Value).Where(seed => !RunningSettings.IsSeed(seed)))
+                result.AddError($"--seed {seed}: expected a node as host:port, such as trainer-host:4053.");
         });
         var certificates = new Option<string?>("--certificates") { Description = "Folder of the node's certificates, in place of alpro.cluster.certificates." };
         var decoders = TrainCommand.DecodersOption();

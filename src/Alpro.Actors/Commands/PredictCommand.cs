@@ -50,7 +50,8 @@ internal static class PredictCommand
             bool asked = arguments.GetValue(questions)!.Length > 0, answers = config.Task == LearningTask.QuestionAnswering;
             if (asked != answers) throw new UsageException($"{run.Folder}: is a run of {(answers ? "question answering: give --question" : "retrieval: give --texts")}");
             Prediction prediction = Predict(config, run.HasMatching, run.Weights, Path.GetFullPath(arguments.GetValue(video)!), asked ? arguments.GetValue(questions)! : Lines(arguments.GetValue(texts)!), arguments.GetValue(top) ?? UsualTop);
-            foreach ((string text, IReadOnlyList<string> unknown) in prediction.Questions.Select(line => (line.Question, line.UnknownWords)).Concat(prediction.Texts.Select(line => (line.Text, line.UnknownWords))))
+            var read = prediction.Questions.Select(line => (line.Question, line.UnknownWords)).Concat(prediction.Texts.Select(line => (line.Text, line.UnknownWords)));
+            foreach ((string text, IReadOnlyList<string> unknown) in read)
                 if (unknown.Count > 0) Console.Error.WriteLine($"\"{text}\": {string.Join(", ", unknown)}: not in the vocabulary, and without a meaning to the model");
             CommandLine.Result(arguments, prediction, console => Show(console, prediction));
             return CommandLine.Success;
@@ -74,7 +75,9 @@ internal static class PredictCommand
         }
         using var evaluator = new RetrievalEvaluator(model, config.Evaluation with { Rerank = null }, config.Training.Precision, EncodedVideos.Of(model, config.Training.Precision, [clip]), set.Texts);
         if (matches) evaluator.Match(0, texts.Count);
-        return new(video, [], [.. texts.Select((text, i) => new TextLine(text, matches ? evaluator.Scores.Matching_TV[i] : null, evaluator.Scores.Contrastive_TV[i], tokenizer.UnknownWords(text)))], config.Evaluation.Score);
+        TextLine[] lines = [.. texts.Select((text, i) => new TextLine(
+            text, matches ? evaluator.Scores.Matching_TV[i] : null, evaluator.Scores.Contrastive_TV[i], tokenizer.UnknownWords(text)))];
+        return new(video, [], lines, config.Evaluation.Score);
     }
 
     private static ClipBatch Load(ClipSettings settings, CaptionTokenizer tokenizer, string video)

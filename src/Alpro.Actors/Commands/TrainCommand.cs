@@ -135,7 +135,8 @@ internal static class TrainCommand
         {
             int tenth = Math.Max(1, records.Length / 10);
             string over = tenth == 1 ? "step" : $"{tenth} steps";
-            table.AddRow("loss", $"{records[..tenth].Average(record => record.Loss):0.000} over the first {over}, {records[^tenth..].Average(record => record.Loss):0.000} over the last");
+            (double first, double last) = (records[..tenth].Average(record => record.Loss), records[^tenth..].Average(record => record.Loss));
+            table.AddRow("loss", $"{first:0.000} over the first {over}, {last:0.000} over the last");
             table.AddRow("waiting for data", $"{records.Sum(record => record.WaitMs) / records.Sum(record => record.StepMs + record.BetweenMs):P1} of the time");
         }
         bool byLoss = run.Config.Task is LearningTask.Pretrain or LearningTask.Prompter;                  // whose score is the loss, negated

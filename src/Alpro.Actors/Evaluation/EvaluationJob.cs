@@ -52,7 +52,10 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
         using FileStream alone = Lock(folder);
         (string weightHash, string configHash, string rowsHash) = (Receipt.HashOf(Run.Weights), Receipt.HashOf(config), set.Hash());
         if (Receipt.Find(folder) is { } before && (before.ConfigHash, before.RowsHash, before.WeightHash) != (configHash, rowsHash, weightHash))
-            Say($"{folder}: holds the results of other {(before.RowsHash != rowsHash ? $"rows ({before.Annotations})" : before.WeightHash != weightHash ? "weights" : "settings")}, which these will replace; --out names another folder");
+        {
+            string what = before.RowsHash != rowsHash ? $"rows ({before.Annotations})" : before.WeightHash != weightHash ? "weights" : "settings";
+            Say($"{folder}: holds the results of other {what}, which these will replace; --out names another folder");
+        }
         PartialResults results = ResultsOf(folder, weightHash + configHash + rowsHash);
         using (stop.Register(() => Say("stopping: the same command goes on from here")))
         {

@@ -138,7 +138,10 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
         _log?.Dispose();
     }
 
-    /// <summary>Writes the run down from here on: the settings under which it was accepted, and each step, with the last steps that the first rank before this one died too soon to write.</summary>
+    /// <summary>
+    /// Writes the run down from here on: the settings under which it was accepted, and each step, with the last steps that the first rank
+    /// before this one died too soon to write.
+    /// </summary>
     private void OpenLog(TrainState state)
     {
         (string file, byte[] config) = (Path.Combine(_run.Folder, TrainingRun.ConfigName), Encoding.UTF8.GetBytes(ConfigLoader.ToJson(_run.Config)));
@@ -239,7 +242,8 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
         long last = _generations.Last();
         if (last <= _number) return;
         if (group.Generation > 0) throw new CollectivesException(group.Rank, group.Generation, $"was given up while it was away: generation {last} has formed");
-        throw new RunFailedException($"{_run.Folder}: another process has gone on with this run while this one was away, which ends; what it did since is not written down");
+        throw new RunFailedException(
+            $"{_run.Folder}: another process has gone on with this run while this one was away, which ends; what it did since is not written down");
     }
 
     /// <summary>Trains in a group until the run has ended, or the group: then why.</summary>

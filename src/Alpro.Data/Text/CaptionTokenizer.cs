@@ -58,7 +58,13 @@ public sealed class CaptionTokenizer
     {
         char[] words = new char[BasicTokenizer.OutputBound(text.Length, text.Length)];
         string[] clean = new string(words, 0, BasicTokenizer.Tokenize(text, text.Length, words)).Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        return [.. clean.Distinct().Where(word => word != Vocabulary.Unknown && _wordPieces.EncodeToIds(word) is var pieces && (pieces.Contains(UnknownId) || (word.Length > 2 && pieces.Count == word.Length)))];
+        return [.. clean.Distinct().Where(IsUnknown)];
+
+        bool IsUnknown(string word)
+        {
+            IReadOnlyList<int> pieces = _wordPieces.EncodeToIds(word);
+            return word != Vocabulary.Unknown && (pieces.Contains(UnknownId) || (word.Length > 2 && pieces.Count == word.Length));
+        }
     }
 
     /// <summary>
