@@ -125,7 +125,8 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
             Enter(new SoleRank(form.Generation), form.FromCheckpoint);
             return;
         }
-        EndPoint[] endpoints = [.. form.Endpoints.Select(text => ClusterNode.TryParseEndpoint(text, out DnsEndPoint? endpoint) ? endpoint : null).OfType<EndPoint>()];
+        EndPoint[] endpoints =
+            [.. form.Endpoints.Select(text => ClusterNode.TryParseEndpoint(text, out DnsEndPoint? endpoint) ? endpoint : null).OfType<EndPoint>()];
         if (endpoints.Length < form.Endpoints.Count)
         {
             Self.Tell(new Status.Failure(new IOException($"one of its ranks listens nowhere: {string.Join(", ", form.Endpoints)}")));

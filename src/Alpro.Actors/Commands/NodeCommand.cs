@@ -24,7 +24,10 @@ internal static class NodeCommand
         var resume = new Option<bool>("--resume") { Description = "Coordinator: continue from the folder's last checkpoint, if there is one; or take part in a run that goes on." };
         var hocon = new Option<string?>("--hocon") { Description = "Running settings in HOCON, in place of hocon/cluster.conf." };
         var host = new Option<string?>("--host") { Description = "Name or address under which the other nodes reach this one, in place of alpro.cluster.host." };
-        var bind = new Option<string?>("--bind") { Description = "Address of this machine on which all ports listen, in place of alpro.cluster.bind; by default all addresses, with certificates." };
+        var bind = new Option<string?>("--bind")
+        {
+            Description = "Address of this machine on which all ports listen, in place of alpro.cluster.bind; by default all addresses, with certificates.",
+        };
         var port = new Option<int?>("--port") { Description = "Port of the control plane, in place of the role's in alpro.cluster.ports." };
         var dataPort = new Option<int?>("--data-port") { Description = "Coordinator, trainer: port to which clips are brought, in place of alpro.cluster.ports.data." };
         var ringPort = new Option<int?>("--ring-port") { Description = "Trainer: port for its neighbour, in place of alpro.cluster.ports.ring." };

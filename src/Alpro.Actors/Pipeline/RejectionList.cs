@@ -32,7 +32,8 @@ public sealed class RejectionList : IDisposable
                 if (_writer.BaseStream.Length == 0) _writer.WriteLine(UnreadableList.Header);
             }
             ClipRequest request = rejection.Request;
-            _writer.WriteLine(UnreadableList.Line(_corpora[request.Corpus], request.Row, rejection.Path, rejection.Reason, rejection.Message, request));
+            string corpus = _corpora[request.Corpus];
+            _writer.WriteLine(UnreadableList.Line(corpus, request.Row, rejection.Path, rejection.Reason, rejection.Message, request));
         }
     }
 
