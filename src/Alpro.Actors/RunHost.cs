@@ -176,7 +176,8 @@ public sealed class RunHost : IAsyncDisposable
             _host.Dispose();
             Node?.Certificates?.Dispose();
         });
-        if (await Task.WhenAny(stopping, Task.Delay(Settings.StopTimeout + (Node is null ? TimeSpan.Zero : _toLeave), TimeProvider.System)) == stopping) await stopping;
+        TimeSpan bound = Settings.StopTimeout + (Node is null ? TimeSpan.Zero : _toLeave);
+        if (await Task.WhenAny(stopping, Task.Delay(bound, TimeProvider.System)) == stopping) await stopping;
         else Console.Error.WriteLine("the process ends although some of its actors have not: they are stuck in a read");
     }
 

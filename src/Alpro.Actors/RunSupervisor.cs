@@ -219,7 +219,8 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
             Receive<StreamOverdue>(_ =>
             {
                 if (Context.Child(PipelineName) is not { } stuck || !waiting.Contains(stuck)) return;
-                _run.Warn($"DECODERS STUCK: a read has not come back {_host.Settings.StopTimeout.TotalSeconds:0} s after the end (alpro.stop-timeout); going on without them");
+                double seconds = _host.Settings.StopTimeout.TotalSeconds;
+                _run.Warn($"DECODERS STUCK: a read has not come back {seconds:0} s after the end (alpro.stop-timeout); going on without them");
                 Context.Unwatch(stuck);
                 Ended(stuck);
             });

@@ -29,7 +29,10 @@ internal static class NodeCommand
             if (result.Tokens is [{ Value: var text }] && !RunningSettings.IsName(text)) result.AddError($"--cluster {text}: expected letters, digits, - and _.");
         });
         var host = new Option<string?>("--host") { Description = "Name or address under which the other nodes reach this one, in place of alpro.cluster.host." };
-        var bind = new Option<string?>("--bind") { Description = "Address of this machine on which all ports listen, in place of alpro.cluster.bind; by default all addresses, with certificates." };
+        var bind = new Option<string?>("--bind")
+        {
+            Description = "Address of this machine on which all ports listen, in place of alpro.cluster.bind; by default all addresses, with certificates.",
+        };
         var port = PortOption("--port", "Port of the control plane, in place of the role's in alpro.cluster.ports.");
         var dataPort = PortOption("--data-port", "Coordinator, trainer: port to which clips are brought, in place of alpro.cluster.ports.data.");
         var ringPort = PortOption("--ring-port", "Trainer: port for its neighbour, in place of alpro.cluster.ports.ring.");

@@ -30,7 +30,8 @@ internal static class ScanCommand
             if (arguments.GetValue(only) is { } name)
                 corpora = corpora.Any(corpus => corpus.Name == name) ? [.. corpora.Where(corpus => corpus.Name == name)] : throw new UsageException($"There is no corpus {name}; there are {string.Join(", ", corpora.Select(corpus => corpus.Name))}.");
             var limits = new DecodeLimits { Deadline = TimeSpan.FromSeconds(arguments.GetValue(deadline)) };
-            var scanner = new CorpusScanner(() => FrameReaders.Create(limits, WorkerCommand.ThisProgram(DecodeWorkerCommand.Name)), arguments.GetValue(workers), arguments.GetValue(frames));
+            WorkerCommand worker = WorkerCommand.ThisProgram(DecodeWorkerCommand.Name);
+            var scanner = new CorpusScanner(() => FrameReaders.Create(limits, worker), arguments.GetValue(workers), arguments.GetValue(frames));
             string target = OutputPath.Write(arguments.GetValue(folder)!, "--out", () => Directory.CreateDirectory(arguments.GetValue(folder)!).FullName);
 
             List<Scan> scans = [];

@@ -38,7 +38,10 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
     /// <param name="Window">The latest clips, of which that share is taken.</param>
     public sealed record Bounds(double MaxRejectedFraction, long Window)
     {
-        /// <summary>Clips of the window that may be unreadable: where that share of the rows is, chance hardly ever brings four standard deviations more together.</summary>
+        /// <summary>
+        /// Clips of the window that may be unreadable: where that share of the rows is, chance hardly ever brings four standard deviations more
+        /// together.
+        /// </summary>
         public double Allowed => MaxRejectedFraction * Window + 4 * Math.Sqrt(MaxRejectedFraction * Window);
     }
 

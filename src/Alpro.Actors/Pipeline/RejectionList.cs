@@ -37,7 +37,8 @@ public sealed class RejectionList : IDisposable
         lock (_lock)
         {
             ClipRequest request = rejection.Request;
-            _rows.AddLine(UnreadableList.Line(_corpora[request.Corpus], request.Row, rejection.Path, rejection.Reason, rejection.Message, request));
+            string corpus = _corpora[request.Corpus];
+            _rows.AddLine(UnreadableList.Line(corpus, request.Row, rejection.Path, rejection.Reason, rejection.Message, request));
             Write();
         }
     }

@@ -68,7 +68,8 @@ internal sealed class CorpusOpener
     /// <summary>Opens the index beside the annotations or in the cache folder; makes it where neither fits.</summary>
     private IndexedCorpus Open()
     {
-        string settings = Settings(), fingerprint = Fingerprint(settings), beside = IndexPath(Path.Combine(Path.GetDirectoryName(_annotations)!, ".alpro-index"), settings), cached = IndexPath(CacheFolder(), settings);
+        string settings = Settings(), fingerprint = Fingerprint(settings), own = Path.Combine(Path.GetDirectoryName(_annotations)!, ".alpro-index");
+        string beside = IndexPath(own, settings), cached = IndexPath(CacheFolder(), settings);
         RowIndex? index = Usable(beside, fingerprint) ?? Usable(cached, fingerprint);
         string? path = null;
         if (index is null)
@@ -241,14 +242,18 @@ internal sealed class CorpusOpener
         return $"{settings}|{Convert.ToHexStringLower(hash.GetHashAndReset())}";
     }
 
-    private string Settings() => string.Create(CultureInfo.InvariantCulture, $"{IndexVersion}|{_format}|{_config.MediaExtension}|{_config.MaxCaptionWords}|{_config.Missing}|{_mediaRoot}");
+    private string Settings() => string.Create(CultureInfo.InvariantCulture,
+        $"{IndexVersion}|{_format}|{_config.MediaExtension}|{_config.MaxCaptionWords}|{_config.Missing}|{_mediaRoot}");
 
     /// <summary>
     /// Where the index of these annotations lies, by the paths and settings under which they are opened: no two displace each other. It has a
     /// folder of its own, since a file that appears among the media would be a change of their folder.
     /// </summary>
-    private string IndexPath(string folder, string settings) =>
-        Path.Combine(folder, $"{Path.GetFileName(_annotations).Replace('*', '_').Replace('?', '_')}-{XxHash64.HashToUInt64(Encoding.UTF8.GetBytes($"{_annotations}|{settings}")):x16}");
+    private string IndexPath(string folder, string settings)
+    {
+        string name = Path.GetFileName(_annotations).Replace('*', '_').Replace('?', '_');
+        return Path.Combine(folder, $"{name}-{XxHash64.HashToUInt64(Encoding.UTF8.GetBytes($"{_annotations}|{settings}")):x16}");
+    }
 
     /// <summary>Where the index goes when the annotations' folder cannot be written.</summary>
     private static string CacheFolder()
