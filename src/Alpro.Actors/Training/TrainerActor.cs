@@ -77,8 +77,15 @@ public sealed class TrainerActor : ReceiveActor
         Receive<Enter>(message => _groups.Writer.TryWrite(message));
         Receive<Ready>(message =>
         {
-            if (message.Group.Rank == 0) OpenLog(message.State);
-            parent.Tell(message);
+            try
+            {
+                if (message.Group.Rank == 0) OpenLog(message.State);
+                parent.Tell(message);
+            }
+            catch (ConfigException damaged)
+            {
+                parent.Tell(new Failed(damaged));                    // a person's to mend
+            }
         });
         Receive<StepRecord>(record =>
         {
