@@ -248,6 +248,22 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
     }
 
     [Fact]
+    public async Task Records_that_were_damaged_end_a_resume_with_file_and_line()
+    {
+        RunConfig config = Config(steps: 6);
+        await TrainAsync(config, "run");
+        string records = RunLog.StepsFile(_out.File("run")), torn = File.ReadAllText(records) + "{\"step\": 6, \"epo";
+        File.WriteAllText(records, torn);
+        Assert.True((await TrainAsync(config, "run", resume: true)).Completed);
+        Assert.Equal(6, Losses("run").Length);
+        File.WriteAllLines(records, File.ReadAllLines(records).Select((line, i) => i == 3 ? "garbage" : line));
+        var said = new List<string>();
+        var refused = await Assert.ThrowsAsync<ConfigException>(() => TrainAsync(config, "run", resume: true, warn: said.Add));
+        Assert.Contains($"{records}: 1 problem{Environment.NewLine}  line 4: ", refused.Message, StringComparison.Ordinal);
+        Assert.Empty(said);
+    }
+
+    [Fact]
     public async Task Batch_that_is_not_a_number_twice_ends_the_run()
     {
         var said = new List<string>();

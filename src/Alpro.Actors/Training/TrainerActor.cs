@@ -92,8 +92,15 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
         Receive<Enter>(message => _groups.Writer.TryWrite(message));
         Receive<Ready>(message =>
         {
-            if (message.Group.Rank == 0) OpenLog(message.State);
-            _parent.Tell(message);
+            try
+            {
+                if (message.Group.Rank == 0) OpenLog(message.State);
+                _parent.Tell(message);
+            }
+            catch (ConfigException damaged)
+            {
+                Leave(new Failed(damaged));                          // a person's to mend
+            }
         });
         Receive<StepRecord>(record =>
         {
