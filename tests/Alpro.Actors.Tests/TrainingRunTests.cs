@@ -379,6 +379,38 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
         Assert.True(new FileInfo(Assert.Single(Directory.EnumerateFiles(_out.File("full/tensorboard")))).Length > 12 * 100);
     }
 
+    [Fact]
+    public async Task Checkpoint_that_cannot_be_written_ends_the_run_in_order_and_with_a_sentence()
+    {
+        Directory.CreateDirectory(_out.File("stuck"));
+        File.WriteAllText(_out.File("stuck/checkpoints"), "");       // no folder can be made there
+        await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1, CheckpointTries = 2, CheckpointBackOff = TimeSpan.FromMilliseconds(50) });
+        var failed = await Assert.ThrowsAsync<RunFailedException>(
+            () => host.TrainAsync(new(Config(steps: 100_000), _out.File("stuck"), Resume: false), CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(60)));
+        Assert.StartsWith("the checkpoint of step 5 could not be written in 2 tries", failed.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Run_with_too_many_unreadable_clips_ends_with_one_line()
+    {
+        Write(_out.File("config.json"), _world.Folder.Path, steps: 50, WithUnreadable());
+        (int code, _, string errors) = Commands.AlproProgram.Run("pretrain", "--config", _out.File("config.json"), "--out", _out.File("bad"), "--set", "data.maxRejectedFraction=0");
+        Assert.Equal(CommandLine.Failure, code);
+        Assert.Contains("clips are unreadable, more than data.maxRejectedFraction = 0 allows", Assert.Single(errors.Split('\n'), line => line.StartsWith("alpro: ", StringComparison.Ordinal)), StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Answers_without_a_label_are_named_before_training_begins()
+    {
+        File.WriteAllText(_out.File("labels.json"), """{ "red": 0, "blue": 1 }""");
+        var said = new List<string>();
+        RunConfig config = Config(steps: 1, Path.Combine(_world.Folder.Path, "qa", "train.jsonl"), "task=question-answering", "data.clip.maskProbability=0",
+            "data.corpora[0].format=question-answer-jsonl", $"data.answers={_out.File("labels.json")}", "model.answers=2");
+        await Record.ExceptionAsync(() => TrainAsync(config, "qa", warn: said.Add));
+        Assert.Contains("rows are none of the labels, and teach nothing: \"", said[0], StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("test")]
     [InlineData("validation")]
