@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -67,16 +69,29 @@ public static class CommandLine
     /// <summary>Describes a command with an example, as <c>--help</c> prints it.</summary>
     public static string Describe(string summary, string example) => $"{summary}{Environment.NewLine}{Environment.NewLine}  Example: {example}";
 
+    /// <summary>An option with bounds: a number that is outside of them is refused, and what is no number is the parser's to refuse.</summary>
+    public static Option<T> Between<T>(Option<T> option, double least, double most = double.PositiveInfinity)
+    {
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens is not [{ Value: var text }] || !double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number)) return;
+            if (number < least) result.AddError($"{option.Name} must be at least {least}.");
+            if (number > most) result.AddError($"{option.Name} must be at most {most}.");
+        });
+        return option;
+    }
+
     /// <summary>Parses and runs, turning every way to fail into a message and an exit code.</summary>
     public static async Task<int> RunAsync(RootCommand root, string[] args)
     {
         ParseResult parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
         if (parsed.Errors.Count > 0 && parsed.Action is not HelpAction)
         {
-            foreach (var error in parsed.Errors) Console.Error.WriteLine($"alpro: {error.Message}");
+            foreach (string problem in ParseProblems.Of(parsed)) Console.Error.WriteLine($"alpro: {problem}");
             Console.Error.WriteLine($"alpro: '{CommandPath(parsed)} --help' shows what is expected.");
             return BadInput;
         }
+        bool stopsInOrder = parsed.Action is AsynchronousCommandLineAction;
         using var stop = new CancellationTokenSource();
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, StopInOrder);
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, StopInOrder);
@@ -86,6 +101,7 @@ public static class CommandLine
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
+            Console.Error.WriteLine("alpro: stopped");
             return Interrupted;
         }
         catch (Exception error) when (DeviceFaults.Of(error) == DeviceFault.Lost)
@@ -107,14 +123,14 @@ public static class CommandLine
         catch (Exception error)
 #pragma warning restore CA1031
         {
-            Console.Error.WriteLine($"alpro: {error}");
+            Console.Error.WriteLine($"alpro: {error.Message}{(IsExplained(error) ? "" : TraceOf(error))}");
             return Failure;
         }
 
-        // The first signal asks the command to stop in order (checkpoint, then exit); a second one ends the process at once.
+        // The first signal asks a command that can to stop in order (checkpoint, then exit); any other ends the process at once.
         void StopInOrder(PosixSignalContext signal)
         {
-            if (stop.IsCancellationRequested) return;
+            if (!stopsInOrder || stop.IsCancellationRequested) return;
             signal.Cancel = true;
             stop.Cancel();
         }
@@ -129,6 +145,14 @@ public static class CommandLine
 
     private static bool IsBadInput(Exception error) =>
         error is UsageException or CorpusException or CheckpointException or ConfigException or UnreadableClipException;
+
+    /// <summary>Whether the message of a failure says all that a person needs.</summary>
+    private static bool IsExplained(Exception error) => error is RunFailedException or NonFiniteLossException;
+
+    /// <summary>Where the trace of a failure is; the trace, where no file has room for it.</summary>
+    private static string TraceOf(Exception error) => TraceFile.TryAdd($"{Environment.CommandLine}{Environment.NewLine}{error}")
+        ? $" ({error.GetType().Name}; where in the program: {TraceFile.Path})"
+        : $"{Environment.NewLine}{error}";
 
     private static string CommandPath(ParseResult parsed)
     {

@@ -18,7 +18,8 @@ internal static partial class LostDevice
 
     /// <summary>Told to whoever looks at the end of the process.</summary>
     public static string Sentence(Exception reason) =>
-        $"alpro: the GPU has failed, and this process cannot use it any more: {DeviceFaults.Words(reason)}; start the same command again, a run with --resume (in a cluster the other trainers go on)";
+        $"alpro: the GPU has failed, and this process cannot use it any more: {DeviceFaults.Words(reason)}; "
+        + "start the same command again, a run with --resume (in a cluster the other trainers go on)";
 
     /// <summary>
     /// For an exception filter, which is asked before anything is unwound: hands an error of a failed GPU on, and lets every error be caught.

@@ -55,6 +55,19 @@ public sealed class RunData : IDisposable
     /// <summary>What clips may name by number.</summary>
     public ClipNumbers Numbers => new(Tokenizer.VocabularySize, Answers is null ? 0 : _config.Model.Answers);
 
+    /// <summary>What should be said of answers that have no label, corpus by corpus: the model learns nothing from their rows.</summary>
+    public IEnumerable<string> UnlabelledAnswers()
+    {
+        if (Answers is null) yield break;
+        foreach (VideoTextCorpus corpus in Corpora)
+        {
+            string[] unlabelled = [.. Enumerable.Range(0, (int)corpus.Count).Select(row => corpus[row].Answer ?? "").Where(answer => !Answers.ContainsKey(answer))];
+            if (unlabelled.Length > 0)
+                yield return $"{corpus.Name}: the answers of {unlabelled.Length:N0} of {corpus.Count:N0} rows are none of the labels, and teach nothing: "
+                    + string.Join(", ", unlabelled.Distinct().Take(10).Select(answer => $"\"{answer}\""));
+        }
+    }
+
     /// <summary>The order of the training rows.</summary>
     public SamplingPlan Plan() =>
         new([.. Corpora.Select(corpus => corpus.Count)], _config.Training.BatchSize, _config.Seed, [.. Corpora.Select(corpus => corpus.Name)]);

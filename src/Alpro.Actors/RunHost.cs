@@ -14,7 +14,6 @@ using Alpro.Training;
 using Alpro.Training.Evaluation;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors;
 
@@ -56,10 +55,11 @@ public sealed class RunHost : IAsyncDisposable
     /// <param name="adjust">Changes settings that the command line sets.</param>
     /// <param name="join">Makes the process a member of a cluster, as the settings say; null for one that runs alone.</param>
     /// <exception cref="UsageException">There is no such file, it is not HOCON, or it says nothing of a cluster.</exception>
+    /// <exception cref="ConfigException">Settings in it are not, or have values that cannot be used.</exception>
     public static async Task<RunHost> StartAsync(string? hoconFile = null, Func<ActorSettings, ActorSettings>? adjust = null, Func<Config, ClusterNode>? join = null)
     {
-        Config hocon = Load(ConfFile("alpro.conf"));
-        if (hoconFile is not null) hocon = Load(hoconFile).WithFallback(hocon);
+        Config hocon = RunningSettings.Load(ConfFile("alpro.conf"));
+        if (hoconFile is not null) hocon = RunningSettings.Load(hoconFile).WithFallback(hocon);
         ActorSettings settings = ActorSettings.From(hocon);
         ClusterNode? node = join?.Invoke(hocon);
         if (node is not null) hocon = node.ToHocon().WithFallback(hocon);
@@ -67,16 +67,15 @@ public sealed class RunHost : IAsyncDisposable
         ControlSetup? control = node is null ? null : new(node);
         Socket? data = node?.Role is NodeRole.Coordinator or NodeRole.Trainer ? node.Listen(node.DataPort, "--data-port") : null;
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(new());
-        builder.Logging.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
-        builder.Services.AddAkka("alpro", akka =>
+        builder.Services.AddAkka(node?.Name ?? "alpro", akka =>
         {
             akka.AddHocon(hocon, HoconAddMode.Replace);
             if (control is not null) akka.AddSetup(control);
             akka.ConfigureLoggers(loggers =>
             {
                 loggers.ClearLoggers();
-                loggers.AddLoggerFactory();
+                loggers.AddLogger<ActorLog>();
             });
         });
         IHost host = builder.Build();
@@ -99,6 +98,7 @@ public sealed class RunHost : IAsyncDisposable
         RunData[] validation = [.. run.Config.Data.Validation.Select(corpus => new RunData(run.Config, Settings, [corpus]))];
         foreach (VideoTextCorpus corpus in data.Corpora.Concat(validation.Select(one => one.Corpora[0]))) run.Opened(corpus);
         foreach (RunData one in validation) one.RequireValidation();
+        foreach (string note in data.UnlabelledAnswers()) run.Warn(note);
         data.Plan();
         IActorRef supervisor = System.ActorOf(Props.Create(() => new RunSupervisor(this, run, data, validation, finished)), "run");
         using CancellationTokenRegistration asked = stop.Register(() => supervisor.Tell(RunSupervisor.Stop.Instance));
@@ -176,21 +176,9 @@ public sealed class RunHost : IAsyncDisposable
             _host.Dispose();
             Node?.Certificates?.Dispose();
         });
-        if (await Task.WhenAny(stopping, Task.Delay(Settings.StopTimeout + (Node is null ? TimeSpan.Zero : _toLeave), TimeProvider.System)) == stopping) await stopping;
+        TimeSpan bound = Settings.StopTimeout + (Node is null ? TimeSpan.Zero : _toLeave);
+        if (await Task.WhenAny(stopping, Task.Delay(bound, TimeProvider.System)) == stopping) await stopping;
         else Console.Error.WriteLine("the process ends although some of its actors have not: they are stuck in a read");
-    }
-
-    private static Config Load(string file)
-    {
-        if (!File.Exists(file)) throw new UsageException($"{file}: there is no such file; expected the running settings in HOCON (see hocon/alpro.conf)");
-        try
-        {
-            return ConfigurationFactory.ParseString(File.ReadAllText(file));
-        }
-        catch (FormatException error)
-        {
-            throw new UsageException($"{file}: not HOCON: {error.Message}");
-        }
     }
 
     /// <summary>The command line decides what Ctrl-C does, not the host.</summary>

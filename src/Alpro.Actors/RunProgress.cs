@@ -1,10 +1,9 @@
 using Alpro.Data.Corpus;
 using Alpro.Training;
-using Spectre.Console;
 
 namespace Alpro.Actors;
 
-/// <summary>Shows on standard error how a run goes: a bar with rate, data-wait share and time left on a terminal, plain lines elsewhere.</summary>
+/// <summary>Shows on standard error how a run goes: a line with rate, data-wait share and time left on a terminal, plain lines elsewhere.</summary>
 internal static class RunProgress
 {
     /// <summary>Least time between two plain lines.</summary>
@@ -13,21 +12,18 @@ internal static class RunProgress
     /// <summary>Runs something while showing it.</summary>
     /// <param name="title">What is run.</param>
     /// <param name="train">Runs it; it is given what makes a run watched.</param>
-    public static Task<RunResult> ShowAsync(string title, Func<Func<TrainingRun, TrainingRun>, Task<RunResult>> train)
+    public static async Task<RunResult> ShowAsync(string title, Func<Func<TrainingRun, TrainingRun>, Task<RunResult>> train)
     {
-        if (Console.IsErrorRedirected) return train(run => Watch(run, Lines(title), Console.Error.WriteLine));
-        return CommandLine.Error.Progress()
-            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
-            .StartAsync(display =>
-            {
-                ProgressTask bar = display.AddTask(title);
-                return train(run => Watch(run, (record, total) =>
-                {
-                    bar.MaxValue = total;
-                    bar.Value = record.Step + 1;
-                    bar.Description = Markup.Escape($"{title} {record.Step + 1}/{total}  loss {record.Loss:0.000}  {record.ClipsPerSecond:0} clips/s  wait {record.WaitShare:P0}");
-                }, CommandLine.Error.WriteLine));
-            });
+        if (Console.IsErrorRedirected) return await train(run => Watch(run, Lines(title), Console.Error.WriteLine));
+        using var bar = new ProgressLine(Console.Error, static () => Console.WindowWidth);
+        long began = TimeProvider.System.GetTimestamp(), first = -1;
+        return await train(run => Watch(run, (record, total) =>
+        {
+            if (first < 0) first = record.Step;
+            TimeSpan left = TimeProvider.System.GetElapsedTime(began) * ((total - record.Step - 1) / (record.Step + 1.0 - first));
+            string time = $"{(int)left.TotalHours}:{left:mm\\:ss} left";
+            bar.Show((record.Step + 1.0) / total, $"{title} {record.Step + 1}/{total}  {time}  loss {record.Loss:0.000}  {record.ClipsPerSecond:0} clips/s  wait {record.WaitShare:P0}");
+        }, bar.Say));
     }
 
     private static TrainingRun Watch(TrainingRun run, Action<StepRecord, long> step, Action<string> say)
@@ -35,7 +31,7 @@ internal static class RunProgress
         long total = 0;
         return run with
         {
-            Opened = corpus => say($"{corpus.Name}: {corpus.Coverage.Describe(corpus.Kind)}"),
+            Opened = corpus => say($"{corpus.Name}: {corpus.Coverage.Describe(corpus.Kind)}{(corpus.NewIndex is { } index ? $"; their index is now in {index}" : "")}"),
             Started = (state, loaded) =>
             {
                 total = state.TotalSteps;

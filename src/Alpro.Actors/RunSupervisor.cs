@@ -76,11 +76,13 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
     {
         (_host, _run, _finished, _data, _validation) = (host, run, finished, data, validation);
         _plan = data.Plan();
-        _start = new() { TotalSteps = run.Config.TotalSteps(_plan.StepsPerEpoch), StepsPerEpoch = _plan.StepsPerEpoch, Data = data.Contents() };
+        TrainingConfig training = run.Config.Training;
+        _start = new() { TotalSteps = training.Steps ?? training.Epochs!.Value * _plan.StepsPerEpoch, StepsPerEpoch = _plan.StepsPerEpoch, Data = data.Contents() };
         _deaths = new(host.Settings.MaxRestarts, TimeSpan.FromHours(1), TimeProvider.System);
-        _unreadable = new(run.Unreadable, [.. data.Corpora.Select(corpus => corpus.Name)], append: run.Resume);
+        _unreadable = new(run.Unreadable, [.. data.Corpora.Select(corpus => corpus.Name)], append: run.Resume, run.Warn);
         _ledger = new(_unreadable.Add);
         _checkpoints = Context.ActorOf(Props.Create(() => new CheckpointActor(run, host.Settings)), "checkpoints");
+        Context.Watch(_checkpoints);
         if (host.Node is { Role: NodeRole.Trainer } node) _member = Context.ActorOf(Props.Create(() => new GroupMember(node)), "member");
         Receive<GroupMember.Formed>(message => EnterGroup(message.Group, message.FromCheckpoint, message.Here));
         Receive<GroupMember.Over>(message =>
@@ -97,7 +99,8 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
             if (_generation.Group is null) Fail(new OperationCanceledException("stopped while it waited for other trainers"));
             else _generation.Trainer.Tell(message);
         });
-        Receive<Status.Failure>(message => Fail(message.Cause));
+        Receive<CheckpointActor.Failed>(message => EndGeneration(_ => Fail(message.Reason)));
+        Receive<Status.Failure>(message => EndGeneration(_ => Fail(message.Cause)));
     }
 
     /// <inheritdoc/>
@@ -124,9 +127,9 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
 
     private void StartGeneration(int number, TrainingRun run)
     {
-        (TrainState start, IActorRef checkpoints) = (_start, _checkpoints);
+        (TrainState start, ActorSettings settings, IActorRef checkpoints) = (_start, _host.Settings, _checkpoints);
         Func<AlproModel, TrainState, ValidationRecord>? validate = _validation.Count == 0 ? null : Validate;
-        _generation = new(number, Context.ActorOf(Props.Create(() => new TrainerActor(run, start, checkpoints, validate)), $"trainer-{number}"), run.Resume);
+        _generation = new(number, Context.ActorOf(Props.Create(() => new TrainerActor(run, start, settings, checkpoints, validate)), $"trainer-{number}"), run.Resume);
         if (_member.IsNobody()) EnterGroup(SingleCollectives.Instance, resume: false, here: 1);
         else _member.Tell(new GroupMember.Free(Step: 0));
     }
@@ -176,7 +179,7 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
 
     private void OnFailed(Exception reason)
     {
-        bool mayPass = reason is not (ConfigException or CheckpointException or CorpusException or TooManyRejectedException or DecodersDyingException)
+        bool mayPass = reason is not (ConfigException or CheckpointException or CorpusException or RunFailedException)
             && DeviceFaults.Of(reason) == DeviceFault.None;          // the same step would fill the memory again; a lost device stays lost
         if (reason is NonFiniteLossException { Record.Step: var step })
         {
@@ -208,11 +211,16 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
         }
         BecomeStacked(() =>
         {
-            Receive<Terminated>(message => Ended(message.ActorRef));
+            Receive<Terminated>(message =>
+            {
+                if (message.ActorRef.Equals(_checkpoints)) then(null);           // of a fault of its own, which has been told
+                else Ended(message.ActorRef);
+            });
             Receive<StreamOverdue>(_ =>
             {
                 if (Context.Child(PipelineName) is not { } stuck || !waiting.Contains(stuck)) return;
-                _run.Warn($"DECODERS STUCK: a read has not come back {_host.Settings.StopTimeout.TotalSeconds:0} s after the end (alpro.stop-timeout); going on without them");
+                double seconds = _host.Settings.StopTimeout.TotalSeconds;
+                _run.Warn($"DECODERS STUCK: a read has not come back {seconds:0} s after the end (alpro.stop-timeout); going on without them");
                 Context.Unwatch(stuck);
                 Ended(stuck);
             });
@@ -223,7 +231,8 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
                 then(message.Checkpoint);
             });
             Receive<Stop>(_ => _stopping = true);
-            Receive<Status.Failure>(message => Fail(message.Cause));
+            Receive<CheckpointActor.Failed>(message => then = _ => Fail(message.Reason));
+            Receive<Status.Failure>(message => then = _ => Fail(message.Cause));
             ReceiveAny(_ => { });                                    // the last words of a generation that is over
         });
 

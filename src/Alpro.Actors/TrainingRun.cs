@@ -12,6 +12,9 @@ namespace Alpro.Actors;
 /// <param name="Resume">Whether to continue from the folder's last checkpoint, if there is one.</param>
 public sealed record TrainingRun(RunConfig Config, string Folder, bool Resume)
 {
+    /// <summary>The name of the run's configuration in its folder: what it was last begun or continued under.</summary>
+    internal const string ConfigName = "config.json";
+
     /// <summary>Told of each corpus when it is open.</summary>
     public Action<VideoTextCorpus> Opened { get; init; } = static _ => { };
 

@@ -130,5 +130,9 @@ public sealed class BatchTensors : IDisposable
         return ToDevice(tensor(numbers)).MoveToOuterDisposeScope();
     }
 
-    private Tensor ToDevice(Tensor tensor) => _device.type == DeviceType.CPU ? tensor : tensor.pin_memory().to(_device, non_blocking: true);
+    private Tensor ToDevice(Tensor tensor) => ToDevice(tensor, _device);
+
+    /// <summary>A tensor of the host on its way to a device, behind the work that is queued there: nobody waits for it.</summary>
+    internal static Tensor ToDevice(Tensor tensor, Device device) =>
+        device.type == DeviceType.CPU ? tensor : tensor.pin_memory().to(device, non_blocking: true);
 }

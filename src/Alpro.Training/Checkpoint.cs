@@ -46,6 +46,10 @@ public sealed class Checkpoint
         optimizer.Updates = State.Updates;
     }
 
+    private string Lengthen => $"; the learning rate follows from the run's length, which stays: to train longer begin a new run, in another folder, with --set initialize.checkpoint={Weights}";
+
+    private static bool IsLength(RunDifference difference) => difference.Path is "training.steps" or "training.epochs";
+
     /// <summary>Refuses to continue another run than the one that wrote the checkpoint.</summary>
     /// <param name="now">The configuration to continue under.</param>
     /// <param name="start">The first state of a run under it.</param>
@@ -53,7 +57,7 @@ public sealed class Checkpoint
     public void RequireSameRun(RunConfig now, TrainState start)
     {
         List<ConfigProblem> problems = [.. RunDifference.Between(Config, now).Where(difference => difference.ChangesMeaning).Concat(RunDifference.Between(State.Data, start.Data))
-            .Select(difference => new ConfigProblem(difference.Path, null, $"was {difference.Before} and is {difference.Now}"))];
+            .Select(difference => new ConfigProblem(difference.Path, null, $"was {difference.Before} and is {difference.Now}{(IsLength(difference) ? Lengthen : "")}"))];
         // They follow from settings and rows; a checkpoint that does not know its rows has nothing else that tells.
         if (problems.Count == 0 && (State.TotalSteps, State.StepsPerEpoch) != (start.TotalSteps, start.StepsPerEpoch))
             problems.Add(new("data.corpora", null, $"were {State.StepsPerEpoch} steps an epoch, {State.TotalSteps} in all, and are {start.StepsPerEpoch} and {start.TotalSteps}: rows were added or lost"));

@@ -56,12 +56,13 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, Acti
     public Checkpoint? Latest()
     {
         var damages = new List<string>();
-        foreach (long step in Steps().Reverse())
+        IReadOnlyList<long> steps = Steps();
+        foreach (long step in steps.Reverse())
         {
             string path = FolderOf(step);
             if (Damage(path) is not { } damage) return Read(path);
             damages.Add(damage);
-            warn?.Invoke($"CHECKPOINT DAMAGED: {damage}. It is passed over for the one before.");
+            warn?.Invoke($"CHECKPOINT DAMAGED: {damage}. {(damages.Count < steps.Count ? "It is passed over for the one before." : "There is none before it.")}");
         }
         return damages.Count == 0 ? null : throw new CheckpointException(Folder, $"all {damages.Count} checkpoints are damaged: {string.Join("; ", damages)}");
     }

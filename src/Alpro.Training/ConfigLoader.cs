@@ -230,7 +230,8 @@ public static class ConfigLoader
         string? Full(string? path) => path is null ? null : Path.GetFullPath(path, folder);
     }
 
-    private static string Expected(Type type)
+    /// <summary>What a person must write for a value of a type.</summary>
+    public static string Expected(Type type)
     {
         Type plain = Nullable.GetUnderlyingType(type) ?? type;
         if (plain.IsEnum) return $"one of {string.Join(", ", EnumNames(plain))}";

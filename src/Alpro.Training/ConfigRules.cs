@@ -97,7 +97,7 @@ internal static class ConfigRules
     {
         bool pattern = corpus.Annotations.AsSpan().ContainsAny('*', '?') || corpus.Format == CorpusFormat.Tar;
         if (!pattern && !Directory.Exists(corpus.Annotations)) CheckFile(corpus.Annotations, $"{path}.annotations", problems);
-        if (corpus.Media is { } media && !Directory.Exists(media)) problems.Add($"{path}.media", $"there is no folder {media}");
+        if (corpus.Media is { } media && !Directory.Exists(media)) problems.Add($"{path}.media", $"there is no folder {media}{MakerOf(media)}");
         problems.Require(corpus.MaxCaptionWords is null or >= 1, $"{path}.maxCaptionWords", corpus.MaxCaptionWords, "at least 1");
     }
 
@@ -158,6 +158,8 @@ internal static class ConfigRules
         problems.Require(evaluation.BatchSize >= 1, "evaluation.batchSize", evaluation.BatchSize, "at least 1");
         problems.Require(evaluation.PairBatchSize >= 1, "evaluation.pairBatchSize", evaluation.PairBatchSize, "at least 1");
         problems.Require(evaluation.Rerank is null or >= 1, "evaluation.rerank", evaluation.Rerank, "at least 1, or null to match every pair");
+        problems.Require(evaluation.Rerank is null || (evaluation.Score == RetrievalScore.Matching && config.Task is not (LearningTask.Prompter or LearningTask.QuestionAnswering)), "evaluation.rerank", evaluation.Rerank,
+            "null: it chooses what is matched, and nothing is where evaluation.score is contrastive or the task prompter or question-answering");
         problems.Require(evaluation.MaxClips is null or >= 1, "evaluation.maxClips", evaluation.MaxClips, "at least 1, or null for all");
     }
 
@@ -217,6 +219,9 @@ internal static class ConfigRules
 
     private static void CheckFile(string? file, string path, ConfigProblems problems)
     {
-        if (file is not null && !File.Exists(file)) problems.Add(path, $"there is no file {file}");
+        if (file is not null && !File.Exists(file)) problems.Add(path, $"there is no file {file}{MakerOf(file)}");
     }
+
+    /// <summary>What the demo's configurations name is not there before the demo has run.</summary>
+    private static string MakerOf(string path) => path.Contains(Path.Combine("out", "demo") + Path.DirectorySeparatorChar, StringComparison.Ordinal) ? "; scripts/demo makes it" : "";
 }

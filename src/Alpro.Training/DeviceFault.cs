@@ -19,7 +19,7 @@ public enum DeviceFault
 public static class DeviceFaults
 {
     private static readonly string[] _full = ["out of memory", "can't allocate memory", "not enough memory", "_STATUS_ALLOC_FAILED"];
-    private static readonly string[] _lost = ["CUDA error", "CUDA driver error", "cuDNN error", "CUDNN_STATUS_", "CUBLAS_STATUS_", "device-side assert"];
+    private static readonly string[] _lost = ["CUDA error", "CUDA driver error", "cuDNN error", "CUDNN_STATUS_", "CUBLAS_STATUS_"];
 
     /// <summary>What an error, or one inside it, says.</summary>
     public static DeviceFault Of(Exception? error) => Cause(error) switch
@@ -30,18 +30,18 @@ public static class DeviceFaults
     };
 
     /// <summary>The first line of what libtorch said of the device: what follows is advice for whoever debugs it.</summary>
-    public static string Words(Exception error) => (Cause(error) ?? error).Message.AsSpan().Trim().Trim('\0') is var text && text.IndexOf('\n') is >= 0 and var end
-        ? text[..end].TrimEnd().ToString() : text.ToString();
+    public static string Words(Exception error) => (Cause(error) ?? error).Message.Trim().Split('\n', 2)[0].TrimEnd();
 
     private static Exception? Cause(Exception? error)
     {
         for (; error is not null; error = error.InnerException)
         {
             if (error is OutOfMemoryException || (error is ExternalException && (Says(error, _full) || Says(error, _lost)))) return error;
-            if (error is AggregateException several && several.InnerExceptions.Select(Cause).FirstOrDefault(cause => cause is not null) is { } cause) return cause;
+            if (error is AggregateException several && several.InnerExceptions.Select(Cause).OfType<Exception>().FirstOrDefault() is { } cause) return cause;
         }
         return null;
     }
 
-    private static bool Says(Exception error, string[] texts) => texts.Any(text => error.Message.Contains(text, StringComparison.OrdinalIgnoreCase));
+    private static bool Says(Exception error, string[] texts) =>
+        texts.Any(text => error.Message.Contains(text, StringComparison.OrdinalIgnoreCase));
 }

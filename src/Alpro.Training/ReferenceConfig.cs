@@ -63,6 +63,9 @@ public sealed class ReferenceConfig
 
     private ImportedConfig Import()
     {
+        if (!keys.Has("train_datasets") && !keys.Has("val_datasets"))
+            keys.Problems.Add("", "has neither \"train_datasets\" nor \"val_datasets\": expected a run folder's log/args.json of the released code, or a file of its config_release");
+        keys.Problems.ThrowIfAny(keys.File);
         LearningTask task = Task();
         int frames = keys.Whole("num_frm", 3), size = keys.Whole("crop_img_size", 256);
         int accumulation = keys.Whole("gradient_accumulation_steps", 1);

@@ -87,7 +87,7 @@ public static class Report
         if (steps.Length == 0) return "No step was done.";
         double seconds = steps.Sum(step => step.StepMs + step.BetweenMs) / 1000, wait = steps.Sum(step => step.WaitMs) / 1000;
         double clips = steps.Sum(step => step.ClipsPerSecond * (step.StepMs + step.BetweenMs) / 1000);
-        return FormattableString.Invariant($"{steps.Length} steps, {clips:F0} clips in {TimeSpan.FromSeconds(seconds):hh\\:mm\\:ss}: {clips / seconds:F1} clips per second, {wait / seconds:P1} of the time waiting for data. ")
+        return FormattableString.Invariant($"{steps.Length} steps, {clips:F0} clips in {(int)(seconds / 3600):00}:{TimeSpan.FromSeconds(seconds):mm\\:ss}: {clips / seconds:F1} clips per second, {wait / seconds:P1} of the time waiting for data. ")
             + FormattableString.Invariant($"Loss {steps[0].Loss:F3} at first, {steps[^1].Loss:F3} at last; {steps.Count(step => step.Skipped)} steps skipped, {steps[^1].Rejected} clips rejected.");
     }
 
@@ -102,7 +102,7 @@ public static class Report
         if (curves.Count == 0) return "";
         (double X, double Y)[] all = [.. curves.SelectMany(curve => curve.Thinned())];
         (double minX, double maxX, double minY, double maxY) = (all.Min(point => point.X), all.Max(point => point.X), all.Min(point => point.Y), all.Max(point => point.Y));
-        if (maxY - minY < 1e-12) (minY, maxY) = (minY - Math.Max(1e-12, Math.Abs(minY) / 2), maxY + Math.Max(1e-12, Math.Abs(maxY) / 2));
+        if (maxY - minY < 1e-12) (minY, maxY) = (minY - Math.Max(1e-12, Math.Abs(minY) / 20), maxY + Math.Max(1e-12, Math.Abs(maxY) / 20));
         if (maxX <= minX) maxX = minX + 1;
 
         var chart = new StringBuilder();
@@ -115,8 +115,9 @@ public static class Report
         chart.Append(CultureInfo.InvariantCulture, $"<text x=\"{left}\" y=\"{height - 5}\">{minX:F0}</text><text x=\"{width - right}\" y=\"{height - 5}\" text-anchor=\"end\">step {maxX:F0}</text>");
         for (int i = 0; i < curves.Count; i++)
         {
-            IEnumerable<string> points = curves[i].Thinned().Select(point => FormattableString.Invariant($"{left + (width - left - right) * (point.X - minX) / (maxX - minX):F1},{Y(point.Y):F1}"));
-            chart.Append(CultureInfo.InvariantCulture, $"<polyline points=\"{string.Join(' ', points)}\" fill=\"none\" stroke=\"{colours[i % colours.Length]}\" stroke-width=\"1.5\"/>");
+            string[] points = [.. curves[i].Thinned().Select(point => FormattableString.Invariant($"{left + (width - left - right) * (point.X - minX) / (maxX - minX):F1},{Y(point.Y):F1}"))];
+            // A line of one point has no length, but round ends.
+            chart.Append(CultureInfo.InvariantCulture, $"<polyline points=\"{string.Join(' ', points.Length == 1 ? [.. points, .. points] : points)}\" fill=\"none\" stroke=\"{colours[i % colours.Length]}\" stroke-width=\"{(points.Length == 1 ? 6 : 1.5)}\" stroke-linecap=\"round\"/>");
         }
         chart.Append("</svg>");
         for (int i = 0; i < curves.Count && curves.Count > 1; i++) chart.Append(CultureInfo.InvariantCulture, $"<span class=\"key\"><i style=\"background:{colours[i % colours.Length]}\"></i>{WebUtility.HtmlEncode(curves[i].Name)}</span>");

@@ -1,13 +1,12 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using TorchSharp;
-using TorchSharp.Modules;
 
 namespace Alpro.Training;
 
 /// <summary>
 /// The records of a run on disk: <c>steps.jsonl</c> and <c>validation.jsonl</c>, a line each, and event files for TensorBoard. A run
-/// that resumes writes on after its checkpoint: what was recorded beyond it is taken out, for those steps are done again.
+/// that resumes writes on after its checkpoint: what was recorded beyond it is taken out, for those steps are done again. Records that cannot
+/// be written wait, and <see cref="Flush"/> tries them again.
 /// </summary>
 public sealed class RunLog : IDisposable
 {
@@ -18,8 +17,7 @@ public sealed class RunLog : IDisposable
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     };
 
-    private readonly StreamWriter _steps, _validations;
-    private readonly SummaryWriter _events;
+    private readonly GrowingFile _steps, _validations, _events;
 
     /// <summary>Opens the records of a run.</summary>
     /// <param name="folder">The run's folder.</param>
@@ -31,8 +29,16 @@ public sealed class RunLog : IDisposable
         Directory.CreateDirectory(folder);
         _steps = Reopen(StepsFile(folder), (StepRecord record) => record.Step < step);
         _validations = Reopen(ValidationsFile(folder), (ValidationRecord record) => record.Step <= settled);
-        _events = torch.utils.tensorboard.SummaryWriter(Path.Combine(folder, "tensorboard"), createRunName: false);
+        DateTimeOffset now = TimeProvider.System.GetUtcNow();
+        string name = $"events.out.tfevents.{now.ToUnixTimeMilliseconds()}.{Environment.MachineName}.{Environment.ProcessId}";
+        _events = new(Path.Combine(folder, "tensorboard", name));
+        _events.Add(TensorBoardRecords.Version(now));
+        _events.Add(TensorBoardRecords.Start(now, step));
+        if (Last<ValidationRecord>(ValidationsFile(folder)) is { } last && last.Step >= step) Show(last);        // its step is not done again
     }
+
+    /// <summary>Records that are not in their files yet.</summary>
+    public int Waiting => _steps.Waiting + _validations.Waiting + _events.Waiting;
 
     /// <summary>The file of the steps' records.</summary>
     public static string StepsFile(string folder) => Path.Combine(folder, "steps.jsonl");
@@ -54,28 +60,36 @@ public sealed class RunLog : IDisposable
     /// <exception cref="ConfigException">The last whole line is no record.</exception>
     public static T? Last<T>(string file) where T : class => RecordFile<T>.Last(file);
 
-    /// <summary>Writes a step's record.</summary>
-    public void Write(StepRecord record)
+    /// <summary>Adds a step's record, which <see cref="Flush"/> writes.</summary>
+    public void Add(StepRecord record)
     {
-        _steps.WriteLine(JsonSerializer.Serialize(record, Json));
-        int step = (int)record.Step;
-        _events.add_scalar("loss/total", (float)record.Loss, step);
+        _steps.AddLine(JsonSerializer.Serialize(record, Json));
+        List<(string, double)> figures = [("loss/total", record.Loss)];
         foreach ((string name, TermRecord term) in record.Terms)
         {
-            _events.add_scalar($"loss/{name}", (float)term.Loss, step);
-            if (term.Accuracy is { } accuracy) _events.add_scalar($"accuracy/{name}", (float)accuracy, step);
+            figures.Add(($"loss/{name}", term.Loss));
+            if (term.Accuracy is { } accuracy) figures.Add(($"accuracy/{name}", accuracy));
         }
-        _events.add_scalar("optimizer/learningRate", (float)record.LearningRate, step);
-        _events.add_scalar("optimizer/gradientNorm", (float)record.GradientNorm, step);
-        _events.add_scalar("speed/clipsPerSecond", (float)record.ClipsPerSecond, step);
-        _events.add_scalar("speed/waitShare", (float)record.WaitShare, step);
+        figures.AddRange([("optimizer/learningRate", record.LearningRate), ("optimizer/gradientNorm", record.GradientNorm)]);
+        figures.AddRange([("speed/clipsPerSecond", record.ClipsPerSecond), ("speed/waitShare", record.WaitShare)]);
+        _events.Add(TensorBoardRecords.Figures(TimeProvider.System.GetUtcNow(), record.Step, figures));
     }
 
-    /// <summary>Writes a validation's record.</summary>
-    public void Write(ValidationRecord record)
+    /// <summary>Adds a validation's record, which <see cref="Flush"/> writes.</summary>
+    public void Add(ValidationRecord record)
     {
-        _validations.WriteLine(JsonSerializer.Serialize(record, Json));
-        foreach ((string name, double value) in record.Figures) _events.add_scalar($"validation/{name}", (float)value, (int)record.Step);
+        _validations.AddLine(JsonSerializer.Serialize(record, Json));
+        Show(record);
+    }
+
+    /// <summary>Writes what has been added.</summary>
+    /// <exception cref="IOException">Some of it cannot be written, and waits on.</exception>
+    /// <exception cref="UnauthorizedAccessException">The same.</exception>
+    public void Flush()
+    {
+        _steps.Flush();
+        _validations.Flush();
+        _events.Flush();
     }
 
     /// <inheritdoc/>
@@ -83,11 +97,15 @@ public sealed class RunLog : IDisposable
     {
         _steps.Dispose();
         _validations.Dispose();
+        _events.Dispose();
     }
 
-    private static StreamWriter Reopen<T>(string file, Func<T, bool> stays) where T : class
+    private void Show(ValidationRecord record) =>
+        _events.Add(TensorBoardRecords.Figures(TimeProvider.System.GetUtcNow(), record.Step, record.Figures.Select(figure => ($"validation/{figure.Key}", figure.Value))));
+
+    private static GrowingFile Reopen<T>(string file, Func<T, bool> stays) where T : class
     {
         RecordFile<T>.Cut(file, stays);
-        return new(file, append: true) { AutoFlush = true };
+        return new(file);
     }
 }

@@ -30,10 +30,13 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
     {
         (VisionConfig vision, TextConfig text) = (model.Vision, model.Text);
         long width = vision.Width, hidden = (long)(width * vision.MlpRatio), side = vision.ImageSize / vision.PatchSize, classes = 400;
-        long block = 3 * 2 * width + 2 * (Linear(width, 3 * width) + Linear(width, width)) + Linear(width, width) + Linear(width, hidden) + Linear(hidden, width);
-        long video = width * (1 + 1 + side * side + vision.Frames) + Linear(3L * vision.PatchSize * vision.PatchSize, width) + vision.Depth * block + 2 * width + Linear(width, classes);
-        long layer = 4 * Linear(width, width) + Linear(width, text.IntermediateSize) + Linear(text.IntermediateSize, width) + 2 * 2 * width;
-        long words = width * (text.VocabularySize + text.MaxPositions + 2) + 2 * width + text.Layers * layer, head = Linear(width, width) + 2 * width + text.VocabularySize;
+        long attention = Linear(width, 3 * width) + Linear(width, width), norm = 2 * width;
+        long block = 3 * norm + 2 * attention + Linear(width, width) + Linear(width, hidden) + Linear(hidden, width);
+        long patches = Linear(3L * vision.PatchSize * vision.PatchSize, width), positions = width * (1 + 1 + side * side + vision.Frames);
+        long video = positions + patches + vision.Depth * block + norm + Linear(width, classes);
+        long layer = 4 * Linear(width, width) + Linear(width, text.IntermediateSize) + Linear(text.IntermediateSize, width) + 2 * norm;
+        long words = width * (text.VocabularySize + text.MaxPositions + 2) + norm + text.Layers * layer;
+        long head = Linear(width, width) + norm + text.VocabularySize;
         long shared = 1 + video + words + 2 * Linear(width, model.ProjectionWidth) + Linear(width, 2);
         return task switch
         {
@@ -76,12 +79,13 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
             long last = LastLayers(sequence), masked = Masks ? Vocabulary() : 0;
             kept += last + masked + (_casts ? 2 * Matrices() : 0);
 
-            // In the forward pass, while the frozen prompter looks at the regions, the pairs are still there as they went into the fusion encoder.
+            // In the forward pass, while the frozen prompter looks at the regions, the pairs are there as they went into the fusion encoder.
             long joined = r * _width * (2 * pairs * sequence + 2 * clips * sequence);
             long looking = pairs == 0 ? 0 : joined - masked + (Region ? NoGradient() : 0);
             // In the backward pass, the gradients inside the first full layer that it comes to.
             long returning = Math.Max(pairs * Returning(sequence) - last, (long)_text.VocabularySize * _width * (r + (_casts ? h : 0)));
-            if (_vision.ActivationCheckpointing) returning = Math.Max(returning, clips * (Block(false) + Tokens * (2 * h * Hidden + 2 * r * _width)) - last - pairs * FusedLayers * Layer(sequence, sequence));
+            long again = clips * (Block(false) + Tokens * (2 * h * Hidden + 2 * r * _width)) - last - pairs * FusedLayers * Layer(sequence, sequence);
+            if (_vision.ActivationCheckpointing) returning = Math.Max(returning, again);
             long copies = gpu ? 0 : frozen;                          // snapshots keep what never changes in the host's memory
             return new(r * (trained + frozen + copies), 3 * r * trained, kept, Math.Max(looking, returning));
         }
@@ -102,7 +106,8 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
             long blocks = _vision.ActivationCheckpointing
                 ? _vision.Depth * r * _width * Tokens
                 : (_vision.Depth - (classOnly ? 1 : 0)) * Block(false) + (classOnly ? Block(true) : 0);
-            return clips * (blocks + (classOnly ? 0 : Tokens * (r * _width + Moments)) + (_casts ? h * 3 * _frames * _vision.ImageSize * _vision.ImageSize : 0));
+            long pixels = _casts ? h * 3 * _frames * _vision.ImageSize * _vision.ImageSize : 0;
+            return clips * (blocks + (classOnly ? 0 : Tokens * (r * _width + Moments)) + pixels);
         }
 
         /// <summary>A block, per clip.</summary>
@@ -120,7 +125,7 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
         private long Text(long texts, bool classOnly)
         {
             long embedded = _length * ((r + (_text.HiddenDropout > 0 ? Noise(r) : 0)) * _width + Moments), layers = _text.FusionLayer;
-            return texts * (embedded + (classOnly ? (layers - 1) * Layer(_length, _length) + Layer(1, _length) : layers * Layer(_length, _length)));
+            return texts * (embedded + (layers - 1) * Layer(_length, _length) + Layer(classOnly ? 1 : _length, _length));
         }
 
         /// <summary>A layer of BERT that computes some rows of a sequence, per sequence.</summary>
@@ -133,7 +138,8 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
             bool written = !gpu && _text.AttentionDropout > 0;
             long attention = written ? scores * (2 * sizeof(float) + h) : sizeof(float) * _text.Heads * rows;
             long noise = _text.HiddenDropout > 0 ? 2 * Noise(h) * _width : 0;
-            return reads + projected + attention + rows * (2 * h * _width + 2 * h * _text.IntermediateSize + noise + 2 * (r * _width + Moments));
+            long after = 2 * h * _width + 2 * h * _text.IntermediateSize + noise + 2 * (r * _width + Moments);
+            return reads + projected + attention + rows * after;
         }
 
         private long LastLayers(long sequence) => config.Task switch
@@ -145,16 +151,19 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
         };
 
         // Scores of the masked words as the product gives them, and their logarithms.
-        private long Vocabulary() => (long)(clips * _length * config.Data.Clip.MaskProbability) * _text.VocabularySize * (h + sizeof(float));
+        private long Vocabulary() =>
+            (long)(clips * _length * config.Data.Clip.MaskProbability) * _text.VocabularySize * (h + sizeof(float));
 
         private long Noise(long bytes) => gpu ? 1 : bytes;
 
         /// <summary>Weights of which 16-bit copies are made.</summary>
         private long Matrices() => _vision.Depth * (9 * _width * _width + 2 * _width * Hidden)
-            + _text.Layers * (4 * _width * _width + 2 * _width * _text.IntermediateSize) + (Masks ? (long)_text.VocabularySize * _width : 0);
+            + _text.Layers * (4 * _width * _width + 2 * _width * _text.IntermediateSize)
+            + (Masks ? (long)_text.VocabularySize * _width : 0);
 
         /// <summary>A pass of the vision encoder without gradients: what all blocks gave, and the inside of one.</summary>
-        private long NoGradient() => clips * Tokens * ((_vision.Depth + 2) * r * _width + 7 * r * _width + 3 * h * _width + h * (2 * _width + 2 * Hidden));
+        private long NoGradient() =>
+            clips * Tokens * ((_vision.Depth + 2) * r * _width + 7 * r * _width + 3 * h * _width + h * (2 * _width + 2 * Hidden));
 
         /// <summary>The gradients inside a layer of the fusion encoder, per sequence.</summary>
         private long Returning(long sequence) => sequence * (2 * h * _text.IntermediateSize + 3 * r * _width)

@@ -26,8 +26,12 @@ public sealed record TokenizedTexts(long[] Ids, int[] Counts, int Length)
     }
 
     /// <summary>The texts with these numbers, in this order.</summary>
-    public TokenizedTexts Select(IReadOnlyList<int> numbers) => new(
-        [.. numbers.SelectMany(number => Ids.AsMemory(number * Length, Length).ToArray())], [.. numbers.Select(number => Counts[number])], Length);
+    public TokenizedTexts Select(IReadOnlyList<int> numbers)
+    {
+        long[] ids = new long[numbers.Count * Length];
+        for (int i = 0; i < numbers.Count; i++) Ids.AsSpan(numbers[i] * Length, Length).CopyTo(ids.AsSpan(i * Length));
+        return new(ids, [.. numbers.Select(number => Counts[number])], Length);
+    }
 
     /// <summary>Ids and mask of a stretch of texts, [count, length], on a device.</summary>
     /// <param name="first">The first text.</param>
@@ -40,6 +44,6 @@ public sealed record TokenizedTexts(long[] Ids, int[] Counts, int Length)
         long[] mask = new long[count * length];
         for (int i = 0; i < count; i++) mask.AsSpan(i * length, Math.Min(length, Counts[first + i])).Fill(1);
         Tensor ids = tensor(Ids.AsSpan(first * Length, count * Length).ToArray(), [count, Length]).narrow(1, 0, length).contiguous();
-        return (ids.to(device).MoveToOuterDisposeScope(), tensor(mask, [count, length]).to(device).MoveToOuterDisposeScope());
+        return (BatchTensors.ToDevice(ids, device).MoveToOuterDisposeScope(), BatchTensors.ToDevice(tensor(mask, [count, length]), device).MoveToOuterDisposeScope());
     }
 }

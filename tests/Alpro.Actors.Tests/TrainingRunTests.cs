@@ -248,6 +248,22 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
     }
 
     [Fact]
+    public async Task Records_that_were_damaged_end_a_resume_with_file_and_line()
+    {
+        RunConfig config = Config(steps: 6);
+        await TrainAsync(config, "run");
+        string records = RunLog.StepsFile(_out.File("run")), torn = File.ReadAllText(records) + "{\"step\": 6, \"epo";
+        File.WriteAllText(records, torn);
+        Assert.True((await TrainAsync(config, "run", resume: true)).Completed);
+        Assert.Equal(6, Losses("run").Length);
+        File.WriteAllLines(records, File.ReadAllLines(records).Select((line, i) => i == 3 ? "garbage" : line));
+        var said = new List<string>();
+        var refused = await Assert.ThrowsAsync<ConfigException>(() => TrainAsync(config, "run", resume: true, warn: said.Add));
+        Assert.Contains($"{records}: 1 problem{Environment.NewLine}  line 4: ", refused.Message, StringComparison.Ordinal);
+        Assert.Empty(said);
+    }
+
+    [Fact]
     public async Task Batch_that_is_not_a_number_twice_ends_the_run()
     {
         var said = new List<string>();
@@ -304,6 +320,110 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
         Assert.True(code == CommandLine.Success, errors);
         Assert.Contains("the best weights are not exported: ", errors, StringComparison.Ordinal);
         Assert.True(File.Exists(_out.File("damaged/report.html")));
+    }
+
+    [Fact]
+    public async Task Refused_resume_leaves_the_configuration_of_the_run_as_it_was()
+    {
+        await TrainAsync(Config(steps: 4), "run");
+        byte[] before = File.ReadAllBytes(_out.File("run/config.json"));
+        await Assert.ThrowsAsync<ConfigException>(() => TrainAsync(Config(steps: 4, null, "seed=6"), "run", resume: true));
+        Assert.Equal(before, File.ReadAllBytes(_out.File("run/config.json")));
+        await TrainAsync(Config(steps: 4, null, "training.keep=3"), "run", resume: true);
+        Assert.Contains("\"keep\": 3", File.ReadAllText(_out.File("run/config.json")), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Run_that_is_told_to_stop_before_it_has_begun_ends()
+    {
+        RunConfig config = Config(steps: 4);
+        for (int time = 0; time < 5; time++)
+        {
+            Task<RunResult> stopped = TrainAsync(config, "stopped", stop: new CancellationToken(canceled: true));
+            try
+            {
+                Assert.False((await stopped.WaitAsync(TimeSpan.FromSeconds(30))).Completed);
+            }
+            catch (OperationCanceledException)
+            {
+                // It had not begun.
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Run_that_another_process_has_gone_on_with_ends_and_writes_nothing()
+    {
+        var taken = await Assert.ThrowsAsync<RunFailedException>(() => TrainAsync(Config(steps: 400), "taken", stepped: record =>
+        {
+            if (record.Step == 3) new Alpro.Actors.Cluster.Generations(_out.File("taken")).Next();
+        }));
+        Assert.Contains("another process has gone on with this run", taken.Message, StringComparison.Ordinal);
+        Assert.InRange(Losses("taken").Length, 4, 399);
+    }
+
+    [Fact]
+    public async Task Records_that_cannot_be_written_wait_while_training_goes_on_and_none_is_lost()
+    {
+        Directory.CreateDirectory(_out.File("full"));
+        File.WriteAllText(_out.File("full/tensorboard"), "");        // no folder can be made there
+        var said = new List<string>();
+        RunResult result = await TrainAsync(Config(steps: 12), "full", warn: said.Add, stepped: record =>
+        {
+            if (record.Step == 6) File.Delete(_out.File("full/tensorboard"));
+        });
+        Assert.True(result.Completed);
+        Assert.StartsWith("RECORDS NOT WRITTEN, ", said[0], StringComparison.Ordinal);
+        Assert.Equal("records are written again, and none is lost", said[^1]);
+        Assert.Equal(12, Losses("full").Length);
+        Assert.True(new FileInfo(Assert.Single(Directory.EnumerateFiles(_out.File("full/tensorboard")))).Length > 12 * 100);
+    }
+
+    [Fact]
+    public async Task Checkpoint_that_cannot_be_written_ends_the_run_in_order_and_with_a_sentence()
+    {
+        Directory.CreateDirectory(_out.File("stuck"));
+        File.WriteAllText(_out.File("stuck/checkpoints"), "");       // no folder can be made there
+        await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1, CheckpointTries = 2, CheckpointBackOff = TimeSpan.FromMilliseconds(50) });
+        var failed = await Assert.ThrowsAsync<RunFailedException>(
+            () => host.TrainAsync(new(Config(steps: 100_000), _out.File("stuck"), Resume: false), CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(60)));
+        Assert.StartsWith("the checkpoint of step 5 could not be written in 2 tries", failed.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Run_with_too_many_unreadable_clips_ends_with_one_line()
+    {
+        Write(_out.File("config.json"), _world.Folder.Path, steps: 50, WithUnreadable());
+        (int code, _, string errors) = Commands.AlproProgram.Run("pretrain", "--config", _out.File("config.json"), "--out", _out.File("bad"), "--set", "data.maxRejectedFraction=0");
+        Assert.Equal(CommandLine.Failure, code);
+        Assert.Contains("clips are unreadable, more than data.maxRejectedFraction = 0 allows", Assert.Single(errors.Split('\n'), line => line.StartsWith("alpro: ", StringComparison.Ordinal)), StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Answers_without_a_label_are_named_before_training_begins()
+    {
+        File.WriteAllText(_out.File("labels.json"), """{ "red": 0, "blue": 1 }""");
+        var said = new List<string>();
+        RunConfig config = Config(steps: 1, Path.Combine(_world.Folder.Path, "qa", "train.jsonl"), "task=question-answering", "data.clip.maskProbability=0",
+            "data.corpora[0].format=question-answer-jsonl", $"data.answers={_out.File("labels.json")}", "model.answers=2");
+        await Record.ExceptionAsync(() => TrainAsync(config, "qa", warn: said.Add));
+        Assert.Contains("rows are none of the labels, and teach nothing: \"", said[0], StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("test")]
+    [InlineData("validation")]
+    public async Task Advice_for_a_run_without_a_corpus_to_score_leads_to_its_score(string split)
+    {
+        await TrainAsync(Config(steps: 4), "scored");
+        string[] command = ["evaluate", "--run", _out.File("scored"), "--split", split];
+        (int code, _, string errors) = Commands.AlproProgram.Run(command);
+        Assert.Equal(CommandLine.BadInput, code);
+        string advice = errors.Split("--set '")[1].Split('\'')[0];
+        string world = _world.Folder.Path, setting = advice.Replace("FILE", Path.Combine(world, "test/retrieval.jsonl"), StringComparison.Ordinal).Replace("DIR", Path.Combine(world, "test/videos"), StringComparison.Ordinal);
+        (code, _, errors) = Commands.AlproProgram.Run([.. command, "--set", setting]);
+        Assert.True(code == CommandLine.Success, errors);
     }
 
     [Fact]

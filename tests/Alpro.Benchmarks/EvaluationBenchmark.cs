@@ -103,7 +103,7 @@ internal static class EvaluationBenchmark
     {
         long[] ids = [.. Enumerable.Range(0, questions * Padded).Select(i => i % Padded < 12 ? 1L + i % 900 : 0)];
         var set = new EvaluationSet([Key(0)], [0], new TokenizedTexts(ids, [.. Enumerable.Repeat(12, questions)], Padded), new int[questions], new int[questions], [.. Enumerable.Repeat("what", questions)]);
-        return new QuestionAnsweringEvaluator(model, new(), Precision.Fp32).Answer(Batches(1), set).Count();
+        return new QuestionAnsweringEvaluator(model, new(), Precision.Fp32).Answer(Batches(1), set).Count;
     }
 
     private static IEnumerable<ClipBatch> Batches(int videos, int size = 8)

@@ -200,7 +200,36 @@ public sealed class CheckpointStoreTests : IDisposable
               training.batchSize: was 4 and is 8
               data.corpora[0]: was 12 rows and is 13 rows
             """.ReplaceLineEndings("\n"), message);
-        store.Latest()!.RequireSameRun(changed with { Seed = 7, Training = _config.Training with { CheckpointEvery = 3 } }, State(0));
+        RunConfig same = changed with { Seed = 7, Training = _config.Training with { CheckpointEvery = 3 } };
+        store.Latest()!.RequireSameRun(same, State(0));
+        message = Assert.Throws<ConfigException>(() => store.Latest()!.RequireSameRun(same, State(0) with { StepsPerEpoch = 4 })).Message;
+        Assert.Contains("data.corpora: were 3 steps an epoch, 6 in all, and are 4 and 6: rows were added or lost", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Run_that_shall_be_longer_is_told_how()
+    {
+        CheckpointStore store = Store();
+        Save(store, 1);
+        RunConfig longer = _config with { Training = _config.Training with { Steps = 12 } };
+        string message = Assert.Throws<ConfigException>(() => store.Latest()!.RequireSameRun(longer, State(0) with { TotalSteps = 12 })).Message;
+        Assert.Contains("1 problem", message, StringComparison.Ordinal);
+        Assert.EndsWith($"to train longer begin a new run, in another folder, with --set initialize.checkpoint={store.Latest()!.Weights}", message, StringComparison.Ordinal);
+        Assert.DoesNotContain("rows were added", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Last_checkpoint_that_is_damaged_is_not_passed_over_for_one_that_is_not_there()
+    {
+        CheckpointStore store = Store();
+        foreach (long step in new[] { 1, 2 })
+        {
+            Save(store, step);
+            File.AppendAllText(Path.Combine(store.FolderOf(step), Checkpoint.WeightsName), "x");
+        }
+        Assert.Throws<CheckpointException>(store.Latest);
+        Assert.EndsWith("It is passed over for the one before.", _warnings[0], StringComparison.Ordinal);
+        Assert.EndsWith("There is none before it.", _warnings[1], StringComparison.Ordinal);
     }
 
     [Fact]

@@ -152,6 +152,16 @@ public sealed class ConfigLoaderTests : IDisposable
         Assert.Contains("model.answers: is 3, and answers.json gives the answer \"no\" the label 5; expected 6 for labels from 0", problems, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("evaluation.score=contrastive")]
+    [InlineData("task=prompter")]
+    public void Rerank_is_refused_where_nothing_is_matched(string setting) =>
+        Assert.Contains("--set evaluation.rerank: is 5; expected null: it chooses what is matched", Problems(Good, setting, "evaluation.rerank=5"), StringComparison.Ordinal);
+
+    [Fact]
+    public void What_the_demo_makes_is_said_to_be_made_by_it() =>
+        Assert.EndsWith("there is no file out/demo/world/vocab.txt; scripts/demo makes it", Problems(Good, "data.vocabulary=out/demo/world/vocab.txt"), StringComparison.Ordinal);
+
     [Fact]
     public void A_file_that_is_not_there_is_named() =>
         Assert.Contains("nothing.json: 1 problem", Assert.Throws<ConfigException>(() => ConfigLoader.Load("nothing.json")).Message, StringComparison.Ordinal);

@@ -76,6 +76,10 @@ public sealed class ReferenceConfigTests : IDisposable
         return ReferenceConfig.Import(file);
     }
 
+    [Fact]
+    public void File_that_is_no_configuration_of_the_released_code_is_refused() =>
+        Assert.Contains("has neither \"train_datasets\" nor \"val_datasets\"", Assert.Throws<ConfigException>(() => Import("{}")).Message, StringComparison.Ordinal);
+
     /// <summary>A shipped recipe; the files it names need not be there.</summary>
     private static RunConfig Recipe(string name)
     {
@@ -133,6 +137,7 @@ public sealed class ReferenceConfigTests : IDisposable
         Assert.Equal(Json(recipe.Optimizer), Json(config.Optimizer));
         Assert.Equal(Json(recipe.Schedule), Json(config.Schedule));
         Assert.Equal((CorpusFormat.WebvidCsv, 80), (config.Data.Corpora[0].Format, config.Data.Corpora[0].MaxCaptionWords!.Value));
+        foreach (string name in (string[])["pretrain.json", "prompter.json"]) Assert.Equal([80, 80], Recipe(name).Data.Corpora.Take(1).Concat(Recipe(name).Data.Validation).Select(corpus => corpus.MaxCaptionWords!.Value));
         Assert.EndsWith("data/webvid2m/txt/train.csv", config.Data.Corpora[0].Annotations);
         Assert.Equal((CorpusFormat.Cc3mJson, null), (config.Data.Corpora[1].Format, config.Data.Corpora[1].Media));
         Assert.Equal(_folder.File("output/pretrain/prompter_pretrained.pt"), config.Initialize.Prompter);

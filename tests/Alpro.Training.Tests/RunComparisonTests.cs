@@ -43,7 +43,7 @@ public sealed class RunComparisonTests : IDisposable
         var store = new CheckpointStore(Path.Combine(folder, "checkpoints"));
         using var log = new RunLog(folder, 0, 0);
         using AlproModel model = RunModel.Create(config, CPU);
-        using Trainer trainer = TinyRun.Trainer(config, new() { Record = log.Write, Checkpoint = snapshot => { using (snapshot) store.Save(snapshot); } }, model: model);
+        using Trainer trainer = TinyRun.Trainer(config, new() { Record = record => { log.Add(record); log.Flush(); }, Checkpoint = snapshot => { using (snapshot) store.Save(snapshot); } }, model: model);
         trainer.Run(TinyRun.Batches(config, change: batch => { if (batch.Step == 2) batch.Pixels_BTHWC[7] = (byte)(100 + change); }));
         return folder;
     }

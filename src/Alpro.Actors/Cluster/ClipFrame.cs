@@ -83,7 +83,9 @@ internal static class ClipFrame
         return new(request, annotation, pixels);
     }
 
-    /// <summary>Reads an annotation into the clip that it belongs to. What a model looks up by number is within its tables, or the clip is refused.</summary>
+    /// <summary>
+    /// Reads an annotation into the clip that it belongs to. What a model looks up by number is within its tables, or the clip is refused.
+    /// </summary>
     /// <exception cref="DataPlaneException">It is of a clip that the settings do not make.</exception>
     public static void ReadAnnotation(ReadOnlySpan<byte> annotation, ClipSettings clips, ClipNumbers numbers, Clip clip)
     {
@@ -91,7 +93,8 @@ internal static class ClipFrame
         clip.TokenCount = Within("number of tokens", Int(annotation, 4), 1, clips.TextLength);
         clip.Answer = Within("answer", Int(annotation, 8), -1, numbers.Answers - 1);
         int size = clips.RegionPatch > 0 ? clips.Size : 0, least = Math.Min(1, size);
-        var region = new PixelRegion(Int(annotation, 12), Int(annotation, 16), Within("region", Int(annotation, 20), least, size), Within("region", Int(annotation, 24), least, size));
+        int width = Within("region", Int(annotation, 20), least, size), height = Within("region", Int(annotation, 24), least, size);
+        var region = new PixelRegion(Int(annotation, 12), Int(annotation, 16), width, height);
         Within("region", region.Left, 0, size - region.Width);
         Within("region", region.Top, 0, size - region.Height);
         if (size > 0) clip.Region = region;
@@ -113,7 +116,8 @@ internal static class ClipFrame
         }
 
         int Within(string what, int value, int least, int most) => value >= least && value <= most ? value
-            : throw new DataPlaneException($"the clip for step {clip.Request.Step}, slot {clip.Request.Slot} was refused: its {what} is {value}; expected {least} to {most}");
+            : throw new DataPlaneException($"the clip for step {clip.Request.Step}, slot {clip.Request.Slot} was refused: "
+                + $"its {what} is {value}; expected {least} to {most}");
     }
 
     private static int TextStart(ClipSettings clips) => FixedAnnotation + 4 * clips.TextLength * (clips.MaskProbability > 0 ? 3 : 1);

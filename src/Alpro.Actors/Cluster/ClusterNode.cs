@@ -28,10 +28,15 @@ public sealed record ClusterNode
     /// <summary>What it does.</summary>
     public required NodeRole Role { get; init; }
 
+    /// <summary>The cluster's name: a node of another that calls here is not heard, whatever ports they share.</summary>
+    public required string Name { get; init; }
+
     /// <summary>Name or address under which the other nodes reach it; it need not be one of this machine's own.</summary>
     public required string Host { get; init; }
 
-    /// <summary>Name or address of this machine on which all its ports listen; null for all addresses with certificates, and for the host's without.</summary>
+    /// <summary>
+    /// Name or address of this machine on which all its ports listen; null for all addresses with certificates, and for the host's without.
+    /// </summary>
     public string? Bind { get; init; }
 
     /// <summary>Port of the control plane; 0 for any that is free.</summary>
@@ -54,7 +59,8 @@ public sealed record ClusterNode
     public static bool TryParseEndpoint(string text, [NotNullWhen(true)] out DnsEndPoint? endpoint)
     {
         int colon = text.LastIndexOf(':');
-        endpoint = colon > 0 && ushort.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ushort port) && port > 0 ? new(text[..colon], port) : null;
+        bool sound = ushort.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ushort port) && port > 0;
+        endpoint = colon > 0 && sound ? new(text[..colon], port) : null;
         return endpoint is not null;
     }
 
@@ -74,6 +80,7 @@ public sealed record ClusterNode
         return new()
         {
             Role = role,
+            Name = cluster.GetString("name"),
             Host = cluster.GetString("host"),
             Bind = cluster.GetString("bind") is { Length: > 0 } bind ? bind : null,
             Port = cluster.GetInt($"ports.{RoleName(role)}"),
@@ -84,7 +91,10 @@ public sealed record ClusterNode
         };
     }
 
-    /// <summary>The address on which the node's ports listen. What the host's name is here says little: Debian and Ubuntu give a machine's own name 127.0.1.1.</summary>
+    /// <summary>
+    /// The address on which the node's ports listen. What the host's name is here says little: Debian and Ubuntu give a machine's own name
+    /// 127.0.1.1.
+    /// </summary>
     /// <exception cref="UsageException">The name is none.</exception>
     public IPAddress ListenAddress()
     {
@@ -120,8 +130,8 @@ public sealed record ClusterNode
         catch (SocketException error)
         {
             socket.Dispose();
-            throw new UsageException($"{new IPEndPoint(address, port)}: {error.Message}; expected a port that is free, and an address of this machine; choose another with {option} or alpro.cluster.ports, "
-                + "and the address with --bind or alpro.cluster.bind");
+            throw new UsageException($"{new IPEndPoint(address, port)}: {error.Message}; expected a port that is free, and an address of this machine; "
+                + $"choose another with {option} or alpro.cluster.ports, and the address with --bind or alpro.cluster.bind");
         }
     }
 
@@ -132,11 +142,12 @@ public sealed record ClusterNode
         if (Certificates is null && !IPAddress.IsLoopback(ListenAddress()))
             throw new UsageException($"alpro.cluster.{(Bind is null ? "host" : "bind")} = {Bind ?? Host}: without certificates a node listens on the machine's own network alone (127.0.0.1); make some with 'alpro certs' and name their folder in alpro.cluster.certificates or with --certificates");
         if (IPAddress.TryParse(Host, out IPAddress? host) && (host.Equals(IPAddress.Any) || host.Equals(IPAddress.IPv6Any)))
-            throw new UsageException($"alpro.cluster.host = {Host}: nobody is reached there; expected a name or address under which the other nodes reach this machine, and in alpro.cluster.bind where it listens");
+            throw new UsageException($"alpro.cluster.host = {Host}: nobody is reached there; expected a name or address under which the other nodes "
+                + "reach this machine, and in alpro.cluster.bind where it listens");
         string roles = Role is NodeRole.Coordinator or NodeRole.Trainer ? $"\"{RoleName(Role)}\", \"{VoterMajority.Voter}\"" : $"\"{RoleName(Role)}\"";
         return ConfigurationFactory.ParseString($$"""
             akka.cluster.roles = [{{roles}}]
-            akka.cluster.seed-nodes = [{{string.Join(", ", Seeds.Select(seed => $"\"akka.tcp://alpro@{seed}\""))}}]
+            akka.cluster.seed-nodes = [{{string.Join(", ", Seeds.Select(seed => $"\"akka.tcp://{Name}@{seed}\""))}}]
             """);
     }
 }

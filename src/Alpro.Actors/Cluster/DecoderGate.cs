@@ -23,7 +23,8 @@ public sealed class DecoderGate : ReceiveActor
     /// <param name="Numbers">What they may name by number.</param>
     /// <param name="Data">What decides a clip, as <see cref="RunData.Describe"/> says it.</param>
     /// <param name="Ledger">The accounts of its clips.</param>
-    public sealed record Serve(IActorRef Pipeline, ClipSettings Clips, ClipNumbers Numbers, IReadOnlyDictionary<string, string> Data, ClipLedger Ledger);
+    public sealed record Serve(
+        IActorRef Pipeline, ClipSettings Clips, ClipNumbers Numbers, IReadOnlyDictionary<string, string> Data, ClipLedger Ledger);
 
     /// <summary>Sent by a <see cref="ClipUplink"/> on a decode node, again and again until it is answered.</summary>
     /// <param name="Decoders">Clips it makes at once.</param>

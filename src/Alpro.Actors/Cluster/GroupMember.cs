@@ -128,7 +128,8 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
             Enter(new SoleRank(form.Generation), form.FromCheckpoint, here: 1);
             return;
         }
-        DnsEndPoint[] endpoints = [.. form.Endpoints.Select(text => ClusterNode.TryParseEndpoint(text, out DnsEndPoint? endpoint) ? endpoint : null).OfType<DnsEndPoint>()];
+        DnsEndPoint[] endpoints =
+            [.. form.Endpoints.Select(text => ClusterNode.TryParseEndpoint(text, out DnsEndPoint? endpoint) ? endpoint : null).OfType<DnsEndPoint>()];
         if (endpoints.Length < form.Endpoints.Count)
         {
             Self.Tell(new Status.Failure(new IOException($"one of its ranks listens nowhere: {string.Join(", ", form.Endpoints)}")));

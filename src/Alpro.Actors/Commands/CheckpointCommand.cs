@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Alpro.Actors.Evaluation;
 using Alpro.Model.Checkpoints;
 using Spectre.Console;
 
@@ -17,11 +18,11 @@ internal static class CheckpointCommand
 
     private static Command Inspect()
     {
-        var path = new Argument<string>("path") { Description = "A checkpoint: safetensors, or PyTorch's .pt in its zip or its older stream format. Nothing in it is executed." };
+        var path = new Argument<string>("path") { Description = "A checkpoint: safetensors, or PyTorch's .pt in its zip or its older stream format; or a run folder, for its best. Nothing in it is executed." };
         var command = new Command("inspect", CommandLine.Describe("List a checkpoint's tensors, metadata and totals.", "alpro checkpoint inspect output/pretrain/alpro_pretrained_ckpt.pt")) { path };
         command.SetAction(arguments =>
         {
-            using CheckpointFile file = CheckpointFile.Open(arguments.GetValue(path)!);
+            using CheckpointFile file = CheckpointFile.Open(EvaluatedRun.WeightsIn(arguments.GetValue(path)!));
             TensorLine[] tensors = [.. file.Tensors.Select(entry => new TensorLine(entry.Key, entry.Value.Run.Element.Name, entry.Value.Shape, entry.Value.Run.Key))];
             TypeTotal[] totals = [.. file.Tensors.Values.GroupBy(tensor => tensor.Run.Element.Name).Select(type => new TypeTotal(type.Key, type.Count(), type.Sum(tensor => tensor.Elements)))];
             StoredRun[] storages = [.. file.Tensors.Values.Select(tensor => tensor.Run).Distinct()];
@@ -36,12 +37,13 @@ internal static class CheckpointCommand
 
     private static Command Convert()
     {
-        var source = new Argument<string>("source") { Description = "A checkpoint of any format." };
+        var source = new Argument<string>("source") { Description = "A checkpoint of any format, or a run folder." };
         var destination = new Argument<string>("destination") { Description = "The new file: NAME.safetensors, or any other name for PyTorch's zip format." };
         var command = new Command("convert", CommandLine.Describe("Write a checkpoint's state dict in another format.", "alpro checkpoint convert model_step_best.pt model.safetensors")) { source, destination };
         command.SetAction(arguments =>
         {
-            ConversionReport report = CheckpointConverter.Convert(arguments.GetValue(source)!, arguments.GetValue(destination)!);
+            (string from, string to) = (EvaluatedRun.WeightsIn(arguments.GetValue(source)!), arguments.GetValue(destination)!);
+            ConversionReport report = OutputPath.Write(to, "the second argument", () => CheckpointConverter.Convert(from, to));
             CommandLine.Result(arguments, report, console =>
             {
                 console.WriteLine($"{report.Tensors} tensors written, {report.Bytes:N0} bytes");

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using Alpro.Data.Corpus;
 using Alpro.Training;
 using Spectre.Console;
 
@@ -27,11 +28,35 @@ internal static class ConfigCommand
         command.SetAction(arguments =>
         {
             RunConfig config = ConfigLoader.Load(arguments.GetValue(file)!, arguments.GetValue(settings));
+            RequireReadable(config, arguments.GetValue(file)!);
             string json = ConfigLoader.ToJson(config);
             CommandLine.Result(arguments, JsonDocument.Parse(json).RootElement, console => console.WriteLine(json));
             return CommandLine.Success;
         });
         return command;
+    }
+
+    /// <summary>Looks into the annotations of every corpus.</summary>
+    /// <exception cref="ConfigException">Some cannot be read: all of them at once.</exception>
+    private static void RequireReadable(RunConfig config, string file)
+    {
+        var problems = new List<ConfigProblem>();
+        for (int i = 0; i < config.Data.Corpora.Count; i++) Look(config.Data.Corpora[i], $"data.corpora[{i}]");
+        for (int i = 0; i < config.Data.Validation.Count; i++) Look(config.Data.Validation[i], $"data.validation[{i}]");
+        if (config.Data.Test is { } test) Look(test, "data.test");
+        if (problems.Count > 0) throw new ConfigException(file, problems);
+
+        void Look(CorpusConfig corpus, string path)
+        {
+            try
+            {
+                VideoTextCorpus.RequireReadable(corpus);
+            }
+            catch (CorpusException problem)
+            {
+                problems.Add(new($"{path}.annotations", null, problem.Message));
+            }
+        }
     }
 
     private static Command Import()
@@ -46,7 +71,7 @@ internal static class ConfigCommand
             string? folder = file is null ? null : Path.GetDirectoryName(Path.GetFullPath(file));
             ImportedConfig imported = ReferenceConfig.Import(arguments.GetValue(source)!, arguments.GetValue(root), folder);
             string json = ConfigLoader.ToJson(imported.Config);
-            if (file is not null) File.WriteAllText(file, json + Environment.NewLine);
+            if (file is not null) OutputPath.Write(file, "--output", () => File.WriteAllText(file, json + Environment.NewLine));
             CommandLine.Result(arguments, new { output = file, config = System.Text.Json.Nodes.JsonNode.Parse(json), imported.Notes }, _ =>
             {
                 if (file is null) Console.Out.WriteLine(json);

@@ -98,20 +98,26 @@ internal static class DoctorCommand
         if (driver.Cards.Count == 0)
         {
             yield return new("GPU", false, $"{version}, and no card that this process can see: {driver.Problem ?? "the driver counts none"}",
-                "see that nvidia-smi lists a card, that CUDA_VISIBLE_DEVICES does not hide it, and that a container is given it (docker run --gpus all)");
+                "see that nvidia-smi lists a card, that CUDA_VISIBLE_DEVICES hides none, and that a container is given it (docker run --gpus all)");
             yield break;
         }
         for (int i = 0; i < driver.Cards.Count; i++)
-            yield return new($"GPU {i}", true, $"{driver.Cards[i].Name}, {Gibibytes(driver.Cards[i].Memory)} GiB, compute capability {driver.Cards[i].Capability}, {version}");
+        {
+            Gpu card = driver.Cards[i];
+            yield return new($"GPU {i}", true, $"{card.Name}, {Gibibytes(card.Memory)} GiB, compute capability {card.Capability}, {version}");
+        }
         if (!usable)
         {
             bool built = NativeLibrary.TryLoad("libtorch_cuda.so", typeof(torch).Assembly, null, out _);
-            yield return new("CUDA", false, built ? "libtorch is built for CUDA and cannot use the driver" : "libtorch is built for the CPU, and training would run there",
-                built ? $"install a newer driver: this one supports CUDA {driver.Cuda}, libtorch's packages are for 12.8" : "build for CUDA: TorchBackend=cuda scripts/setup");
+            yield return built
+                ? new("CUDA", false, "libtorch is built for CUDA and cannot use the driver",
+                    $"install a newer driver: this one supports CUDA {driver.Cuda}, libtorch's packages are for 12.8")
+                : new("CUDA", false, "libtorch is built for the CPU, and training would run there", "build for CUDA: TorchBackend=cuda scripts/setup");
             yield break;
         }
         yield return new("CUDA", true, $"libtorch uses {torch.cuda.device_count()} of them; NCCL {NcclVersion()}");
-        yield return new("attention", true, string.Join(", ", Enum.GetValues<Precision>().Select(precision => $"{AttentionBackend.Of(torch.CUDA, precision)} in {ConfigCommand.NameOf(precision)}")));
+        yield return new("attention", true, string.Join(", ", Enum.GetValues<Precision>().Select(precision =>
+            $"{AttentionBackend.Of(torch.CUDA, precision)} in {ConfigCommand.NameOf(precision)}")));
     }
 
     private static bool IsCudaUsable()
@@ -143,9 +149,11 @@ internal static class DoctorCommand
         StepMemory step = StepMemory.Of(config, trainers, gpu: gpus is not null);
         long need = step.Peak + (gpus is null ? 0 : StepMemory.Overhead), has = gpus?.Cards.Min(card => card.Memory) ?? memory;
         int clips = config.Training.BatchSize / config.Training.Accumulation / trainers;
-        string parts = $"a step on {clips} clips at a time: weights {Gibibytes(step.Weights)}, gradients and moments {Gibibytes(step.Training)}, kept for the backward pass {Gibibytes(step.Kept)}, passing {Gibibytes(step.Passing)} GiB";
+        string parts = $"a step on {clips} clips at a time: weights {Gibibytes(step.Weights)}, gradients and moments {Gibibytes(step.Training)}, "
+            + $"kept for the backward pass {Gibibytes(step.Kept)}, passing {Gibibytes(step.Passing)} GiB";
+        string fits = need <= has ? "fits" : "does not fit", where = gpus is null ? "of this machine's memory" : "of the GPU";
         if (gpus is null) parts += $"; on a GPU {Gibibytes(StepMemory.Of(config, trainers).Peak + StepMemory.Overhead)} GiB in all";
-        return new("step", need <= has, $"{(need <= has ? "fits" : "does not fit")}: {Gibibytes(need)} of {Gibibytes(has)} GiB {(gpus is null ? "of this machine's memory" : "of the GPU")}; {parts}",
+        return new("step", need <= has, $"{fits}: {Gibibytes(need)} of {Gibibytes(has)} GiB {where}; {parts}",
             "lower it with model.vision.activationCheckpointing=true, a higher training.accumulation, or more --trainers");
     }
 

@@ -14,7 +14,7 @@ internal static class EntitiesCommand
         var count = new Option<int?>("--count") { Description = "Number of entities; by default model.entities." };
         var lexicon = new Option<string?>("--wordnet") { Description = "WordNet's database folder, to tell nouns; by default /usr/share/wordnet where it is installed, else stop words are left out." };
         var command = new Command("entities", CommandLine.Describe("Build the entity list: the commonest nouns of the captions.", "alpro entities --config config/pretrain.json")) { config, output, count, lexicon };
-        count.Validators.Add(result => { if (result.GetValueOrDefault<int?>() < 1) result.AddError("--count must be at least 1."); });
+        CommandLine.Between(count, 1);
         command.SetAction((arguments, cancellation) => Task.Run(() =>
         {
             var configured = new ConfiguredCorpora(arguments.GetValue(config)!);
@@ -32,8 +32,11 @@ internal static class EntitiesCommand
                     task.Value = task.MaxValue;
                     return built;
                 });
-                Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-                EntityList.Save(path, entities);
+                OutputPath.Write(path, "--out", () =>
+                {
+                    Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+                    EntityList.Save(path, entities);
+                });
                 string told = nouns.HasDatabase ? "WordNet" : "stop words";
                 CommandLine.Result(arguments, new { file = path, count = entities.Count, told, first = entities.Take(10) }, console =>
                     console.WriteLine($"{path}: {entities.Count} entities, nouns told by {told}; the commonest are {string.Join(", ", entities.Take(10).Select(entity => $"{entity.Name} ({entity.Count:N0})"))}"));

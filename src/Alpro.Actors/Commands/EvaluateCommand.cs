@@ -35,6 +35,8 @@ internal static class EvaluateCommand
             await using RunHost host = await RunHost.StartAsync(arguments.GetValue(hocon));
             if (watching)
             {
+                if (!File.Exists(Path.Combine(arguments.GetValue(model.Run)!, TrainingRun.ConfigName)))
+                    throw new UsageException($"{arguments.GetValue(model.Run)}: there is no run to watch; expected its {TrainingRun.ConfigName}, which training writes when it begins");
                 IReadOnlyList<EvaluationResult> results = await WatchAsync(host, arguments.GetValue(model.Run)!, arguments.GetValue(model.Config), arguments.GetValue(model.Settings)!, test, arguments.GetValue(model.Data), stop);
                 CommandLine.Result(arguments, results.Select(Summary), _ =>
                 {
@@ -53,17 +55,15 @@ internal static class EvaluateCommand
     /// <summary>Evaluates the checkpoints of a run as they appear, until it is complete.</summary>
     /// <param name="host">Where the actors are.</param>
     /// <param name="folder">The run's folder.</param>
-    /// <param name="config">A configuration in place of the run's; null for that one.</param>
+    /// <param name="config">A configuration in place of the run's, which need not have begun; null for that one.</param>
     /// <param name="settings">Changes to it.</param>
     /// <param name="test">Whether on the test split, else on validation.</param>
     /// <param name="data">A folder to look in for the data first; null for none.</param>
     /// <param name="stop">Asks it to stop.</param>
-    /// <exception cref="UsageException">There is no such run.</exception>
     internal static Task<IReadOnlyList<EvaluationResult>> WatchAsync(RunHost host, string folder, string? config, IReadOnlyList<string> settings, bool test, string? data, CancellationToken stop)
     {
-        string run = Path.GetFullPath(folder), own = Path.Combine(run, "config.json");
-        if (!File.Exists(own)) throw new UsageException($"{run}: there is no run to watch; expected its config.json");
-        string corpus = new EvaluatedRun(run, "", ConfigLoader.LoadForEvaluation(config ?? own, overrides: settings)).CorpusOf(test).Corpus.Name;
+        string run = Path.GetFullPath(folder);
+        string corpus = new EvaluatedRun(run, "", ConfigLoader.LoadForEvaluation(config ?? Path.Combine(run, TrainingRun.ConfigName), overrides: settings)).CorpusOf(test).Corpus.Name;
         var watch = new CheckpointWatch(run, corpus, (weights, copy) =>
             ShowProgressAsync(new EvaluationJob(EvaluatedRun.Open(run, config, copy, settings) with { Source = weights }, test, data, null), job => job.RunAsync(host, stop)), Console.Error.WriteLine);
         return watch.WatchAsync(WatchEvery, stop);
@@ -72,14 +72,11 @@ internal static class EvaluateCommand
     private static object Summary(EvaluationResult result) => new { checkpoint = result.Receipt.Weights, result.Folder, result.Scores, result.Scores.Chance, result.Receipt.Seconds, result.Receipt };
 
     /// <summary>Runs a job while showing how far it is on a terminal, and what it says anywhere.</summary>
-    private static Task<EvaluationResult> ShowProgressAsync(EvaluationJob job, Func<EvaluationJob, Task<EvaluationResult>> run)
+    private static async Task<EvaluationResult> ShowProgressAsync(EvaluationJob job, Func<EvaluationJob, Task<EvaluationResult>> run)
     {
-        if (Console.IsErrorRedirected) return run(job with { Say = Console.Error.WriteLine });
-        return CommandLine.Error.Progress().StartAsync(display =>
-        {
-            ProgressTask bar = display.AddTask($"evaluate {job.Run.Name}", maxValue: 1);
-            return run(job with { Say = CommandLine.Error.WriteLine, Progressed = done => bar.Value = done });
-        });
+        if (Console.IsErrorRedirected) return await run(job with { Say = Console.Error.WriteLine });
+        using var bar = new ProgressLine(Console.Error, static () => Console.WindowWidth);
+        return await run(job with { Say = bar.Say, Progressed = done => bar.Show(done, $"evaluate {job.Run.Name}") });
     }
 
     private static void Show(IAnsiConsole console, EvaluationResult result)

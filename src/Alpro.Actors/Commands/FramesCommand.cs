@@ -32,11 +32,11 @@ internal static class FramesCommand
         var command = new Command("frames", CommandLine.Describe(
             "Decode chosen frames of a video or image and write them as a safetensors file.",
             "alpro frames clip.mp4 --frames 8 --strategy uniform --size 224 --out frames.safetensors")) { video, frames, strategy, seed, indices, size, resize, output };
+        CommandLine.Between(frames, 1);
         command.Validators.Add(result =>
         {
             bool counted = result.GetResult(frames) is not null, listed = result.GetResult(indices) is not null;
             if (counted == listed) result.AddError("Give either --frames K or --indices a,b,c.");
-            if (counted && result.GetValue(frames) is < 1) result.AddError("--frames must be at least 1.");
         });
         command.SetAction(arguments =>
         {
@@ -68,7 +68,7 @@ internal static class FramesCommand
         for (int i = 0; i < indices.Length; i++) pixels.AsSpan(Array.IndexOf(ascending, indices[i]) * frame, frame).CopyTo(ordered.AsSpan(i * frame));
 
         using var scope = NewDisposeScope();
-        Safetensors.Save(output, [new("frames", tensor(ordered, [indices.Length, height, width, 3], ScalarType.Byte))]);
+        OutputPath.Write(output, "--out", () => Safetensors.Save(output, [new("frames", tensor(ordered, [indices.Length, height, width, 3], ScalarType.Byte))]));
         return new Report(video, indices, info.FrameCount, info.FrameRate, info.Width, info.Height, info.Rotation, width, height, milliseconds);
     }
 

@@ -23,19 +23,32 @@ internal static class NodeCommand
         var folder = new Option<string?>("--out") { Description = "The run's folder, which coordinators, trainers and evaluators share: checkpoints, records, report." };
         var resume = new Option<bool>("--resume") { Description = "Coordinator: continue from the folder's last checkpoint, if there is one; or take part in a run that goes on." };
         var hocon = new Option<string?>("--hocon") { Description = "Running settings in HOCON, in place of hocon/cluster.conf." };
+        var name = new Option<string?>("--cluster") { Description = "The cluster's name, in place of alpro.cluster.name; a node hears those of its own cluster alone." };
+        name.Validators.Add(result =>
+        {
+            if (result.Tokens is [{ Value: var text }] && !RunningSettings.IsName(text)) result.AddError($"--cluster {text}: expected letters, digits, - and _.");
+        });
         var host = new Option<string?>("--host") { Description = "Name or address under which the other nodes reach this one, in place of alpro.cluster.host." };
-        var bind = new Option<string?>("--bind") { Description = "Address of this machine on which all ports listen, in place of alpro.cluster.bind; by default all addresses, with certificates." };
-        var port = new Option<int?>("--port") { Description = "Port of the control plane, in place of the role's in alpro.cluster.ports." };
-        var dataPort = new Option<int?>("--data-port") { Description = "Coordinator, trainer: port to which clips are brought, in place of alpro.cluster.ports.data." };
-        var ringPort = new Option<int?>("--ring-port") { Description = "Trainer: port for its neighbour, in place of alpro.cluster.ports.ring." };
+        var bind = new Option<string?>("--bind")
+        {
+            Description = "Address of this machine on which all ports listen, in place of alpro.cluster.bind; by default all addresses, with certificates.",
+        };
+        var port = PortOption("--port", "Port of the control plane, in place of the role's in alpro.cluster.ports.");
+        var dataPort = PortOption("--data-port", "Coordinator, trainer: port to which clips are brought, in place of alpro.cluster.ports.data.");
+        var ringPort = PortOption("--ring-port", "Trainer: port for its neighbour, in place of alpro.cluster.ports.ring.");
         var gpu = new Option<int?>("--gpu") { Description = "Coordinator, trainer, evaluator: its GPU among those that the process sees, from 0. Without: the first." };
-        var trainers = new Option<int>("--trainers") { Description = "Coordinator: train on trainer nodes, on so many at least; 0 trains in the coordinator itself." };
+        var trainers = CommandLine.Between(new Option<int>("--trainers") { Description = "Coordinator: train on trainer nodes, on so many at least; 0 trains in the coordinator itself." }, 0);
         var seeds = new Option<string[]>("--seed") { Description = "A node to join, as host:port, in place of alpro.cluster.seeds; the coordinator first, then others that stay.", AllowMultipleArgumentsPerToken = true };
+        seeds.Validators.Add(result =>
+        {
+            foreach (string seed in result.Tokens.Select(token => token.Value).Where(seed => !RunningSettings.IsSeed(seed)))
+                result.AddError($"--seed {seed}: expected a node as host:port, such as trainer-host:4053.");
+        });
         var certificates = new Option<string?>("--certificates") { Description = "Folder of the node's certificates, in place of alpro.cluster.certificates." };
         var decoders = TrainCommand.DecodersOption();
         var command = new Command("node", CommandLine.Describe("Run one process of a cluster.", "alpro node --role decoder --config config/pretrain.json --seed trainer-host:4053"))
         {
-            role, file, settings, folder, resume, hocon, host, bind, port, dataPort, ringPort, seeds, certificates, decoders, trainers, gpu,
+            role, file, settings, folder, resume, hocon, name, host, bind, port, dataPort, ringPort, seeds, certificates, decoders, trainers, gpu,
         };
         command.SetAction(async (arguments, stop) =>
         {
@@ -69,10 +82,11 @@ internal static class NodeCommand
             if (own == NodeRole.Coordinator)
             {
                 config.RequireShares(Math.Max(1, least));
-                TrainCommand.Prepare(run);
+                TrainCommand.RequireNewOrResumed(run);
                 if (least == 0) return await TrainCommand.RunAsync(arguments, "train", run, () => StartAsync(end: null), stop);
             }
             RunHost member = await StartAsync(end);
+            using RunFolder held = await HoldAsync(member);
             if (end.Find() is { } steps)
             {
                 if (own == NodeRole.Coordinator) await FinishWithoutTrainersAsync(member, run);
@@ -91,11 +105,25 @@ internal static class NodeCommand
                 throw new UsageException("another coordinator is in the cluster, and this one was told to train by itself; expected --trainers N, for a coordinator that stands by to take the other's place");
             }
 
+            async Task<RunFolder> HoldAsync(RunHost member)
+            {
+                try
+                {
+                    return await RunFolder.HoldAsync(output, $"{member.Node!.Name}@{member.Node.Seeds[0]}", stop);
+                }
+                catch
+                {
+                    await member.DisposeAsync();
+                    throw;
+                }
+            }
+
             ClusterNode Join(Config settings)
             {
                 ClusterNode node = ClusterNode.From(own, settings, arguments.GetValue(certificates));
                 return node with
                 {
+                    Name = arguments.GetValue(name) ?? node.Name,
                     Host = arguments.GetValue(host) ?? node.Host,
                     Bind = arguments.GetValue(bind) ?? node.Bind,
                     Port = arguments.GetValue(port) ?? node.Port,
@@ -106,6 +134,8 @@ internal static class NodeCommand
             }
         }
     }
+
+    private static Option<int?> PortOption(string name, string description) => CommandLine.Between(new Option<int?>(name) { Description = description }, 0, ushort.MaxValue);
 
     /// <summary>Forms groups of trainers until the run is over, or stands by to. Told to end, it leaves that to another coordinator; the last one ends the run.</summary>
     private static async Task<int> KeepGroupsAsync(RunHost node, TrainingRun run, int least, CancellationToken stop)

@@ -34,9 +34,9 @@ internal static class ParityCommand
     {
         string[] parts = name.Split(':');
         int index = 0;
-        if (parts is not ["cpu"] && !(parts[0] == "cuda" && (parts.Length == 1 || (parts.Length == 2 && int.TryParse(parts[1], out index) && index >= 0))))
+        if (parts is ["cpu"]) return torch.CPU;
+        if (parts is not (["cuda"] or ["cuda", _]) || (parts.Length == 2 && !(int.TryParse(parts[1], out index) && index >= 0)))
             throw new UsageException($"--device {name}: expected cpu, cuda or cuda:N");
-        if (parts[0] == "cpu") return torch.CPU;
         int devices = torch.cuda.is_available() ? torch.cuda.device_count() : 0;
         if (index >= devices) throw new UsageException($"--device {name}: libtorch can use {devices} GPUs here; scripts/alpro doctor says why");
         return torch.device(DeviceType.CUDA, index);

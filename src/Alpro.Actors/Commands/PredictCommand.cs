@@ -21,11 +21,11 @@ internal static class PredictCommand
 
     private sealed record AnswerLine(string Answer, double Probability);
 
-    private sealed record QuestionLine(string Question, IReadOnlyList<AnswerLine> Answers);
+    private sealed record QuestionLine(string Question, IReadOnlyList<AnswerLine> Answers, IReadOnlyList<string> UnknownWords);
 
-    private sealed record TextLine(string Text, double? Match, double Contrastive);
+    private sealed record TextLine(string Text, double? Match, double Contrastive, IReadOnlyList<string> UnknownWords);
 
-    private sealed record Prediction(string Video, IReadOnlyList<QuestionLine> Questions, IReadOnlyList<TextLine> Texts);
+    private sealed record Prediction(string Video, IReadOnlyList<QuestionLine> Questions, IReadOnlyList<TextLine> Texts, RetrievalScore? RankedBy = null);
 
     public static Command Create()
     {
@@ -38,10 +38,10 @@ internal static class PredictCommand
             "Answer questions about a video, with probabilities, or score how well texts match it.",
             "alpro predict --run output/downstreams/msrvtt_qa/public --video clip.mp4 --question \"what is the man doing\"")) { video, questions, texts, top };
         model.AddTo(command);
+        CommandLine.Between(top, 1);
         command.Validators.Add(result =>
         {
             if (result.GetValue(questions)!.Length > 0 == result.GetValue(texts) is not null) result.AddError("Give either --question or --texts.");
-            if (result.GetValue(top) is < 1) result.AddError("--top must be at least 1.");
         });
         command.SetAction(arguments =>
         {
@@ -49,7 +49,10 @@ internal static class PredictCommand
             RunConfig config = run.For(corpus: null, arguments.GetValue(model.Data));
             bool asked = arguments.GetValue(questions)!.Length > 0, answers = config.Task == LearningTask.QuestionAnswering;
             if (asked != answers) throw new UsageException($"{run.Folder}: is a run of {(answers ? "question answering: give --question" : "retrieval: give --texts")}");
-            Prediction prediction = Predict(config, run.Weights, Path.GetFullPath(arguments.GetValue(video)!), asked ? arguments.GetValue(questions)! : Lines(arguments.GetValue(texts)!), arguments.GetValue(top) ?? UsualTop);
+            Prediction prediction = Predict(config, run.HasMatching, run.Weights, Path.GetFullPath(arguments.GetValue(video)!), asked ? arguments.GetValue(questions)! : Lines(arguments.GetValue(texts)!), arguments.GetValue(top) ?? UsualTop);
+            var read = prediction.Questions.Select(line => (line.Question, line.UnknownWords)).Concat(prediction.Texts.Select(line => (line.Text, line.UnknownWords)));
+            foreach ((string text, IReadOnlyList<string> unknown) in read)
+                if (unknown.Count > 0) Console.Error.WriteLine($"\"{text}\": {string.Join(", ", unknown)}: not in the vocabulary, and without a meaning to the model");
             CommandLine.Result(arguments, prediction, console => Show(console, prediction));
             return CommandLine.Success;
         });
@@ -57,7 +60,7 @@ internal static class PredictCommand
     }
 
     /// <summary>All on the calling thread: tensors stay there.</summary>
-    private static Prediction Predict(RunConfig config, string weights, string video, IReadOnlyList<string> texts, int top)
+    private static Prediction Predict(RunConfig config, bool matches, string weights, string video, IReadOnlyList<string> texts, int top)
     {
         var tokenizer = new CaptionTokenizer(config.Data.Vocabulary);
         using ClipBatch clip = Load(config.Data.Clip, tokenizer, video);
@@ -68,12 +71,13 @@ internal static class PredictCommand
             Dictionary<int, string> answers = RunData.ReadAnswers(config)!.ToDictionary(entry => entry.Value, entry => entry.Key);
             var found = new QuestionAnsweringEvaluator(answering, config.Evaluation, config.Training.Precision).Answer([clip], set, Math.Min(top, config.Model.Answers));
             return new(video, [.. found.OrderBy(answered => answered.Question).Select(answered => new QuestionLine(texts[answered.Question],
-                [.. answered.Labels.Zip(answered.Probabilities, (label, probability) => new AnswerLine(answers.GetValueOrDefault(label, $"label {label}"), probability))]))], []);
+                [.. answered.Labels.Zip(answered.Probabilities, (label, probability) => new AnswerLine(answers.GetValueOrDefault(label, $"label {label}"), probability))], tokenizer.UnknownWords(texts[answered.Question])))], []);
         }
         using var evaluator = new RetrievalEvaluator(model, config.Evaluation with { Rerank = null }, config.Training.Precision, EncodedVideos.Of(model, config.Training.Precision, [clip]), set.Texts);
-        bool matched = config.Evaluation.Score == RetrievalScore.Matching;
-        if (matched) evaluator.Match(0, texts.Count);
-        return new(video, [], [.. texts.Select((text, i) => new TextLine(text, matched ? evaluator.Scores.Matching_TV[i] : null, evaluator.Scores.Contrastive_TV[i]))]);
+        if (matches) evaluator.Match(0, texts.Count);
+        TextLine[] lines = [.. texts.Select((text, i) => new TextLine(
+            text, matches ? evaluator.Scores.Matching_TV[i] : null, evaluator.Scores.Contrastive_TV[i], tokenizer.UnknownWords(text)))];
+        return new(video, [], lines, config.Evaluation.Score);
     }
 
     private static ClipBatch Load(ClipSettings settings, CaptionTokenizer tokenizer, string video)
@@ -100,11 +104,12 @@ internal static class PredictCommand
             console.WriteLine(question.Question);
             foreach (AnswerLine answer in question.Answers) console.WriteLine($"  {answer.Probability,7:P1}  {answer.Answer}");
         }
-        if (prediction.Texts is not [{ Match: var match }, ..]) return;
-        // A run that is scored by contrast alone is not asked for a match: the head for it may never have been trained.
-        console.WriteLine(match is null ? "contrastive" : "  match  contrastive");
-        foreach (TextLine text in prediction.Texts.OrderByDescending(text => text.Match ?? text.Contrastive))
-            console.WriteLine($"{(match is null ? "" : $"{text.Match,7:P1}  ")}{text.Contrastive,11:0.00}  {text.Text}");
+        if (prediction.Texts.Count == 0) return;
+        bool byMatch = prediction.RankedBy == RetrievalScore.Matching;
+        console.WriteLine($"  match  contrastive, best {(byMatch ? "match" : "contrastive score")} first, by which the run is scored");
+        foreach (TextLine text in prediction.Texts.OrderByDescending(text => byMatch ? text.Match!.Value : text.Contrastive))
+            console.WriteLine($"{(text.Match is { } match ? $"{match:P1}" : "-"),7}  {text.Contrastive,11:0.00}  {text.Text}");
+        if (prediction.Texts[0].Match is null) console.WriteLine("no match: the run has not trained the head that tells it");
     }
 
     /// <summary>A corpus of one video.</summary>

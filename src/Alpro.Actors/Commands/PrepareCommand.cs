@@ -23,9 +23,9 @@ internal static class PrepareCommand
         var command = new Command("prepare", CommandLine.Describe(
             "Make the media of a dataset ready: verify and unpack archives, convert, count. Run it again to complete it.",
             "alpro prepare msrvtt --from downloads --out data/msrvtt_ret")) { dataset, source, target, size, rate, workers };
-        size.Validators.Add(result => { if (result.GetValueOrDefault<int?>() < 16) result.AddError("--size must be at least 16."); });
+        CommandLine.Between(size, 16);
         rate.Validators.Add(result => { if (ParseRate(result.GetValueOrDefault<string>()) is null) result.AddError($"--rate must be a number of frames per second, such as 5, or a share, such as 10%; not {result.GetValueOrDefault<string>()}."); });
-        workers.Validators.Add(result => { if (result.GetValueOrDefault<int>() < 1) result.AddError("--workers must be at least 1."); });
+        CommandLine.Between(workers, 1);
         command.SetAction(async (arguments, cancellation) =>
         {
             DatasetRecipe recipe = DatasetRecipe.All.First(recipe => recipe.Name == arguments.GetValue(dataset));
@@ -46,7 +46,7 @@ internal static class PrepareCommand
                     }
                 }), cancellation);
             });
-            await File.WriteAllTextAsync(Path.Combine(folder, "prepare-report.json"), JsonSerializer.Serialize(report, s_indented), cancellation);
+            OutputPath.Write(folder, "--out", () => File.WriteAllText(Path.Combine(folder, "prepare-report.json"), JsonSerializer.Serialize(report, s_indented)));
             CommandLine.Result(arguments, report, console => Show(console, report, Path.Combine(folder, "prepare-report.json")));
             return report.IsComplete ? CommandLine.Success : CommandLine.Failure;
         });

@@ -21,17 +21,18 @@ internal static class ScanCommand
         var command = new Command("scan", CommandLine.Describe(
             "Decode every clip of the corpora and list those that cannot be read; nothing is modified.",
             "alpro scan config/pretrain.json --out scan")) { config, only, folder, frames, workers, deadline };
-        frames.Validators.Add(result => { if (result.GetValueOrDefault<int>() < 0) result.AddError("--frames must be at least 0."); });
-        workers.Validators.Add(result => { if (result.GetValueOrDefault<int>() < 1) result.AddError("--workers must be at least 1."); });
-        deadline.Validators.Add(result => { if (!(result.GetValueOrDefault<double>() > 0)) result.AddError("--deadline must be above 0."); });
+        CommandLine.Between(frames, 0);
+        CommandLine.Between(workers, 1);
+        CommandLine.Between(deadline, 0.001);
         command.SetAction(async (arguments, cancellation) =>
         {
             IReadOnlyList<CorpusConfig> corpora = new ConfiguredCorpora(arguments.GetValue(config)!).All();
             if (arguments.GetValue(only) is { } name)
                 corpora = corpora.Any(corpus => corpus.Name == name) ? [.. corpora.Where(corpus => corpus.Name == name)] : throw new UsageException($"There is no corpus {name}; there are {string.Join(", ", corpora.Select(corpus => corpus.Name))}.");
             var limits = new DecodeLimits { Deadline = TimeSpan.FromSeconds(arguments.GetValue(deadline)) };
-            var scanner = new CorpusScanner(() => FrameReaders.Create(limits, WorkerCommand.ThisProgram(DecodeWorkerCommand.Name)), arguments.GetValue(workers), arguments.GetValue(frames));
-            string target = Directory.CreateDirectory(arguments.GetValue(folder)!).FullName;
+            WorkerCommand worker = WorkerCommand.ThisProgram(DecodeWorkerCommand.Name);
+            var scanner = new CorpusScanner(() => FrameReaders.Create(limits, worker), arguments.GetValue(workers), arguments.GetValue(frames));
+            string target = OutputPath.Write(arguments.GetValue(folder)!, "--out", () => Directory.CreateDirectory(arguments.GetValue(folder)!).FullName);
 
             List<Scan> scans = [];
             await CommandLine.Error.Progress().StartAsync(async display =>
@@ -51,7 +52,7 @@ internal static class ScanCommand
         ProgressTask task = display.AddTask(config.Name, maxValue: Math.Max(corpus.Count, 1));
         ScanResult result = await scanner.ScanAsync(corpus, new Progress<long>(rows => task.Value = Math.Max(task.Value, rows)), cancellation);
         task.Value = task.MaxValue;
-        CorpusScanner.WriteList(list, config.Name, result.Unreadable);
+        OutputPath.Write(list, "--out", () => CorpusScanner.WriteList(list, config.Name, result.Unreadable));
         CorpusCoverage coverage = corpus.Coverage with { Missing = result.Unreadable.Count(row => row.Reason == RejectReason.Missing) };
         return new Scan(config.Name, coverage, coverage.Describe(corpus.Kind), result.Rows, result.Files, result.Readable, result.Unreadable.Count,
             result.Unreadable.CountBy(row => row.Reason.ToString()).OrderByDescending(reason => reason.Value).ToDictionary(reason => reason.Key, reason => reason.Value), list);

@@ -34,7 +34,6 @@ internal static class TrainCommand
             if (!tasks.Contains(config.Task))
                 throw new UsageException($"{arguments.GetValue(file)}: task is \"{ConfigCommand.NameOf(config.Task)}\"; 'alpro {name}' expects {string.Join(" or ", tasks.Select(task => $"\"{ConfigCommand.NameOf(task)}\""))}");
             var run = new TrainingRun(config, Path.GetFullPath(arguments.GetValue(folder)!), arguments.GetValue(resume));
-            Prepare(run);
             return await RunAsync(arguments, name, run, () => RunHost.StartAsync(arguments.GetValue(hocon), With(arguments.GetValue(decoders))), stop);
         });
         return command;
@@ -44,6 +43,8 @@ internal static class TrainCommand
     internal static async Task<int> RunAsync(ParseResult arguments, string title, TrainingRun run, Func<Task<RunHost>> start, CancellationToken stop)
     {
         await using RunHost host = await start();
+        using RunFolder held = await RunFolder.HoldAsync(run.Folder, cluster: null, stop);
+        RequireNewOrResumed(run);
         return Finish(arguments, run, await RunProgress.ShowAsync(title, watched => host.TrainAsync(watched(run), stop)));
     }
 
@@ -81,7 +82,7 @@ internal static class TrainCommand
     }
 
     /// <summary>The option that sets the number of decoders.</summary>
-    internal static Option<int?> DecodersOption() => new("--decoders") { Description = "Decoder actors, in place of alpro.decoders in the running settings." };
+    internal static Option<int?> DecodersOption() => CommandLine.Between(new Option<int?>("--decoders") { Description = "Decoder actors, in place of alpro.decoders in the running settings." }, 0);
 
     /// <summary>The settings with that many decoders, where a number is given.</summary>
     internal static Func<ActorSettings, ActorSettings> With(int? decoders) =>
@@ -90,23 +91,12 @@ internal static class TrainCommand
     /// <summary>The option that names the running settings.</summary>
     internal static Option<string?> HoconOption() => new("--hocon") { Description = "Running settings in HOCON, in place of hocon/alpro.conf." };
 
-    /// <summary>Makes the output folder, and sees that nothing in it would be lost.</summary>
-    internal static void Prepare(TrainingRun run)
+    /// <summary>Sees that no run would be begun over another.</summary>
+    /// <exception cref="UsageException">The folder holds checkpoints, and shall not be continued.</exception>
+    internal static void RequireNewOrResumed(TrainingRun run)
     {
-        try
-        {
-            Directory.CreateDirectory(run.Folder);
-            string probe = Path.Combine(run.Folder, ".writable");
-            File.WriteAllBytes(probe, []);
-            File.Delete(probe);
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new UsageException($"{run.Folder}: the output folder cannot be written: {error.Message}; name another with --out");
-        }
         if (!run.Resume && run.Store().Steps() is [.., long last])
             throw new UsageException($"{run.Folder}: holds a run that has come to step {last}; continue it with --resume, or name another folder with --out");
-        File.WriteAllText(Path.Combine(run.Folder, "config.json"), ConfigLoader.ToJson(run.Config));
     }
 
     private static KeyValuePair<string, string>[] Accounts(RunAccounts accounts) =>
@@ -144,10 +134,13 @@ internal static class TrainCommand
         if (records.Length > 0)
         {
             int tenth = Math.Max(1, records.Length / 10);
-            table.AddRow("loss", $"{records[..tenth].Average(record => record.Loss):0.000} at the start, {records[^tenth..].Average(record => record.Loss):0.000} at the end");
+            string over = tenth == 1 ? "step" : $"{tenth} steps";
+            (double first, double last) = (records[..tenth].Average(record => record.Loss), records[^tenth..].Average(record => record.Loss));
+            table.AddRow("loss", $"{first:0.000} over the first {over}, {last:0.000} over the last");
             table.AddRow("waiting for data", $"{records.Sum(record => record.WaitMs) / records.Sum(record => record.StepMs + record.BetweenMs):P1} of the time");
         }
-        if (result.State.BestScore is { } best) table.AddRow("best validation", $"{best:0.###} after step {result.State.BestStep}");
+        bool byLoss = run.Config.Task is LearningTask.Pretrain or LearningTask.Prompter;                  // whose score is the loss, negated
+        if (result.State.BestScore is { } best) table.AddRow("best validation", $"{(byLoss ? $"loss {-best:0.###}" : $"score {best:0.###}")} after step {result.State.BestStep}");
         (RunAccounts accounts, LedgerTotals ledger) = (result.Accounts, result.Ledger);
         table.AddRow("clips", $"{accounts.Planned} planned = {accounts.Delivered} delivered + {accounts.Rejected} rejected + {accounts.Tail} tail{(ledger.InHand > 0 ? $"; {ledger.InHand} more in hand" : "")}");
         if (ledger.Rejected > 0) table.AddRow("unreadable", $"{string.Join(", ", ledger.Reasons.Select(reason => $"{reason.Value} {reason.Key}"))}: {run.Unreadable}");

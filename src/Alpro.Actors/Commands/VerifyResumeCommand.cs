@@ -28,6 +28,8 @@ internal static class VerifyResumeCommand
         var command = new Command("verify-resume", CommandLine.Describe(
             "Prove on this machine that a run that is killed (-9) and resumed computes what an undisturbed one does.",
             "alpro verify-resume --config config/demo/pretrain.json --steps 20")) { file, steps, kills, seed, folder, settings };
+        CommandLine.Between(steps, 2);
+        CommandLine.Between(kills, 0);
         command.SetAction(async (arguments, stop) =>
         {
             string config = Path.GetFullPath(arguments.GetValue(file)!);

@@ -55,7 +55,7 @@ public sealed class CheckpointWatch(string run, string corpus, Func<string, stri
             EvaluationResult result = await evaluate(weights, copy);
             ValidationRecord record = result.Scores.ToRecord(step, result.Receipt.Seconds);
             RunLog.Append(run, new(result.Receipt.Corpus, result.Receipt.Split, result.Receipt.WeightHash, step, record.Score, record.Figures, record.Seconds));
-            Report.Refresh(run, ConfigLoader.FromJson(await File.ReadAllTextAsync(Path.Combine(run, "config.json"))));
+            Report.Refresh(run, ConfigLoader.FromJson(await File.ReadAllTextAsync(Path.Combine(run, TrainingRun.ConfigName))));
             return result;
         }
         finally

@@ -10,6 +10,7 @@ namespace Alpro.Actors.Evaluation;
 internal sealed class DataFiles(string? folder)
 {
     private readonly List<string> _lacking = [];
+    private bool _found;
 
     /// <summary>A corpus whose annotations and videos have been found.</summary>
     public CorpusConfig Find(CorpusConfig corpus) => corpus with
@@ -26,14 +27,20 @@ internal sealed class DataFiles(string? folder)
     {
         string[] parts = path.Split(Path.DirectorySeparatorChar, StringSplitOptions.RemoveEmptyEntries);
         IEnumerable<string> candidates = folder is null ? [] : Enumerable.Range(0, parts.Length).Select(from => Path.GetFullPath(Path.Combine([folder, .. parts[from..]])));
-        if (candidates.Append(path).FirstOrDefault(Path.Exists) is { } found) return found;
+        if (candidates.FirstOrDefault(Path.Exists) is { } found)
+        {
+            _found = true;
+            return found;
+        }
+        if (Path.Exists(path)) return path;
         _lacking.Add($"{what}: there is no {path}{(folder is null ? "" : $", nor {Path.Combine(folder, parts[^1])}")}");
         return path;
     }
 
-    /// <exception cref="UsageException">Something was not found: all of it is named.</exception>
+    /// <exception cref="UsageException">Something was not found, all of which is named; or nothing was found in the folder.</exception>
     public void ThrowIfAnyIsLacking(string run)
     {
+        if (folder is not null && !_found) throw new UsageException($"--data {folder}: nothing that {run} reads is there; expected a folder with as much of the paths of its configuration as is there");
         if (_lacking.Count > 0) throw new UsageException(
             $"{run}: {string.Join("; ", _lacking)}. Say where they lie with --data DIR, or one by one with --set data.test.annotations=FILE, data.test.media=DIR, data.vocabulary=FILE, data.answers=FILE");
     }

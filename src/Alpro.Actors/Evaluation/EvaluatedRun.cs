@@ -19,6 +19,14 @@ public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Confi
     /// <summary>The checkpoint's name: that of its folder, or of its file.</summary>
     public string Name => Path.GetFileName(Source) == Checkpoint.WeightsName ? Path.GetFileName(Path.GetDirectoryName(Source)!) : Path.GetFileNameWithoutExtension(Source);
 
+    /// <summary>Whether the run trained the head that says how well a text matches a video.</summary>
+    public bool HasMatching => Config.Task switch
+    {
+        LearningTask.Prompter => false,
+        LearningTask.Pretrain => Config.Losses.Vtm,
+        _ => true,
+    };
+
     /// <summary>Finds weights and configuration.</summary>
     /// <param name="run">A run folder, which has both; null where they are given apart.</param>
     /// <param name="config">A configuration to use in place of the run's.</param>
@@ -31,7 +39,7 @@ public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Confi
         if (run is not null && !Directory.Exists(run)) throw new UsageException($"{run}: there is no such run folder");
         string weights = WeightsIn(checkpoint ?? run ?? throw new UsageException("Name what to evaluate: --run FOLDER, or --config FILE with --checkpoint PATH."));
         string folder = run is null ? HomeOf(weights) : Path.GetFullPath(run);
-        string arguments = Path.Combine(folder, ReferenceArguments), file = config ?? Path.Combine(folder, "config.json");
+        string arguments = Path.Combine(folder, ReferenceArguments), file = config ?? Path.Combine(folder, TrainingRun.ConfigName);
         if (config is not null || !File.Exists(arguments))
         {
             if (!File.Exists(file)) throw new UsageException($"{file}: there is no such configuration; expected a run folder with config.json (or {ReferenceArguments}), or --config FILE");
@@ -49,7 +57,8 @@ public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Confi
     public (CorpusConfig Corpus, bool IsTest) CorpusOf(bool test)
     {
         CorpusConfig corpus = (test ? Config.Data.Test : Config.Data.Validation is [var first, ..] ? first : null)
-            ?? throw new UsageException($"{Folder}: data.{(test ? "test" : "validation")} is not set: there is nothing to evaluate on; name it with --set data.{(test ? "test" : "validation[0]")}.annotations=FILE");
+            ?? throw new UsageException($"{Folder}: data.{(test ? "test" : "validation")} is not set: there is nothing to evaluate on; name it with "
+                + (test ? """--set 'data.test={ "name": "test", "annotations": "FILE", "media": "DIR" }'""" : """--set 'data.validation=[ { "name": "validation", "annotations": "FILE", "media": "DIR" } ]'"""));
         return (corpus, test && !Config.Data.Validation.Any(validation => IsSame(validation.Annotations, corpus.Annotations)));
     }
 
@@ -75,8 +84,7 @@ public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Confi
                 Clip = Config.Data.ClipForEvaluation(),
             },
             Training = new() { Precision = Config.Training.Precision },
-            // The prompter has no matching head.
-            Evaluation = Config.Task == LearningTask.Prompter ? Config.Evaluation with { Score = RetrievalScore.Contrastive } : Config.Evaluation,
+            Evaluation = HasMatching ? Config.Evaluation : Config.Evaluation with { Score = RetrievalScore.Contrastive },
         };
         files.ThrowIfAnyIsLacking(Folder);
         return config;
@@ -102,7 +110,9 @@ public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Confi
     private static bool IsSame(string file, string other) => file == other
         || File.Exists(file) && File.Exists(other) && new FileInfo(file).Length == new FileInfo(other).Length && Receipt.HashOf(file) == Receipt.HashOf(other);
 
-    private static string WeightsIn(string path)
+    /// <summary>The file of the weights that a path names: a file, a checkpoint's folder, or that of a run, whose best they are.</summary>
+    /// <exception cref="UsageException">There are none.</exception>
+    internal static string WeightsIn(string path)
     {
         if (File.Exists(path)) return Path.GetFullPath(path);
         if (!Directory.Exists(path)) throw new UsageException($"{path}: there is no such checkpoint; expected a .pt or .safetensors file, or a folder of a run");

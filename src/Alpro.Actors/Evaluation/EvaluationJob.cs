@@ -44,12 +44,18 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
         RunConfig config = Run.For(corpus, Data);
         using var data = new RunData(config, host.Settings);
         Say($"{corpus.Name}: {data.Corpora[0].Coverage.Rows:N0} rows in {config.Data.Corpora[0].Annotations}");
+        if (data.Corpora[0].NewIndex is { } index) Say($"{corpus.Name}: their index is now in {index}");
         EvaluationSet set = data.EvaluationSet();
         foreach (string note in set.Notes) Say(note);
 
         string folder = Path.GetFullPath(Output ?? Path.Combine(Run.Folder, "evaluation", corpus.Name, Run.Name));
         using FileStream alone = Lock(folder);
         (string weightHash, string configHash, string rowsHash) = (Receipt.HashOf(Run.Weights), Receipt.HashOf(config), set.Hash());
+        if (Receipt.Find(folder) is { } before && (before.ConfigHash, before.RowsHash, before.WeightHash) != (configHash, rowsHash, weightHash))
+        {
+            string what = before.RowsHash != rowsHash ? $"rows ({before.Annotations})" : before.WeightHash != weightHash ? "weights" : "settings";
+            Say($"{folder}: holds the results of other {what}, which these will replace; --out names another folder");
+        }
         PartialResults results = ResultsOf(folder, weightHash + configHash + rowsHash);
         using (stop.Register(() => Say("stopping: the same command goes on from here")))
         {
@@ -66,6 +72,8 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
         EvaluationOutcome found = EvaluationOutcome.Read(config, set, results);
         var scores = DownstreamScores.Of(corpus.Name, config, set, found);
         bool retrieval = scores.Retrieval is not null;
+        torch.Device device = RunModel.DefaultDevice;
+        Gpus? gpus = device.type == DeviceType.CPU ? null : Gpus.Find();
         var receipt = new Receipt
         {
             Task = config.Task,
@@ -87,7 +95,10 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
             ConfigHash = configHash,
             RowsHash = rowsHash,
             Program = Receipt.ProgramVersion,
-            Device = RunModel.DefaultDevice.type == DeviceType.CPU ? $"cpu, {config.TorchThreads} threads" : RunModel.DefaultDevice.ToString(),
+            Device = device.type == DeviceType.CPU ? $"cpu, {config.TorchThreads} threads" : gpus?.Cards[Math.Max(0, device.index)].Name ?? device.ToString(),
+            Driver = gpus?.Driver,
+            Attention = AttentionBackend.Of(device, config.Training.Precision),
+            Tf32 = device.type == DeviceType.CPU ? null : Tf32(),
             Finished = TimeProvider.System.GetUtcNow(),
             Seconds = Stopwatch.GetElapsedTime(began).TotalSeconds,
             Figures = scores.Retrieval?.ToReference() ?? scores.QuestionAnswering!.ToReference(),
@@ -101,6 +112,14 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
         results.Delete();
         return new(scores, receipt, folder);
     }
+
+    private static string Tf32() => (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) switch
+    {
+        (false, false) => "nothing",
+        (true, false) => "products",
+        (false, true) => "convolutions",
+        _ => "products and convolutions",
+    };
 
     /// <summary>Two evaluations into one folder would undo each other's work.</summary>
     private static FileStream Lock(string folder)

@@ -63,7 +63,8 @@ public sealed class EvaluationSupervisor : ReceiveActor
     /// <inheritdoc/>
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(maxNrOfRetries: -1, withinTimeMilliseconds: -1, error =>
     {
-        _lastDeath = DeviceMemoryException.OfEvaluation(error is ActorInitializationException { InnerException: { } cause } ? cause : error, _run.Config);
+        Exception met = error is ActorInitializationException { InnerException: { } cause } ? cause : error;
+        _lastDeath = DeviceMemoryException.OfEvaluation(met, _run.Config);
         return Directive.Stop;
     }, loggingEnabled: false);                                       // it is told: as a warning, or as the reason of the end
 
@@ -104,7 +105,8 @@ public sealed class EvaluationSupervisor : ReceiveActor
 
     private void OnEvaluatorDied(IActorRef evaluator)
     {
-        if (_lastDeath is CheckpointException or CorpusException or NotANumberException || DeviceFaults.Of(_lastDeath) != DeviceFault.None || ++_deaths > _settings.MaxRestarts)
+        bool stays = _lastDeath is CheckpointException or CorpusException or NotANumberException || DeviceFaults.Of(_lastDeath) != DeviceFault.None;
+        if (stays || ++_deaths > _settings.MaxRestarts)
         {
             _finished.TrySetException(_lastDeath ?? new InvalidOperationException($"{_deaths} evaluators were stopped, more than alpro.max-restarts allows."));
             Context.Stop(Self);

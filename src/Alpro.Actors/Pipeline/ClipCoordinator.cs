@@ -38,7 +38,10 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
     /// <param name="Window">The latest clips, of which that share is taken.</param>
     public sealed record Bounds(double MaxRejectedFraction, long Window)
     {
-        /// <summary>Clips of the window that may be unreadable: where that share of the rows is, chance hardly ever brings four standard deviations more together.</summary>
+        /// <summary>
+        /// Clips of the window that may be unreadable: where that share of the rows is, chance hardly ever brings four standard deviations more
+        /// together.
+        /// </summary>
         public double Allowed => MaxRejectedFraction * Window + 4 * Math.Sqrt(MaxRejectedFraction * Window);
     }
 
@@ -190,6 +193,6 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
 }
 
 /// <summary>More clips are unreadable than the configuration allows.</summary>
-public sealed class TooManyRejectedException(int rejected, ClipCoordinator.Bounds bounds, Rejection latest) : Exception(
+public sealed class TooManyRejectedException(int rejected, ClipCoordinator.Bounds bounds, Rejection latest) : RunFailedException(
     $"{rejected} of the latest {bounds.Window} clips are unreadable, more than data.maxRejectedFraction = {bounds.MaxRejectedFraction} allows; " +
     $"the last: {latest.Path}: {latest.Message}. The list is in unreadable.csv; 'alpro scan' checks a whole corpus.");

@@ -22,8 +22,8 @@ public sealed record LedgerTotals(
     IReadOnlyList<double> ReplacementMs);
 
 /// <summary>
-/// The accounts of a run's clips in one process, over all its streams. Written by <see cref="ClipCoordinator"/> and <see cref="BatchCollator"/>, read by anybody;
-/// planned = delivered + rejected + tail when a run has come to its end.
+/// The accounts of a run's clips in one process, over all its streams. Written by <see cref="ClipCoordinator"/> and
+/// <see cref="BatchCollator"/>, read by anybody; planned = delivered + rejected + tail when a run has come to its end.
 /// </summary>
 /// <param name="rejected">Told of every rejected clip, by whoever rejects it.</param>
 public sealed class ClipLedger(Action<Rejection>? rejected = null)

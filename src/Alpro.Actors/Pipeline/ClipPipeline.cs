@@ -85,6 +85,6 @@ public sealed class ClipPipeline : ReceiveActor
 }
 
 /// <summary>Decoders die faster than is worth replacing them.</summary>
-public sealed class DecodersDyingException(int deaths, Exception? cause) : Exception(
+public sealed class DecodersDyingException(int deaths, Exception? cause) : RunFailedException(
     $"{deaths} decoders died within a minute (alpro.max-decoder-deaths-per-minute), the last of {cause?.Message ?? "a hang"}. " +
     "A crash in native code can be kept away from the run with alpro.isolation = process.", cause);

@@ -1,41 +1,67 @@
 using Alpro.Data.Clips;
 using Alpro.Data.Sampling;
+using Alpro.Training;
 
 namespace Alpro.Actors.Pipeline;
 
-/// <summary>The list of clips that could not be read, as a CSV file that grows as they are met; it is made with its first row.</summary>
+/// <summary>
+/// The list of clips that could not be read, as a CSV file that grows as they are met; it is made with its first row. Rows that cannot be
+/// written wait, and are tried again with the next.
+/// </summary>
 public sealed class RejectionList : IDisposable
 {
+    private const int MostWaiting = 10_000;
+
     private readonly Lock _lock = new();
+    private readonly GrowingFile _rows;
     private readonly string _file;
     private readonly IReadOnlyList<string> _corpora;
-    private StreamWriter? _writer;
+    private readonly Action<string> _warn;
 
     /// <summary>A list in a file; an earlier one is continued or removed.</summary>
     /// <param name="file">The file.</param>
     /// <param name="corpora">Names of the corpora.</param>
     /// <param name="append">Whether an earlier list is continued.</param>
-    public RejectionList(string file, IReadOnlyList<string> corpora, bool append)
+    /// <param name="warn">Told of rows that cannot be written and wait.</param>
+    public RejectionList(string file, IReadOnlyList<string> corpora, bool append, Action<string> warn)
     {
-        (_file, _corpora) = (file, corpora);
+        (_file, _corpora, _rows, _warn) = (file, corpora, new(file), warn);
         if (!append) File.Delete(file);
+        if (!File.Exists(file)) _rows.AddLine(UnreadableList.Header);
     }
 
     /// <summary>Adds a clip.</summary>
+    /// <exception cref="IOException">The list cannot be written, and more of it waits than memory should hold.</exception>
     public void Add(Rejection rejection)
     {
         lock (_lock)
         {
-            if (_writer is null)
-            {
-                _writer = new StreamWriter(_file, append: true) { AutoFlush = true };
-                if (_writer.BaseStream.Length == 0) _writer.WriteLine(UnreadableList.Header);
-            }
             ClipRequest request = rejection.Request;
-            _writer.WriteLine(UnreadableList.Line(_corpora[request.Corpus], request.Row, rejection.Path, rejection.Reason, rejection.Message, request));
+            string corpus = _corpora[request.Corpus];
+            _rows.AddLine(UnreadableList.Line(corpus, request.Row, rejection.Path, rejection.Reason, rejection.Message, request));
+            Write();
         }
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _writer?.Dispose();
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            if (_rows.Waiting > 1) Write();                          // the first may be the names of the columns alone
+            _rows.Dispose();
+        }
+    }
+
+    private void Write()
+    {
+        try
+        {
+            _rows.Flush();
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException && _rows.Waiting < MostWaiting)
+        {
+            _warn($"{_file} NOT WRITTEN, {_rows.Waiting} rows wait in memory and are tried again with the next: {failure.Message}");
+        }
+    }
 }

@@ -23,6 +23,9 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers
     /// <summary>The answer to <see cref="Flush"/>: the last checkpoint written, if any was.</summary>
     public sealed record Flushed(string? Checkpoint);
 
+    /// <summary>Told to the parent when a checkpoint cannot be written: the run fails. What is sent afterwards is given back, and not written.</summary>
+    public sealed record Failed(Exception Reason);
+
     private sealed record TryAgain
     {
         public static readonly TryAgain Instance = new();
@@ -36,6 +39,7 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers
     private readonly List<IActorRef> _flushing = [];
     private int _failures;
     private Checkpoint? _last;
+    private bool _givenUp;
 
     /// <summary>A writer of a run's checkpoints and exports.</summary>
     public CheckpointActor(TrainingRun run, ActorSettings settings)
@@ -69,7 +73,7 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers
         {
             try
             {
-                Save(snapshot);
+                if (!_givenUp) Save(snapshot);
                 _failures = 0;
             }
             catch (Exception failure) when (failure is IOException or UnauthorizedAccessException && ++_failures < _settings.CheckpointTries)
@@ -78,6 +82,12 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers
                 _run.Warn($"CHECKPOINT NOT WRITTEN at step {snapshot.State.Step} (try {_failures} of {_settings.CheckpointTries}, again in {wait.TotalSeconds:0} s): {failure.Message}");
                 Timers.StartSingleTimer(nameof(TryAgain), TryAgain.Instance, wait);
                 return;
+            }
+            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+            {
+                (_givenUp, _failures) = (true, 0);                   // it stays, or the trainer would wait for its snapshots for ever
+                Context.Parent.Tell(new Failed(new RunFailedException(
+                    $"the checkpoint of step {snapshot.State.Step} could not be written in {_settings.CheckpointTries} tries (alpro.checkpoint.tries): {failure.Message}; make room, and go on with --resume", failure)));
             }
         }
         foreach (IActorRef asker in _flushing) asker.Tell(new Flushed(_last?.Folder));

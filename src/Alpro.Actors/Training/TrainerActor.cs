@@ -1,3 +1,4 @@
+using System.Text;
 using System.Threading.Channels;
 using Akka.Actor;
 using Alpro.Actors.Cluster;
@@ -14,7 +15,7 @@ namespace Alpro.Actors.Training;
 /// A thin shell round <see cref="Trainer"/>: gives it a thread of its own, the only one that touches the model's tensors, and turns
 /// what happens there into messages. Its parent is the <see cref="RunSupervisor"/>.
 /// </summary>
-public sealed class TrainerActor : ReceiveActor
+public sealed class TrainerActor : ReceiveActor, IWithTimers
 {
     /// <summary>Sent by the parent: train in this group, on these batches.</summary>
     /// <param name="Group">The group; the trainer's from then on.</param>
@@ -36,7 +37,15 @@ public sealed class TrainerActor : ReceiveActor
     /// <summary>Told to the parent when the trainer cannot go on.</summary>
     public sealed record Failed(Exception Reason);
 
-    private const int RecordsKept = 16;
+    private sealed record WriteAgain
+    {
+        public static readonly WriteAgain Instance = new();
+    }
+
+    /// <summary>Records that the next first rank may have to write; and records that may wait in memory for a disk that is full.</summary>
+    private const int RecordsKept = 16, MostWaiting = 10_000;
+
+    private static readonly TimeSpan _longestWait = TimeSpan.FromSeconds(30);
 
     private readonly TrainingRun _run;
     private readonly TrainState _start;
@@ -45,19 +54,25 @@ public sealed class TrainerActor : ReceiveActor
     private readonly TrainerPorts _ports;
     private readonly Generations _generations;
     private readonly Queue<StepRecord> _recent = new();
+    private readonly ActorSettings _settings;
+    private readonly IActorRef _parent = Context.Parent;
     private Thread? _thread;
     private RunLog? _log;
+    private int _failures, _lastTries;
+    private object? _lastWord;                                       // told when all records are written
     private volatile Enter? _current;
+    private long _number;                                            // the highest of the run's groups, when it entered its own
 
     /// <summary>A trainer of a run, which waits for its group.</summary>
     /// <param name="run">The run.</param>
     /// <param name="start">Where it begins, which only the corpora know.</param>
+    /// <param name="settings">How it is carried out.</param>
     /// <param name="checkpoints">The <see cref="CheckpointActor"/>.</param>
     /// <param name="validate">Scores the model, on the trainer's thread; null where there is nothing to validate on.</param>
-    public TrainerActor(TrainingRun run, TrainState start, IActorRef checkpoints, Func<AlproModel, TrainState, ValidationRecord>? validate)
+    public TrainerActor(TrainingRun run, TrainState start, ActorSettings settings, IActorRef checkpoints, Func<AlproModel, TrainState, ValidationRecord>? validate)
     {
-        (_run, _start, _generations) = (run, start, new(run.Folder));
-        IActorRef self = Self, parent = Context.Parent;
+        (_run, _start, _settings, _generations) = (run, start, settings, new(run.Folder));
+        IActorRef self = Self;
         _ports = new()
         {
             Record = record =>
@@ -77,33 +92,41 @@ public sealed class TrainerActor : ReceiveActor
         Receive<Enter>(message => _groups.Writer.TryWrite(message));
         Receive<Ready>(message =>
         {
-            if (message.Group.Rank == 0) OpenLog(message.State);
-            parent.Tell(message);
+            try
+            {
+                if (message.Group.Rank == 0) OpenLog(message.State);
+                _parent.Tell(message);
+            }
+            catch (ConfigException damaged)
+            {
+                Leave(new Failed(damaged));                          // a person's to mend
+            }
         });
         Receive<StepRecord>(record =>
         {
             _recent.Enqueue(record);
             if (_recent.Count > RecordsKept) _recent.Dequeue();
             if (_log is null) return;                                // the first rank writes it down for all
-            _log.Write(record);
+            _log.Add(record);
+            if (_failures == 0) WriteDown();
             run.Stepped(record);
         });
         Receive<ValidationRecord>(record =>
         {
             if (_log is null) return;                                // the first rank writes it down for all
-            _log.Write(record);
+            _log.Add(record);
+            if (_failures == 0) WriteDown();
             run.Validated(record);
         });
-        Receive<GroupLost>(message =>
-        {
-            _log?.Dispose();
-            _log = null;
-            parent.Tell(message);
-        });
-        Receive<Finished>(message => parent.Tell(message));
-        Receive<Failed>(message => parent.Tell(message));
+        Receive<GroupLost>(Leave);
+        Receive<Finished>(Leave);
+        Receive<Failed>(Leave);
+        Receive<WriteAgain>(_ => WriteDown());
         Receive<RunSupervisor.Stop>(_ => _stop.Cancel());
     }
+
+    /// <inheritdoc/>
+    public ITimerScheduler Timers { get; set; } = null!;
 
     /// <inheritdoc/>
     protected override void PreStart()
@@ -122,13 +145,56 @@ public sealed class TrainerActor : ReceiveActor
         _log?.Dispose();
     }
 
-    /// <summary>Writes the run down from here on, with the last steps that the first rank before this one died too soon to write.</summary>
+    /// <summary>
+    /// Writes the run down from here on: the settings under which it was accepted, and each step, with the last steps that the first rank
+    /// before this one died too soon to write.
+    /// </summary>
     private void OpenLog(TrainState state)
     {
+        (string file, byte[] config) = (Path.Combine(_run.Folder, TrainingRun.ConfigName), Encoding.UTF8.GetBytes(ConfigLoader.ToJson(_run.Config)));
+        if (!File.Exists(file) || !File.ReadAllBytes(file).AsSpan().SequenceEqual(config)) WholeFile.Write(file, stream => stream.Write(config));
         _log = new RunLog(_run.Folder, state.Step, state.Settled);
         if (_recent.Count == 0) return;
         long written = RunLog.Last<StepRecord>(RunLog.StepsFile(_run.Folder))?.Step ?? -1;
-        foreach (StepRecord record in _recent.Where(record => record.Step > written && record.Step < state.Step)) _log.Write(record);
+        foreach (StepRecord record in _recent.Where(record => record.Step > written && record.Step < state.Step)) _log.Add(record);
+        WriteDown();
+    }
+
+    /// <summary>
+    /// Writes down what has been recorded. What fails (a full disk) is tried again with growing waits while training goes on, for as long as
+    /// there is room for it in memory; at the end as often as a checkpoint.
+    /// </summary>
+    private void WriteDown()
+    {
+        try
+        {
+            _log!.Flush();
+            if (_failures > 0) _run.Warn("records are written again, and none is lost");
+            _failures = 0;
+            if (_lastWord is null) return;
+            _log.Dispose();
+            _log = null;
+            _parent.Tell(_lastWord);
+            _lastWord = null;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException
+            && _log!.Waiting < MostWaiting && (_lastWord is null || ++_lastTries < _settings.CheckpointTries))
+        {
+            double seconds = Math.Min(_longestWait.TotalSeconds, _settings.CheckpointBackOff.TotalSeconds * Math.Pow(2, _failures++));
+            _run.Warn($"RECORDS NOT WRITTEN, {_log.Waiting} wait in memory (try {_failures}, again in {seconds:0} s): {failure.Message}");
+            Timers.StartSingleTimer(nameof(WriteAgain), WriteAgain.Instance, TimeSpan.FromSeconds(seconds));
+        }
+    }
+
+    /// <summary>Tells the parent that a group or the run is over when all of it is written down.</summary>
+    private void Leave(object lastWord)
+    {
+        if (_log is null) _parent.Tell(lastWord);
+        else
+        {
+            (_lastWord, _lastTries) = (lastWord, 0);
+            WriteDown();
+        }
     }
 
     private void Train(IActorRef self)
@@ -140,7 +206,7 @@ public sealed class TrainerActor : ReceiveActor
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
-            return;                                                  // told to end while it waited for a group
+            self.Tell(new Failed(new OperationCanceledException("stopped before the first step")));      // told to while it waited for a group
         }
 #pragma warning disable CA1031 // The top of a thread: whatever fails becomes a message, and the supervisor decides.
         catch (Exception reason) when (LostDevice.Passes(reason, _run.DeviceLost))
@@ -179,15 +245,19 @@ public sealed class TrainerActor : ReceiveActor
     /// </summary>
     private void ThrowIfGivenUp(ICollectives group)
     {
-        if (group.Generation == 0 || group.Rank > 0) return;         // it trains alone, or another asks
+        if (group.Rank > 0) return;                                  // another asks
         long last = _generations.Last();
-        if (last > group.Generation) throw new CollectivesException(group.Rank, group.Generation, $"was given up while it was away: generation {last} has formed");
+        if (last <= _number) return;
+        if (group.Generation > 0) throw new CollectivesException(group.Rank, group.Generation, $"was given up while it was away: generation {last} has formed");
+        throw new RunFailedException(
+            $"{_run.Folder}: another process has gone on with this run while this one was away, which ends; what it did since is not written down");
     }
 
     /// <summary>Trains in a group until the run has ended, or the group: then why.</summary>
     private CollectivesException? Train(Trainer trainer, Enter enter, IReadOnlyList<LoadReport> loaded, IActorRef self)
     {
         _current = enter;
+        _number = enter.Group.Generation > 0 ? enter.Group.Generation : _generations.Next();      // one that trains alone takes a number too
         try
         {
             TrainState state;

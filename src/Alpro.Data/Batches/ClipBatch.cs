@@ -16,7 +16,8 @@ public sealed class ClipBatch : IDisposable
     public ClipBatch(long step, int size, int frames, int side, int textLength, bool masked)
     {
         long bytes = BytesOf(size, frames, side);
-        if (bytes > Array.MaxLength) throw new ArgumentException($"a batch of {size} clips of {frames} frames of {side} pixels has {bytes} bytes, and {Array.MaxLength} is the most", nameof(size));
+        if (bytes > Array.MaxLength)
+            throw new ArgumentException($"a batch of {size} clips of {frames} frames of {side} pixels has {bytes} bytes, and {Array.MaxLength} is the most", nameof(size));
         Step = step;
         Size = size;
         Frames = frames;

@@ -3,7 +3,9 @@ namespace Alpro.Data.Clips;
 /// <summary>Chooses how frames are read, and what every reader checks.</summary>
 public static class FrameReaders
 {
-    /// <summary>A reader that decodes in this process, or through the ffmpeg command where that is not possible; it tries again what may pass.</summary>
+    /// <summary>
+    /// A reader that decodes in this process, or through the ffmpeg command where that is not possible; it tries again what may pass.
+    /// </summary>
     /// <param name="limits">What reading one file may cost.</param>
     /// <param name="worker">The command of a child process in which to decode instead.</param>
     public static IFrameReader Create(DecodeLimits limits, WorkerCommand? worker = null) =>

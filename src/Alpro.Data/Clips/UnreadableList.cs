@@ -17,7 +17,8 @@ public static class UnreadableList
     /// <param name="message">What was found.</param>
     /// <param name="request">The request that met it, of a run.</param>
     public static string Line(string corpus, long row, string path, RejectReason reason, string message, ClipRequest? request = null) =>
-        string.Create(CultureInfo.InvariantCulture, $"{Quoted(corpus)},{row},{Quoted(path)},{reason},{Quoted(message)},{request?.Step},{request?.Slot},{request?.Attempt}");
+        string.Create(CultureInfo.InvariantCulture,
+            $"{Quoted(corpus)},{row},{Quoted(path)},{reason},{Quoted(message)},{request?.Step},{request?.Slot},{request?.Attempt}");
 
     private static string Quoted(string text) => $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal).ReplaceLineEndings(" ")}\"";
 }

@@ -30,11 +30,16 @@ internal sealed class CorpusOpener
     }
 
     /// <summary>Opens a corpus.</summary>
-    public static VideoTextCorpus Open(CorpusConfig config, string baseFolder)
+    public static VideoTextCorpus Open(CorpusConfig config, string baseFolder) => Guarded(config, baseFolder, opener => opener.Open());
+
+    /// <summary>Reads annotations up to the first row that can be used.</summary>
+    public static void RequireReadable(CorpusConfig config, string baseFolder) => Guarded(config, baseFolder, opener => opener.FirstUsableRow());
+
+    private static T Guarded<T>(CorpusConfig config, string baseFolder, Func<CorpusOpener, T> open)
     {
         try
         {
-            return new CorpusOpener(config, baseFolder).Open();
+            return open(new CorpusOpener(config, baseFolder));
         }
         catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException or InvalidDataException)
         {
@@ -42,18 +47,38 @@ internal sealed class CorpusOpener
         }
     }
 
+    /// <summary>The number of the first row that can be used, from 1; where there is none, what is wrong with those there are.</summary>
+    private long FirstUsableRow()
+    {
+        using AnnotationReader reader = Reader();
+        AnnotationSchema? schema = Schema(reader);
+        (long row, IReadOnlyCollection<string> names, List<string> problems) = (0, [], []);
+        foreach (AnnotationFields fields in reader.Rows())
+        {
+            row++;
+            if (fields.Problem is null && names.Count == 0) names = fields.Names;
+            schema ??= AnnotationSchema.Of(names);
+            string? problem = schema is null ? fields.Problem ?? "its kind is not known" : schema.ProblemOf(fields);
+            if (problem is null) return row;
+            if (problems.Count < ProblemsKept) problems.Add($"row {row}: {problem}");
+        }
+        throw row > 0 ? WrongColumns(schema, names, problems) : Error($"{_annotations} has no rows");
+    }
+
     /// <summary>Opens the index beside the annotations or in the cache folder; makes it where neither fits.</summary>
     private IndexedCorpus Open()
     {
-        string settings = Settings(), fingerprint = Fingerprint(settings), beside = IndexPath(Path.Combine(Path.GetDirectoryName(_annotations)!, ".alpro-index"), settings), cached = IndexPath(CacheFolder(), settings);
+        string settings = Settings(), fingerprint = Fingerprint(settings), own = Path.Combine(Path.GetDirectoryName(_annotations)!, ".alpro-index");
+        string beside = IndexPath(own, settings), cached = IndexPath(CacheFolder(), settings);
         RowIndex? index = Usable(beside, fingerprint) ?? Usable(cached, fingerprint);
+        string? path = null;
         if (index is null)
         {
-            string path = TryBuild(beside, fingerprint) ? beside : cached;
+            path = TryBuild(beside, fingerprint) ? beside : cached;
             if (path == cached) Build(cached, fingerprint);
             index = RowIndex.TryOpen(path, fingerprint) ?? throw Error($"its index {path} cannot be read back");
         }
-        return new IndexedCorpus(_config.Name, _mediaRoot, index);
+        return new IndexedCorpus(_config.Name, _mediaRoot, index, path);
     }
 
     private RowIndex? Usable(string path, string fingerprint)
@@ -217,14 +242,18 @@ internal sealed class CorpusOpener
         return $"{settings}|{Convert.ToHexStringLower(hash.GetHashAndReset())}";
     }
 
-    private string Settings() => string.Create(CultureInfo.InvariantCulture, $"{IndexVersion}|{_format}|{_config.MediaExtension}|{_config.MaxCaptionWords}|{_config.Missing}|{_mediaRoot}");
+    private string Settings() => string.Create(CultureInfo.InvariantCulture,
+        $"{IndexVersion}|{_format}|{_config.MediaExtension}|{_config.MaxCaptionWords}|{_config.Missing}|{_mediaRoot}");
 
     /// <summary>
     /// Where the index of these annotations lies, by the paths and settings under which they are opened: no two displace each other. It has a
     /// folder of its own, since a file that appears among the media would be a change of their folder.
     /// </summary>
-    private string IndexPath(string folder, string settings) =>
-        Path.Combine(folder, $"{Path.GetFileName(_annotations).Replace('*', '_').Replace('?', '_')}-{XxHash64.HashToUInt64(Encoding.UTF8.GetBytes($"{_annotations}|{settings}")):x16}");
+    private string IndexPath(string folder, string settings)
+    {
+        string name = Path.GetFileName(_annotations).Replace('*', '_').Replace('?', '_');
+        return Path.Combine(folder, $"{name}-{XxHash64.HashToUInt64(Encoding.UTF8.GetBytes($"{_annotations}|{settings}")):x16}");
+    }
 
     /// <summary>Where the index goes when the annotations' folder cannot be written.</summary>
     private static string CacheFolder()

@@ -1,7 +1,7 @@
 namespace Alpro.Data.Corpus;
 
 /// <summary>A corpus read through its <see cref="RowIndex"/>.</summary>
-internal sealed class IndexedCorpus(string name, string mediaRoot, RowIndex index) : VideoTextCorpus
+internal sealed class IndexedCorpus(string name, string mediaRoot, RowIndex index, string? newIndex) : VideoTextCorpus
 {
     public override string Name => name;
 
@@ -14,6 +14,8 @@ internal sealed class IndexedCorpus(string name, string mediaRoot, RowIndex inde
     public override string Content => index.Summary.Content;
 
     public override IReadOnlyList<string> Problems => index.Summary.Problems;
+
+    public override string? NewIndex => newIndex;
 
     public override VideoTextPair this[long row]
     {

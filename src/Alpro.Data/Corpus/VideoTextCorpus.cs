@@ -31,6 +31,12 @@ public abstract class VideoTextCorpus : IDisposable
     /// <exception cref="CorpusException">A file or folder is absent, or the annotations have not the columns they need; the message says which.</exception>
     public static VideoTextCorpus Open(CorpusConfig config, string baseFolder = "") => CorpusOpener.Open(config, baseFolder);
 
+    /// <summary>Sees that a corpus can be opened: reads annotations up to the first row that can be used, and writes nothing.</summary>
+    /// <param name="config">The corpus.</param>
+    /// <param name="baseFolder">What its paths are relative to: the configuration file's folder.</param>
+    /// <exception cref="CorpusException">It cannot; the message says why.</exception>
+    public static void RequireReadable(CorpusConfig config, string baseFolder = "") => CorpusOpener.RequireReadable(config, baseFolder);
+
     /// <summary>The corpus's name in messages and records.</summary>
     public abstract string Name { get; }
 
@@ -48,6 +54,9 @@ public abstract class VideoTextCorpus : IDisposable
 
     /// <summary>The first problems of single rows, for a person: row number in the annotations (from 1) and what is wrong.</summary>
     public virtual IReadOnlyList<string> Problems => [];
+
+    /// <summary>The index that was written when the corpus opened; null where there was one.</summary>
+    public virtual string? NewIndex => null;
 
     /// <summary>The row with this number, 0 to <see cref="Count"/> - 1.</summary>
     public abstract VideoTextPair this[long row] { get; }

@@ -53,6 +53,20 @@ public sealed class CaptionTokenizer
     /// <summary>Whether an id is one of the tokens that are not words.</summary>
     public bool IsSpecial(int id) => id == PadId || id == UnknownId || id == ClassId || id == SeparatorId || id == MaskId;
 
+    /// <summary>The words of a text that the vocabulary does not know, each once: they become [UNK], or are spelt letter by letter, and say nothing to a model.</summary>
+    public IReadOnlyList<string> UnknownWords(string text)
+    {
+        char[] words = new char[BasicTokenizer.OutputBound(text.Length, text.Length)];
+        string[] clean = new string(words, 0, BasicTokenizer.Tokenize(text, text.Length, words)).Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        return [.. clean.Distinct().Where(IsUnknown)];
+
+        bool IsUnknown(string word)
+        {
+            IReadOnlyList<int> pieces = _wordPieces.EncodeToIds(word);
+            return word != Vocabulary.Unknown && (pieces.Contains(UnknownId) || (word.Length > 2 && pieces.Count == word.Length));
+        }
+    }
+
     /// <summary>
     /// Encodes a text as [CLS] pieces [SEP] [PAD] …: a text that is too long loses its last pieces, never its [SEP]. Costs what the pieces
     /// that fit cost, however long the text is.

@@ -192,8 +192,14 @@ internal sealed class RestrictedUnpickler(PickleInput input, Func<string, Elemen
     private void Reduce(object?[] call)
     {
         if (call is not [Function function, object?[] arguments]) throw Unexpected("a call");
-        handed += arguments.Sum(argument => 1L + argument switch { IReadOnlyCollection<object?> values => values.Count, string text => text.Length, _ => 0 });
-        if (handed > input.Taken) throw new InvalidDataException("it hands the same values to its functions again and again, more of them than it has bytes");
+        handed += arguments.Sum(argument => 1L + argument switch
+        {
+            IReadOnlyCollection<object?> values => values.Count,
+            string text => text.Length,
+            _ => 0,
+        });
+        if (handed > input.Taken)
+            throw new InvalidDataException("it hands the same values to its functions again and again, more of them than it has bytes");
         stack.Add(function(arguments));
     }
 

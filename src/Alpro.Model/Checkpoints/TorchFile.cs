@@ -77,7 +77,9 @@ public static class TorchFile
 
         void Spend(long some)
         {
-            if ((left -= some) < 0) throw new InvalidDataException($"it has more entries, or longer ones, than {structure.Bytes} bytes describe: the same values are in it again and again");
+            if ((left -= some) < 0)
+                throw new InvalidDataException(
+                    $"it has more entries, or longer ones, than {structure.Bytes} bytes describe: the same values are in it again and again");
         }
     }
 

@@ -55,12 +55,15 @@ public sealed record EvaluationSet(
                 types.Add(pair.AnswerType ?? "other");
             }
         }
-        return new([.. videos.Keys], [.. videos.Values], TokenizedTexts.Encode(tokenizer, texts, textLength), videoOfText, answers, types)
+        var tokenized = TokenizedTexts.Encode(tokenizer, texts, textLength);
+        string[] unknown = [.. texts.SelectMany(tokenizer.UnknownWords).Distinct()];
+        return new([.. videos.Keys], [.. videos.Values], tokenized, videoOfText, answers, types)
         {
             Notes =
             [
                 .. Note(corpus.Coverage.Malformed, "rows cannot be understood and are left out", corpus.Problems),
                 .. Note(repeated.Count, "rows repeat a clip name with the same text; each counts", repeated),
+                .. Note(unknown.Length, "words are not in the vocabulary, and say nothing", unknown),
                 .. Note(unlabelled.Count, "answers are none of the labels and can never be right", [.. unlabelled.Distinct()]),
             ],
         };

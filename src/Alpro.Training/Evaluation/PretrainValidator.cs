@@ -22,7 +22,8 @@ public static class PretrainValidator
         long began = Stopwatch.GetTimestamp();
         model.eval();
         using var tensors = new BatchTensors(model.temp.device, model.Config.Vision.PatchSize);
-        var sums = new OrderedDictionary<string, (double Loss, double Clips, double Correct, double Count)>();
+        using var figuresScope = NewDisposeScope();
+        var figuresOf = new List<(int Clips, string[] Terms, Tensor Figures)>();
         ulong number = 0;
         foreach (ClipBatch batch in batches)
         {
@@ -33,11 +34,18 @@ public static class PretrainValidator
                 using var noGrad = no_grad();
                 using var autocast = precision.Autocast(model.temp.device.type);
                 Generators.Seed(SeededRandom.Mix(number++, (ulong)RandomPurpose.TrainingStep), model.temp.device.type);      // the same negatives every time
-                foreach (LossTerm term in model.Forward(tensors.Of(batch, 0, batch.Size)).Terms)
-                {
-                    (double loss, double clips, double correct, double count) = sums.GetValueOrDefault(term.Name);
-                    sums[term.Name] = (loss + Value(term.Loss) * batch.Size, clips + batch.Size, correct + Value(term.Correct), count + Value(term.Count));
-                }
+                IReadOnlyList<LossTerm> terms = model.Forward(tensors.Of(batch, 0, batch.Size)).Terms;
+                figuresOf.Add((batch.Size, [.. terms.Select(term => term.Name)], Figures(terms).MoveToOuterDisposeScope()));
+            }
+        }
+        var sums = new OrderedDictionary<string, (double Loss, double Clips, double Correct, double Count)>();
+        foreach ((int size, string[] terms, Tensor onDevice) in figuresOf)
+        {
+            double[] values = onDevice.cpu().data<double>().ToArray();           // the first of them waits for all
+            for (int i = 0; i < terms.Length; i++)
+            {
+                (double loss, double clips, double correct, double count) = sums.GetValueOrDefault(terms[i]);
+                sums[terms[i]] = (loss + values[3 * i] * size, clips + size, correct + values[3 * i + 1], count + values[3 * i + 2]);
             }
         }
         if (sums.Count == 0) throw new CorpusException("There are no two clips to validate on: the others of data.validation cannot be read.");
@@ -53,5 +61,11 @@ public static class PretrainValidator
         return new(step, -total, figures, Stopwatch.GetElapsedTime(began).TotalSeconds);
     }
 
-    private static double Value(Tensor? figure) => figure is null ? 0 : figure.to(ScalarType.Float64).item<double>();
+    /// <summary>Loss, right decisions and decisions of each term, as one tensor on the device.</summary>
+    private static Tensor Figures(IReadOnlyList<LossTerm> terms)
+    {
+        Tensor none = TensorOps.Constant(0, terms[0].Loss.device);
+        return stack([.. terms.SelectMany(term => new[] { term.Loss, term.Correct ?? none, term.Count ?? none })
+            .Select(figure => figure.to(ScalarType.Float64))]);
+    }
 }

@@ -74,8 +74,17 @@ public sealed record Receipt
     /// <summary>The program's version.</summary>
     public required string Program { get; init; }
 
-    /// <summary>The device: cpu or cuda, with the threads of one operation.</summary>
+    /// <summary>The device: the CPU with the threads of one operation, or the GPU's name.</summary>
     public required string Device { get; init; }
+
+    /// <summary>The version of the GPU's driver.</summary>
+    public string? Driver { get; init; }
+
+    /// <summary>Which of libtorch's kernels computed the vision encoder's attention.</summary>
+    public string? Attention { get; init; }
+
+    /// <summary>What the GPU computes with TF32 when 32 bits are asked for: nothing, products, convolutions or both.</summary>
+    public string? Tf32 { get; init; }
 
     /// <summary>When it was finished.</summary>
     public required DateTimeOffset Finished { get; init; }
@@ -138,6 +147,19 @@ public sealed record Receipt
         catch (JsonException error)
         {
             throw new ConfigException(file, [new("", (int?)error.LineNumber + 1, $"not a receipt of 'alpro evaluate': {error.Message}")]);
+        }
+    }
+
+    /// <summary>The receipt in a folder of results; null where there is none that can be read.</summary>
+    public static Receipt? Find(string folder)
+    {
+        try
+        {
+            return Read(folder);
+        }
+        catch (ConfigException)
+        {
+            return null;
         }
     }
 

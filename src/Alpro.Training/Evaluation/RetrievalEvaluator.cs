@@ -8,18 +8,22 @@ namespace Alpro.Training.Evaluation;
 /// <summary>
 /// Text-video retrieval (paper section 4.3) among videos that are encoded: every text is encoded once, and so is what the first fusion
 /// layer makes of each side alone; then pairs are matched in chunks - all of them, or those that the contrastive score puts on a shortlist. Texts
-/// go by length, so that padding is not computed.
+/// go by length, so that padding is not computed. Both sides lie on the device, where a chunk takes its own by number, and the scores of a
+/// stretch are read when all of it is done: the device is never waited for before.
 /// </summary>
 public sealed class RetrievalEvaluator : IDisposable
 {
+    private static readonly Scalar Once = 1L;                        // the factor of a sum of whole numbers may be no fraction
+
     private readonly AlproModel _model;
     private readonly EvaluationConfig _config;
     private readonly Precision _precision;
     private readonly Device _device;
     private readonly TokenizedTexts _texts;
     private readonly int[] _order;                                   // texts by length
-    private readonly List<ProjectedTokens> _videoTokens = [];        // [1 + N, D] each
-    private readonly ProjectedTokens[] _textTokens;                  // [its ids, D] each
+    private readonly ProjectedTokens _videoTokens;                   // [V, 1 + N, D]
+    private readonly ProjectedTokens _textTokens;                    // [rows, D]: a row of zeros, then those of the texts
+    private readonly long[] _textRows;                               // each text's first
     private readonly List<string> _keys = [];
     private readonly bool[] _wanted_TV;
 
@@ -36,10 +40,10 @@ public sealed class RetrievalEvaluator : IDisposable
         model.eval();
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        Tensor videos_VF = Take(videos);
-        _textTokens = new ProjectedTokens[texts.Count];
+        (Tensor videos_VF, _videoTokens) = Take(videos);
+        _textRows = new long[texts.Count];
         _order = [.. Enumerable.Range(0, texts.Count).OrderBy(text => texts.Counts[text])];
-        Tensor texts_TF = EncodeTexts();
+        (Tensor texts_TF, _textTokens) = EncodeTexts();
         float[] contrastive_TV = texts_TF.mm(videos_VF.t()).div(model.temp).cpu().data<float>().ToArray();
         NotANumberException.ThrowIfAny(contrastive_TV, pair => $"text {pair / _keys.Count} with video {_keys[pair % _keys.Count]}");
         Scores = new(_keys, contrastive_TV, new float[contrastive_TV.Length]);
@@ -63,6 +67,7 @@ public sealed class RetrievalEvaluator : IDisposable
     /// <exception cref="NotANumberException">A probability is not a number.</exception>
     public void Match(int first, int count, CancellationToken stop = default)
     {
+        using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         using var autocast = _precision.Autocast(_device.type);
         int videos = _keys.Count;
@@ -70,65 +75,88 @@ public sealed class RetrievalEvaluator : IDisposable
                                            from video in Enumerable.Range(0, videos)
                                            where _wanted_TV[text * videos + video]
                                            select (text, video)];
+        if (pairs.Length == 0) return;
+        IEnumerable<long> rowsOf = pairs.Select(pair => _textRows[pair.Text]), counts = pairs.Select(pair => (long)_texts.Counts[pair.Text]);
+        Tensor numbers_3P = OnDevice([.. rowsOf, .. counts, .. pairs.Select(pair => (long)pair.Video)]).view(3, pairs.Length);
+        var matches = new List<Tensor>();
+        int done = 0;
         foreach ((int Text, int Video)[] chunk in pairs.Chunk(_config.PairBatchSize))
         {
             stop.ThrowIfCancellationRequested();
-            using var scope = NewDisposeScope();
-            int[] texts = [.. chunk.Select(pair => pair.Text).Distinct()];
-            int length = texts.Max(text => _texts.Counts[text]);
-            Tensor rows = tensor([.. chunk.Select(pair => (long)Array.IndexOf(texts, pair.Text))]).to(_device);
-            ProjectedTokens text_P = ProjectedTokens.Zip([.. texts.Select(text => _textTokens[text])], sides => stack([.. sides.Select(side => functional.pad(side, [0, 0, 0, length - side.shape[0]]))]).index_select(0, rows));
-            Tensor mask_PL = _texts.Select(texts).Tensors(0, texts.Length, length, _device).Mask.index_select(0, rows);
-            ProjectedTokens video_P = ProjectedTokens.Zip([.. chunk.Select(pair => _videoTokens[pair.Video])], sides => stack(sides));
-            Tensor logits = _model.Match(text_P, mask_PL, video_P);
-            float[] matches = logits.to(ScalarType.Float32).softmax(1).select(1, 1).cpu().data<float>().ToArray();
-            NotANumberException.ThrowIfAny(matches, pair => $"text {chunk[pair].Text} with video {_keys[chunk[pair].Video]}");
-            for (int i = 0; i < chunk.Length; i++) Scores.Matching_TV[chunk[i].Text * videos + chunk[i].Video] = matches[i];
+            using var chunkScope = NewDisposeScope();
+            int length = chunk.Max(pair => _texts.Counts[pair.Text]);
+            Tensor[] numbers_P = numbers_3P.narrow(1, done, chunk.Length).unbind(0);
+            Tensor places_1L = TensorOps.Range(0, length, _device).unsqueeze(0);
+            Tensor mask_PL = places_1L.lt(numbers_P[1].unsqueeze(1)).to_type(ScalarType.Int64);
+            Tensor rows = places_1L.add(numbers_P[0].unsqueeze(1), Once).mul(mask_PL).flatten();              // padding is the row of zeros
+            ProjectedTokens text_P = _textTokens.Map(part => part.index_select(0, rows).unflatten(0, chunk.Length, length));
+            ProjectedTokens video_P = _videoTokens.Map(part => part.index_select(0, numbers_P[2]));
+            matches.Add(_model.Match(text_P, mask_PL, video_P).to(ScalarType.Float32).softmax(1).select(1, 1).MoveToOuterDisposeScope());
+            done += chunk.Length;
         }
+        float[] scores = cat(matches, 0).cpu().data<float>().ToArray();                                  // the one wait of the stretch
+        NotANumberException.ThrowIfAny(scores, pair => $"text {pairs[pair].Text} with video {_keys[pairs[pair].Video]}");
+        for (int i = 0; i < pairs.Length; i++) Scores.Matching_TV[pairs[i].Text * videos + pairs[i].Video] = scores[i];
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (ProjectedTokens tokens in _videoTokens.Concat(_textTokens))
+        foreach (ProjectedTokens tokens in new[] { _videoTokens, _textTokens })
             foreach (Tensor part in new[] { tokens.Tokens_BMD, tokens.Query_BMD, tokens.Key_BMD, tokens.Value_BMD }) part.Dispose();
     }
 
-    /// <summary>Keeps what the first fusion layer makes of each video; their features [V, F].</summary>
-    private Tensor Take(IEnumerable<EncodedVideos> videos)
+    private Tensor OnDevice(long[] numbers) => BatchTensors.ToDevice(tensor(numbers), _device);
+
+    /// <summary>What the first fusion layer makes of all videos, and their features [V, F].</summary>
+    private (Tensor Features_VF, ProjectedTokens Tokens) Take(IEnumerable<EncodedVideos> videos)
     {
         var features = new List<Tensor>();
+        var lots = new List<ProjectedTokens>();
         foreach (EncodedVideos some in videos)
         {
             using var scope = NewDisposeScope();
             using var autocast = _precision.Autocast(_device.type);
             features.Add(some.Features_BF.to(_device).MoveToOuterDisposeScope());
-            ProjectedTokens projected_B = _model.Encoder.Project(some.Tokens_BVD.to(_device));
-            for (int i = 0; i < some.Keys.Count; i++) _videoTokens.Add(projected_B.Map(part => part.select(0, i).clone().DetachFromDisposeScope()));
+            lots.Add(_model.Encoder.Project(some.Tokens_BVD.to(_device).alias()).Map(part => part.MoveToOuterDisposeScope()));
             _keys.AddRange(some.Keys);
             some.Tokens_BVD.Dispose();                               // a thousand videos of the full size are 600 MB
         }
         if (features.Count == 0) throw new InvalidOperationException("There is no video to retrieve.");
-        return cat(features, 0);
+        return (cat(features, 0), ProjectedTokens.Zip(lots, Join));
     }
 
-    /// <summary>Features [T, F] in the order of the texts.</summary>
-    private Tensor EncodeTexts()
+    /// <summary>Features [T, F] in the order of the texts, and what the first fusion layer makes of them.</summary>
+    private (Tensor Features_TF, ProjectedTokens Tokens) EncodeTexts()
     {
         var features = new List<Tensor>();
-        foreach (int[] chunk in _order.Chunk(_config.PairBatchSize))
+        var lots = new List<ProjectedTokens>();
+        (Tensor ids_TL, Tensor mask_TL) = _texts.Select(_order).Tensors(0, _texts.Count, _texts.Length, _device);
+        long row = 1;
+        for (int done = 0; done < _order.Length; done += _config.PairBatchSize)
         {
             using var scope = NewDisposeScope();
             using var autocast = _precision.Autocast(_device.type);
-            (Tensor ids, Tensor mask) = _texts.Select(chunk).Tensors(0, chunk.Length, chunk.Max(text => _texts.Counts[text]), _device);
-            (Tensor tokens_TLD, Tensor features_TF) = _model.EncodeText(ids, mask);
-            ProjectedTokens projected_T = _model.Encoder.Project(tokens_TLD);
-            for (int i = 0; i < chunk.Length; i++) _textTokens[chunk[i]] = projected_T.Map(part => part.select(0, i).narrow(0, 0, _texts.Counts[chunk[i]]).clone().DetachFromDisposeScope());
+            int first = done, count = Math.Min(_config.PairBatchSize, _order.Length - first), length = _texts.Counts[_order[first + count - 1]];
+            (Tensor tokens_TLD, Tensor features_TF) = _model.EncodeText(Part(ids_TL), Part(mask_TL));
+            lots.Add(_model.Encoder.Project(tokens_TLD).Map(part => part.flatten(0, 1).MoveToOuterDisposeScope()));
             features.Add(features_TF.to(ScalarType.Float32).MoveToOuterDisposeScope());
+            for (int i = 0; i < count; i++, row += length) _textRows[_order[first + i]] = row;
+
+            Tensor Part(Tensor all_TL) => all_TL.narrow(0, first, count).narrow(1, 0, length);
         }
         long[] places = new long[_order.Length];
         for (int i = 0; i < places.Length; i++) places[_order[i]] = i;
-        return cat(features, 0).index_select(0, tensor(places).to(_device));
+        Tensor all_TF = cat(features, 0).index_select(0, OnDevice(places));
+        return (all_TF, ProjectedTokens.Zip(lots, parts => Join([zeros_like(parts[0].narrow(0, 0, 1)), .. parts])));
+    }
+
+    /// <summary>The parts one after the other, which are given back: there is never more than one of them twice.</summary>
+    private static Tensor Join(Tensor[] parts)
+    {
+        Tensor joined = cat(parts, 0).DetachFromDisposeScope();
+        foreach (Tensor part in parts) part.Dispose();
+        return joined;
     }
 
     /// <summary>Which pairs are matched: all, or the best of each text and of each video by the contrastive score.</summary>

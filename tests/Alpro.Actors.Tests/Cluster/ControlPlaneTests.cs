@@ -55,6 +55,23 @@ public sealed class ControlPlaneTests : IDisposable
     private static int Members(RunHost node) => Akka.Cluster.Cluster.Get(node.System).State.Members.Count;
 
     [Fact]
+    public async Task Node_of_another_cluster_that_calls_at_the_same_port_is_not_heard()
+    {
+        string other = _folder.File("other.conf");
+        File.WriteAllText(other, File.ReadAllText(RunHost.ConfFile("cluster.conf")).Replace("name = alpro", "name = other", StringComparison.Ordinal));
+        (RunHost coordinator, _) = await StartAsync(NodeRole.Coordinator, null);
+        await using var first = coordinator;
+        Assert.True(await BecomesMemberAsync(coordinator, TimeSpan.FromSeconds(30)));
+        (RunHost stranger, _) = await StartAsync(NodeRole.Decoder, null, other);
+        await using var second = stranger;
+        (RunHost friend, _) = await StartAsync(NodeRole.Decoder, null);
+        await using var third = friend;
+        Assert.True(await BecomesMemberAsync(friend, TimeSpan.FromSeconds(30)));
+        Assert.False(await BecomesMemberAsync(stranger, TimeSpan.FromSeconds(2)));
+        Assert.Equal(2, Members(coordinator));
+    }
+
+    [Fact]
     public async Task Node_of_the_same_authority_joins_and_one_of_another_or_of_none_does_not()
     {
         (RunHost coordinator, ConcurrentQueue<string> log) = await StartAsync(NodeRole.Coordinator, "ours");
@@ -227,7 +244,7 @@ public sealed class ControlPlaneTests : IDisposable
 
         static ClusterNode Node(string? bind) => new()
         {
-            Role = NodeRole.Trainer, Host = "somewhere.invalid", Bind = bind, Port = 0, DataPort = 0, RingPort = 0, Seeds = [],
+            Role = NodeRole.Trainer, Name = "alpro", Host = "somewhere.invalid", Bind = bind, Port = 0, DataPort = 0, RingPort = 0, Seeds = [],
         };
 
         static IPAddress Bound(ClusterNode node)

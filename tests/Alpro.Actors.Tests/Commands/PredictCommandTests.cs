@@ -56,6 +56,29 @@ public sealed class PredictCommandTests(ReleasedRuns runs) : IClassFixture<Relea
     }
 
     [Fact]
+    public void Words_that_the_model_does_not_know_are_named()
+    {
+        (int code, string output, string errors) = AlproProgram.Run("predict", "--run", runs.QuestionAnswering, "--video", runs.File("data/msrvtt_qa/videos/3000000.mp4"), "--question", "what zyzzyva is it", "--json");
+        Assert.True(code == 0, errors);
+        Assert.Contains("\"what zyzzyva is it\": zyzzyva: not in the vocabulary", errors);
+        Assert.Equal("zyzzyva", JsonDocument.Parse(output).RootElement.GetProperty("questions")[0].GetProperty("unknownWords")[0].GetString());
+    }
+
+    [Fact]
+    public void Texts_are_sorted_by_what_the_run_is_scored_by()
+    {
+        File.WriteAllLines(runs.File("some.txt"), File.ReadLines(runs.File("data/msrvtt_ret/txt/test.jsonl")).Take(8).Select(line => JsonDocument.Parse(line).RootElement.GetProperty("caption").GetString()!));
+        foreach ((string score, int column) in new[] { ("matching", 0), ("contrastive", 1) })
+        {
+            (int code, string output, string errors) = AlproProgram.Run("predict", "--run", runs.Retrieval, "--video", runs.File("data/msrvtt_ret/videos/3000004.mp4"), "--texts", runs.File("some.txt"), "--set", $"evaluation.score={score}");
+            Assert.True(code == 0, errors);
+            double[] shown = [.. output.Split('\n').Skip(1).Where(line => line.Length > 0).Select(line => double.Parse(line.Replace("%", "").Split(' ', StringSplitOptions.RemoveEmptyEntries)[column]))];
+            Assert.Equal(8, shown.Length);
+            Assert.Equal(shown.OrderDescending(), shown);
+        }
+    }
+
+    [Fact]
     public void What_the_model_cannot_do_is_said()
     {
         string video = runs.File("data/msrvtt_ret/videos/3000004.mp4");

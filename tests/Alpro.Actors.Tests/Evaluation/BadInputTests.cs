@@ -68,7 +68,7 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
     public void Clip_names_that_repeat_their_text_are_named()
     {
         string[] captions = Captions();
-        Receipt receipt = Evaluate(runs.Retrieval, [.. captions, captions[3], """{ "clip_name": "3000003", "caption": "another caption of it" }"""], out _);
+        Receipt receipt = Evaluate(runs.Retrieval, [.. captions, captions[3], """{ "clip_name": "3000003", "caption": "a blue square" }"""], out _);
         Assert.Equal((12, 14), (receipt.Videos, receipt.Texts));
         string note = Assert.Single(receipt.Notes);
         Assert.Contains("1 rows repeat a clip name with the same text", note);
@@ -113,6 +113,30 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
         (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.QuestionAnswering, "--out", _folder.File("out"), "--set", $"data.answers={_folder.File("labels.json")}");
         Assert.Equal(2, code);
         Assert.Contains("the answer \"blue\" has the label 30, and the model has model.answers = 30", errors);
+    }
+
+    [Fact]
+    public void Data_folder_in_which_nothing_is_found_is_refused()
+    {
+        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--data", _folder.File("nope"), "--out", _folder.File("out"));
+        Assert.Equal(2, code);
+        Assert.Contains($"--data {_folder.File("nope")}: nothing that {runs.Retrieval} reads is there", errors);
+    }
+
+    [Fact]
+    public void Words_without_a_place_in_the_vocabulary_are_named()
+    {
+        Receipt receipt = Evaluate(runs.Retrieval, [.. Captions(), """{ "clip_name": "3000003", "caption": "a zyzzyva" }"""], out _);
+        Assert.Contains("1 words are not in the vocabulary, and say nothing: zyzzyva", receipt.Notes);
+    }
+
+    [Fact]
+    public void Results_of_other_rows_are_not_replaced_unsaid()
+    {
+        Evaluate(runs.Retrieval, Captions(), out string first);
+        Assert.DoesNotContain("which these will replace", first);
+        Evaluate(runs.Retrieval, Captions()[1..], out string errors);
+        Assert.Contains($"{_folder.File("out")}: holds the results of other rows ({_folder.File("rows.jsonl")}), which these will replace", errors);
     }
 
     private string[] Captions() => File.ReadAllLines(runs.File("data/msrvtt_ret/txt/test.jsonl"));

@@ -23,6 +23,8 @@ public sealed class ReleasedRunTests(ReleasedRuns runs) : IClassFixture<Released
         Receipt receipt = Receipt.Read(folder);
         Assert.Equal(("test", 12, 12, 4, 32), (receipt.Split, receipt.Videos, receipt.Texts, receipt.Clip.Frames, receipt.Clip.Size));
         Assert.Equal(Receipt.HashOf(Path.Combine(runs.Retrieval, "ckpt/model_step_best.pt")), receipt.WeightHash);
+        Assert.Matches(@"^cpu, \d+ threads$", receipt.Device);
+        Assert.Equal(("flash", null, null), (receipt.Attention, receipt.Driver, receipt.Tf32));
         Assert.Contains(output.Split('\n'), line => line.StartsWith("{'text2video': {'r1': ", StringComparison.Ordinal) && line.EndsWith('}'));
         Assert.Equal(receipt.Figures.ToJsonString(), JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "scores.json"))).RootElement.GetRawText());
         Assert.Empty(Directory.EnumerateDirectories(folder));       // no partial results are left

@@ -154,7 +154,7 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
         string file = folder.File("unreadable.csv");
         var plan = new SamplingPlan([10_000], BatchSize, seed: 9);
         LedgerTotals totals;
-        using (var list = new RejectionList(file, ["films"], append: false))
+        using (var list = new RejectionList(file, ["films"], append: false, warn: static _ => { }))
         {
             var ledger = new ClipLedger(list.Add);
             Channel<ClipBatch> batches = Channel.CreateBounded<ClipBatch>(2);

@@ -25,6 +25,20 @@ public sealed class VideoTextCorpusTests : IDisposable
     }
 
     [Fact]
+    public void Corpus_is_seen_to_be_readable_without_an_index_and_the_index_that_opening_makes_is_named()
+    {
+        Media("v/1.mp4");
+        Write("a.csv", "videoid,name\n1,A dog\n");
+        Write("b.csv", "id,words\n1,A dog\n");
+        VideoTextCorpus.RequireReadable(new() { Name = "a", Annotations = "a.csv", Media = "v" }, _folder.Path);
+        Assert.False(File.Exists(_folder.File("a.csv.alpro-index")));
+        Assert.Contains("has the columns id, words; expected ", Assert.Throws<CorpusException>(
+            () => VideoTextCorpus.RequireReadable(new() { Name = "b", Annotations = "b.csv", Media = "v" }, _folder.Path)).Message, StringComparison.Ordinal);
+        using (VideoTextCorpus corpus = Open("a.csv", "v")) Assert.Equal(_folder.File("a.csv.alpro-index"), corpus.NewIndex);
+        using (VideoTextCorpus corpus = Open("a.csv", "v")) Assert.Null(corpus.NewIndex);
+    }
+
+    [Fact]
     public void Webvid_columns_may_stand_in_any_order_behind_a_byte_order_mark()
     {
         Media("v/7.mp4");

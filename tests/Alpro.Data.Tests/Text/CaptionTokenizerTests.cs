@@ -22,6 +22,14 @@ public sealed class CaptionTokenizerTests : IDisposable
         return string.Join(' ', ids[..count].Select(id => Vocabularies.SmallPieces[id]));
     }
 
+    [Fact]
+    public void Words_that_the_vocabulary_does_not_know_are_named()
+    {
+        string known = Vocabularies.SmallPieces.First(piece => piece.All(char.IsAsciiLetterLower) && piece.Length > 1);
+        Assert.Equal(["xqzw", "qqq"], _tokenizer.UnknownWords($"{known} XQZW {known} qqq xqzw"));
+        Assert.Empty(_tokenizer.UnknownWords(known));
+    }
+
     [SharedFact]
     public void All_golden_cases_are_equal()
     {

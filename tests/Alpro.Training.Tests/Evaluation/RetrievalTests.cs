@@ -90,6 +90,23 @@ public sealed class RetrievalTests
     }
 
     [Fact]
+    public void Scores_in_16_bits_are_near_those_in_32()
+    {
+        RunConfig config = TinyRun.Config(batchSize: 3);
+        using AlproModel model = RunModel.Create(config, CPU);
+        EvaluationSet set = Set(videos: 6, texts: 9);
+        float[] exact = Matches(Precision.Fp32), near = Matches(Precision.Bf16);
+        for (int i = 0; i < exact.Length; i++) Assert.Equal(exact[i], near[i], 0.01f);
+
+        float[] Matches(Precision precision)
+        {
+            using var evaluator = new RetrievalEvaluator(model, new() { PairBatchSize = 4 }, precision, EncodedVideos.Of(model, precision, Videos(config, 2)), set.Texts);
+            evaluator.Match(0, 9);
+            return evaluator.Scores.Matching_TV;
+        }
+    }
+
+    [Fact]
     public void Golden_videos_and_texts_have_the_golden_scores()
     {
         string folder = Path.Combine(Locations.Golden, "model");

@@ -28,6 +28,9 @@ internal sealed class NodeProcess : IDisposable
     /// <summary>Whether it has ended.</summary>
     public bool HasEnded => _process.HasExited;
 
+    /// <summary>Its number in the system.</summary>
+    public int Id => _process.Id;
+
     /// <summary>The exit code of one that has ended.</summary>
     public int ExitCode => _process.ExitCode;
 

@@ -52,7 +52,8 @@ internal sealed class ParquetRowReader : AnnotationReader
     /// <summary>The values of a column, a list for each row; a repetition level of 0 begins a row.</summary>
     private async Task<IReadOnlyList<string>[]> ReadAsync(ParquetRowGroupReader rows, DataField field)
     {
-        ColumnMetaData about = rows.GetMetadata(field)?.MetaData ?? throw new InvalidDataException($"the column {field.Name} is not in every row group");
+        ColumnMetaData about = rows.GetMetadata(field)?.MetaData
+            ?? throw new InvalidDataException($"the column {field.Name} is not in every row group");
         _stream.End = _ends[ParquetStructure.Begin(about.DataPageOffset, about.IndexPageOffset ?? 0, about.DictionaryPageOffset ?? 0)];
         using RawColumnData column = await rows.ReadRawColumnDataBaseAsync(field).ConfigureAwait(false);
         IEnumerable<string?> values = column switch
@@ -70,7 +71,8 @@ internal sealed class ParquetRowReader : AnnotationReader
             if (levels.Length == 0 || levels[at++] == 0) texts[++row] = [];
             if (value is not null) texts[row].Add(value);
         }
-        return row + 1 == texts.Length ? texts : throw new InvalidDataException($"the column {field.Name} has {row + 1} rows where its row group has {texts.Length}");
+        return row + 1 == texts.Length ? texts
+            : throw new InvalidDataException($"the column {field.Name} has {row + 1} rows where its row group has {texts.Length}");
 
         IEnumerable<string?> Texts<T>(RawColumnData<T> column) where T : struct => field.MaxDefinitionLevel > 0
             ? column.NullableValues.Select(value => value is { } present ? Convert.ToString(present, CultureInfo.InvariantCulture) : null)
@@ -86,7 +88,10 @@ internal sealed class ParquetRowReader : AnnotationReader
         public override IReadOnlyList<string> this[string name] => columns.TryGetValue(name, out IReadOnlyList<string>[]? values) ? values[row] : [];
     }
 
-    /// <summary>A stream that ends where what is read ends. The library goes on behind the last page of a column that has fewer values than it says, and behind the end of a file for ever.</summary>
+    /// <summary>
+    /// A stream that ends where what is read ends. The library goes on behind the last page of a column that has fewer values than it says,
+    /// and behind the end of a file for ever.
+    /// </summary>
     private sealed class BoundedStream(Stream stream) : Stream
     {
         public long End { get; set; } = stream.Length;

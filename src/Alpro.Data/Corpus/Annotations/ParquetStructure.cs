@@ -14,7 +14,10 @@ internal sealed class ParquetStructure
 
     private const int DeepestSchema = 32, FirstPiece = 4096;
 
-    /// <summary>The structures of the format by name: what their fields 1, 2, … are. Fields that are not known here are numbers or text, which the library passes over.</summary>
+    /// <summary>
+    /// The structures of the format by name: what their fields 1, 2, … are. Fields that are not known here are numbers or text, which the
+    /// library passes over.
+    /// </summary>
     private static readonly Dictionary<string, string[]> s_structures = """
         File int [Element] long [Group] [Pair] text [Order] - text
         Pair text text
@@ -44,7 +47,10 @@ internal sealed class ParquetStructure
         Data2 int int int int int int bool Statistics
         """.Split('\n').Select(line => line.Split(' ')).ToDictionary(words => words[0], words => words[1..]);
 
-    private static readonly Dictionary<string, int> s_types = new() { ["byte"] = 3, ["short"] = 4, ["int"] = 5, ["long"] = 6, ["double"] = 7, ["text"] = 8 };
+    private static readonly Dictionary<string, int> s_types = new()
+    {
+        ["byte"] = 3, ["short"] = 4, ["int"] = 5, ["long"] = 6, ["double"] = 7, ["text"] = 8,
+    };
 
     private readonly byte[] _bytes;
     private int _at;
@@ -66,12 +72,14 @@ internal sealed class ParquetStructure
         Dictionary<long, long> ends = [];
         foreach (Dictionary<int, object?> group in Structures(file, 4))
             foreach (Dictionary<int, object?> chunk in Structures(group, 1))
-                if (chunk.GetValueOrDefault(3) is Dictionary<int, object?> column) ends[Begin(Number(column, 9), Number(column, 10), Number(column, 11))] = EndOfPages(stream, column, Number(group, 3));
+                if (chunk.GetValueOrDefault(3) is Dictionary<int, object?> column) ends[Begin(column)] = EndOfPages(stream, column, Number(group, 3));
         return ends;
     }
 
     /// <summary>Where a column begins, of the offsets of its pages: 0 where it has none of a kind.</summary>
     public static long Begin(params long[] offsets) => offsets.Where(offset => offset != 0).DefaultIfEmpty().Min();
+
+    private static long Begin(Dictionary<int, object?> column) => Begin(Number(column, 9), Number(column, 10), Number(column, 11));
 
     /// <summary>The schema is a tree, written as its elements with their numbers of children.</summary>
     private static void CheckSchema(IEnumerable<Dictionary<int, object?>> elements)
@@ -91,19 +99,22 @@ internal sealed class ParquetStructure
     private static long EndOfPages(Stream stream, Dictionary<int, object?> column, long rows)
     {
         long values = Number(column, 5);
-        if (values is < 0 or > MostValues || rows < 0 || rows > values) throw Unsound($"a row group of {rows} rows has a column of {values} values; {MostValues} are the most");
-        long position = Begin(Number(column, 9), Number(column, 10), Number(column, 11));
+        if (values is < 0 or > MostValues || rows < 0 || rows > values)
+            throw Unsound($"a row group of {rows} rows has a column of {values} values; {MostValues} are the most");
+        long position = Begin(column);
         for (long found = 0; found < values;)
         {
             (Dictionary<int, object?> page, int header) = Page(stream, position);
             position += header;
             long compressed = Number(page, 3);
-            if (compressed < 0 || compressed > stream.Length - position || Number(page, 2) < 0) throw Unsound($"a page at byte {position} is larger than the file");
+            if (compressed < 0 || compressed > stream.Length - position || Number(page, 2) < 0)
+                throw Unsound($"a page at byte {position} is larger than the file");
             position += compressed;
             int kind = Number(page, 1) switch { 0 => 5, 2 => 7, 3 => 8, var other => throw Unsound($"a page is of type {other}") };
             if (page.GetValueOrDefault(kind) is not Dictionary<int, object?> content) throw Unsound("a page lacks its own header");
             long count = Number(content, 1);
-            if (count < 0 || count > values || kind != 7 && count > values - found) throw Unsound($"a page of {count} values is in a column of {values}");
+            if (count < 0 || count > values || kind != 7 && count > values - found)
+                throw Unsound($"a page of {count} values is in a column of {values}");
             if (kind != 7) found += count;
         }
         return position;
