@@ -25,7 +25,7 @@ internal static class PredictCommand
 
     private sealed record TextLine(string Text, double? Match, double Contrastive, IReadOnlyList<string> UnknownWords);
 
-    private sealed record Prediction(string Video, IReadOnlyList<QuestionLine> Questions, IReadOnlyList<TextLine> Texts, RetrievalScore? RankedBy = null);
+    private sealed record Prediction(string Video, IReadOnlyList<QuestionLine> Questions, IReadOnlyList<TextLine> Texts);
 
     public static Command Create()
     {
@@ -49,18 +49,18 @@ internal static class PredictCommand
             RunConfig config = run.For(corpus: null, arguments.GetValue(model.Data));
             bool asked = arguments.GetValue(questions)!.Length > 0, answers = config.Task == LearningTask.QuestionAnswering;
             if (asked != answers) throw new UsageException($"{run.Folder}: is a run of {(answers ? "question answering: give --question" : "retrieval: give --texts")}");
-            Prediction prediction = Predict(config, run.HasMatching, run.Weights, Path.GetFullPath(arguments.GetValue(video)!), asked ? arguments.GetValue(questions)! : Lines(arguments.GetValue(texts)!), arguments.GetValue(top) ?? UsualTop);
+            Prediction prediction = Predict(config, run.Weights, Path.GetFullPath(arguments.GetValue(video)!), asked ? arguments.GetValue(questions)! : Lines(arguments.GetValue(texts)!), arguments.GetValue(top) ?? UsualTop);
             var read = prediction.Questions.Select(line => (line.Question, line.UnknownWords)).Concat(prediction.Texts.Select(line => (line.Text, line.UnknownWords)));
             foreach ((string text, IReadOnlyList<string> unknown) in read)
                 if (unknown.Count > 0) Console.Error.WriteLine($"\"{text}\": {string.Join(", ", unknown)}: not in the vocabulary, and without a meaning to the model");
-            CommandLine.Result(arguments, prediction, console => Show(console, prediction));
+            CommandLine.Result(arguments, prediction, console => Show(console, prediction, run.HasMatching));
             return CommandLine.Success;
         });
         return command;
     }
 
     /// <summary>All on the calling thread: tensors stay there.</summary>
-    private static Prediction Predict(RunConfig config, bool matches, string weights, string video, IReadOnlyList<string> texts, int top)
+    private static Prediction Predict(RunConfig config, string weights, string video, IReadOnlyList<string> texts, int top)
     {
         var tokenizer = new CaptionTokenizer(config.Data.Vocabulary);
         using ClipBatch clip = Load(config.Data.Clip, tokenizer, video);
@@ -74,10 +74,11 @@ internal static class PredictCommand
                 [.. answered.Labels.Zip(answered.Probabilities, (label, probability) => new AnswerLine(answers.GetValueOrDefault(label, $"label {label}"), probability))], tokenizer.UnknownWords(texts[answered.Question])))], []);
         }
         using var evaluator = new RetrievalEvaluator(model, config.Evaluation with { Rerank = null }, config.Training.Precision, EncodedVideos.Of(model, config.Training.Precision, [clip]), set.Texts);
+        bool matches = config.Evaluation.Score == RetrievalScore.Matching;         // else the evaluation asks for no match either
         if (matches) evaluator.Match(0, texts.Count);
         TextLine[] lines = [.. texts.Select((text, i) => new TextLine(
             text, matches ? evaluator.Scores.Matching_TV[i] : null, evaluator.Scores.Contrastive_TV[i], tokenizer.UnknownWords(text)))];
-        return new(video, [], lines, config.Evaluation.Score);
+        return new(video, [], lines);
     }
 
     private static ClipBatch Load(ClipSettings settings, CaptionTokenizer tokenizer, string video)
@@ -97,7 +98,7 @@ internal static class PredictCommand
         return lines.Length > 0 ? lines : throw new UsageException($"{file}: has no texts; expected one a line");
     }
 
-    private static void Show(IAnsiConsole console, Prediction prediction)
+    private static void Show(IAnsiConsole console, Prediction prediction, bool hasMatching)
     {
         foreach (QuestionLine question in prediction.Questions)
         {
@@ -105,11 +106,11 @@ internal static class PredictCommand
             foreach (AnswerLine answer in question.Answers) console.WriteLine($"  {answer.Probability,7:P1}  {answer.Answer}");
         }
         if (prediction.Texts.Count == 0) return;
-        bool byMatch = prediction.RankedBy == RetrievalScore.Matching;
+        bool byMatch = prediction.Texts[0].Match is not null;
         console.WriteLine($"  match  contrastive, best {(byMatch ? "match" : "contrastive score")} first, by which the run is scored");
-        foreach (TextLine text in prediction.Texts.OrderByDescending(text => byMatch ? text.Match!.Value : text.Contrastive))
+        foreach (TextLine text in prediction.Texts.OrderByDescending(text => text.Match ?? text.Contrastive))
             console.WriteLine($"{(text.Match is { } match ? $"{match:P1}" : "-"),7}  {text.Contrastive,11:0.00}  {text.Text}");
-        if (prediction.Texts[0].Match is null) console.WriteLine("no match: the run has not trained the head that tells it");
+        if (!hasMatching) console.WriteLine("no match: the run has not trained the head that tells it");
     }
 
     /// <summary>A corpus of one video.</summary>
