@@ -38,7 +38,7 @@ internal static class TrainerBenchmark
         };
         var records = new List<StepRecord>();
         LibtorchClock? clock = LibtorchClock.Install();
-        var batches = new Endless(config, clock);
+        var batches = new SyntheticBatches(config, clock: clock);
         using AlproModel model = RunModel.Create(config, CPU);
         using var trainer = new Trainer(config, model, new() { Record = records.Add }, new() { TotalSteps = steps, StepsPerEpoch = steps });
         trainer.Run(batches);
@@ -79,37 +79,4 @@ internal static class TrainerBenchmark
         action();
         return clock.Elapsed.TotalMilliseconds;
     });
-
-    /// <summary>Random batches, made when they are asked for; the time that takes is known.</summary>
-    private sealed class Endless(RunConfig config, LibtorchClock? libtorch) : ChannelReader<ClipBatch>
-    {
-        private readonly List<double> _milliseconds = [];
-        private readonly List<(ulong Inside, ulong Calls)> _libtorch = [];
-
-        public double Milliseconds(int last) => _milliseconds.TakeLast(last).Sum();
-
-        /// <summary>Ticks that the trainer's thread was in libtorch in the last steps, and the calls.</summary>
-        public (ulong Inside, ulong Calls) Libtorch(int last) => (libtorch!.Now().Inside - _libtorch[^last].Inside, libtorch.Now().Calls - _libtorch[^last].Calls);
-
-        public override bool TryRead(out ClipBatch batch)
-        {
-            if (libtorch?.Now() is { } now) _libtorch.Add((now.Inside, now.Calls));
-            var clock = System.Diagnostics.Stopwatch.StartNew();
-            var clip = config.Data.Clip;
-            batch = new ClipBatch(_milliseconds.Count, config.Training.BatchSize, clip.Frames, clip.Size, clip.TextLength, masked: true) { IsVideo = true };
-            var random = new SeededRandom((ulong)_milliseconds.Count);
-            foreach (ref ulong pixels in System.Runtime.InteropServices.MemoryMarshal.Cast<byte, ulong>(batch.Pixels_BTHWC)) pixels = random.NextUInt64();
-            for (int i = 0; i < batch.TokenIds_BL.Length; i++)
-            {
-                (batch.TokenIds_BL[i], batch.TokenMask_BL[i]) = (1 + random.NextInt32(999), 1);
-                batch.MaskedIds_BL![i] = batch.TokenIds_BL[i];
-                batch.MaskLabels_BL![i] = i % 7 == 3 ? batch.TokenIds_BL[i] : -100;
-            }
-            for (int i = 0; i < batch.Size; i++) (batch.Keys[i], batch.Regions_B[i]) = ($"clip{i}", new(0, 0, 32, 32));
-            _milliseconds.Add(clock.Elapsed.TotalMilliseconds);
-            return true;
-        }
-
-        public override ValueTask<bool> WaitToReadAsync(CancellationToken cancellationToken = default) => ValueTask.FromResult(true);
-    }
 }

@@ -22,6 +22,7 @@ internal static class GpuCheck
         ["parity"] = (false, ParityStage.Run),
         ["kernels"] = (true, KernelsStage.Run),
         ["step"] = (true, StepStage.Run),
+        ["train"] = (true, TrainStage.Run),
         ["nccl"] = (true, NcclStage.Run),
     };
 
