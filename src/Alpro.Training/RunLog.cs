@@ -30,7 +30,7 @@ public sealed class RunLog : IDisposable
         _steps = Reopen(StepsFile(folder), (StepRecord record) => record.Step < step);
         _validations = Reopen(ValidationsFile(folder), (ValidationRecord record) => record.Step <= settled);
         DateTimeOffset now = TimeProvider.System.GetUtcNow();
-        string name = $"events.out.tfevents.{now.ToUnixTimeMilliseconds()}.{Environment.MachineName}.{Environment.ProcessId}";
+        string name = $"events.out.tfevents.{now.ToUnixTimeMilliseconds()}.{Environment.MachineName}.{Environment.ProcessId}.{step}";
         _events = new(Path.Combine(folder, "tensorboard", name));
         _events.Add(TensorBoardRecords.Version(now));
         _events.Add(TensorBoardRecords.Start(now, step));

@@ -61,7 +61,7 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
         private readonly long _frames = config.Data.Clip.Frames, _length = config.Data.Clip.TextLength;
         private readonly long _patches = (long)Math.Pow(config.Model.Vision.ImageSize / config.Model.Vision.PatchSize, 2);
 
-        private long Tokens => 1 + _frames * _patches;
+        private long Tokens => _frames * (1 + _patches);                          // the class token has a copy in each frame
 
         private long Hidden => (long)(_width * _vision.MlpRatio);
 
@@ -113,9 +113,9 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
         /// <summary>A block, per clip.</summary>
         private long Block(bool classOnly)
         {
-            long times = _frames * _patches, rows = _frames * (_patches + 1);
-            long time = r * _width * Tokens + Moments * times + Attention(times) + h * _width * times;
-            long space = (r * _width + Moments) * rows + (classOnly ? h * _width * rows * 3 : Attention(rows));
+            // What attention over time reads and gives goes through two matrix products with the class token's rows; our own kernels keep a little less.
+            long time = (r * _width + Moments) * Tokens + Attention(_frames * _patches) + 2 * h * _width * Tokens;
+            long space = (r * _width + Moments) * Tokens + (classOnly ? h * _width * Tokens * 3 : Attention(Tokens));
             return time + space + (classOnly ? 0 : (r * _width + Moments) * Tokens + h * Tokens * (_width + 2 * Hidden));
         }
 
