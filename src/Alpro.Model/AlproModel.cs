@@ -60,9 +60,10 @@ public abstract class AlproModel : Module
     {
         using var scope = NewDisposeScope();
         ClampTemperature();
-        var encoded = new EncodedClips[groups.Count];
+        EncodedClips[] encoded = groups.Count > 1 && (EncodesTogether ?? temp.device_type != DeviceType.CPU) ? EncodeTogether(groups, begin) : new EncodedClips[groups.Count];
         for (int group = 0; group < groups.Count; group++)
         {
+            if (encoded[group] is not null) continue;
             begin?.Invoke(group, false);
             encoded[group] = Encode(groups[group]);
         }
@@ -84,6 +85,20 @@ public abstract class AlproModel : Module
         return ModelLosses.Sum(terms).MoveToOuterDisposeScope();
 
         Tensor Join(Func<EncodedClips, Tensor> features) => encoded is [var only] ? features(only) : cat([.. encoded.Select(features)], 0);
+    }
+
+    /// <summary>
+    /// Whether the groups of a rank go through the encoders in one pass; null for one on a GPU, which many small passes would leave idle. The
+    /// random numbers of the encoders are then those of the first group: drawn by rank, and not by group.
+    /// </summary>
+    internal bool? EncodesTogether { get; set; }
+
+    private EncodedClips[] EncodeTogether(IReadOnlyList<ModelInputs> groups, Action<int, bool>? begin)
+    {
+        begin?.Invoke(0, false);
+        long size = groups[0].TokenIds_BL.shape[0];
+        EncodedClips all = Encode(ModelInputs.Join(groups));
+        return [.. Enumerable.Range(0, groups.Count).Select(group => all.Rows(group * size, size, groups.Count * size))];
     }
 
     /// <summary>Frames [B, T, 3, H, W] to tokens [B, 1 + N, D] and normalised features [B, F].</summary>
@@ -156,7 +171,21 @@ public abstract class AlproModel : Module
 /// <param name="Text_BLD">Text tokens; with masked ids, those after the others: [2B, L, D].</param>
 /// <param name="VideoFeatures_BF">Normalised features, which the contrastive loss compares.</param>
 /// <param name="TextFeatures_BF">Normalised features of the unmasked texts.</param>
-internal sealed record EncodedClips(Tensor? Video_BVD = null, Tensor? Text_BLD = null, Tensor? VideoFeatures_BF = null, Tensor? TextFeatures_BF = null);
+internal sealed record EncodedClips(Tensor? Video_BVD = null, Tensor? Text_BLD = null, Tensor? VideoFeatures_BF = null, Tensor? TextFeatures_BF = null)
+{
+    /// <summary>Those of some of so many clips.</summary>
+    public EncodedClips Rows(long first, long count, long clips)
+    {
+        return new(Part(Video_BVD), Part(Text_BLD), Part(VideoFeatures_BF), Part(TextFeatures_BF));
+
+        Tensor? Part(Tensor? tensor)
+        {
+            if (tensor is null) return null;
+            Tensor[] parts = [.. Enumerable.Range(0, (int)(tensor.shape[0] / clips)).Select(part => tensor.narrow(0, part * clips + first, count))];
+            return parts is [var only] ? only : torch.cat(parts, 0);
+        }
+    }
+}
 
 /// <summary>P pairs of a text and a video, both encoded, for the fusion encoder.</summary>
 /// <param name="Text_PLD">Text tokens.</param>

@@ -34,6 +34,21 @@ public sealed record ModelInputs
 
     /// <summary>Answer labels, int64 [B].</summary>
     public Tensor? Answers_B { get; init; }
+
+    /// <summary>The clips of several, for the encoders: without what is only said of a whole group's positions.</summary>
+    public static ModelInputs Join(IReadOnlyList<ModelInputs> groups)
+    {
+        return groups[0] with
+        {
+            Video_BTCHW = Cat(group => group.Video_BTCHW)!,
+            TokenIds_BL = Cat(group => group.TokenIds_BL)!,
+            TokenMask_BL = Cat(group => group.TokenMask_BL)!,
+            MaskedIds_BL = Cat(group => group.MaskedIds_BL),
+            MaskPositions = null,
+        };
+
+        Tensor? Cat(Func<ModelInputs, Tensor?> part) => part(groups[0]) is null ? null : cat([.. groups.Select(group => part(group)!)], 0);
+    }
 }
 
 /// <summary>One loss and its accuracy over its own denominator, as device tensors.</summary>

@@ -14,10 +14,18 @@ public sealed class Snapshot : IDisposable
 {
     private readonly SnapshotPool _pool;
 
-    internal Snapshot(SnapshotPool pool, long length)
+    internal Snapshot(SnapshotPool pool, long length, bool pinned)
     {
         _pool = pool;
-        (Values, FirstMoment, SecondMoment) = (new float[length], new float[length], new float[length]);
+        (Values, FirstMoment, SecondMoment) = (Buffer(), Buffer(), Buffer());
+
+        // From a GPU ten times as fast into memory that stays where it is.
+        Tensor Buffer()
+        {
+            using var scope = NewDisposeScope();
+            Tensor buffer = zeros(length, dtype: ScalarType.Float32);
+            return (pinned ? buffer.pin_memory() : buffer).DetachFromDisposeScope();
+        }
     }
 
     /// <summary>Where the run stands.</summary>
@@ -27,34 +35,37 @@ public sealed class Snapshot : IDisposable
     public RunConfig Config => _pool.Config;
 
     /// <summary>The trainable weights, in the places that the slots say.</summary>
-    internal float[] Values { get; }
+    internal Tensor Values { get; }
 
     /// <summary>The optimizer's first moment, in the same places.</summary>
-    internal float[] FirstMoment { get; }
+    internal Tensor FirstMoment { get; }
 
     /// <summary>The optimizer's second moment.</summary>
-    internal float[] SecondMoment { get; }
+    internal Tensor SecondMoment { get; }
 
     /// <summary>The complete state dict; tensors live as long as the caller's dispose scope.</summary>
     public IEnumerable<KeyValuePair<string, Tensor>> Weights()
     {
-        Tensor values = from_array(Values);
-        return [.. _pool.Entries.Select(entry => KeyValuePair.Create(entry.Key, entry.Slot is { } slot ? FlatParameters.View(values, slot) : entry.Fixed!))];
+        return [.. _pool.Entries.Select(entry => KeyValuePair.Create(entry.Key, entry.Slot is { } slot ? FlatParameters.View(Values, slot) : entry.Fixed!))];
     }
 
     /// <summary>The optimizer's moments, named <c>first.</c> and <c>second.</c> with the parameter's key.</summary>
     public IEnumerable<KeyValuePair<string, Tensor>> Moments()
     {
-        (Tensor first, Tensor second) = (from_array(FirstMoment), from_array(SecondMoment));
         return [.. _pool.Slots.SelectMany(slot => new[]
         {
-            KeyValuePair.Create(MomentKey.First(slot), FlatParameters.View(first, slot)),
-            KeyValuePair.Create(MomentKey.Second(slot), FlatParameters.View(second, slot)),
+            KeyValuePair.Create(MomentKey.First(slot), FlatParameters.View(FirstMoment, slot)),
+            KeyValuePair.Create(MomentKey.Second(slot), FlatParameters.View(SecondMoment, slot)),
         })];
     }
 
-    /// <inheritdoc/>
+    /// <summary>Gives it back.</summary>
     public void Dispose() => _pool.GiveBack(this);
+
+    internal void Free()
+    {
+        foreach (Tensor buffer in new[] { Values, FirstMoment, SecondMoment }) buffer.Dispose();
+    }
 }
 
 /// <summary>What the moments of a parameter are called in a checkpoint.</summary>
@@ -100,14 +111,14 @@ public sealed class SnapshotPool : IDisposable
     {
         if (!_free.TryTake(out Snapshot? snapshot))
         {
-            if (_made < Capacity) (snapshot, _made) = (new(this, _parameters.Length), _made + 1);
+            if (_made < Capacity) (snapshot, _made) = (new(this, _parameters.Length, _parameters.Device.type == DeviceType.CUDA), _made + 1);
             else snapshot = _free.Take();
         }
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        from_array(snapshot.Values).copy_(_parameters.Values);
-        from_array(snapshot.FirstMoment).copy_(_optimizer.FirstMoment);
-        from_array(snapshot.SecondMoment).copy_(_optimizer.SecondMoment);
+        snapshot.Values.copy_(_parameters.Values);
+        snapshot.FirstMoment.copy_(_optimizer.FirstMoment);
+        snapshot.SecondMoment.copy_(_optimizer.SecondMoment);
         snapshot.State = state;
         return snapshot;
     }
@@ -115,7 +126,7 @@ public sealed class SnapshotPool : IDisposable
     /// <summary>Waits until all snapshots have been given back: they share what never changes.</summary>
     public void Dispose()
     {
-        for (int i = 0; i < _made; i++) _free.Take();
+        for (int i = 0; i < _made; i++) _free.Take().Free();
         foreach ((_, _, Tensor? constant) in Entries) constant?.Dispose();
         _free.Dispose();
     }

@@ -12,10 +12,14 @@ namespace Alpro.Benchmarks;
 internal sealed unsafe class LibtorchClock
 {
     private readonly delegate* unmanaged<ulong*, void> _read;
+    private readonly string[] _names;
+    private readonly ulong* _counts;
     private readonly (long Time, ulong Ticks) _start;
 
-    private LibtorchClock(nint library)
+    private LibtorchClock(nint library, string[] names)
     {
+        _names = names;
+        _counts = (ulong*)NativeLibrary.GetExport(library, "clock_targets") + names.Length;
         _read = (delegate* unmanaged<ulong*, void>)NativeLibrary.GetExport(library, "clock_read");
         _start = (Stopwatch.GetTimestamp(), Now().Clock);
     }
@@ -45,7 +49,7 @@ internal sealed unsafe class LibtorchClock
             var targets = (nint*)NativeLibrary.GetExport(clock, "clock_targets");
             for (int i = 0; i < names.Length; i++) NativeLibrary.TryGetExport(real, names[i], out targets[i]);
             NativeLibrary.SetDllImportResolver(torchSharp, (name, _, _) => name == "LibTorchSharp" ? clock : 0);
-            return new(clock);
+            return new(clock, names);
         }
         catch (System.ComponentModel.Win32Exception error)
         {
@@ -66,6 +70,9 @@ internal sealed unsafe class LibtorchClock
         return (state[0], state[1], state[2]);
     }
 
+    /// <summary>How often each entry point has been called so far, by any thread.</summary>
+    public Dictionary<string, long> Calls() => _names.Select((name, i) => (name, Count: (long)_counts[i])).Where(entry => entry.Count > 0).ToDictionary(entry => entry.name, entry => entry.Count);
+
     /// <summary>Milliseconds of so many ticks.</summary>
     public double Milliseconds(ulong ticks) => Stopwatch.GetElapsedTime(_start.Time).TotalMilliseconds * ticks / (Now().Clock - _start.Ticks);
 
@@ -74,8 +81,8 @@ internal sealed unsafe class LibtorchClock
     /// where the function expects them. Calls from within (a hook in C# that calls libtorch) count as part of the outer one.
     /// </summary>
     private static string Source(string[] names) => $$"""
-        void *clock_targets[{{names.Length}}] = {0};
-        extern void *clock_table[{{names.Length}}] __attribute__((alias("clock_targets"), visibility("hidden")));
+        void *clock_targets[2 * {{names.Length}}] = {0};             /* then how often each was called */
+        extern void *clock_table[2 * {{names.Length}}] __attribute__((alias("clock_targets"), visibility("hidden")));
         __thread unsigned long clock_state[4 + 4 * 8] __attribute__((tls_model("initial-exec"), visibility("hidden")));
         void clock_read(unsigned long *to) {
             unsigned low, high;
@@ -85,6 +92,7 @@ internal sealed unsafe class LibtorchClock
         __asm__(
             ".text\n"
             "clock_enter:\n"                                       /* r11: the function's place in clock_targets */
+            "  lock incq {{8 * names.Length}}(%r11)\n"
             "  movq clock_state@gottpoff(%rip), %r10\n  addq %fs:0, %r10\n"
             "  movq (%r10), %rax\n  addq $32, %rax\n  movq %rax, (%r10)\n  addq %rax, %r10\n"
             "  popq %rax\n  movq %rax, (%r10)\n  movq %rdx, 8(%r10)\n"

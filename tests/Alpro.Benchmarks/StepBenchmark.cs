@@ -21,6 +21,7 @@ internal static class StepBenchmark
     public static int Run(string[] args)
     {
         int steps = args.Length > 0 ? int.Parse(args[0]) : 5, threads = args.Length > 1 ? int.Parse(args[1]) : 1, clips = args.Length > 2 ? int.Parse(args[2]) : 2;
+        LibtorchClock? clock = LibtorchClock.Install();
         set_num_threads(threads);
         var config = new ModelConfig();
         using var model = new AlproForPretrain(config);
@@ -31,11 +32,11 @@ internal static class StepBenchmark
         Tensor matrix = randn(Side, Side);
 
         Cost forward = Cost.Worst, backward = Cost.Worst, update = Cost.Worst, whole = Cost.Worst, multiply = Cost.Worst;
-        long allocated = 0, tensors = 0;
+        long allocated = 0, tensors = 0, calls = 0;
         for (int step = 0; step <= steps; step++)                           // the first warms up
         {
             multiply = multiply.Least(Cost.Of(() => { for (int i = 0; i < Products; i++) matrix.mm(matrix).Dispose(); }));
-            long bytes = GC.GetTotalAllocatedBytes(precise: true), before = Tensor.TotalCount;
+            long bytes = GC.GetTotalAllocatedBytes(precise: true), before = Tensor.TotalCount, called = clock?.Calls().Values.Sum() ?? 0;
             using (NewDisposeScope())
             {
                 Tensor loss = null!;
@@ -46,6 +47,7 @@ internal static class StepBenchmark
             }
             allocated = GC.GetTotalAllocatedBytes(precise: true) - bytes;
             tensors = Tensor.TotalCount - before;
+            calls = (clock?.Calls().Values.Sum() ?? 0) - called;
         }
 
         var flops = new StepFlops(config, clips, Length, MaskedPerText * clips);
@@ -61,6 +63,7 @@ internal static class StepBenchmark
         table.AddRow("memory at peak, GB", $"{PeakBytes() / 1e9:F2}", "");
         table.AddRow("allocated per step, managed KB", $"{allocated / 1e3:F0}", "");
         table.AddRow("tensors left per step", $"{tensors}", "");
+        if (clock is not null) table.AddRow("calls into libtorch per step", $"{calls}", "");
         AnsiConsole.Profile.Width = 120;
         AnsiConsole.Write(table);
         return 0;

@@ -125,6 +125,28 @@ public class WorkTests
         TinyModel.AssertClose(expected, Similarities.Of(video, text, model.temp, SingleRank.Instance, false).VideoToText_BG, 1e-5);
     }
 
+    [Fact]
+    public void Groups_that_are_encoded_together_have_the_losses_of_groups_encoded_one_by_one()
+    {
+        using var scope = NewDisposeScope();
+        using var model = TinyModel.Pretrain();
+        ModelInputs[] groups = [TinyModel.Inputs(seed: 2), TinyModel.Inputs(seed: 3)];
+        int begun = 0;
+        (ModelLosses apart, ModelLosses together) = (Forward(false), Forward(true));
+        Assert.Equal(4 + 3, begun);                                  // each group before its encoders and its losses; the encoders once
+        foreach (LossTerm term in apart.Terms) TinyModel.AssertClose(term.Loss, together[term.Name].Loss, 1e-5, term.Name);
+
+        ModelLosses Forward(bool together)
+        {
+            model.EncodesTogether = together;
+            return model.Forward(groups, SingleRank.Instance, (group, losses) =>
+            {
+                begun++;
+                manual_seed(losses ? 10 + group : 20);
+            });
+        }
+    }
+
     private static FusedTokens Fused(AlproForPretrain model)
     {
         ModelInputs inputs = TinyModel.Inputs();

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Alpro.Training.Tests;
 
-/// <summary>The test assembly is also a program: a rank of a group, in a process that can be killed, and steps in a process whose native heap is counted.</summary>
+/// <summary>The test assembly is also a program: a rank of a group, in a process that can be killed, and steps in a process whose native heap, or whose calls into libtorch, are counted.</summary>
 internal static unsafe class Program
 {
     public static int Main(string[] arguments)
@@ -13,6 +13,11 @@ internal static unsafe class Program
         if (arguments is ["rank"])
         {
             RankProcess.Serve();
+            return 0;
+        }
+        if (arguments is ["entry-points"])
+        {
+            EntryPointTests.Print();
             return 0;
         }
         if (arguments is not ["step-memory", string task, string precision, string recomputing]) return 2;
