@@ -1,5 +1,7 @@
 using System.Runtime.InteropServices;
+using Alpro.Data.Batches;
 using Alpro.Model;
+using Alpro.Training.Collectives;
 using Alpro.Training.Tests.Collectives;
 using static TorchSharp.torch;
 
@@ -35,8 +37,13 @@ internal static unsafe class Program
         void Train()
         {
             using AlproModel model = RunModel.Create(config, CPU);
-            using Trainer trainer = TinyRun.Trainer(config, new() { Checkpoint = snapshot => snapshot.Dispose() }, model: model);
-            trainer.Run(TinyRun.Batches(config));
+            using Trainer trainer = TinyRun.Trainer(config, new(), model: model);
+            trainer.Join(SingleCollectives.Instance);
+            for (long step = 0; step < config.Training.Steps; step++)            // and no snapshot at the end, which a GPU's memory does not hold
+            {
+                using ClipBatch batch = TinyRun.Batch(config, step);
+                trainer.Advance(batch, default);
+            }
         }
 
         static nint Export(string name) => NativeLibrary.GetExport(NativeLibrary.GetMainProgramHandle(), name);
