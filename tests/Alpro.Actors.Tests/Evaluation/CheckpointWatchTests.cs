@@ -12,6 +12,9 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
     private readonly TemporaryFolder _out = new();
     private readonly List<string> _said = [];
 
+    /// <summary>What the watcher is given: the run writes down its own.</summary>
+    private string Given => _out.File("given.json");
+
     public void Dispose() => _out.Dispose();
 
     [Fact]
@@ -60,10 +63,10 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
         RunConfig config = Config(keep: 1);
         await using (RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 }))
             await host.TrainAsync(new(config, _out.Path, Resume: false), default);
-        (int code, string output, string errors) = AlproProgram.Run("evaluate", "--run", _out.Path, "--watch", "--json");
+        (int code, string output, string errors) = AlproProgram.Run("evaluate", "--run", _out.Path, "--config", Given, "--watch", "--json");
         Assert.True(code == 0, errors);
         Assert.Equal(_out.File("evaluation/world-val/step_00000006"), Assert.Single(JsonDocument.Parse(output).RootElement.EnumerateArray()).GetProperty("folder").GetString());
-        (code, output, errors) = AlproProgram.Run("evaluate", "--run", _out.Path, "--json");
+        (code, output, errors) = AlproProgram.Run("evaluate", "--run", _out.Path, "--config", Given, "--json");
         Assert.True(code == 0, errors);
         Assert.Equal("test", Receipt.Read(JsonDocument.Parse(output).RootElement.GetProperty("folder").GetString()!).Split);
     }
@@ -71,11 +74,11 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
     private CheckpointWatch Watch(RunHost host) => new(_out.Path, "world-val", (weights, copy) => Job(weights, copy).RunAsync(host, default), _said.Add);
 
     private EvaluationJob Job(string weights, string copy) =>
-        new(EvaluatedRun.Open(_out.Path, null, copy, []) with { Source = weights }, Test: false, Data: null, Output: null) { Say = _said.Add };
+        new(EvaluatedRun.Open(_out.Path, Given, copy, []) with { Source = weights }, Test: false, Data: null, Output: null) { Say = _said.Add };
 
     private RunConfig Config(int keep)
     {
-        File.WriteAllText(_out.File("config.json"), $$"""
+        File.WriteAllText(Given, $$"""
             {
               "task": "retrieval",
               "model": {
@@ -93,7 +96,7 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
               "training": { "batchSize": 4, "steps": 6, "checkpointEvery": 2, "keep": {{keep}} }
             }
             """);
-        RunConfig config = ConfigLoader.Load(_out.File("config.json"));
+        RunConfig config = ConfigLoader.Load(Given);
         // Validation is the watcher's here.
         return config with { Data = config.Data with { Validation = [] } };
     }
