@@ -40,9 +40,11 @@ internal sealed partial class Readback : IDisposable
     private const string Driver = "libcuda.so.1";
     private const uint SleepingWait = 1, NoTiming = 2;
 
-    private static void Check(int result)
+    internal static void Check(int result)
     {
-        if (result != 0) throw new InvalidOperationException($"CUDA driver error {result} while the figures of a step were waited for");
+#pragma warning disable CA2201 // What libtorch throws where CUDA fails, and what such a failure is known by.
+        if (result != 0) throw new ExternalException($"CUDA driver error {result} while the figures of a step were waited for", result);
+#pragma warning restore CA2201
     }
 
     [LibraryImport(Driver, EntryPoint = "cuEventCreate")]

@@ -46,4 +46,11 @@ public sealed class DeviceFaultTests
     [Fact]
     public void The_first_line_is_what_a_person_is_told() => Assert.Equal(
         "CUDA error: device-side assert triggered", DeviceFaults.Words(new InvalidOperationException("x", new ExternalException("CUDA error: device-side assert triggered\nCUDA kernel errors might be"))));
+
+    [Fact]
+    public void A_device_that_fails_while_figures_are_waited_for_is_lost()
+    {
+        Readback.Check(0);
+        Assert.Equal(DeviceFault.Lost, DeviceFaults.Of(Record.Exception(() => Readback.Check(719))));
+    }
 }

@@ -64,7 +64,7 @@ internal sealed unsafe class CudaLauncher : IKernelLauncher
             {
                 return new(library);
             }
-            catch (Exception error) when (error is EntryPointNotFoundException or InvalidOperationException)
+            catch (Exception error) when (error is EntryPointNotFoundException or ExternalException)
             {
                 why = error.Message;
             }
@@ -138,9 +138,11 @@ internal sealed unsafe class CudaLauncher : IKernelLauncher
 
     private static byte[] Text(string text) => Encoding.UTF8.GetBytes(text + '\0');
 
-    private static void Check(int result, string what)
+    internal static void Check(int result, string what)
     {
-        if (result != 0) throw new InvalidOperationException($"{what} failed with CUDA error {result}");
+#pragma warning disable CA2201 // What libtorch throws where CUDA fails, and what such a failure is known by.
+        if (result != 0) throw new ExternalException($"CUDA error {result} at {what}", result);
+#pragma warning restore CA2201
     }
 
     /// <summary>The source of the kernels.</summary>
