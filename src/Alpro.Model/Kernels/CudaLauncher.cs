@@ -138,7 +138,7 @@ internal sealed unsafe class CudaLauncher : IKernelLauncher
 
     private static byte[] Text(string text) => Encoding.UTF8.GetBytes(text + '\0');
 
-    internal static void Check(int result, string what)
+    private static void Check(int result, string what)
     {
 #pragma warning disable CA2201 // What libtorch throws where CUDA fails, and what such a failure is known by.
         if (result != 0) throw new ExternalException($"CUDA error {result} at {what}", result);
