@@ -1,15 +1,17 @@
 using Akka.Actor;
 using Akka.Dispatch;
 using Akka.Event;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors;
 
 /// <summary>
-/// Puts what the project's actors report on standard error, a line each. What Akka says of its own affairs, and where in the program
-/// something failed, goes into <see cref="TraceFile"/>, which a node names once.
+/// Brings what Akka says of its own affairs into the log of the process. Nodes come and go, and Akka reports each connection that fails: what that means for a run
+/// the events of our own say, so these are for whoever debugs. They also go, with traces, into <see cref="TraceFile"/>, which a node names once.
 /// </summary>
 internal sealed class ActorLog : ReceiveActor, IRequiresMessageQueue<ILoggerMessageQueueSemantics>
 {
+    private readonly ILogger _log = Context.System.Log();
     private bool _named;
 
     public ActorLog()
@@ -20,11 +22,9 @@ internal sealed class ActorLog : ReceiveActor, IRequiresMessageQueue<ILoggerMess
 
     private void Write(LogEvent entry)
     {
-        string text = entry.ToString();
-        bool own = entry.LogClass?.FullName?.StartsWith("Alpro.", StringComparison.Ordinal) == true;
-        if (own) Console.Error.WriteLine(text.Split('\n', 2)[0].TrimEnd());
-        if ((own && entry.Cause is null) || !TraceFile.TryAdd(text) || _named || !Context.System.Settings.HasCluster) return;
+        _log.ActorSystemSpoke(entry.LogSource, entry.Cause is { } cause ? $"{entry.Message}: {cause.Message}" : $"{entry.Message}");
+        if (!TraceFile.TryAdd(entry.ToString()) || _named || !Context.System.Settings.HasCluster) return;
         _named = true;
-        Console.Error.WriteLine($"alpro: what the actor system says more is in {TraceFile.Path}");
+        _log.TraceWritten(TraceFile.Path);
     }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Alpro.Training.Devices;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors;
 
@@ -7,26 +8,24 @@ namespace Alpro.Actors;
 internal static partial class LostDevice
 {
     /// <summary>
-    /// Ends the process as kill -9 would, with <see cref="ExitCode.DeviceLost"/> and one sentence. What lies on the GPU can neither be read nor be
+    /// Ends the process as kill -9 would, with <see cref="ExitCode.DeviceLost"/> and one event. What lies on the GPU can neither be read nor be
     /// given back, and libtorch aborts where it tries to; all that a run keeps is on disk, and made for such an end.
     /// </summary>
-    public static void EndProcess(Exception reason)
+    public static void EndProcess(ILogger log, Exception reason)
     {
-        Console.Error.WriteLine(Sentence(reason));
+        log.DeviceLost(DeviceFaults.Words(reason));
         Exit(ExitCode.DeviceLost);
     }
 
-    /// <summary>Told to whoever looks at the end of the process.</summary>
-    public static string Sentence(Exception reason) =>
-        $"alpro: the GPU has failed, and this process cannot use it any more: {DeviceFaults.Words(reason)}; "
-        + "start the same command again, a run with --resume (in a cluster the other trainers go on)";
-
     /// <summary>
-    /// For an exception filter, which is asked before anything is unwound: hands an error of a failed GPU on, and lets every error be caught.
+    /// For an exception filter, which is asked before anything is unwound: hands an error of a failed GPU on, or ends the process where nobody is
+    /// to be told, and lets every error be caught.
     /// </summary>
-    public static bool Passes(Exception error, Action<Exception> lost)
+    public static bool Passes(Exception error, ILogger log, Action<Exception>? lost)
     {
-        if (DeviceFaults.Of(error) == DeviceFault.Lost) lost(error);
+        if (DeviceFaults.Of(error) != DeviceFault.Lost) return true;
+        if (lost is null) EndProcess(log, error);
+        else lost(error);
         return true;
     }
 

@@ -14,6 +14,7 @@ using Alpro.Model.Checkpoints;
 using Alpro.Training;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
+using Microsoft.Extensions.Logging;
 using Spectre.Console;
 
 namespace Alpro.Cli;
@@ -24,30 +25,53 @@ namespace Alpro.Cli;
 /// </summary>
 public static class CommandLine
 {
-    private static readonly JsonSerializerOptions _json = new(JsonSerializerDefaults.Web)
+    internal static JsonSerializerOptions JsonSettings { get; } = new(JsonSerializerDefaults.Web)
     {
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower) },
     };
 
-    /// <summary>The option every command has.</summary>
+    private const string VerbosityVariable = "ALPRO_LOG", FormatVariable = "ALPRO_LOG_FORMAT";
+
+    private static readonly Option<LogVerbosity> _verbosity = new("--log")
+    {
+        Description = $"The least important events that are written to standard error; info by default, or what {VerbosityVariable} says.",
+        Recursive = true,
+    };
+
+    private static readonly Option<LogFormat> _format = new("--log-format")
+    {
+        Description = $"How events are written: as text, the default, or as JSON, an object a line, for programs; or as {FormatVariable} says.",
+        Recursive = true,
+    };
+
+    /// <summary>Prints results as JSON.</summary>
     public static Option<bool> Json { get; } = new("--json")
     {
         Description = "Print the result as one line of JSON on standard output.",
         Recursive = true,
     };
 
+    /// <summary>The options every command has.</summary>
+    internal static IReadOnlyList<Option> CommonOptions => [Json, _verbosity, _format];
+
+    /// <summary>The log of this process.</summary>
+    internal static EventLog Events { get; private set; } = new(Console.Error);
+
+    /// <summary>Where commands write their events.</summary>
+    internal static ILogger Log => Events.Logger;
+
     /// <summary>Standard output, for results.</summary>
     public static IAnsiConsole Output { get; } = CreateConsole(Console.Out, Console.IsOutputRedirected);
 
-    /// <summary>Standard error, for progress and messages.</summary>
+    /// <summary>Standard error, for progress.</summary>
     public static IAnsiConsole Error { get; } = CreateConsole(Console.Error, Console.IsErrorRedirected);
 
     /// <summary>Prints a command's result: one JSON line with <c>--json</c>, else what <paramref name="show"/> draws.</summary>
     public static void Result<T>(ParseResult arguments, T result, Action<IAnsiConsole> show)
     {
-        if (arguments.GetValue(Json)) Console.Out.WriteLine(JsonSerializer.Serialize(result, _json));
+        if (arguments.GetValue(Json)) Console.Out.WriteLine(JsonSerializer.Serialize(result, JsonSettings));
         else show(Output);
     }
 
@@ -70,10 +94,13 @@ public static class CommandLine
     public static async Task<int> RunAsync(RootCommand root, string[] args)
     {
         ParseResult parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
-        if (parsed.Errors.Count > 0 && parsed.Action is not HelpAction)
+        Events = new(Console.Error, Choice(parsed, _verbosity, VerbosityVariable) ?? LogVerbosity.Info, Choice(parsed, _format, FormatVariable) ?? LogFormat.Text);
+        string[] problems = parsed.Action is HelpAction ? [] :
+            [.. parsed.Errors.Count > 0 ? ParseProblems.Of(parsed) : [], .. ProblemsOf<LogVerbosity>(VerbosityVariable), .. ProblemsOf<LogFormat>(FormatVariable)];
+        if (problems.Length > 0)
         {
-            foreach (string problem in ParseProblems.Of(parsed)) Console.Error.WriteLine($"alpro: {problem}");
-            Console.Error.WriteLine($"alpro: '{CommandPath(parsed)} --help' shows what is expected.");
+            foreach (string problem in problems) Log.WordsRefused(problem);
+            Log.HelpOffered(CommandPath(parsed));
             return ExitCode.BadInput;
         }
         bool stopsInOrder = parsed.Action is AsynchronousCommandLineAction;
@@ -86,29 +113,29 @@ public static class CommandLine
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            Console.Error.WriteLine("alpro: stopped");
+            Log.CommandStopped();
             return ExitCode.Interrupted;
         }
         catch (Exception error) when (DeviceFaults.Of(error) == DeviceFault.Lost)
         {
-            Console.Error.WriteLine(LostDevice.Sentence(error));
+            Log.DeviceLost(DeviceFaults.Words(error));
             return ExitCode.DeviceLost;
         }
         catch (DeviceMemoryException error)
         {
-            Console.Error.WriteLine($"alpro: {error.Message}");
+            Log.CommandFailed(error.Message);
             return ExitCode.Failure;
         }
         catch (Exception error) when (IsBadInput(error))
         {
-            Console.Error.WriteLine($"alpro: {error.Message}");
+            Log.CommandFailed(error.Message);
             return ExitCode.BadInput;
         }
 #pragma warning disable CA1031 // The last place to catch: a failure must become a message and an exit code, never a silent one.
         catch (Exception error)
 #pragma warning restore CA1031
         {
-            Console.Error.WriteLine($"alpro: {error.Message}{(IsExplained(error) ? "" : TraceOf(error))}");
+            Log.CommandFailed($"{error.Message}{(IsExplained(error) ? "" : TraceOf(error))}");
             return ExitCode.Failure;
         }
 
@@ -120,6 +147,21 @@ public static class CommandLine
             stop.Cancel();
         }
     }
+
+    /// <summary>What was chosen on the command line, or else in the environment; null where neither says so, or what is said is refused.</summary>
+    private static T? Choice<T>(ParseResult parsed, Option<T> option, string variable)
+        where T : struct, Enum
+    {
+        string? words = parsed.GetResult(option) is { Tokens: [{ Value: var given }] } ? given : Environment.GetEnvironmentVariable(variable);
+        return Choice<T>(words);
+    }
+
+    private static T? Choice<T>(string? words)
+        where T : struct, Enum => Enum.TryParse(words, ignoreCase: true, out T choice) && Enum.IsDefined(choice) ? choice : null;
+
+    private static IEnumerable<string> ProblemsOf<T>(string variable)
+        where T : struct, Enum =>
+        Environment.GetEnvironmentVariable(variable) is { Length: > 0 } words && Choice<T>(words) is null ? [$"{variable}={words}: expected {ConfigLoader.Expected(typeof(T))}"] : [];
 
     private static IAnsiConsole CreateConsole(TextWriter writer, bool redirected)
     {

@@ -24,5 +24,5 @@ var root = new RootCommand("Alpro.Actors: stream video and text through actors i
     ScanCommand.Create(),
     VerifyResumeCommand.Create(),
 };
-root.Options.Add(CommandLine.Json);
+foreach (Option option in CommandLine.CommonOptions) root.Options.Add(option);
 return await CommandLine.RunAsync(root, args);

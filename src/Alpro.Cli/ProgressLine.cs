@@ -24,7 +24,7 @@ internal sealed class ProgressLine(TextWriter terminal, Func<int> width) : IDisp
         }
     }
 
-    /// <summary>Writes a line above.</summary>
+    /// <summary>Writes a line above; also when this one has been taken away.</summary>
     public void Say(string text)
     {
         lock (_lock)
@@ -37,6 +37,10 @@ internal sealed class ProgressLine(TextWriter terminal, Func<int> width) : IDisp
     /// <summary>Takes the line away.</summary>
     public void Dispose()
     {
-        lock (_lock) terminal.Write(Clear);
+        lock (_lock)
+        {
+            terminal.Write(Clear);
+            _shown = "";
+        }
     }
 }

@@ -1,9 +1,11 @@
+using Alpro.Actors;
 using Alpro.Actors.Hosting;
 using Alpro.Training.Records;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Cli;
 
-/// <summary>Shows on standard error how a run goes: a line with rate, data-wait share and time left on a terminal, plain lines elsewhere.</summary>
+/// <summary>Shows how a run goes: a line with rate, data-wait share and time left at the foot of a terminal, events elsewhere.</summary>
 internal static class RunProgress
 {
     /// <summary>Least time between two plain lines.</summary>
@@ -14,33 +16,41 @@ internal static class RunProgress
     /// <param name="train">Runs it; it is given what makes a run watched.</param>
     public static async Task<RunResult> ShowAsync(string title, Func<Func<TrainingRun, TrainingRun>, Task<RunResult>> train)
     {
-        if (Console.IsErrorRedirected) return await train(run => Watch(run, Lines(title), Console.Error.WriteLine));
-        using var bar = new ProgressLine(Console.Error, static () => Console.WindowWidth);
+        using ProgressLine? bar = CommandLine.Events.OpenFoot();
+        return await train(run => Watch(run, bar is null ? Lines(title) : Foot(bar, title)));
+    }
+
+    private static TrainingRun Watch(TrainingRun run, Action<StepRecord, long> step)
+    {
+        ILogger log = CommandLine.Log;
+        long total = 0;
+        return run with
+        {
+            Opened = corpus =>
+            {
+                log.CorpusOpened(corpus.Name, corpus.Coverage.Describe(corpus.Kind));
+                if (corpus.NewIndex is { } index) log.IndexWritten(corpus.Name, index);
+            },
+            Started = (state, loaded) =>
+            {
+                total = state.TotalSteps;
+                foreach (string line in loaded.SelectMany(report => report.Lines())) log.WeightsLoaded(line);
+                if (state.Step > 0) log.RunContinues(state.Step, total);
+            },
+            Stepped = record => step(record, total),
+            Validated = record => log.RunValidated(record.Step, string.Join(", ", record.Figures.Select(figure => $"{figure.Key} {figure.Value:0.####}"))),
+        };
+    }
+
+    private static Action<StepRecord, long> Foot(ProgressLine bar, string title)
+    {
         long began = TimeProvider.System.GetTimestamp(), first = -1;
-        return await train(run => Watch(run, (record, total) =>
+        return (record, total) =>
         {
             if (first < 0) first = record.Step;
             TimeSpan left = TimeProvider.System.GetElapsedTime(began) * ((total - record.Step - 1) / (record.Step + 1.0 - first));
             string time = $"{(int)left.TotalHours}:{left:mm\\:ss} left";
             bar.Show((record.Step + 1.0) / total, $"{title} {record.Step + 1}/{total}  {time}  loss {record.Loss:0.000}  {record.ClipsPerSecond:0} clips/s  wait {record.WaitShare:P0}");
-        }, bar.Say));
-    }
-
-    private static TrainingRun Watch(TrainingRun run, Action<StepRecord, long> step, Action<string> say)
-    {
-        long total = 0;
-        return run with
-        {
-            Opened = corpus => say($"{corpus.Name}: {corpus.Coverage.Describe(corpus.Kind)}{(corpus.NewIndex is { } index ? $"; their index is now in {index}" : "")}"),
-            Started = (state, loaded) =>
-            {
-                total = state.TotalSteps;
-                foreach (string line in loaded.SelectMany(report => report.Lines())) say(line);
-                if (state.Step > 0) say($"continuing at step {state.Step} of {total}");
-            },
-            Stepped = record => step(record, total),
-            Validated = record => say($"validation after step {record.Step}: {string.Join(", ", record.Figures.Select(figure => $"{figure.Key} {figure.Value:0.####}"))}"),
-            Warn = say,
         };
     }
 
@@ -51,7 +61,7 @@ internal static class RunProgress
         {
             if (record.Step + 1 < total && TimeProvider.System.GetElapsedTime(last) < LineEvery) return;
             last = TimeProvider.System.GetTimestamp();
-            Console.Error.WriteLine($"{title} {record.Step + 1}/{total}  loss {record.Loss:0.000}  lr {record.LearningRate:0.0e+0}  {record.ClipsPerSecond:0.0} clips/s  wait {record.WaitShare:P0}  rejected {record.Rejected}");
+            CommandLine.Log.StepsDone(title, record.Step + 1, total, record.Loss, record.LearningRate, record.ClipsPerSecond, record.WaitShare, record.Rejected);
         };
     }
 }

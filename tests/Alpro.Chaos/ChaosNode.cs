@@ -3,11 +3,11 @@ namespace Alpro.Chaos;
 /// <summary>A node that is struck, and started again with the same command.</summary>
 /// <param name="role">What it does.</param>
 /// <param name="number">Its number among its kind.</param>
-/// <param name="start">Starts its process; told of every line that it says.</param>
-internal sealed class ChaosNode(string role, int number, Func<Action<string>, NodeProcess> start) : IDisposable
+/// <param name="start">Starts its process; told of every event of it.</param>
+internal sealed class ChaosNode(string role, int number, Func<Action<NodeEvent>, NodeProcess> start) : IDisposable
 {
     private readonly Lock _lock = new();
-    private readonly Queue<(DateTimeOffset At, string Line)> _said = new();
+    private readonly Queue<NodeEvent> _said = new();
     private NodeProcess? _process;
 
     public string Role => role;
@@ -35,18 +35,18 @@ internal sealed class ChaosNode(string role, int number, Func<Action<string>, No
     {
         _process?.Dispose();
         (Address, IsStruck, OutageEnds) = (null, false, null);
-        _process = start(line =>
+        _process = start(said =>
         {
-            lock (_lock) _said.Enqueue((TimeProvider.System.GetUtcNow(), line));
+            lock (_lock) _said.Enqueue(said);
         });
     }
 
     /// <summary>What it has said since the last time.</summary>
-    public IReadOnlyList<(DateTimeOffset At, string Line)> Listen()
+    public IReadOnlyList<NodeEvent> Listen()
     {
         lock (_lock)
         {
-            (DateTimeOffset, string)[] said = [.. _said];
+            NodeEvent[] said = [.. _said];
             _said.Clear();
             return said;
         }

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Alpro.Actors;
@@ -118,8 +117,7 @@ internal sealed partial class ChaosRun : IDisposable
         string certificates = Path.Combine(_settings.Folder, "certificates");
         NodeCertificates.Create(certificates, [.. new[] { near, far }.Distinct()], TimeProvider.System);
         string hocon = Path.Combine(_settings.Folder, "chaos.conf");
-        // Who joined, and whose clip was made by another, is said at this level alone.
-        File.WriteAllText(hocon, _settings.RunningSettings + "\nakka.loglevel = INFO\n");
+        File.WriteAllText(hocon, _settings.RunningSettings);
 
         // Those that are started again join the others of these: they stay where they are.
         int[] ports = NodeProcess.FreePorts(_settings.Coordinators + _settings.Trainers);
@@ -146,8 +144,8 @@ internal sealed partial class ChaosRun : IDisposable
                 bool away = role == "decoder" && number == 1 && _network is not null;
                 string host = away ? far : near, log = Path.Combine(_settings.Folder, "logs", $"{role}-{number}.log");
                 _nodes.Add(new(role, number, said => NodeProcess.StartProgram(
-                    ["node", "--role", role, .. Configuration(), "--host", host, .. seeds, "--hocon", hocon, "--json", "--certificates", Path.Combine(certificates, host), .. words(number)],
-                    line => { lock (log) File.AppendAllText(log, line + "\n"); said(line); }, away ? CutOffNetwork.Inside : [])));
+                    ["node", "--role", role, .. Configuration(), "--host", host, .. seeds, "--hocon", hocon, "--json", "--log", "debug", "--certificates", Path.Combine(certificates, host), .. words(number)],
+                    (line, written) => { lock (log) File.AppendAllText(log, line + "\n"); if (written is not null) said(written); }, away ? CutOffNetwork.Inside : [])));
             }
         }
     }
@@ -157,16 +155,17 @@ internal sealed partial class ChaosRun : IDisposable
     /// <summary>Takes in what a node has said.</summary>
     private void Listen(ChaosNode node)
     {
-        foreach ((DateTimeOffset heard, string line) in node.Listen())
+        foreach (NodeEvent said in node.Listen())
         {
-            // What is logged bears its own time.
-            DateTimeOffset at = LoggedAt().Match(line) is { Success: true } logged ? DateTimeOffset.Parse(logged.Groups[1].Value, CultureInfo.InvariantCulture) : heard;
-            if (Ready().Match(line) is { Success: true } ready) node.Address = ready.Groups[1].Value;
-            else if (Joined().Match(line) is { Success: true } joined) _links.Add((node, joined.Groups[1].Value));
-            else if (Lost().Match(line) is { Success: true } lost) OnDecoderLost(node, lost.Groups[1].Value, clips: int.Parse(lost.Groups[2].Value), at);
-            else if (MadeByAnother().IsMatch(line)) OnClipMadeByAnother(node, at);
-            else if (Keeps().IsMatch(line)) OnCoordinatorKeeps(node, at);
-            else if (Formed().Match(line) is { Success: true } formed) OnGroupFormed(int.Parse(formed.Groups[1].Value), at);
+            switch (said.Name)
+            {
+                case nameof(ActorEvents.Ready): node.Address = said.Text("node"); break;
+                case nameof(ActorEvents.DecodeNodeJoined): _links.Add((node, said.Text("node"))); break;
+                case nameof(ActorEvents.DecodeNodeLost): OnDecoderLost(node, said.Text("node"), said.Number("clips"), said.Time); break;
+                case nameof(ActorEvents.ClipMadeByAnother): OnClipMadeByAnother(node, said.Time); break;
+                case nameof(ActorEvents.KeeperStarted): OnCoordinatorKeeps(node, said.Time); break;
+                case nameof(ActorEvents.GroupFormed): OnGroupFormed(said.Number("world"), said.Time); break;
+            }
         }
     }
 
@@ -268,9 +267,9 @@ internal sealed partial class ChaosRun : IDisposable
     }
 
     private static bool WasGivenUp(ChaosNode node) =>
-        node.Role == "decoder" ? node.Process.ExitCode == ExitCode.Success : node.Process.Errors.Contains("this node has ended itself", StringComparison.Ordinal);
+        node.Role == "decoder" ? node.Process.ExitCode == ExitCode.Success : node.Process.Has(nameof(ActorEvents.NodeGivenUp));
 
-    private static string LastWords(ChaosNode node) => node.Process.Errors.TrimEnd().Split('\n')[^1];
+    private static string LastWords(ChaosNode node) => node.Process.Errors.TrimEnd().Split('\n')[^1] is var line && NodeEvent.Parse(line) is { } last ? last.Message : line;
 
     private void StrikeIfDue()
     {
@@ -358,27 +357,6 @@ internal sealed partial class ChaosRun : IDisposable
     }
 
     private static Checkpoint? Latest(string folder) => new CheckpointStore(Path.Combine(folder, "checkpoints")).Latest();
-
-    [GeneratedRegex(@"^\s*\[(?:INFO|WARNING)\]\[(\d\d/\d\d/\d{4} \d\d:\d\d:\d\d\.\d+Z)\]")]
-    private static partial Regex LoggedAt();
-
-    [GeneratedRegex(@"^ready: \w+ \S+@(\S+)")]
-    private static partial Regex Ready();
-
-    [GeneratedRegex(@"decode node \S+@(\S+) joined")]
-    private static partial Regex Joined();
-
-    [GeneratedRegex(@"decode node \S+@(\S+) lost, its (\d+) clips")]
-    private static partial Regex Lost();
-
-    [GeneratedRegex("clip of step .* made by another")]
-    private static partial Regex MadeByAnother();
-
-    [GeneratedRegex("^this coordinator keeps the trainers together")]
-    private static partial Regex Keeps();
-
-    [GeneratedRegex(@"^generation \d+: (\d+) trainer")]
-    private static partial Regex Formed();
 
     [GeneratedRegex(@"^\{""step"":(\d+),.*\}$", RegexOptions.Multiline)]
     private static partial Regex StepOf();

@@ -13,6 +13,7 @@ internal sealed class NodeProcess : IDisposable
 
     private readonly Process _process;
     private readonly StringBuilder _errors = new();
+    private readonly List<NodeEvent> _events = [];
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private NodeProcess(Process process) => _process = process;
@@ -23,6 +24,15 @@ internal sealed class NodeProcess : IDisposable
         get
         {
             lock (_errors) return _errors.ToString();
+        }
+    }
+
+    /// <summary>The events that it has written there.</summary>
+    public IReadOnlyList<NodeEvent> Events
+    {
+        get
+        {
+            lock (_errors) return [.. _events];
         }
     }
 
@@ -41,11 +51,11 @@ internal sealed class NodeProcess : IDisposable
 
     /// <summary>Starts the program with any command.</summary>
     /// <param name="arguments">The command and its arguments.</param>
-    /// <param name="said">Told of every line that it writes to standard error, on any thread.</param>
+    /// <param name="said">Told of every line that it writes to standard error, and of the event that the line is, on any thread.</param>
     /// <param name="inside">The words of a command that runs another in its place, such as <c>ip netns exec NAME</c>.</param>
-    public static NodeProcess StartProgram(IEnumerable<string> arguments, Action<string>? said = null, IEnumerable<string>? inside = null)
+    public static NodeProcess StartProgram(IEnumerable<string> arguments, Action<string, NodeEvent?>? said = null, IEnumerable<string>? inside = null)
     {
-        string[] words = [.. inside ?? [], "dotnet", "exec", Path.Combine(AppContext.BaseDirectory, "alpro.dll"), .. arguments];
+        string[] words = [.. inside ?? [], "dotnet", "exec", Path.Combine(AppContext.BaseDirectory, "alpro.dll"), .. arguments, "--log-format", "json"];
         var start = new ProcessStartInfo(words[0], words[1..])
         {
             RedirectStandardError = true,
@@ -57,9 +67,14 @@ internal sealed class NodeProcess : IDisposable
         node._process.ErrorDataReceived += (_, line) =>
         {
             if (line.Data is null) return;
-            lock (node._errors) node._errors.AppendLine(line.Data);
-            if (line.Data.StartsWith("ready: ", StringComparison.Ordinal)) node._ready.TrySetResult();
-            said?.Invoke(line.Data);
+            NodeEvent? written = NodeEvent.Parse(line.Data);
+            lock (node._errors)
+            {
+                node._errors.AppendLine(line.Data);
+                if (written is not null) node._events.Add(written);
+            }
+            if (written?.Name == nameof(ActorEvents.Ready)) node._ready.TrySetResult();
+            said?.Invoke(line.Data, written);
         };
         node._process.Start();
         node._process.BeginErrorReadLine();
@@ -94,14 +109,21 @@ internal sealed class NodeProcess : IDisposable
     /// <summary>Lets a frozen process go on.</summary>
     public void Thaw() => Signal("CONT");
 
-    /// <summary>Waits until the node has said something on standard error.</summary>
-    public async Task SaysAsync(string text)
+    /// <summary>Whether an event has been written.</summary>
+    /// <param name="name">Which.</param>
+    /// <param name="fits">What its fields must be.</param>
+    public bool Has(string name, Func<NodeEvent, bool>? fits = null) => Events.Any(written => written.Name == name && fits?.Invoke(written) != false);
+
+    /// <summary>Waits until an event has been written.</summary>
+    /// <param name="name">Which.</param>
+    /// <param name="fits">What its fields must be.</param>
+    public async Task SaysAsync(string name, Func<NodeEvent, bool>? fits = null)
     {
         var clock = Stopwatch.StartNew();
-        while (!Errors.Contains(text, StringComparison.Ordinal))
+        while (!Has(name, fits))
         {
-            if (HasEnded) throw new InvalidOperationException($"the node ended without saying \"{text}\": {Errors}");
-            if (clock.Elapsed > _deadline) throw new TimeoutException($"the node did not say \"{text}\": {Errors}");
+            if (HasEnded) throw new InvalidOperationException($"the node ended without {name}: {Errors}");
+            if (clock.Elapsed > _deadline) throw new TimeoutException($"the node did not come to {name}: {Errors}");
             await Task.Delay(20);
         }
     }

@@ -1,4 +1,5 @@
 using Alpro.Actors;
+using Alpro.Chaos;
 using Alpro.Cli.Tests.Commands;
 using Alpro.Tests.Support.Runs;
 
@@ -21,6 +22,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("--workers many: expected a whole number", "scan", "F", "--workers", "many")]
     [InlineData("--frames few: expected a whole number", "frames", "V", "--frames", "few", "--out", "x")]
     [InlineData("--top must be at least 1", "predict", "--run", "x", "--video", "v", "--question", "q", "--top", "0")]
+    [InlineData("--log loud: expected one of trace, debug, info, warning, error", "doctor", "--log", "loud")]
+    [InlineData("--log-format xml: expected one of text, json", "doctor", "--log-format", "xml")]
     [InlineData("--seed host: expected a node as host:port", "node", "--role", "decoder", "--config", "F", "--seed", "host")]
     public void Wrong_words_are_named(string message, params string[] arguments)
     {
@@ -29,6 +32,14 @@ public sealed class CommandLineTests : IDisposable
         Assert.StartsWith($"alpro: {message}", errors, StringComparison.Ordinal);
         Assert.Equal(2, errors.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
         Assert.DoesNotContain("System.", errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Mistakes_are_events_too()
+    {
+        (int code, _, string errors) = AlproProgram.Run("pretain", "--log-format", "json");
+        Assert.Equal(ExitCode.BadInput, code);
+        Assert.Equal([nameof(CommandEvents.WordsRefused), nameof(CommandEvents.HelpOffered)], errors.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => NodeEvent.Parse(line)!.Name));
     }
 
     [Fact]

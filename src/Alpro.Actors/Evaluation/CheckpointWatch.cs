@@ -2,6 +2,7 @@ using Alpro.Actors.Hosting;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Evaluation;
 
@@ -13,8 +14,8 @@ namespace Alpro.Actors.Evaluation;
 /// <param name="run">The run's folder.</param>
 /// <param name="corpus">The corpus: what was evaluated on it before is not evaluated again.</param>
 /// <param name="evaluate">Evaluates a copy of weights (the second) of a checkpoint (the first).</param>
-/// <param name="say">Told of what a person should know.</param>
-public sealed class CheckpointWatch(string run, string corpus, Func<string, string, Task<EvaluationResult>> evaluate, Action<string> say)
+/// <param name="log">Told of checkpoints that went before they could be evaluated.</param>
+public sealed class CheckpointWatch(string run, string corpus, Func<string, string, Task<EvaluationResult>> evaluate, ILogger log)
 {
     private readonly CheckpointStore _store = new(Path.Combine(run, "checkpoints"));
 
@@ -50,7 +51,7 @@ public sealed class CheckpointWatch(string run, string corpus, Func<string, stri
         }
         catch (IOException) when (!Directory.Exists(checkpoint))
         {
-            say($"checkpoint {step} was removed by the run before it could be evaluated: training.keep says how many stay");
+            log.CheckpointGone(step);
             return null;
         }
         try

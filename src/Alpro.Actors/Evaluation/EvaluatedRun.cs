@@ -7,6 +7,7 @@ using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
 using Alpro.Training.Configuration.Reference;
 using Alpro.Training.Evaluation;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Evaluation;
 
@@ -37,12 +38,13 @@ public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Confi
     /// <param name="config">A configuration to use in place of the run's.</param>
     /// <param name="checkpoint">Weights to use in place of the run's best: a file, a checkpoint folder, or another run folder.</param>
     /// <param name="settings">Changes to the configuration.</param>
+    /// <param name="log">Told of checkpoints that are damaged; null for nobody.</param>
     /// <exception cref="UsageException">There is nothing to evaluate.</exception>
     /// <exception cref="ConfigException">The configuration is wrong.</exception>
-    public static EvaluatedRun Open(string? run, string? config, string? checkpoint, IReadOnlyList<string> settings)
+    public static EvaluatedRun Open(string? run, string? config, string? checkpoint, IReadOnlyList<string> settings, ILogger? log = null)
     {
         if (run is not null && !Directory.Exists(run)) throw new UsageException($"{run}: there is no such run folder");
-        string weights = WeightsIn(checkpoint ?? run ?? throw new UsageException("Name what to evaluate: --run FOLDER, or --config FILE with --checkpoint PATH."));
+        string weights = WeightsIn(checkpoint ?? run ?? throw new UsageException("Name what to evaluate: --run FOLDER, or --config FILE with --checkpoint PATH."), log);
         string folder = run is null ? HomeOf(weights) : Path.GetFullPath(run);
         string arguments = Path.Combine(folder, ReferenceArguments), file = config ?? Path.Combine(folder, TrainingRun.ConfigName);
         if (config is not null || !File.Exists(arguments))
@@ -117,14 +119,14 @@ public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Confi
 
     /// <summary>The file of the weights that a path names: a file, a checkpoint's folder, or that of a run, whose best they are.</summary>
     /// <exception cref="UsageException">There are none.</exception>
-    internal static string WeightsIn(string path)
+    internal static string WeightsIn(string path, ILogger? log = null)
     {
         if (File.Exists(path)) return Path.GetFullPath(path);
         if (!Directory.Exists(path)) throw new UsageException($"{path}: there is no such checkpoint; expected a .pt or .safetensors file, or a folder of a run");
         string[] names = [Path.Combine(path, Checkpoint.WeightsName), Path.Combine(path, ReferenceCheckpoints, "model_step_best.pt")];
         if (Array.Find(names, File.Exists) is { } weights) return Path.GetFullPath(weights);
         string run = Directory.Exists(Path.Combine(path, Checkpoints)) ? Path.Combine(path, Checkpoints) : path;
-        string? best = new CheckpointStore(run, warn: Console.Error.WriteLine).Best()?.Weights;
+        string? best = new CheckpointStore(run, log: log).Best()?.Weights;
         return Path.GetFullPath(best ?? throw new UsageException($"{path}: holds no checkpoint; expected checkpoints/step_*, or {ReferenceCheckpoints}/model_step_best.pt"));
     }
 }

@@ -9,6 +9,7 @@ using Alpro.Training;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
 using Alpro.Training.Evaluation;
+using Microsoft.Extensions.Logging;
 using TorchSharp;
 
 namespace Alpro.Actors.Evaluation;
@@ -31,9 +32,6 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
     /// <summary>Told the part that is done, 0 to 1.</summary>
     public Action<double> Progressed { get; init; } = static _ => { };
 
-    /// <summary>Told of what a person should know.</summary>
-    public Action<string> Say { get; init; } = static _ => { };
-
     /// <summary>Evaluates. What an earlier call that did not come to its end has finished is not done again, if it was of the same weights, settings and rows.</summary>
     /// <param name="host">Where the actors are.</param>
     /// <param name="stop">Asks it to stop.</param>
@@ -44,13 +42,13 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
     {
         long began = Stopwatch.GetTimestamp();
         (CorpusConfig corpus, bool isTest) = Run.CorpusOf(Test);
-        if (Test && !isTest) Say($"{corpus.Annotations}: its rows are the rows of validation too: the result is not one of a test split, and is not called so");
+        if (Test && !isTest) host.Log.TestRowsAreValidation(corpus.Annotations);
         RunConfig config = Run.For(corpus, Data);
         using var data = new RunData(config, host.Settings);
-        Say($"{corpus.Name}: {data.Corpora[0].Coverage.Rows:N0} rows in {config.Data.Corpora[0].Annotations}");
-        if (data.Corpora[0].NewIndex is { } index) Say($"{corpus.Name}: their index is now in {index}");
+        host.Log.RowsFound(corpus.Name, data.Corpora[0].Coverage.Rows, config.Data.Corpora[0].Annotations);
+        if (data.Corpora[0].NewIndex is { } index) host.Log.IndexWritten(corpus.Name, index);
         EvaluationSet set = data.EvaluationSet();
-        foreach (string note in set.Notes) Say(note);
+        foreach (string note in set.Notes) host.Log.RowsNoted(note);
 
         string folder = Path.GetFullPath(Output ?? Path.Combine(Run.Folder, "evaluation", corpus.Name, Run.Name));
         using FileStream alone = Lock(folder);
@@ -58,14 +56,14 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
         if (Receipt.Find(folder) is { } before && (before.ConfigHash, before.RowsHash, before.WeightHash) != (configHash, rowsHash, weightHash))
         {
             string what = before.RowsHash != rowsHash ? $"rows ({before.Annotations})" : before.WeightHash != weightHash ? "weights" : "settings";
-            Say($"{folder}: holds the results of other {what}, which these will replace; --out names another folder");
+            host.Log.ResultsReplaced(folder, what);
         }
-        PartialResults results = ResultsOf(folder, weightHash + configHash + rowsHash);
-        using (stop.Register(() => Say("stopping: the same command goes on from here")))
+        PartialResults results = ResultsOf(folder, weightHash + configHash + rowsHash, host.Log);
+        using (stop.Register(() => host.Log.EvaluationStopping()))
         {
             try
             {
-                await host.EvaluateAsync(new(config, Run.Weights, set, host.Videos(config, data, set), results) { Progressed = Progressed, Warn = Say }, stop);
+                await host.EvaluateAsync(new(config, Run.Weights, set, host.Videos(config, data, set), results) { Progressed = Progressed }, stop);
             }
             catch (NotANumberException odd)
             {
@@ -140,12 +138,12 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
     }
 
     /// <summary>The results so far of the same evaluation; those of any other are removed.</summary>
-    private PartialResults ResultsOf(string folder, string identity)
+    private static PartialResults ResultsOf(string folder, string identity, ILogger log)
     {
         string own = Path.Combine(folder, Partial + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(identity)))[..16]);
         foreach (string other in Directory.EnumerateDirectories(folder, Partial + "*"))
             if (other != own) Directory.Delete(other, recursive: true);
-        if (Directory.Exists(own)) Say("continuing where an earlier evaluation of the same stopped");
+        if (Directory.Exists(own)) log.EvaluationContinues();
         return new(own);
     }
 }

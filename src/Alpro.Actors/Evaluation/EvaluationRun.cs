@@ -16,11 +16,10 @@ public sealed record EvaluationRun(RunConfig Config, string Weights, EvaluationS
     /// <summary>Told the part that is done, 0 to 1.</summary>
     public Action<double> Progressed { get; init; } = static _ => { };
 
-    /// <summary>Told of what a person should know: evaluators that died.</summary>
-    public Action<string> Warn { get; init; } = static _ => { };
-
-    /// <summary>Told of an error after which this process cannot use its GPU, on the thread that met it and before anything is unwound: the process ends.</summary>
-    public Action<Exception> DeviceLost { get; init; } = LostDevice.EndProcess;
+    /// <summary>
+    /// Told of an error after which this process cannot use its GPU, on the thread that met it and before anything is unwound; null where the process is to end.
+    /// </summary>
+    public Action<Exception>? DeviceLost { get; init; }
 
     /// <summary>An evaluator with a model of its own. Whoever calls this is the only one who may use it.</summary>
     /// <param name="place">Its number among those that are at work; each takes the next GPU.</param>

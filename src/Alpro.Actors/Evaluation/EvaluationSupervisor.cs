@@ -4,6 +4,7 @@ using Alpro.Data;
 using Alpro.Model.Checkpoints;
 using Alpro.Training.Devices;
 using Alpro.Training.Evaluation;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Evaluation;
 
@@ -28,6 +29,7 @@ public sealed class EvaluationSupervisor : ReceiveActor
         public static readonly Stop Instance = new();
     }
 
+    private readonly ILogger _log = Context.System.Log();
     private readonly EvaluationRun _run;
     private readonly ActorSettings _settings;
     private readonly TaskCompletionSource _finished;
@@ -113,7 +115,7 @@ public sealed class EvaluationSupervisor : ReceiveActor
             Context.Stop(Self);
             return;
         }
-        _run.Warn($"EVALUATOR DIED, another takes its share ({_deaths} of {_settings.MaxRestarts}): {_lastDeath?.Message ?? "it was stopped"}");
+        _log.EvaluatorDied(_deaths, _settings.MaxRestarts, _lastDeath?.Message ?? "it was stopped");
         _idle.Remove(evaluator);
         if (_held.Remove(evaluator, out EvaluationShare? share)) _open.Enqueue(share);
         _places.Remove(evaluator, out int place);
@@ -122,7 +124,7 @@ public sealed class EvaluationSupervisor : ReceiveActor
 
     private void StartEvaluator(int place)
     {
-        (Func<Evaluator> open, CancellationToken stop, Action<Exception> lost) = (() => _run.Open(place), _stop, _run.DeviceLost);
+        (Func<Evaluator> open, CancellationToken stop, Action<Exception>? lost) = (() => _run.Open(place), _stop, _run.DeviceLost);
         Props props = Props.Create(() => new EvaluatorActor(open, lost, stop)).WithDispatcher("evaluator-dispatcher");
         _places[Context.Watch(Context.ActorOf(props, $"evaluator-{_started++}"))] = place;
     }

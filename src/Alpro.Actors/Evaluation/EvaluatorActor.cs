@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Alpro.Training.Evaluation;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Evaluation;
 
@@ -17,12 +18,12 @@ public sealed class EvaluatorActor : ReceiveActor
 
     /// <summary>An evaluator that loads its model when it starts.</summary>
     /// <param name="open">Makes the evaluator, on this actor's thread.</param>
-    /// <param name="lost">Told of an error after which the GPU cannot be used, before anything is unwound.</param>
+    /// <param name="lost">Told of an error after which the GPU cannot be used, before anything is unwound; null where the process is to end.</param>
     /// <param name="stop">Gives up the share in hand.</param>
-    public EvaluatorActor(Func<Evaluator> open, Action<Exception> lost, CancellationToken stop)
+    public EvaluatorActor(Func<Evaluator> open, Action<Exception>? lost, CancellationToken stop)
     {
         _open = open;
-        IActorRef supervisor = Context.Parent;
+        (IActorRef supervisor, ILogger log) = (Context.Parent, Context.System.Log());
         Receive<Evaluate>(message =>
         {
             try
@@ -33,7 +34,7 @@ public sealed class EvaluatorActor : ReceiveActor
             {
                 return;                                              // the supervisor is stopping everything
             }
-            catch (Exception error) when (LostDevice.Passes(error, lost))
+            catch (Exception error) when (LostDevice.Passes(error, log, lost))
             {
                 throw;
             }

@@ -8,6 +8,7 @@ using Alpro.Data.Sampling;
 using Alpro.Data.Text;
 using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Hosting;
 
@@ -55,16 +56,15 @@ public sealed class RunData : IDisposable
     /// <summary>What clips may name by number.</summary>
     public ClipNumbers Numbers => new(Tokenizer.VocabularySize, Answers is null ? 0 : _config.Model.Answers);
 
-    /// <summary>What should be said of answers that have no label, corpus by corpus: the model learns nothing from their rows.</summary>
-    public IEnumerable<string> UnlabelledAnswers()
+    /// <summary>Names answers that have no label, corpus by corpus: the model learns nothing from their rows.</summary>
+    internal void NameUnlabelledAnswers(ILogger log)
     {
-        if (Answers is null) yield break;
+        if (Answers is null) return;
         foreach (VideoTextCorpus corpus in Corpora)
         {
             string[] unlabelled = [.. Enumerable.Range(0, (int)corpus.Count).Select(row => corpus[row].Answer ?? "").Where(answer => !Answers.ContainsKey(answer))];
             if (unlabelled.Length > 0)
-                yield return $"{corpus.Name}: the answers of {unlabelled.Length:N0} of {corpus.Count:N0} rows are none of the labels, and teach nothing: "
-                    + string.Join(", ", unlabelled.Distinct().Take(10).Select(answer => $"\"{answer}\""));
+                log.AnswersUnlabelled(corpus.Name, unlabelled.Length, corpus.Count, string.Join(", ", unlabelled.Distinct().Take(10).Select(answer => $"\"{answer}\"")));
         }
     }
 

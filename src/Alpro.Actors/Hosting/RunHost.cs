@@ -14,6 +14,8 @@ using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Alpro.Actors.Hosting;
 
@@ -26,14 +28,17 @@ public sealed class RunHost : IAsyncDisposable
     private readonly IHost _host;
     private int _streams;
 
-    private RunHost(IHost host, ActorSettings settings, ClusterNode? node, Socket? data)
+    private RunHost(IHost host, ILogger log, ActorSettings settings, ClusterNode? node, Socket? data)
     {
-        _host = host;
+        (_host, Log) = (host, log);
         Settings = settings;
         Node = node;
         System = host.Services.GetRequiredService<ActorSystem>();
         if (data is not null) Gate = System.ActorOf(Props.Create(() => new DecoderGate(node!, data)), DecoderGate.Name);
     }
+
+    /// <summary>What is said of what is run in this process.</summary>
+    public ILogger Log { get; }
 
     /// <summary>The actor system.</summary>
     public ActorSystem System { get; }
@@ -54,9 +59,11 @@ public sealed class RunHost : IAsyncDisposable
     /// <param name="hoconFile">The running settings; null for the <c>hocon/alpro.conf</c> that lies beside the program, over which others are laid.</param>
     /// <param name="adjust">Changes settings that the command line sets.</param>
     /// <param name="join">Makes the process a member of a cluster, as the settings say; null for one that runs alone.</param>
+    /// <param name="log">The log of the process; null for none.</param>
     /// <exception cref="UsageException">There is no such file, it is not HOCON, or it says nothing of a cluster.</exception>
     /// <exception cref="ConfigException">Settings in it are not, or have values that cannot be used.</exception>
-    public static async Task<RunHost> StartAsync(string? hoconFile = null, Func<ActorSettings, ActorSettings>? adjust = null, Func<Config, ClusterNode>? join = null)
+    public static async Task<RunHost> StartAsync(
+        string? hoconFile = null, Func<ActorSettings, ActorSettings>? adjust = null, Func<Config, ClusterNode>? join = null, ILoggerFactory? log = null)
     {
         Config hocon = RunningSettings.Load(RunningSettings.ConfFile("alpro.conf"));
         if (hoconFile is not null) hocon = RunningSettings.Load(hoconFile).WithFallback(hocon);
@@ -66,21 +73,25 @@ public sealed class RunHost : IAsyncDisposable
         // Taken here and not by the actors: a port that cannot be had is the caller's to hear, before anything has started.
         ControlSetup? control = node is null ? null : new(node);
         Socket? data = node?.Role is NodeRole.Coordinator or NodeRole.Trainer ? node.Listen(node.DataPort, "--data-port") : null;
+        ILoggerFactory loggers = log ?? NullLoggerFactory.Instance;
+        ILogger own = loggers.CreateLogger("Alpro");
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(new());
+        builder.Services.AddSingleton(loggers);
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         builder.Services.AddAkka(node?.Name ?? "alpro", akka =>
         {
             akka.AddHocon(hocon, HoconAddMode.Replace);
+            akka.AddSetup(new LogSetup(own));
             if (control is not null) akka.AddSetup(control);
-            akka.ConfigureLoggers(loggers =>
+            akka.ConfigureLoggers(actorLogs =>
             {
-                loggers.ClearLoggers();
-                loggers.AddLogger<ActorLog>();
+                actorLogs.ClearLoggers();
+                actorLogs.AddLogger<ActorLog>();
             });
         });
         IHost host = builder.Build();
         await host.StartAsync();
-        return new(host, adjust is null ? settings : adjust(settings), node, data);
+        return new(host, own, adjust is null ? settings : adjust(settings), node, data);
     }
 
     /// <summary>The rows of one corpus, once each and in order, as batches; reading waits on the calling thread.</summary>
@@ -143,7 +154,7 @@ public sealed class RunHost : IAsyncDisposable
         });
         TimeSpan bound = Settings.StopTimeout + (Node is null ? TimeSpan.Zero : _toLeave);
         if (await Task.WhenAny(stopping, Task.Delay(bound, TimeProvider.System)) == stopping) await stopping;
-        else Console.Error.WriteLine("the process ends although some of its actors have not: they are stuck in a read");
+        else Log.ActorsStuck();
     }
 
     /// <summary>The command line decides what Ctrl-C does, not the host.</summary>

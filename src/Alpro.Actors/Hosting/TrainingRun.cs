@@ -5,6 +5,7 @@ using Alpro.Model.Checkpoints;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Hosting;
 
@@ -29,11 +30,10 @@ public sealed record TrainingRun(RunConfig Config, string Folder, bool Resume)
     /// <summary>Told of every validation.</summary>
     public Action<ValidationRecord> Validated { get; init; } = static _ => { };
 
-    /// <summary>Told of what a person should know: damaged checkpoints, restarts, unreadable clips.</summary>
-    public Action<string> Warn { get; init; } = static _ => { };
-
-    /// <summary>Told of an error after which this process cannot use its GPU, on the thread that met it and before anything is unwound: the process ends.</summary>
-    public Action<Exception> DeviceLost { get; init; } = LostDevice.EndProcess;
+    /// <summary>
+    /// Told of an error after which this process cannot use its GPU, on the thread that met it and before anything is unwound; null where the process is to end.
+    /// </summary>
+    public Action<Exception>? DeviceLost { get; init; }
 
     /// <summary>The folder of the run's checkpoints.</summary>
     public string Checkpoints => Path.Combine(Folder, "checkpoints");
@@ -45,7 +45,8 @@ public sealed record TrainingRun(RunConfig Config, string Folder, bool Resume)
     public string Export(string step) => Path.Combine(Folder, $"model_step_{step}.pt");
 
     /// <summary>The run's checkpoints.</summary>
-    public CheckpointStore Store() => new(Checkpoints, Config.Training.Keep, Warn);
+    /// <param name="log">Told of those that are damaged; null for nobody.</param>
+    public CheckpointStore Store(ILogger? log = null) => new(Checkpoints, Config.Training.Keep, log);
 }
 
 /// <summary>How a training run ended.</summary>

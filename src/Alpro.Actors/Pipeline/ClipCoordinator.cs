@@ -1,10 +1,10 @@
 using System.Threading.Channels;
 using Akka.Actor;
-using Akka.Event;
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Pipeline;
 
@@ -55,7 +55,7 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
     private readonly ClipLedger _ledger;
     private readonly IActorRef _collator;
     private readonly TimeProvider _time;
-    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly ILogger _log = Context.System.Log();
     private readonly Dictionary<IActorRef, Lease> _leases = [];
     private readonly Dictionary<ClipRequest, int> _deaths = [];
     private readonly Dictionary<ClipRequest, long> _lost = [];
@@ -109,7 +109,7 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
         if (!_lost.Remove(request, out long since)) return;
         TimeSpan after = _time.GetElapsedTime(since);
         _ledger.Replace(after);
-        _log.Info("clip of step {0}, place {1}, made by another {2:F0} ms after its decoder was lost", request.Step, request.Slot, after.TotalMilliseconds);
+        _log.ClipMadeByAnother(request.Step, request.Slot, after.TotalMilliseconds);
     }
 
     private void OnRejected(Rejection rejection)

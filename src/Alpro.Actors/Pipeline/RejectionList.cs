@@ -1,6 +1,7 @@
 using Alpro.Data.Clips;
 using Alpro.Data.Sampling;
 using Alpro.Training.Records;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Pipeline;
 
@@ -16,16 +17,17 @@ public sealed class RejectionList : IDisposable
     private readonly GrowingFile _rows;
     private readonly string _file;
     private readonly IReadOnlyList<string> _corpora;
-    private readonly Action<string> _warn;
+    private readonly ILogger _log;
+    private bool _named;
 
     /// <summary>A list in a file; an earlier one is continued or removed.</summary>
     /// <param name="file">The file.</param>
     /// <param name="corpora">Names of the corpora.</param>
     /// <param name="append">Whether an earlier list is continued.</param>
-    /// <param name="warn">Told of rows that cannot be written and wait.</param>
-    public RejectionList(string file, IReadOnlyList<string> corpora, bool append, Action<string> warn)
+    /// <param name="log">Told of the first clip, and of rows that cannot be written and wait.</param>
+    public RejectionList(string file, IReadOnlyList<string> corpora, bool append, ILogger log)
     {
-        (_file, _corpora, _rows, _warn) = (file, corpora, new(file), warn);
+        (_file, _corpora, _rows, _log) = (file, corpora, new(file), log);
         if (!append) File.Delete(file);
         if (!File.Exists(file)) _rows.AddLine(UnreadableList.Header);
     }
@@ -36,6 +38,8 @@ public sealed class RejectionList : IDisposable
     {
         lock (_lock)
         {
+            if (!_named) _log.ClipUnreadable(rejection.Path, rejection.Message, _file);      // there may be thousands
+            _named = true;
             ClipRequest request = rejection.Request;
             string corpus = _corpora[request.Corpus];
             _rows.AddLine(UnreadableList.Line(corpus, request.Row, rejection.Path, rejection.Reason, rejection.Message, request));
@@ -61,7 +65,7 @@ public sealed class RejectionList : IDisposable
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException && _rows.Waiting < MostWaiting)
         {
-            _warn($"{_file} NOT WRITTEN, {_rows.Waiting} rows wait in memory and are tried again with the next: {failure.Message}");
+            _log.RejectionsNotWritten(_file, _rows.Waiting, failure.Message);
         }
     }
 }

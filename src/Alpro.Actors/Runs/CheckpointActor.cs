@@ -2,6 +2,7 @@ using Akka.Actor;
 using Alpro.Actors.Distributed.Groups;
 using Alpro.Actors.Hosting;
 using Alpro.Training.Checkpoints;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Runs;
 
@@ -32,6 +33,7 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers
         public static readonly TryAgain Instance = new();
     }
 
+    private readonly ILogger _log = Context.System.Log();
     private readonly TrainingRun _run;
     private readonly ActorSettings _settings;
     private readonly CheckpointStore _store;
@@ -80,7 +82,7 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers
             catch (Exception failure) when (failure is IOException or UnauthorizedAccessException && ++_failures < _settings.CheckpointTries)
             {
                 TimeSpan wait = _settings.CheckpointBackOff * Math.Pow(2, _failures - 1);
-                _run.Warn($"CHECKPOINT NOT WRITTEN at step {snapshot.State.Step} (try {_failures} of {_settings.CheckpointTries}, again in {wait.TotalSeconds:0} s): {failure.Message}");
+                _log.CheckpointNotWritten(snapshot.State.Step, _failures, _settings.CheckpointTries, wait.TotalSeconds, failure.Message);
                 Timers.StartSingleTimer(nameof(TryAgain), TryAgain.Instance, wait);
                 return;
             }
@@ -100,7 +102,7 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers
         // Who was given up while this waited must not write among the others' checkpoints, nor remove what they keep; they have newer ones.
         if (snapshot.State.Generation is > 0 and var own && _generations.Last() is var last && last > own)
         {
-            _run.Warn($"checkpoint of step {snapshot.State.Step} is not written: it is of generation {own}, and generation {last} has formed since");
+            _log.CheckpointOutdated(snapshot.State.Step, own, last);
             return;
         }
         _last = _store.Save(snapshot);                               // tried again, it finds what it wrote

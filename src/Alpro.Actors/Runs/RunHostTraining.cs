@@ -20,7 +20,7 @@ public static class RunHostTraining
         RunData[] validation = [.. run.Config.Data.Validation.Select(corpus => new RunData(run.Config, host.Settings, [corpus]))];
         foreach (VideoTextCorpus corpus in data.Corpora.Concat(validation.Select(one => one.Corpora[0]))) run.Opened(corpus);
         foreach (RunData one in validation) one.RequireValidation();
-        foreach (string note in data.UnlabelledAnswers()) run.Warn(note);
+        data.NameUnlabelledAnswers(host.Log);
         data.Plan();
         IActorRef supervisor = host.System.ActorOf(Props.Create(() => new RunSupervisor(host, run, data, validation, finished)), "run");
         using CancellationTokenRegistration asked = stop.Register(() => supervisor.Tell(RunSupervisor.Stop.Instance));

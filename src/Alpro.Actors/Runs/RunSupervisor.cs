@@ -20,6 +20,7 @@ using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
 using Alpro.Training.Evaluation;
 using Alpro.Training.Records;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Runs;
 
@@ -60,6 +61,7 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
         public static readonly StreamOverdue Instance = new();
     }
 
+    private readonly ILogger _log = Context.System.Log();
     private readonly RunHost _host;
     private readonly TrainingRun _run;
     private readonly TaskCompletionSource<RunResult> _finished;
@@ -86,7 +88,7 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
         TrainingConfig training = run.Config.Training;
         _start = new() { TotalSteps = training.Steps ?? training.Epochs!.Value * _plan.StepsPerEpoch, StepsPerEpoch = _plan.StepsPerEpoch, Data = data.Contents() };
         _deaths = new(host.Settings.MaxRestarts, TimeSpan.FromHours(1), TimeProvider.System);
-        _unreadable = new(run.Unreadable, [.. data.Corpora.Select(corpus => corpus.Name)], append: run.Resume, run.Warn);
+        _unreadable = new(run.Unreadable, [.. data.Corpora.Select(corpus => corpus.Name)], append: run.Resume, _log);
         _ledger = new(_unreadable.Add);
         _checkpoints = Context.ActorOf(Props.Create(() => new CheckpointActor(run, host.Settings)), "checkpoints");
         Context.Watch(_checkpoints);
@@ -151,7 +153,7 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
     /// <summary>The trainer keeps its model, and goes on in the next group where the furthest of that stands.</summary>
     private void OnGroupLost(TrainerActor.GroupLost message)
     {
-        _run.Warn($"GROUP LOST, waiting for the next: {message.Reason.Message}");
+        _log.GroupLost(message.Reason.Message);
         if (Context.Child(PipelineName) is { } pipeline) Context.Stop(pipeline);
         _generation = _generation with { Group = null };
         if (_stopping) Fail(new OperationCanceledException("stopped while it waited for other trainers"));
@@ -194,7 +196,7 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
             EndGeneration(_ => Fail(reason));
             return;
         }
-        _run.Warn($"TRAINER RESTARTED from the last checkpoint ({deaths} of {_host.Settings.MaxRestarts} within an hour): {reason.Message}");
+        _log.TrainerRestarted(deaths, _host.Settings.MaxRestarts, reason.Message);
         EndGeneration(_ => StartGeneration(_generation.Number + 1, _run with { Resume = true }));
     }
 
@@ -222,8 +224,7 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
             Receive<StreamOverdue>(_ =>
             {
                 if (Context.Child(PipelineName) is not { } stuck || !waiting.Contains(stuck)) return;
-                double seconds = _host.Settings.StopTimeout.TotalSeconds;
-                _run.Warn($"DECODERS STUCK: a read has not come back {seconds:0} s after the end (alpro.stop-timeout); going on without them");
+                _log.DecodersStuck(_host.Settings.StopTimeout.TotalSeconds);
                 Context.Unwatch(stuck);
                 Ended(stuck);
             });
@@ -253,7 +254,7 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
         (TrainState first, TrainState last) = (_generation.First!, _generation.Last!);
         long tail = _plan.TailBefore(last.Step) - _plan.TailBefore(first.Step);
         _finished.TrySetResult(new(last.Step == last.TotalSteps, first.Step, last, _ledger.Totals(tail), _generation.Number - 1,
-            checkpoint ?? _run.Store().Latest()?.Folder, Stopwatch.GetElapsedTime(_began).TotalSeconds) { Accounts = RunAccounts.Of(last, _plan), Rank = _generation.Group!.Rank });
+            checkpoint ?? _run.Store(_log).Latest()?.Folder, Stopwatch.GetElapsedTime(_began).TotalSeconds) { Accounts = RunAccounts.Of(last, _plan), Rank = _generation.Group!.Rank });
         Context.Stop(Self);
     }
 

@@ -12,6 +12,7 @@ using Alpro.Training.Collectives;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
 using Alpro.Training.Records;
+using Microsoft.Extensions.Logging;
 using TorchSharp;
 
 namespace Alpro.Actors.Runs;
@@ -52,6 +53,7 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
 
     private static readonly TimeSpan _longestWait = TimeSpan.FromSeconds(30);
 
+    private readonly ILogger _log = Context.System.Log();
     private readonly TrainingRun _run;
     private readonly TrainState _start;
     private readonly Channel<Enter> _groups = Channel.CreateUnbounded<Enter>();
@@ -62,7 +64,7 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     private readonly ActorSettings _settings;
     private readonly IActorRef _parent = Context.Parent;
     private Thread? _thread;
-    private RunLog? _log;
+    private RunLog? _records;
     private int _failures, _lastTries;
     private object? _lastWord;                                       // told when all records are written
     private volatile Enter? _current;
@@ -111,15 +113,15 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
         {
             _recent.Enqueue(record);
             if (_recent.Count > RecordsKept) _recent.Dequeue();
-            if (_log is null) return;                                // the first rank writes it down for all
-            _log.Add(record);
+            if (_records is null) return;                                // the first rank writes it down for all
+            _records.Add(record);
             if (_failures == 0) WriteDown();
             run.Stepped(record);
         });
         Receive<ValidationRecord>(record =>
         {
-            if (_log is null) return;                                // the first rank writes it down for all
-            _log.Add(record);
+            if (_records is null) return;                                // the first rank writes it down for all
+            _records.Add(record);
             if (_failures == 0) WriteDown();
             run.Validated(record);
         });
@@ -147,7 +149,7 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
         _current?.Group.Abort(new OperationCanceledException("this trainer ends"));   // or all ranks would stop with it
         _stop.Cancel();
         _thread?.Join();                                             // a process that ends under a thread in native code crashes
-        _log?.Dispose();
+        _records?.Dispose();
     }
 
     /// <summary>
@@ -158,10 +160,10 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     {
         (string file, byte[] config) = (Path.Combine(_run.Folder, TrainingRun.ConfigName), Encoding.UTF8.GetBytes(ConfigLoader.ToJson(_run.Config)));
         if (!File.Exists(file) || !File.ReadAllBytes(file).AsSpan().SequenceEqual(config)) WholeFile.Write(file, stream => stream.Write(config));
-        _log = new RunLog(_run.Folder, state.Step, state.Settled);
+        _records = new RunLog(_run.Folder, state.Step, state.Settled);
         if (_recent.Count == 0) return;
         long written = RunLog.Last<StepRecord>(RunLog.StepsFile(_run.Folder))?.Step ?? -1;
-        foreach (StepRecord record in _recent.Where(record => record.Step > written && record.Step < state.Step)) _log.Add(record);
+        foreach (StepRecord record in _recent.Where(record => record.Step > written && record.Step < state.Step)) _records.Add(record);
         WriteDown();
     }
 
@@ -173,20 +175,20 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     {
         try
         {
-            _log!.Flush();
-            if (_failures > 0) _run.Warn("records are written again, and none is lost");
+            _records!.Flush();
+            if (_failures > 0) _log.RecordsWritten();
             _failures = 0;
             if (_lastWord is null) return;
-            _log.Dispose();
-            _log = null;
+            _records.Dispose();
+            _records = null;
             _parent.Tell(_lastWord);
             _lastWord = null;
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException
-            && _log!.Waiting < MostWaiting && (_lastWord is null || ++_lastTries < _settings.CheckpointTries))
+            && _records!.Waiting < MostWaiting && (_lastWord is null || ++_lastTries < _settings.CheckpointTries))
         {
             double seconds = Math.Min(_longestWait.TotalSeconds, _settings.CheckpointBackOff.TotalSeconds * Math.Pow(2, _failures++));
-            _run.Warn($"RECORDS NOT WRITTEN, {_log.Waiting} wait in memory (try {_failures}, again in {seconds:0} s): {failure.Message}");
+            _log.RecordsNotWritten(_records.Waiting, _failures, seconds, failure.Message);
             Timers.StartSingleTimer(nameof(WriteAgain), WriteAgain.Instance, TimeSpan.FromSeconds(seconds));
         }
     }
@@ -194,7 +196,7 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     /// <summary>Tells the parent that a group or the run is over when all of it is written down.</summary>
     private void Leave(object lastWord)
     {
-        if (_log is null) _parent.Tell(lastWord);
+        if (_records is null) _parent.Tell(lastWord);
         else
         {
             (_lastWord, _lastTries) = (lastWord, 0);
@@ -207,14 +209,14 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
         try
         {
             for (Enter? enter = WaitForGroup(); enter is not null;)
-                enter = TrainFrom(enter.Resume ? _run.Store().Latest() : null, enter, self);
+                enter = TrainFrom(enter.Resume ? _run.Store(_log).Latest() : null, enter, self);
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
             self.Tell(new Failed(new OperationCanceledException("stopped before the first step")));      // told to while it waited for a group
         }
 #pragma warning disable CA1031 // The top of a thread: whatever fails becomes a message, and the supervisor decides.
-        catch (Exception reason) when (LostDevice.Passes(reason, _run.DeviceLost))
+        catch (Exception reason) when (LostDevice.Passes(reason, _log, _run.DeviceLost))
 #pragma warning restore CA1031
         {
             Exception cause = reason is ChannelClosedException { InnerException: { } inner } ? inner : reason;
@@ -230,7 +232,7 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     {
         if (resume is not null)
             foreach (RunDifference change in RunDifference.Between(resume.Config, _run.Config).Where(change => !change.ChangesMeaning))
-                _run.Warn($"changed since the checkpoint: {change.Path} was {change.Before} and is {change.Now}");
+                _log.SettingChanged(change.Path, change.Before, change.Now);
         using AlproModel model = RunModel.Create(_run.Config, RunModel.DefaultDevice);
         IReadOnlyList<LoadReport> loaded = resume is null ? RunModel.Initialize(model, _run.Config) : [];
         using var trainer = new Trainer(_run.Config, model, _ports, _start, resume);
@@ -239,7 +241,7 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
             self.Tell(new GroupLost(lost, trainer.State.Step));
             enter = WaitForGroup();
             long step = trainer.State.Step;
-            if (enter.Resume && _run.Store().Steps() is [.., long saved] && saved > step && _run.Store().Latest()?.State.Step > step) return enter;
+            if (enter.Resume && _run.Store().Steps() is [.., long saved] && saved > step && _run.Store(_log).Latest()?.State.Step > step) return enter;
         }
         return null;
     }

@@ -34,7 +34,7 @@ internal static class EvaluateCommand
         command.SetAction(async (arguments, stop) =>
         {
             bool watching = arguments.GetValue(watch), test = (arguments.GetValue(split) ?? (watching ? "validation" : "test")) == "test";
-            await using RunHost host = await RunHost.StartAsync(arguments.GetValue(hocon));
+            await using RunHost host = await RunHost.StartAsync(arguments.GetValue(hocon), log: CommandLine.Events.Factory);
             if (watching)
             {
                 if (!File.Exists(Path.Combine(arguments.GetValue(model.Run)!, TrainingRun.ConfigName)))
@@ -67,18 +67,17 @@ internal static class EvaluateCommand
         string run = Path.GetFullPath(folder);
         string corpus = new EvaluatedRun(run, "", ConfigLoader.LoadForEvaluation(config ?? Path.Combine(run, TrainingRun.ConfigName), overrides: settings)).CorpusOf(test).Corpus.Name;
         var watch = new CheckpointWatch(run, corpus, (weights, copy) =>
-            ShowProgressAsync(new EvaluationJob(EvaluatedRun.Open(run, config, copy, settings) with { Source = weights }, test, data, null), job => job.RunAsync(host, stop)), Console.Error.WriteLine);
+            ShowProgressAsync(new EvaluationJob(EvaluatedRun.Open(run, config, copy, settings, CommandLine.Log) with { Source = weights }, test, data, null), job => job.RunAsync(host, stop)), CommandLine.Log);
         return watch.WatchAsync(WatchEvery, stop);
     }
 
     private static object Summary(EvaluationResult result) => new { checkpoint = result.Receipt.Weights, result.Folder, result.Scores, result.Scores.Chance, result.Receipt.Seconds, result.Receipt };
 
-    /// <summary>Runs a job while showing how far it is on a terminal, and what it says anywhere.</summary>
+    /// <summary>Runs a job while showing how far it is on a terminal.</summary>
     private static async Task<EvaluationResult> ShowProgressAsync(EvaluationJob job, Func<EvaluationJob, Task<EvaluationResult>> run)
     {
-        if (Console.IsErrorRedirected) return await run(job with { Say = Console.Error.WriteLine });
-        using var bar = new ProgressLine(Console.Error, static () => Console.WindowWidth);
-        return await run(job with { Say = bar.Say, Progressed = done => bar.Show(done, $"evaluate {job.Run.Name}") });
+        using ProgressLine? bar = CommandLine.Events.OpenFoot();
+        return await run(bar is null ? job : job with { Progressed = done => bar.Show(done, $"evaluate {job.Run.Name}") });
     }
 
     private static void Show(IAnsiConsole console, EvaluationResult result)

@@ -99,14 +99,14 @@ internal static class NodeCommand
             {
                 if (own == NodeRole.Coordinator) await FinishWithoutTrainersAsync(member, run);
                 await member.DisposeAsync();
-                Console.Error.WriteLine($"the run in {output} is complete: {steps} steps");
+                CommandLine.Log.RunIsComplete(output, steps);
                 return ExitCode.Success;
             }
             return own == NodeRole.Trainer ? await TrainWithOthersAsync(arguments, member, run, stop) : await KeepGroupsAsync(member, run, least, stop);
 
             async Task<RunHost> StartAsync(RunEnd? end)
             {
-                RunHost node = await RunHost.StartAsync(arguments.GetValue(hocon) ?? RunningSettings.ConfFile("cluster.conf"), TrainCommand.With(arguments.GetValue(decoders)), Join);
+                RunHost node = await RunHost.StartAsync(arguments.GetValue(hocon) ?? RunningSettings.ConfFile("cluster.conf"), TrainCommand.With(arguments.GetValue(decoders)), Join, CommandLine.Events.Factory);
                 await JoinedAsync(node, end, stop);
                 if (own != NodeRole.Coordinator || least > 0 || !HasOthers(node)) return node;
                 await node.DisposeAsync();
@@ -152,7 +152,7 @@ internal static class NodeCommand
         var over = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         var left = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using var endRun = new CancellationTokenSource();
-        node.System.ActorOf(GroupKeeper.Manager(node.System, run with { Warn = Console.Error.WriteLine }, least, over, endRun.Token), GroupKeeper.ManagerName);
+        node.System.ActorOf(GroupKeeper.Manager(node.System, run, least, over, endRun.Token), GroupKeeper.ManagerName);
         using CancellationTokenRegistration asked = stop.Register(() =>
         {
             if (HasOthers(node)) left.TrySetResult();
@@ -184,7 +184,7 @@ internal static class NodeCommand
 
     private static int GivenUp()
     {
-        Console.Error.WriteLine("this node has ended itself: it was frozen, or cut off from more than half of the others, and these go on without it; start it again, a coordinator with --resume");
+        CommandLine.Log.NodeGivenUp();
         return ExitCode.Failure;
     }
 
@@ -254,7 +254,7 @@ internal static class NodeCommand
     }
 
     /// <summary>
-    /// Waits until the node is a member of its cluster, and says so on standard error. Whoever has come when the run was at its end finds no
+    /// Waits until the node is a member of its cluster, and says so. Whoever has come when the run was at its end finds no
     /// cluster any more: it waits no longer than that is so.
     /// </summary>
     private static async Task JoinedAsync(RunHost node, RunEnd? end, CancellationToken stop)
@@ -276,6 +276,6 @@ internal static class NodeCommand
             await node.DisposeAsync();
             throw;
         }
-        Console.Error.WriteLine($"ready: {ClusterNode.RoleName(node.Node!.Role)} {cluster.SelfAddress}");
+        node.Log.Ready(ClusterNode.RoleName(node.Node!.Role), cluster.SelfAddress.Endpoint());
     }
 }

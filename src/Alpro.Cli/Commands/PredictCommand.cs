@@ -56,7 +56,7 @@ internal static class PredictCommand
             Prediction prediction = Predict(config, run.Weights, Path.GetFullPath(arguments.GetValue(video)!), asked ? arguments.GetValue(questions)! : Lines(arguments.GetValue(texts)!), arguments.GetValue(top) ?? UsualTop);
             var read = prediction.Questions.Select(line => (line.Question, line.UnknownWords)).Concat(prediction.Texts.Select(line => (line.Text, line.UnknownWords)));
             foreach ((string text, IReadOnlyList<string> unknown) in read)
-                if (unknown.Count > 0) Console.Error.WriteLine($"\"{text}\": {string.Join(", ", unknown)}: not in the vocabulary, and without a meaning to the model");
+                if (unknown.Count > 0) CommandLine.Log.WordsUnknown(text, string.Join(", ", unknown));
             CommandLine.Result(arguments, prediction, console => Show(console, prediction, run.HasMatching));
             return ExitCode.Success;
         });

@@ -38,7 +38,7 @@ internal static class TrainCommand
             if (!tasks.Contains(config.Task))
                 throw new UsageException($"{arguments.GetValue(file)}: task is \"{ConfigCommand.NameOf(config.Task)}\"; 'alpro {name}' expects {string.Join(" or ", tasks.Select(task => $"\"{ConfigCommand.NameOf(task)}\""))}");
             var run = new TrainingRun(config, Path.GetFullPath(arguments.GetValue(folder)!), arguments.GetValue(resume));
-            return await RunAsync(arguments, name, run, () => RunHost.StartAsync(arguments.GetValue(hocon), With(arguments.GetValue(decoders))), stop);
+            return await RunAsync(arguments, name, run, () => RunHost.StartAsync(arguments.GetValue(hocon), With(arguments.GetValue(decoders)), log: CommandLine.Events.Factory), stop);
         });
         return command;
     }
@@ -64,9 +64,9 @@ internal static class TrainCommand
     /// <summary>Does the same for a run of which all trainers have gone, if the one that should have died before it did.</summary>
     internal static void FinishLate(TrainingRun run, ActorSettings settings)
     {
-        if (File.Exists(run.Export(Best)) || run.Store().Latest() is not { } last) return;
+        if (File.Exists(run.Export(Best)) || run.Store(CommandLine.Log).Latest() is not { } last) return;
         using var data = new RunData(run.Config, settings);
-        Console.Error.WriteLine($"{run.Folder}: the trainer that should have written report and weights has gone: they are written now");
+        CommandLine.Log.RunFinishedLate(run.Folder);
         Leave(run, Accounts(RunAccounts.Of(last.State, data.Plan())), completed: true);
     }
 
@@ -77,11 +77,11 @@ internal static class TrainCommand
         if (!completed) return;
         try
         {
-            if (run.Store().Best() is { } best) CheckpointStore.Export(best, run.Export(Best));
+            if (run.Store(CommandLine.Log).Best() is { } best) CheckpointStore.Export(best, run.Export(Best));
         }
         catch (CheckpointException lost)
         {
-            Console.Error.WriteLine($"the best weights are not exported: {lost.Message}");
+            CommandLine.Log.BestNotExported(lost.Message);
         }
     }
 

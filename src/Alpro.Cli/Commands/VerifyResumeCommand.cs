@@ -67,14 +67,14 @@ internal static class VerifyResumeCommand
     private static async Task<Verdict> VerifyAsync(string config, string[] overrides, int steps, long[] killPoints, string root, CancellationToken stop)
     {
         (string straight, string broken) = (Path.Combine(root, "straight"), Path.Combine(root, "broken"));
-        CommandLine.Error.WriteLine($"straight: {steps} steps");
+        CommandLine.Log.StraightRunStarted(steps);
         await RunAsync(config, overrides, straight, killAt: null, decoders: 1, stop);
         foreach (long point in killPoints)
         {
-            CommandLine.Error.WriteLine($"broken: killed after step {point}");
+            CommandLine.Log.BrokenRunStarted(point);
             await RunAsync(config, overrides, broken, point, decoders: 1, stop);
         }
-        CommandLine.Error.WriteLine("broken: resumed to the end, with another number of decoders");
+        CommandLine.Log.BrokenRunResumed();
         await RunAsync(config, overrides, broken, killAt: null, decoders: 2, stop);
 
         return new(killPoints, RunComparison.Of(straight, End(straight), broken, End(broken)));

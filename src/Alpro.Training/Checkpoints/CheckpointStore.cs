@@ -2,6 +2,7 @@ using System.IO.Hashing;
 using System.Text.Json;
 using Alpro.Model.Checkpoints;
 using Alpro.Training.Configuration;
+using Microsoft.Extensions.Logging;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -13,8 +14,8 @@ namespace Alpro.Training.Checkpoints;
 /// </summary>
 /// <param name="folder">Where they lie.</param>
 /// <param name="keep">How many of the last are kept.</param>
-/// <param name="warn">Told, loudly, of checkpoints that are damaged.</param>
-public sealed class CheckpointStore(string folder, int keep = int.MaxValue, Action<string>? warn = null)
+/// <param name="log">Told of checkpoints that are damaged; null for nobody.</param>
+public sealed class CheckpointStore(string folder, int keep = int.MaxValue, ILogger? log = null)
 {
     private const string Aside = ".partial", Prefix = "step_";
 
@@ -63,7 +64,8 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, Acti
             string path = FolderOf(step);
             if (Damage(path) is not { } damage) return Read(path);
             damages.Add(damage);
-            warn?.Invoke($"CHECKPOINT DAMAGED: {damage}. {(damages.Count < steps.Count ? "It is passed over for the one before." : "There is none before it.")}");
+            if (damages.Count < steps.Count) log?.CheckpointDamaged(damage);
+            else log?.FirstCheckpointDamaged(damage);
         }
         return damages.Count == 0 ? null : throw new CheckpointException(Folder, $"all {damages.Count} checkpoints are damaged: {string.Join("; ", damages)}");
     }

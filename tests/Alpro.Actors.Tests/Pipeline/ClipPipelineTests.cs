@@ -7,6 +7,7 @@ using Alpro.Data.Batches;
 using Alpro.Data.Clips;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;
+using Alpro.Tests.Support.Events;
 
 namespace Alpro.Actors.Tests.Pipeline;
 
@@ -154,8 +155,9 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
         using var folder = new TemporaryFolder();
         string file = folder.File("unreadable.csv");
         var plan = new SamplingPlan([10_000], BatchSize, seed: 9);
+        using var log = new EventCollector();
         LedgerTotals totals;
-        using (var list = new RejectionList(file, ["films"], append: false, warn: static _ => { }))
+        using (var list = new RejectionList(file, ["films"], append: false, log))
         {
             var ledger = new ClipLedger(list.Add);
             Channel<ClipBatch> batches = Channel.CreateBounded<ClipBatch>(2);
@@ -172,6 +174,7 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
         Assert.Equal(10_000, totals.Delivered);
         Assert.True(totals.Rejected >= 1_000);
         Assert.Equal(0, totals.InHand);
+        Assert.Equal(nameof(ActorEvents.ClipUnreadable), Assert.Single(log.Events).Name);      // the first alone is named
         string[] rows = [.. File.ReadLines(file).Skip(1)];
         Assert.Equal(totals.Rejected, rows.Length);
         Assert.Equal(1_000, rows.Select(row => row.Split(',')[1]).Distinct().Count(row => row.EndsWith('3')));

@@ -4,6 +4,7 @@ using Alpro.Actors.Distributed.Groups;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Model;
+using Alpro.Tests.Support.Events;
 using Alpro.Tests.Support.Runs;
 using Alpro.Training;
 using Alpro.Training.Checkpoints;
@@ -29,15 +30,15 @@ public sealed class CheckpointActorTests : TestKit, IClassFixture<SmallWorld>
     [Fact]
     public async Task Checkpoint_of_a_group_that_was_given_up_is_not_written()
     {
-        var said = new List<string>();
-        var run = new TrainingRun(ConfigLoader.Load(_out.File("config.json")), _out.Path, Resume: false) { Warn = said.Add };
-        await using RunHost host = await RunHost.StartAsync();
+        using var said = new EventCollector();
+        var run = new TrainingRun(ConfigLoader.Load(_out.File("config.json")), _out.Path, Resume: false);
+        await using RunHost host = await RunHost.StartAsync(log: said);
         ActorSettings settings = host.Settings;
         using AlproModel model = RunModel.Create(run.Config, CPU);
         using var parameters = new FlatParameters(model);
         using var optimizer = new AdamW(parameters, run.Config.Optimizer);
         using var snapshots = new SnapshotPool(run.Config, model, parameters, optimizer);
-        IActorRef writer = Sys.ActorOf(Props.Create(() => new CheckpointActor(run, settings)));
+        IActorRef writer = host.System.ActorOf(Props.Create(() => new CheckpointActor(run, settings)));
         var generations = new Generations(_out.Path);
         generations.Next();
         writer.Tell(new CheckpointActor.Write(snapshots.Take(State(1, generation: 1))));
@@ -48,7 +49,8 @@ public sealed class CheckpointActorTests : TestKit, IClassFixture<SmallWorld>
         writer.Tell(CheckpointActor.Flush.Instance, TestActor);
         ExpectMsg<CheckpointActor.Flushed>(TimeSpan.FromSeconds(20));
         Assert.Equal([1L], run.Store().Steps());
-        Assert.Equal("checkpoint of step 2 is not written: it is of generation 1, and generation 2 has formed since", Assert.Single(said));
+        CollectedEvent refused = Assert.Single(said.Of(nameof(ActorEvents.CheckpointOutdated)));
+        Assert.Equal((2L, 1L, 2L), (refused.Fields["Step"], refused.Fields["Generation"], refused.Fields["Latest"]));
 
         static TrainState State(long step, long generation) => new() { Step = step, Settled = step, TotalSteps = 2, StepsPerEpoch = 6, Generation = generation };
     }

@@ -10,11 +10,13 @@ using Alpro.Data.Corpora;
 using Alpro.Data.Sampling;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;
+using Alpro.Tests.Support.Events;
 using Alpro.Tests.Support.Runs;
 using Alpro.Training;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Tests.Runs;
 
@@ -35,8 +37,8 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
     }
 
     private Task<RunResult> TrainAsync(RunConfig config, string folder, int decoders = 1, bool resume = false, Action<StepRecord>? stepped = null,
-        Action<string>? warn = null, Func<RunHost, CancellationToken, Task>? disturb = null, int attempts = 3, CancellationToken stop = default) =>
-        SmallRun.TrainAsync(config, _out.File(folder), decoders, resume, stepped, warn, disturb, attempts, stop);
+        ILoggerFactory? log = null, Func<RunHost, CancellationToken, Task>? disturb = null, int attempts = 3, CancellationToken stop = default) =>
+        SmallRun.TrainAsync(config, _out.File(folder), decoders, resume, stepped, log, disturb, attempts, stop);
 
     private string WithUnreadable() => SmallRun.WithUnreadable(_world.Folder.Path, _out.File("some-bad.csv"));
 
@@ -94,18 +96,18 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
     public async Task Decoder_that_is_stuck_for_ever_does_not_hold_up_the_end_of_a_run()
     {
         using var free = new ManualResetEventSlim();
-        var said = new List<string>();
+        using var said = new EventCollector();
         int loads = 0;
         Directory.CreateDirectory(_out.File("stuck"));
-        RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 2, LeaseTimeout = TimeSpan.FromSeconds(1), StopTimeout = TimeSpan.FromSeconds(2) });
+        RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 2, LeaseTimeout = TimeSpan.FromSeconds(1), StopTimeout = TimeSpan.FromSeconds(2) }, log: said);
         host.Source = source => new StuckSource(source, free, () => Interlocked.Increment(ref loads) == 3);
         long began = TimeProvider.System.GetTimestamp();
-        RunResult result = await host.TrainAsync(new(Config(steps: 6), _out.File("stuck"), false) { Warn = said.Add }, CancellationToken.None);
+        RunResult result = await host.TrainAsync(new(Config(steps: 6), _out.File("stuck"), false), CancellationToken.None);
         await host.DisposeAsync();
         Assert.InRange(TimeProvider.System.GetElapsedTime(began).TotalSeconds, 2, 40);
         Assert.True(result.Completed);
         Assert.NotNull(result.Checkpoint);
-        Assert.Contains(said, warning => warning.StartsWith("DECODERS STUCK", StringComparison.Ordinal));
+        Assert.Single(said.Of(nameof(ActorEvents.DecodersStuck)));
         free.Set();
         await host.System.WhenTerminated;
         await TrainAsync(Config(steps: 6), "free");
@@ -161,9 +163,10 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
     public async Task Settings_changed_at_a_resume_are_named_and_those_that_change_what_is_trained_refused()
     {
         await TrainAsync(Config(steps: 4), "run");
-        var said = new List<string>();
-        await TrainAsync(Config(steps: 4, null, "training.keep=3"), "run", resume: true, warn: said.Add);
-        Assert.Equal("changed since the checkpoint: training.keep was 9 and is 3", Assert.Single(said));
+        using var said = new EventCollector();
+        await TrainAsync(Config(steps: 4, null, "training.keep=3"), "run", resume: true, log: said);
+        CollectedEvent change = Assert.Single(said.Of(nameof(ActorEvents.SettingChanged)));
+        Assert.Equal(("training.keep", "9", "3"), (change.Fields["Setting"], change.Fields["Before"], change.Fields["Now"]));
         var refused = await Assert.ThrowsAsync<ConfigException>(() => TrainAsync(Config(steps: 4, null, "optimizer.learningRate=0.5", "seed=6"), "run", resume: true));
         Assert.Contains("optimizer.learningRate", refused.Message, StringComparison.Ordinal);
         Assert.Contains("seed", refused.Message, StringComparison.Ordinal);
@@ -198,20 +201,21 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
         Assert.True((await TrainAsync(config, "run", resume: true)).Completed);
         Assert.Equal(6, Losses("run").Length);
         File.WriteAllLines(records, File.ReadAllLines(records).Select((line, i) => i == 3 ? "garbage" : line));
-        var said = new List<string>();
-        var refused = await Assert.ThrowsAsync<ConfigException>(() => TrainAsync(config, "run", resume: true, warn: said.Add));
+        using var said = new EventCollector();
+        var refused = await Assert.ThrowsAsync<ConfigException>(() => TrainAsync(config, "run", resume: true, log: said));
         Assert.Contains($"{records}: 1 problem{Environment.NewLine}  line 4: ", refused.Message, StringComparison.Ordinal);
-        Assert.Empty(said);
+        Assert.Empty(said.Events);
     }
 
     [Fact]
     public async Task Batch_that_is_not_a_number_twice_ends_the_run()
     {
-        var said = new List<string>();
+        using var said = new EventCollector();
         RunConfig config = Config(steps: 12, null, "optimizer.learningRate=1e30", "schedule.warmupRatio=0");
-        var failure = await Assert.ThrowsAsync<NonFiniteLossException>(() => TrainAsync(config, "odd", warn: said.Add));
-        Assert.StartsWith("TRAINER RESTARTED from the last checkpoint (1 of 3 within an hour): step ", Assert.Single(said), StringComparison.Ordinal);
-        Assert.Contains($"step {failure.Record.Step}: ", said[0], StringComparison.Ordinal);
+        var failure = await Assert.ThrowsAsync<NonFiniteLossException>(() => TrainAsync(config, "odd", log: said));
+        CollectedEvent restart = Assert.Single(said.Of(nameof(ActorEvents.TrainerRestarted)));
+        Assert.Equal((LogLevel.Warning, 1, 3), (restart.Level, restart.Fields["Restarts"], restart.Fields["MaxRestarts"]));
+        Assert.StartsWith($"step {failure.Record.Step}: ", (string)restart.Fields["Reason"]!, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -273,14 +277,14 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
     {
         Directory.CreateDirectory(_out.File("full"));
         File.WriteAllText(_out.File("full/tensorboard"), "");        // no folder can be made there
-        var said = new List<string>();
-        RunResult result = await TrainAsync(Config(steps: 12), "full", warn: said.Add, stepped: record =>
+        using var said = new EventCollector();
+        RunResult result = await TrainAsync(Config(steps: 12), "full", log: said, stepped: record =>
         {
             if (record.Step == 6) File.Delete(_out.File("full/tensorboard"));
         });
         Assert.True(result.Completed);
-        Assert.StartsWith("RECORDS NOT WRITTEN, ", said[0], StringComparison.Ordinal);
-        Assert.Equal("records are written again, and none is lost", said[^1]);
+        Assert.Equal(nameof(ActorEvents.RecordsNotWritten), said.Events[0].Name);
+        Assert.Equal(nameof(ActorEvents.RecordsWritten), said.Events[^1].Name);
         Assert.Equal(12, Losses("full").Length);
         Assert.True(new FileInfo(Assert.Single(Directory.EnumerateFiles(_out.File("full/tensorboard")))).Length > 12 * 100);
     }
@@ -300,11 +304,11 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
     public async Task Answers_without_a_label_are_named_before_training_begins()
     {
         File.WriteAllText(_out.File("labels.json"), """{ "red": 0, "blue": 1 }""");
-        var said = new List<string>();
+        using var said = new EventCollector();
         RunConfig config = Config(steps: 1, Path.Combine(_world.Folder.Path, "qa", "train.jsonl"), "task=question-answering", "data.clip.maskProbability=0",
             "data.corpora[0].format=question-answer-jsonl", $"data.answers={_out.File("labels.json")}", "model.answers=2");
-        await Record.ExceptionAsync(() => TrainAsync(config, "qa", warn: said.Add));
-        Assert.Contains("rows are none of the labels, and teach nothing: \"", said[0], StringComparison.Ordinal);
+        await Record.ExceptionAsync(() => TrainAsync(config, "qa", log: said));
+        Assert.Single(said.Of(nameof(ActorEvents.AnswersUnlabelled)));
     }
 
     [Fact]
@@ -344,8 +348,8 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
     [InlineData("CUDA out of memory. Tried to allocate 2.00 GiB.")]
     public async Task A_fault_of_the_device_spends_no_restart(string fault)
     {
-        var said = new List<string>();
-        var failure = await Assert.ThrowsAsync<ExternalException>(() => TrainAsync(Config(steps: 200), "fault", warn: said.Add, disturb: async (host, over) =>
+        using var said = new EventCollector();
+        var failure = await Assert.ThrowsAsync<ExternalException>(() => TrainAsync(Config(steps: 200), "fault", log: said, disturb: async (host, over) =>
         {
             while (!over.IsCancellationRequested)
             {
@@ -354,7 +358,7 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
             }
         }));
         Assert.Equal(fault, failure.Message);
-        Assert.Empty(said);
+        Assert.Empty(said.Of(nameof(ActorEvents.TrainerRestarted)));
     }
 
     private Checkpoint Last(RunConfig config, string folder) => new TrainingRun(config, _out.File(folder), false).Store().Latest()!;

@@ -62,7 +62,7 @@ internal static class TrainStage
 
     private static (double[] Losses, float[] Weights) Train(RunConfig config, long from, long to, string? folder)
     {
-        CheckpointStore? store = folder is null ? null : new(folder, 2, Console.WriteLine);
+        CheckpointStore? store = folder is null ? null : new(folder, 2);
         var records = new List<StepRecord>();
         using AlproModel model = RunModel.Create(config, GpuCheck.Device);
         using var stop = new CancellationTokenSource();

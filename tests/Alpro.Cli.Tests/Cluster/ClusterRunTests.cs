@@ -83,7 +83,7 @@ public sealed class ClusterRunTests : IClassFixture<SmallWorld>, IDisposable
         await Task.WhenAll(coordinator.ReadyAsync(), first.ReadyAsync(), second.ReadyAsync());
         await WaitForStepAsync(10);
         first.Freeze();
-        await coordinator.SaysAsync("clips go to others: it does not answer");
+        await coordinator.SaysAsync(nameof(ActorEvents.DecodeNodeLost), lost => lost.Text("reason") == "it does not answer");
         int lost = Losses(_out.File("cluster")).Length;
         await WaitForStepAsync(lost + 10);
         second.Kill();

@@ -12,7 +12,10 @@ public sealed class ClusterScriptTests : IDisposable
     {
         foreach (string folder in new[] { "scripts", "bin", "src/Alpro.Actors/bin/Release/net10.0" }) Directory.CreateDirectory(_root.File(folder));
         File.Copy(Path.Combine(Locations.Root, "scripts", "cluster"), _root.File("scripts/cluster"));
-        Write("scripts/alpro", $"""echo "$*" >>'{_root.File("told")}'; echo 'ready: yes' >&2; exec bash -c 'sleep 60; :' alpro.dll node """);
+        Write("scripts/alpro", $$"""
+            echo "$*" >>'{{_root.File("told")}}'; echo '{"time":"2026-01-01T00:00:00Z","level":"info","id":101,"event":"Ready","message":"ready: decoder a:1"}' >&2
+            exec bash -c 'sleep 60; :' alpro.dll node
+            """);
         Write("bin/nvidia-smi", "printf 'GPU 0: NVIDIA H100 (UUID: GPU-1)\\nGPU 1: NVIDIA H100 (UUID: GPU-2)\\n'");
     }
 

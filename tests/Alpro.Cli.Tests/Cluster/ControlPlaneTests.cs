@@ -1,15 +1,14 @@
-using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using Akka.Actor;
 using Akka.Cluster;
-using Akka.Event;
 using Akka.Serialization;
 using Alpro.Actors;
 using Alpro.Actors.Distributed.Decoding;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Hosting;
 using Alpro.Chaos;
+using Alpro.Tests.Support.Events;
 
 namespace Alpro.Cli.Tests.Cluster;
 
@@ -21,13 +20,7 @@ public sealed class ControlPlaneTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    /// <summary>Keeps what the node has logged.</summary>
-    private sealed class LogKeeper : ReceiveActor
-    {
-        public LogKeeper(ConcurrentQueue<string> log) => Receive<LogEvent>(entry => log.Enqueue($"{entry.Message} {entry.Cause?.Message}"));
-    }
-
-    private async Task<(RunHost Node, ConcurrentQueue<string> Log)> StartAsync(NodeRole role, string? authority, string? hocon = null)
+    private async Task<(RunHost Node, EventCollector Log)> StartAsync(NodeRole role, string? authority, string? hocon = null)
     {
         NodeCertificates? certificates = null;
         if (authority is not null)
@@ -35,17 +28,14 @@ public sealed class ControlPlaneTests : IDisposable
             string folder = Assert.Single(NodeCertificates.Create(_folder.File(authority), ["127.0.0.1"], TimeProvider.System));
             certificates = NodeCertificates.Load(folder);
         }
+        var log = new EventCollector();
         RunHost node = await RunHost.StartAsync(hocon ?? QuickCluster.File, join: settings => ClusterNode.From(role, settings) with
         {
             Port = role == NodeRole.Coordinator ? _port : 0,
             DataPort = 0,
             Seeds = [$"127.0.0.1:{_port}"],
             Certificates = certificates,
-        });
-        var log = new ConcurrentQueue<string>();
-        IActorRef keeper = node.System.ActorOf(Props.Create(() => new LogKeeper(log)));
-        node.System.EventStream.Subscribe(keeper, typeof(Warning));
-        node.System.EventStream.Subscribe(keeper, typeof(Error));
+        }, log: log);
         return (node, log);
     }
 
@@ -78,7 +68,7 @@ public sealed class ControlPlaneTests : IDisposable
     [Fact]
     public async Task Node_of_the_same_authority_joins_and_one_of_another_or_of_none_does_not()
     {
-        (RunHost coordinator, ConcurrentQueue<string> log) = await StartAsync(NodeRole.Coordinator, "ours");
+        (RunHost coordinator, EventCollector log) = await StartAsync(NodeRole.Coordinator, "ours");
         await using var first = coordinator;
         Assert.True(await BecomesMemberAsync(coordinator, TimeSpan.FromSeconds(30)));
         (RunHost stranger, _) = await StartAsync(NodeRole.Decoder, "theirs");
@@ -91,13 +81,13 @@ public sealed class ControlPlaneTests : IDisposable
         Assert.False(await BecomesMemberAsync(stranger, TimeSpan.FromSeconds(3)));
         Assert.False(await BecomesMemberAsync(open, TimeSpan.Zero));
         Assert.Equal(2, Members(coordinator));
-        Assert.Contains(log, line => line.Contains("no certificate of this cluster's authority", StringComparison.Ordinal));
+        Assert.Contains(log.Of(nameof(ActorEvents.ControlConnectionRefused)), refusal => refusal.Message.Contains("no certificate of this cluster's authority", StringComparison.Ordinal));
     }
 
     [Fact]
     public async Task Garbage_on_the_port_is_refused_said_once_and_disturbs_nobody()
     {
-        (RunHost coordinator, ConcurrentQueue<string> log) = await StartAsync(NodeRole.Coordinator, null);
+        (RunHost coordinator, EventCollector log) = await StartAsync(NodeRole.Coordinator, null);
         await using var first = coordinator;
         Assert.True(await BecomesMemberAsync(coordinator, TimeSpan.FromSeconds(30)));
         byte[] garbage = new byte[1 << 16];
@@ -120,13 +110,11 @@ public sealed class ControlPlaneTests : IDisposable
             }
         }
         Assert.InRange(GC.GetTotalAllocatedBytes() - before, 0, 64 << 20);
-        await WaitAsync(() => log.Count(Refusal) >= 8);
-        Assert.Equal(8, log.Count(Refusal));
+        await WaitAsync(() => log.Of(nameof(ActorEvents.ControlFrameRefused)).Count >= 8);
+        Assert.Equal(8, log.Of(nameof(ActorEvents.ControlFrameRefused)).Count);
         (RunHost friend, _) = await StartAsync(NodeRole.Decoder, null);
         await using var second = friend;
         Assert.True(await BecomesMemberAsync(friend, TimeSpan.FromSeconds(30)));
-
-        static bool Refusal(string line) => line.Contains("sent a frame of", StringComparison.Ordinal);
     }
 
     /// <summary>Sends its messages under a manifest that no version knows.</summary>
@@ -144,7 +132,7 @@ public sealed class ControlPlaneTests : IDisposable
     [Fact]
     public async Task Message_with_an_unknown_manifest_is_refused_and_said_once()
     {
-        (RunHost coordinator, ConcurrentQueue<string> log) = await StartAsync(NodeRole.Coordinator, null);
+        (RunHost coordinator, EventCollector log) = await StartAsync(NodeRole.Coordinator, null);
         await using var first = coordinator;
         string hocon = _folder.File("forging.conf"), forging = $"{typeof(ForgingSerializer).FullName}, {typeof(ForgingSerializer).Assembly.GetName().Name}";
         File.WriteAllText(hocon, QuickCluster.Settings.Replace("Alpro.Actors.Distributed.MessageSerializer, Alpro.Actors", forging, StringComparison.Ordinal));
@@ -152,11 +140,11 @@ public sealed class ControlPlaneTests : IDisposable
         await using var second = forger;
         Assert.True(await BecomesMemberAsync(forger, TimeSpan.FromSeconds(30)));
         forger.System.ActorSelection($"akka.tcp://alpro@127.0.0.1:{_port}/user/{DecoderGate.Name}").Tell(new DecoderGate.Offer(1, new Dictionary<string, string>()));
-        await WaitAsync(() => log.Any(Refusal));
-        Assert.Single(log, Refusal);
+        await WaitAsync(() => log.Events.Any(Refusal));
+        Assert.Single(log.Events, Refusal);
         Assert.Equal(2, Members(coordinator));
 
-        static bool Refusal(string line) => line.Contains("grant-0", StringComparison.Ordinal);
+        static bool Refusal(CollectedEvent logged) => logged.Message.Contains("grant-0", StringComparison.Ordinal);
     }
 
     [Theory]
@@ -164,7 +152,7 @@ public sealed class ControlPlaneTests : IDisposable
     [InlineData(false)]
     public async Task Peer_that_goes_away_or_stands_still_while_it_is_called_ends_nobody_else(bool standsStill)
     {
-        (RunHost coordinator, ConcurrentQueue<string> log) = await StartAsync(NodeRole.Coordinator, "ours");
+        (RunHost coordinator, EventCollector log) = await StartAsync(NodeRole.Coordinator, "ours");
         await using var first = coordinator;
         Assert.True(await BecomesMemberAsync(coordinator, TimeSpan.FromSeconds(30)));
         using var peer = new TcpListener(IPAddress.Loopback, 0);
@@ -172,7 +160,7 @@ public sealed class ControlPlaneTests : IDisposable
         int port = ((IPEndPoint)peer.LocalEndpoint).Port;
         coordinator.System.ActorSelection(new RootActorPath(Akka.Cluster.Cluster.Get(coordinator.System).SelfAddress.WithPort(port)) / "user" / DecoderGate.Name).Tell("hello");
         using (TcpClient called = await peer.AcceptTcpClientAsync())
-            if (standsStill) await WaitAsync(() => log.Any(line => line.Contains($":{port}", StringComparison.Ordinal)));
+            if (standsStill) await WaitAsync(() => log.Events.Any(logged => logged.Message.Contains($":{port}", StringComparison.Ordinal)));
 
         (RunHost friend, _) = await StartAsync(NodeRole.Decoder, "ours");
         await using var second = friend;
@@ -185,9 +173,9 @@ public sealed class ControlPlaneTests : IDisposable
     [InlineData(false)]
     public async Task Heartbeats_go_on_while_every_thread_of_the_pool_is_blocked(bool tls)
     {
-        (RunHost coordinator, ConcurrentQueue<string> log) = await StartAsync(NodeRole.Coordinator, tls ? "ours" : null);
+        (RunHost coordinator, EventCollector log) = await StartAsync(NodeRole.Coordinator, tls ? "ours" : null);
         await using var first = coordinator;
-        (RunHost friend, ConcurrentQueue<string> friendsLog) = await StartAsync(NodeRole.Decoder, tls ? "ours" : null);
+        (RunHost friend, EventCollector friendsLog) = await StartAsync(NodeRole.Decoder, tls ? "ours" : null);
         await using var second = friend;
         Assert.True(await BecomesMemberAsync(friend, TimeSpan.FromSeconds(30)));
         await WaitAsync(() => Members(coordinator) == 2 && Members(friend) == 2);
@@ -207,7 +195,7 @@ public sealed class ControlPlaneTests : IDisposable
         release.Set();
         ended.Wait();
         Assert.InRange(blocked, 1, ended.InitialCount - 1);          // or the pool was not full
-        Assert.DoesNotContain(log.Concat(friendsLog), line => line.Contains("UNREACHABLE", StringComparison.Ordinal));
+        Assert.DoesNotContain(log.Events.Concat(friendsLog.Events), logged => logged.Message.Contains("UNREACHABLE", StringComparison.Ordinal));
         Assert.Equal((2, 2), (Members(coordinator), Members(friend)));
     }
 

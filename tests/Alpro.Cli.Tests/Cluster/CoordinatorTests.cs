@@ -25,7 +25,7 @@ public sealed class CoordinatorTests : IClassFixture<SmallWorld>, IDisposable
 
     private NodeProcess Start(string role, string address, int groupSize, params string[] more) => NodeProcess.Start(
     [
-        "--role", role, "--config", _config, "--set", $"training.groupSize={groupSize}", "--out", _out.File("cluster"), "--port", address.Split(':')[1],
+        "--role", role, "--config", _config, "--set", $"training.groupSize={groupSize}", "--out", _out.File("cluster"), "--log", "debug", "--port", address.Split(':')[1],
         .. _coordinators.Concat(_trainers).SelectMany(seed => (string[])["--seed", seed]), .. more,
     ]);
 
@@ -75,13 +75,13 @@ public sealed class CoordinatorTests : IClassFixture<SmallWorld>, IDisposable
         await WaitForStepAsync(killed + 30);
         decoder.Kill();                                              // or the run would be over before the cluster has given the coordinator up
         Task alone = TrainAloneAsync(groupSize: 2);
-        await next.SaysAsync("the last group was generation 1");
+        await next.SaysAsync(nameof(ActorEvents.KeeperStarted), started => started.Number("generation") == 1);
         using NodeProcess clips = StartDecoder();
         (int code, _) = await next.EndAsync();
         Assert.True(code == ExitCode.Success, next.Errors + second.Errors);
         Assert.Equal(ExitCode.Success, (await second.EndAsync()).Code);
         Assert.Equal(ExitCode.Success, (await third.EndAsync()).Code);
-        Assert.DoesNotContain("generation 2", next.Errors, StringComparison.Ordinal);        // they went on in the group they had
+        Assert.False(next.Has(nameof(ActorEvents.GroupFormed)), next.Errors);        // they went on in the group they had
         await alone;
         AssertTrainedAsAlone();
     }
@@ -91,17 +91,17 @@ public sealed class CoordinatorTests : IClassFixture<SmallWorld>, IDisposable
     {
         // A step is one group of clips: one trainer has it, the other is there for when that is lost.
         using NodeProcess coordinator = StartCoordinator(0, groupSize: 4), first = StartTrainer(0, groupSize: 4, decoders: 1);
-        await coordinator.SaysAsync("generation 1: 1 trainer");
+        await coordinator.SaysAsync(nameof(ActorEvents.GroupFormed), formed => (formed.Number("generation"), formed.Number("world")) == (1, 1));
         using NodeProcess second = StartTrainer(1, groupSize: 4, decoders: 1);
         await second.ReadyAsync();
         await WaitForStepAsync(5);
         first.Freeze();
         Task alone = TrainAloneAsync(groupSize: 4);
-        await coordinator.SaysAsync("generation 2: 1 trainer");
+        await coordinator.SaysAsync(nameof(ActorEvents.GroupFormed), formed => (formed.Number("generation"), formed.Number("world")) == (2, 1));
         first.Thaw();
         Assert.Equal(ExitCode.Failure, (await first.EndAsync()).Code);
-        Assert.Contains("was given up while it was away: generation 2 has formed; generation 1 is over", first.Errors, StringComparison.Ordinal);
-        Assert.Contains("this node has ended itself", first.Errors, StringComparison.Ordinal);
+        Assert.True(first.Has(nameof(ActorEvents.GroupLost), lost => lost.Text("reason").Contains("was given up while it was away: generation 2 has formed; generation 1 is over", StringComparison.Ordinal)), first.Errors);
+        Assert.True(first.Has(nameof(ActorEvents.NodeGivenUp)), first.Errors);
         (int code, _) = await coordinator.EndAsync();
         Assert.True(code == ExitCode.Success, coordinator.Errors + second.Errors);
         await alone;
@@ -112,13 +112,13 @@ public sealed class CoordinatorTests : IClassFixture<SmallWorld>, IDisposable
     public async Task Coordinator_that_is_told_to_end_leaves_its_place_to_another_and_the_last_ends_the_run()
     {
         using NodeProcess first = StartCoordinator(0, groupSize: 2);
-        await first.SaysAsync("this coordinator keeps the trainers together");
+        await first.SaysAsync(nameof(ActorEvents.KeeperStarted));
         using NodeProcess second = StartCoordinator(1, groupSize: 2, resume: true);
         await second.ReadyAsync();
-        Assert.DoesNotContain("this coordinator keeps", second.Errors, StringComparison.Ordinal);
+        Assert.False(second.Has(nameof(ActorEvents.KeeperStarted)), second.Errors);
         first.Terminate();
         Assert.Equal(ExitCode.Success, (await first.EndAsync()).Code);
-        await second.SaysAsync("this coordinator keeps the trainers together");
+        await second.SaysAsync(nameof(ActorEvents.KeeperStarted));
         second.Terminate();
         Assert.Equal(ExitCode.Interrupted, (await second.EndAsync()).Code);
         Assert.DoesNotContain("is no message between nodes", first.Errors + second.Errors, StringComparison.Ordinal);
@@ -135,7 +135,7 @@ public sealed class CoordinatorTests : IClassFixture<SmallWorld>, IDisposable
         {
             (int code, _) = await node.EndAsync();
             Assert.True(code == ExitCode.Success, node.Errors);
-            Assert.Contains("is complete: 3 steps", node.Errors, StringComparison.Ordinal);
+            Assert.True(node.Has(nameof(ActorEvents.RunIsComplete), complete => complete.Number("steps") == 3), node.Errors);
         }
     }
 

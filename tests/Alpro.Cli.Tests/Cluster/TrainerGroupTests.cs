@@ -54,7 +54,7 @@ public sealed class TrainerGroupTests : IClassFixture<SmallWorld>, IDisposable
         StepRecord[] alone = Records(_out.File("alone")), together = Records(_out.File("cluster"));
         Assert.Equal(alone.Select(record => (record.Step, record.Clips, record.Rejected)), together.Select(record => (record.Step, record.Clips, record.Rejected)));
         Assert.All(alone.Zip(together), pair => Assert.Equal(pair.First.Loss, pair.Second.Loss, 2e-3));
-        Assert.Contains("generation 2: 2 trainers", coordinator.Errors, StringComparison.Ordinal);
+        Assert.True(coordinator.Has(nameof(ActorEvents.GroupFormed), formed => (formed.Number("generation"), formed.Number("world")) == (2, 2)), coordinator.Errors);
         (int Code, string Output)[] ends = [await second.EndAsync(), await third.EndAsync()];
         Assert.All(ends, end => Assert.Equal(ExitCode.Success, end.Code));
         // The first rank says how the run went: all of it, and not what it did itself.

@@ -59,6 +59,22 @@ public sealed class TrainCommandTests(SmallWorld world) : IClassFixture<SmallWor
     }
 
     [Fact]
+    public void Events_of_a_run_are_written_as_a_program_reads_them_and_as_few_as_were_asked_for()
+    {
+        Config(steps: 2);
+        string[] command = ["pretrain", "--config", _out.File("config.json"), "--decoders", "1", "--out"];
+        (int code, _, string errors) = AlproProgram.Run([.. command, _out.File("told"), "--log-format", "json"]);
+        Assert.True(code == ExitCode.Success, errors);
+        NodeEvent?[] events = [.. errors.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(NodeEvent.Parse)];
+        Assert.DoesNotContain(null, events);
+        Assert.Equal(nameof(ActorEvents.CorpusOpened), events[0]!.Name);
+        Assert.Equal((nameof(ActorEvents.StepsDone), 2, 2), (events[^1]!.Name, events[^1]!.Number("step"), events[^1]!.Number("steps")));
+
+        (code, _, errors) = AlproProgram.Run([.. command, _out.File("quiet"), "--log", "warning"]);
+        Assert.Equal((ExitCode.Success, ""), (code, errors));
+    }
+
+    [Fact]
     public void Run_with_too_many_unreadable_clips_ends_with_one_line()
     {
         SmallRun.Write(_out.File("config.json"), _world.Folder.Path, steps: 50, SmallRun.WithUnreadable(_world.Folder.Path, _out.File("some-bad.csv")));

@@ -1,8 +1,10 @@
 using System.Text.Json;
+using Alpro.Actors;
 using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Cli.Tests.Commands;
+using Alpro.Tests.Support.Events;
 using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
 using Alpro.Training.Records;
@@ -13,7 +15,7 @@ namespace Alpro.Cli.Tests.Evaluation;
 public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<ReleasedRuns>, IDisposable
 {
     private readonly TemporaryFolder _out = new();
-    private readonly List<string> _said = [];
+    private readonly EventCollector _said = new();
 
     /// <summary>What the watcher is given: the run writes down its own.</summary>
     private string Given => _out.File("given.json");
@@ -24,14 +26,14 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
     public async Task Every_checkpoint_of_a_run_that_trains_is_evaluated_once()
     {
         RunConfig config = Config(keep: 9);
-        await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 });
+        await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 }, log: _said);
         Task<IReadOnlyList<EvaluationResult>> watching = Watch(host).WatchAsync(TimeSpan.FromMilliseconds(50), default);
         RunResult trained = await host.TrainAsync(new(config, _out.Path, Resume: false), default);
         Report.Write(_out.Path, config, [KeyValuePair.Create("planned", "24")]);
         IReadOnlyList<EvaluationResult> results = await watching;
 
         Assert.True(trained.Completed);
-        Assert.DoesNotContain(_said, line => line.Contains("DIED", StringComparison.Ordinal));
+        Assert.Empty(_said.Of(nameof(ActorEvents.EvaluatorDied)));
         Assert.Equal(["step_00000002", "step_00000004", "step_00000006"], results.Select(result => Path.GetFileName(result.Folder)));
         EvaluationRecord[] records = [.. RunLog.Read<EvaluationRecord>(RunLog.EvaluationsFile(_out.Path))];
         Assert.Equal([2, 4, 6], records.Select(record => record.Step));
@@ -46,7 +48,7 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
     public async Task Checkpoints_that_the_run_removes_meanwhile_are_evaluated_if_begun_and_else_passed_over()
     {
         RunConfig config = Config(keep: 9);
-        await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 });
+        await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 }, log: _said);
         await host.TrainAsync(new(config, _out.Path, Resume: false), default);
         // The second of three goes while the first is evaluated, the first itself too: it has been copied.
         var watch = new CheckpointWatch(_out.Path, "world-val", (weights, copy) =>
@@ -54,10 +56,10 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
             foreach (string step in new[] { "step_00000002", "step_00000004" })
                 if (weights.Contains("step_00000002", StringComparison.Ordinal)) Directory.Delete(_out.File($"checkpoints/{step}"), recursive: true);
             return Job(weights, copy).RunAsync(host, default);
-        }, _said.Add);
+        }, _said);
         IReadOnlyList<EvaluationResult> results = await watch.WatchAsync(TimeSpan.FromMilliseconds(50), default);
         Assert.Equal([_out.File("checkpoints/step_00000002/weights.safetensors"), _out.File("checkpoints/step_00000006/weights.safetensors")], results.Select(result => result.Receipt.Weights));
-        Assert.Contains(_said, line => line.StartsWith("checkpoint 4 was removed by the run", StringComparison.Ordinal));
+        Assert.Equal(4L, Assert.Single(_said.Of(nameof(ActorEvents.CheckpointGone))).Fields["Step"]);
     }
 
     [Fact]
@@ -74,10 +76,10 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
         Assert.Equal("test", Receipt.Read(JsonDocument.Parse(output).RootElement.GetProperty("folder").GetString()!).Split);
     }
 
-    private CheckpointWatch Watch(RunHost host) => new(_out.Path, "world-val", (weights, copy) => Job(weights, copy).RunAsync(host, default), _said.Add);
+    private CheckpointWatch Watch(RunHost host) => new(_out.Path, "world-val", (weights, copy) => Job(weights, copy).RunAsync(host, default), _said);
 
     private EvaluationJob Job(string weights, string copy) =>
-        new(EvaluatedRun.Open(_out.Path, Given, copy, []) with { Source = weights }, Test: false, Data: null, Output: null) { Say = _said.Add };
+        new(EvaluatedRun.Open(_out.Path, Given, copy, []) with { Source = weights }, Test: false, Data: null, Output: null);
 
     private RunConfig Config(int keep)
     {

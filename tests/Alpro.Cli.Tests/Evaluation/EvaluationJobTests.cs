@@ -1,8 +1,10 @@
 using System.Runtime.InteropServices;
 using Akka.Actor;
+using Alpro.Actors;
 using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
 using Alpro.Data.Batches;
+using Alpro.Tests.Support.Events;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
 using Alpro.Training.Evaluation;
@@ -13,7 +15,7 @@ namespace Alpro.Cli.Tests.Evaluation;
 public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<ReleasedRuns>, IDisposable
 {
     private readonly TemporaryFolder _out = new();
-    private readonly List<string> _said = [];
+    private readonly EventCollector _said = new();
 
     public void Dispose() => _out.Dispose();
 
@@ -41,7 +43,6 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
         ReadVideos reading = run.Read;
         run = run with
         {
-            Warn = Say,
             // The first share fails while its videos are read, and one evaluator is killed between two shares.
             Read = (videos, missing) =>
             {
@@ -55,7 +56,7 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
         };
         await host.EvaluateAsync(run, default);
 
-        Assert.Contains(_said, line => line.Contains("the device has gone", StringComparison.Ordinal));
+        Assert.Contains(Deaths, death => "the device has gone".Equals(death.Fields["Reason"]));
         Assert.Equal(Enumerable.Range(0, 12), read.Distinct().Order());
         Assert.InRange(read.Count, 13, 12 + 3 * 4);                  // the shares of the dead, and no other, are read again
         EvaluationOutcome found = EvaluationOutcome.Read(run.Config, run.Set, run.Results);
@@ -69,9 +70,9 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
         await using RunHost host = await HostAsync(evaluators: 1);
         (EvaluationRun run, RunData data) = Run(host, runs.Retrieval);
         using RunData opened = data;
-        var failure = await Assert.ThrowsAsync<InvalidOperationException>(() => host.EvaluateAsync(run with { Warn = Say, Read = (_, _) => throw new InvalidOperationException("the device has gone") }, default));
+        var failure = await Assert.ThrowsAsync<InvalidOperationException>(() => host.EvaluateAsync(run with { Read = (_, _) => throw new InvalidOperationException("the device has gone") }, default));
         Assert.Equal("the device has gone", failure.Message);
-        Assert.Equal(host.Settings.MaxRestarts, _said.Count);
+        Assert.Equal(host.Settings.MaxRestarts, Deaths.Count);
     }
 
     [Fact]
@@ -82,13 +83,13 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
         using RunData opened = data;
         var lost = new List<Exception>();
         bool unwound = false;
-        var failure = await Assert.ThrowsAsync<ExternalException>(() => host.EvaluateAsync(run with { Warn = Say, Read = (_, _) => Fail(), DeviceLost = error =>
+        var failure = await Assert.ThrowsAsync<ExternalException>(() => host.EvaluateAsync(run with { Read = (_, _) => Fail(), DeviceLost = error =>
         {
             Assert.False(unwound);
             lost.Add(error);
         } }, default));
         Assert.Same(Assert.Single(lost), failure);
-        Assert.Empty(_said);
+        Assert.Empty(Deaths);
 
         IEnumerable<ClipBatch> Fail()
         {
@@ -110,10 +111,10 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
         (EvaluationRun run, RunData data) = Run(host, runs.Retrieval);
         using RunData opened = data;
         var failure = await Assert.ThrowsAsync<DeviceMemoryException>(() => host.EvaluateAsync(
-            run with { Warn = Say, Read = (_, _) => throw new ExternalException("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore") }, default));
+            run with { Read = (_, _) => throw new ExternalException("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore") }, default));
         Assert.Contains("evaluation.pairBatchSize", failure.Message, StringComparison.Ordinal);
         Assert.EndsWith("libtorch says: CUDA out of memory. Tried to allocate 2.00 GiB.", failure.Message, StringComparison.Ordinal);
-        Assert.Empty(_said);
+        Assert.Empty(Deaths);
     }
 
     [Fact]
@@ -137,7 +138,7 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
                 if (File.Exists(finished[0])) Assert.Equal(written, File.GetLastWriteTimeUtc(finished[0]));
             },
         }).RunAsync(host, default);
-        Assert.Contains("continuing where an earlier evaluation of the same stopped", _said);
+        Assert.Single(_said.Of(nameof(ActorEvents.EvaluationContinues)));
         Assert.True(progress[0] > 1.0 / 4 && progress.Count < 4, $"{progress.Count} shares were done");
         Assert.Equal(await UndisturbedAsync(runs.Retrieval), Results(result.Folder));
     }
@@ -149,21 +150,18 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
         using var stop = new CancellationTokenSource();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => (Job(runs.Retrieval, "out") with { Progressed = _ => stop.Cancel() }).RunAsync(host, stop.Token));
         EvaluationResult result = await Job(runs.Retrieval, "out", "evaluation.rerank=2").RunAsync(host, default);
-        Assert.DoesNotContain("continuing where an earlier evaluation of the same stopped", _said);
+        Assert.Empty(_said.Of(nameof(ActorEvents.EvaluationContinues)));
         Assert.Equal((2, 4), (result.Receipt.Rerank!.Value, result.Receipt.Rounding!.Value));
         Assert.Contains("\"score\":null", Results(result.Folder));
     }
 
-    private static Task<RunHost> HostAsync(int evaluators) => RunHost.StartAsync(adjust: settings => settings with { Decoders = 2, Evaluators = evaluators });
+    private IReadOnlyList<CollectedEvent> Deaths => _said.Of(nameof(ActorEvents.EvaluatorDied));
 
-    private EvaluationJob Job(string run, string folder, params string[] settings) => new(EvaluatedRun.Open(run, null, null, settings), Test: true, Data: null, _out.File(folder)) { Say = Say };
+    private Task<RunHost> HostAsync(int evaluators) => RunHost.StartAsync(adjust: settings => settings with { Decoders = 2, Evaluators = evaluators }, log: _said);
+
+    private EvaluationJob Job(string run, string folder, params string[] settings) => new(EvaluatedRun.Open(run, null, null, settings), Test: true, Data: null, _out.File(folder));
 
     private static string Results(string folder) => File.ReadAllText(Path.Combine(folder, "results.json"));
-
-    private void Say(string line)
-    {
-        lock (_said) _said.Add(line);
-    }
 
     private async Task<string> UndisturbedAsync(string run)
     {

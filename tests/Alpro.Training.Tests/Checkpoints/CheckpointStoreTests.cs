@@ -2,9 +2,11 @@ using System.IO.Hashing;
 using Alpro.Data.Text;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;
+using Alpro.Tests.Support.Events;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
 using Alpro.Training.Optimization;
+using Microsoft.Extensions.Logging;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Tests.Checkpoints;
@@ -17,7 +19,7 @@ public sealed class CheckpointStoreTests : IDisposable
     private readonly FlatParameters _parameters;
     private readonly AdamW _optimizer;
     private readonly SnapshotPool _snapshots;
-    private readonly List<string> _warnings = [];
+    private readonly EventCollector _log = new();
 
     public CheckpointStoreTests()
     {
@@ -65,7 +67,7 @@ public sealed class CheckpointStoreTests : IDisposable
         Assert.NotEqual(before, HashOf(state));
         File.WriteAllText(checksums, File.ReadAllText(checksums).Replace(before, HashOf(state), StringComparison.Ordinal));
         Assert.Equal(0, store.Latest()!.State.Rejected);
-        Assert.Empty(_warnings);
+        Assert.Empty(_log.Events);
 
         static string HashOf(string file) => Convert.ToHexStringLower(XxHash128.Hash(File.ReadAllBytes(file)));
     }
@@ -84,7 +86,7 @@ public sealed class CheckpointStoreTests : IDisposable
     [InlineData("moments.safetensors")]
     [InlineData("state.json")]
     [InlineData("checksums")]
-    public void A_damaged_checkpoint_is_passed_over_with_a_loud_message(string name)
+    public void A_damaged_checkpoint_is_passed_over_with_a_warning(string name)
     {
         CheckpointStore store = Store();
         Save(store, 1);
@@ -94,7 +96,9 @@ public sealed class CheckpointStoreTests : IDisposable
         bytes[bytes.Length / 2] ^= 1;
         File.WriteAllBytes(file, bytes);
         Assert.Equal(1, store.Latest()!.State.Step);
-        Assert.Contains("CHECKPOINT DAMAGED: " + store.FolderOf(2), Assert.Single(_warnings), StringComparison.Ordinal);
+        CollectedEvent warning = Assert.Single(_log.Events);
+        Assert.Equal((nameof(CheckpointEvents.CheckpointDamaged), LogLevel.Warning), (warning.Name, warning.Level));
+        Assert.Contains(store.FolderOf(2), (string)warning.Fields["Damage"]!, StringComparison.Ordinal);
         Save(store, 2);                                     // the step is done again, and its checkpoint replaced
         Assert.Equal(2, store.Latest()!.State.Step);
     }
@@ -117,7 +121,7 @@ public sealed class CheckpointStoreTests : IDisposable
         for (int killAt = 0; ; killAt++)
         {
             string folder = _folder.File($"kill-{killAt}");
-            var before = new CheckpointStore(folder, keep: 1, _warnings.Add);
+            var before = new CheckpointStore(folder, keep: 1, _log);
             Save(before, 1);
             int count = 0;
             var killed = new CheckpointStore(folder, keep: 1) { Touching = _ => { if (count++ >= killAt) throw new KilledException(); } };
@@ -131,7 +135,7 @@ public sealed class CheckpointStoreTests : IDisposable
             {
             }
             touches = Math.Max(touches, count);
-            var after = new CheckpointStore(folder, keep: 1, _warnings.Add);
+            var after = new CheckpointStore(folder, keep: 1, _log);
             long step = after.Latest()!.State.Step;
             Assert.True(step == (finished ? 2 : step) && step is 1 or 2);
             Save(after, 3);
@@ -140,7 +144,7 @@ public sealed class CheckpointStoreTests : IDisposable
             if (finished) break;
         }
         Assert.True(touches > 15, $"only {touches} moments were tried");
-        Assert.Empty(_warnings);
+        Assert.Empty(_log.Events);
     }
 
     /// <summary>The same before every single thing that is done to settle a checkpoint: its steps are never lost.</summary>
@@ -160,7 +164,7 @@ public sealed class CheckpointStoreTests : IDisposable
             catch (KilledException)
             {
             }
-            var after = new CheckpointStore(folder, keep: 1, _warnings.Add);
+            var after = new CheckpointStore(folder, keep: 1, _log);
             settled.Add(after.Latest()!.State.Settled);
             Save(after, 2, settled: 2);
             Save(after, 2, settled: 2, best: 2);
@@ -168,7 +172,7 @@ public sealed class CheckpointStoreTests : IDisposable
             Assert.Equal(4, Directory.GetFiles(after.FolderOf(2)).Length);
         }
         Assert.Equal([0L, 2], settled);
-        Assert.Empty(_warnings);
+        Assert.Empty(_log.Events);
     }
 
     [Fact]
@@ -232,8 +236,7 @@ public sealed class CheckpointStoreTests : IDisposable
             File.AppendAllText(Path.Combine(store.FolderOf(step), Checkpoint.WeightsName), "x");
         }
         Assert.Throws<CheckpointException>(store.Latest);
-        Assert.EndsWith("It is passed over for the one before.", _warnings[0], StringComparison.Ordinal);
-        Assert.EndsWith("There is none before it.", _warnings[1], StringComparison.Ordinal);
+        Assert.Equal([nameof(CheckpointEvents.CheckpointDamaged), nameof(CheckpointEvents.FirstCheckpointDamaged)], _log.Events.Select(warning => warning.Name));
     }
 
     [Fact]
@@ -246,7 +249,7 @@ public sealed class CheckpointStoreTests : IDisposable
             Assert.Throws<ConfigException>(() => store.Latest()!.RequireSameRun(_config, State(0) with { StepsPerEpoch = 4 })).Message, StringComparison.Ordinal);
     }
 
-    private CheckpointStore Store(int keep = int.MaxValue) => new(_folder.File("checkpoints"), keep, _warnings.Add);
+    private CheckpointStore Store(int keep = int.MaxValue) => new(_folder.File("checkpoints"), keep, _log);
 
     private void Save(CheckpointStore store, long step, long? best = null, long settled = 0)
     {

@@ -2,6 +2,7 @@ using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Tests.Support.Runs;
 
@@ -33,15 +34,15 @@ internal static class SmallRun
 
     /// <summary>Trains in this process.</summary>
     public static async Task<RunResult> TrainAsync(RunConfig config, string folder, int decoders = 1, bool resume = false, Action<StepRecord>? stepped = null,
-        Action<string>? warn = null, Func<RunHost, CancellationToken, Task>? disturb = null, int attempts = 3, CancellationToken stop = default)
+        ILoggerFactory? log = null, Func<RunHost, CancellationToken, Task>? disturb = null, int attempts = 3, CancellationToken stop = default)
     {
         Directory.CreateDirectory(folder);
-        await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = decoders, AttemptsPerClip = attempts });
+        await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = decoders, AttemptsPerClip = attempts }, log: log);
         using var over = new CancellationTokenSource();
         Task disturbing = disturb?.Invoke(host, over.Token) ?? Task.CompletedTask;
         try
         {
-            return await host.TrainAsync(new(config, folder, resume) { Stepped = stepped ?? (static _ => { }), Warn = warn ?? (static _ => { }) }, stop);
+            return await host.TrainAsync(new(config, folder, resume) { Stepped = stepped ?? (static _ => { }) }, stop);
         }
         finally
         {

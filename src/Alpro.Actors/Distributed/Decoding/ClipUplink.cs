@@ -1,9 +1,9 @@
 using Akka.Actor;
-using Akka.Event;
 using Alpro.Actors.Distributed.Transport;
 using Alpro.Actors.Pipeline;
 using Alpro.Data.Clips;
 using Alpro.Data.Sampling;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Distributed.Decoding;
 
@@ -37,7 +37,7 @@ public sealed class ClipUplink : ReceiveActor, IWithTimers
 
     private readonly ActorSelection _gate;
     private readonly DecodeNode.Work _work;
-    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly ILogger _log = Context.System.Log();
     private readonly CancellationTokenSource _stop = new();
     private readonly DeathRate _deaths;
     private readonly Queue<ClipRequest> _waiting = new();
@@ -114,7 +114,7 @@ public sealed class ClipUplink : ReceiveActor, IWithTimers
     private void OnConnected(Stream stream)
     {
         _stream = stream;
-        _log.Info("connected to {0}", _gate.Anchor.Path.Address);
+        _log.LinkOpened(_gate.Anchor.Path.Address.Endpoint());
         // Nothing is sent this way: what can be read is that the other end has gone.
         stream.ReadAsync(new byte[1], _stop.Token).AsTask().PipeTo(Self, success: _ => new Closed(), failure: _ => new Closed());
         var sender = new ClipSender(stream, _work.Clips);

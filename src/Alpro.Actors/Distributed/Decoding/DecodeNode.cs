@@ -1,10 +1,10 @@
 using Akka.Actor;
 using Akka.Cluster;
-using Akka.Event;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Pipeline;
 using Alpro.Data.Clips;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Distributed.Decoding;
 
@@ -21,7 +21,7 @@ public sealed class DecodeNode : ReceiveActor
 
     private readonly Work _work;
     private readonly Action<Exception> _failed;
-    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly ILogger _log = Context.System.Log();
     private readonly Dictionary<Address, IActorRef> _uplinks = [];
 
     /// <summary>A decode node.</summary>
@@ -58,7 +58,7 @@ public sealed class DecodeNode : ReceiveActor
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(error =>
     {
         if (error is DecodersDyingException) _failed(error);
-        else _log.Warning("link lost, offering again: {0}", error.Message);
+        else _log.LinkLost(error.Message);
         return Directive.Stop;
     }, loggingEnabled: false);
 

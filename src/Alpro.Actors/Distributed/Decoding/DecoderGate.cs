@@ -1,13 +1,13 @@
 using System.Net;
 using System.Net.Sockets;
 using Akka.Actor;
-using Akka.Event;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Distributed.Transport;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Pipeline;
 using Alpro.Actors.Runs;
 using Alpro.Data.Clips;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Distributed.Decoding;
 
@@ -45,7 +45,7 @@ public sealed class DecoderGate : ReceiveActor
     private readonly ClusterNode _node;
     private readonly Socket _socket;
     private readonly CancellationTokenSource _stop = new();
-    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly ILogger _log = Context.System.Log();
     private readonly Dictionary<string, Invitation> _invited = [];
     private Serve? _stream;
 
@@ -69,9 +69,9 @@ public sealed class DecoderGate : ReceiveActor
     /// <inheritdoc/>
     protected override void PreStart()
     {
-        (IActorRef self, ILoggingAdapter log) = (Self, _log);
+        IActorRef self = Self;
         DataPlane.ListenAsync(_socket, _node.Certificates, (token, stream) => self.Tell(new Proven(token, stream)),
-            reason => log.Warning("data connection refused: {0}", reason), _stop.Token).PipeTo(self);
+            _log.DataConnectionRefused, _stop.Token).PipeTo(self);
     }
 
     /// <inheritdoc/>
@@ -89,7 +89,7 @@ public sealed class DecoderGate : ReceiveActor
         if (_stream is null) return;                                 // it will ask again
         if (Differences(_stream.Data, offer.Data) is { Length: > 0 } differences)
         {
-            _log.Warning("decode node {0} refused: {1}", Sender.Path.Address, differences);
+            _log.DecodeNodeRefused(Sender.Path.Address.Endpoint(), differences);
             Sender.Tell(new ClipUplink.Refused(differences));
             return;
         }
@@ -104,7 +104,7 @@ public sealed class DecoderGate : ReceiveActor
         if (_stream is not { } stream || !_invited.Remove(message.Token, out Invitation? invitation))
         {
             message.Stream.Dispose();
-            _log.Warning("data connection refused: its token was not given out, or is used");
+            _log.DataConnectionRefused("its token was not given out, or is used");
             return;
         }
         // One clip in each decoder's hands, and one on its way: an idle decoder has its next request at once.

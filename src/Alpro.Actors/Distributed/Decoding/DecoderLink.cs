@@ -1,11 +1,11 @@
 using System.Collections.Concurrent;
 using Akka.Actor;
 using Akka.Cluster;
-using Akka.Event;
 using Alpro.Actors.Distributed.Transport;
 using Alpro.Actors.Pipeline;
 using Alpro.Data.Clips;
 using Alpro.Data.Sampling;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Distributed.Decoding;
 
@@ -32,7 +32,7 @@ public sealed class DecoderLink : ReceiveActor
     private readonly IActorRef _node;
     private readonly int _clips;
     private readonly Stream _stream;
-    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly ILogger _log = Context.System.Log();
 
     /// <summary>Who waits for which clip; the reading thread looks here whether it wants one.</summary>
     private readonly ConcurrentDictionary<ClipRequest, IActorRef> _granted = new();
@@ -78,7 +78,7 @@ public sealed class DecoderLink : ReceiveActor
         IActorRef self = Self;
         new Thread(() => Read(self)) { Name = "clips of a node", IsBackground = true }.Start();
         for (int clip = 0; clip < _clips; clip++) StartDecoder();
-        _log.Info("decode node {0} joined with {1} clips in hand", _node.Path.Address, _clips);
+        _log.DecodeNodeJoined(_node.Path.Address.Endpoint(), _clips);
     }
 
     /// <inheritdoc/>
@@ -96,7 +96,7 @@ public sealed class DecoderLink : ReceiveActor
 
     private void End(string reason)
     {
-        _log.Warning("decode node {0} lost, its {1} clips go to others: {2}", _node.Path.Address, _granted.Count, reason);
+        _log.DecodeNodeLost(_node.Path.Address.Endpoint(), _granted.Count, reason);
         Context.Stop(Self);
     }
 

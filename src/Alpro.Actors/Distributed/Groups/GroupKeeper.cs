@@ -7,6 +7,7 @@ using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Records;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Distributed.Groups;
 
@@ -47,6 +48,7 @@ public sealed class GroupKeeper : ReceiveActor, IWithTimers
     /// <summary>Whoever has been silent for so long is not asked into a group: long before the cluster gives a dead node up, nobody waits for it.</summary>
     private static readonly TimeSpan _silence = TimeSpan.FromSeconds(2);
 
+    private readonly ILogger _log = Context.System.Log();
     private readonly TrainingRun _run;
     private readonly int _least;
     private readonly Func<IReadOnlyCollection<Address>> _trainers;
@@ -134,14 +136,14 @@ public sealed class GroupKeeper : ReceiveActor, IWithTimers
     private void Begin()
     {
         _generation = _generations.Last();
-        _run.Warn($"this coordinator keeps the trainers together; {(_generation == 0 ? "no group has formed yet" : $"the last group was generation {_generation}")}");
+        _log.KeeperStarted(_generation);
     }
 
     private void OnReport(Report report)
     {
         if (!ClusterNode.TryParseEndpoint(report.Endpoint, out _))
         {
-            _run.Warn($"a report of {Sender.Path.Address} was refused: it says that it listens at '{report.Endpoint}'; expected host:port");
+            _log.ReportRefused(Sender.Path.Address.Endpoint(), report.Endpoint);
             return;
         }
         if (!_members.TryGetValue(Sender, out Report? before))
@@ -193,8 +195,8 @@ public sealed class GroupKeeper : ReceiveActor, IWithTimers
     /// <summary>Whether every trainer's node has reported that was in the cluster before this keeper: it may hold the newest weights.</summary>
     private bool HaveHeardAll()
     {
-        string waiting = string.Join(", ", _trainers().Except(_members.Keys.Select(member => member.Path.Address)));
-        if (waiting.Length > 0 && waiting != _waiting) _run.Warn($"waiting to hear from {waiting}");
+        string waiting = string.Join(", ", _trainers().Except(_members.Keys.Select(member => member.Path.Address)).Select(trainer => trainer.Endpoint()));
+        if (waiting.Length > 0 && waiting != _waiting) _log.TrainersAwaited(waiting);
         _waiting = waiting;
         return waiting.Length == 0;
     }
@@ -203,7 +205,7 @@ public sealed class GroupKeeper : ReceiveActor, IWithTimers
     {
         bool done = _end.Find() is not null;
         if (done || _stopping) _ended.TrySetResult(done);
-        else if (_over) _run.Warn("the trainers have ended, and the checkpoint of the last step is not there: waiting for others to do again what is missing");
+        else if (_over) _log.LastCheckpointMissing();
         _over = done || _stopping;
     }
 
@@ -231,7 +233,7 @@ public sealed class GroupKeeper : ReceiveActor, IWithTimers
         IActorRef[] ordered = free[..world];
         string[] endpoints = [.. ordered.Select(member => ranks[member].Endpoint)];
         for (int rank = 0; rank < world; rank++) ordered[rank].Tell(new GroupMember.Form(_generation, rank, endpoints, fromCheckpoint));
-        _run.Warn($"generation {_generation}: {world} trainer{(world == 1 ? "" : "s")}: {string.Join(", ", endpoints)}");
+        _log.GroupFormed(_generation, world, string.Join(", ", endpoints));
     }
 
     private int Largest(int trainers)

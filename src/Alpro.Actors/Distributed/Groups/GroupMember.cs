@@ -1,12 +1,12 @@
 using System.Net;
 using System.Net.Sockets;
 using Akka.Actor;
-using Akka.Event;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Distributed.Transport;
 using Alpro.Actors.Runs;
 using Alpro.Training.Collectives;
 using Alpro.Training.Records;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Distributed.Groups;
 
@@ -62,7 +62,7 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
     private readonly Socket _listener;
     private readonly RingSettings _ring;
     private readonly CancellationTokenSource _stop = new();
-    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly ILogger _log = Context.System.Log();
     private ICollectives? _group;
     private long _generation, _step;
     private bool _inGroup = true;                                    // until the trainer is free
@@ -71,12 +71,11 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
     public GroupMember(ClusterNode node)
     {
         (_node, _listener) = (node, node.Listen(node.RingPort, "--ring-port"));
-        ILoggingAdapter log = _log;
         _ring = new()
         {
             Forming = _forming,
             Open = async (socket, incoming, stop) => await Connections.SecureAsync(new NetworkStream(socket, ownsSocket: true), node.Certificates, incoming ? null : "", stop),
-            Refused = reason => log.Warning("ring connection refused: {0}", reason),
+            Refused = _log.RingConnectionRefused,
         };
         Receive<ReportAgain>(_ => Report());
         Receive<Free>(message =>
@@ -93,7 +92,7 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
         });
         Receive<Status.Failure>(message =>
         {
-            _log.Warning("generation {0} did not form: {1}", _generation, message.Cause.Message);
+            _log.GroupNotFormed(_generation, message.Cause.Message);
             Leave();
         });
         Receive<Disband>(message =>

@@ -1,6 +1,6 @@
 using Akka.Actor;
 using Akka.Cluster;
-using Akka.Event;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Distributed.Membership;
 
@@ -45,7 +45,7 @@ public sealed class VoterMajority : IDowningProvider
         }
 
         private readonly Akka.Cluster.Cluster _cluster;
-        private readonly ILoggingAdapter _log = Context.GetLogger();
+        private readonly ILogger _log = Context.System.Log();
         private readonly Dictionary<UniqueAddress, Member> _members = [];
         private readonly HashSet<UniqueAddress> _lost = [];
         private readonly TimeSpan _stable;
@@ -83,15 +83,15 @@ public sealed class VoterMajority : IDowningProvider
                 Timers.Cancel(nameof(Decide));
                 return;
             }
-            string lost = string.Join(", ", _lost.Select(node => node.Address));
+            string lost = string.Join(", ", _lost.Select(node => node.Address.Endpoint()));
             if (GoesOn(_members.Values.Where(member => member.HasRole(Voter) && member.Status is MemberStatus.Up or MemberStatus.Leaving).Select(member => member.UniqueAddress), _lost))
             {
-                _log.Warning("lost, and taken out of the cluster: {0}", lost);
+                _log.NodesTakenOut(lost);
                 foreach (UniqueAddress node in _lost) _cluster.Down(node.Address);
             }
             else
             {
-                _log.Warning("this node ends itself, as it has lost half or more of the coordinators and trainers: {0}", lost);
+                _log.MajorityLost(lost);
                 _cluster.Down(_cluster.SelfAddress);
             }
         }

@@ -6,11 +6,11 @@ using System.Security.Authentication;
 using Akka.Actor;
 using Akka.Actor.Setup;
 using Akka.Configuration;
-using Akka.Event;
 using Akka.Remote.Transport;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Model.Checkpoints;
 using Google.Protobuf;
+using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Distributed.Transport;
 
@@ -36,7 +36,7 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
     private const int MaxConnections = 1024;
 
     private readonly ClusterNode _node;
-    private readonly ILoggingAdapter _log;
+    private readonly ILogger _log;
     private readonly Socket _socket;
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<Task, Connection> _open = new();
@@ -50,7 +50,7 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
         MaximumPayloadBytes = config.GetByteSize("maximum-frame-size")!.Value - Overhead;
         ControlSetup setup = system.Settings.Setup.Get<ControlSetup>().Value;
         (_node, _socket) = (setup.Node, setup.Socket);
-        _log = Logging.GetLogger(system, this);
+        _log = system.Log();
     }
 
     /// <inheritdoc/>
@@ -73,7 +73,7 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
                 var caller = (IPEndPoint)from;
                 listener.Notify(new InboundAssociation(Open(stream, new(SchemeIdentifier, System.Name, caller.Address.ToString(), caller.Port))));
                 return Task.CompletedTask;
-            }, reason => _log.Warning("control connection refused: {0}", reason), _stop.Token);
+            }, _log.ControlConnectionRefused, _stop.Token);
         }
         catch (OperationCanceledException)
         {
@@ -127,13 +127,13 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
 
         private readonly Stream _stream;
         private readonly int _longest;
-        private readonly ILoggingAdapter _log;
+        private readonly ILogger _log;
         private readonly Queue<ByteString> _outgoing = [];           // its monitor guards it and _closing
         private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously), _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private readonly Thread _sender, _receiver;
         private bool _closing;
 
-        public Connection(Stream stream, Address local, Address remote, int longest, ILoggingAdapter log) : base(local, remote)
+        public Connection(Stream stream, Address local, Address remote, int longest, ILogger log) : base(local, remote)
         {
             (_stream, _longest, _log) = (stream, longest, log);
             _stream.WriteTimeout = WriteMs;
@@ -219,7 +219,7 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
                     int length = BinaryPrimitives.ReadInt32LittleEndian(head);
                     if (length < 0 || length > _longest)
                     {
-                        _log.Warning("control connection refused: {0} sent a frame of {1} bytes, and {2} is the most", RemoteAddress, length, _longest);
+                        _log.ControlFrameRefused(RemoteAddress.Endpoint(), length, _longest);
                         break;
                     }
                     byte[] payload = GC.AllocateUninitializedArray<byte>(length);
@@ -229,7 +229,7 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
             }
             catch (Exception gone) when (IsGone(gone))
             {
-                _log.Debug("control connection with {0} has ended: {1}", RemoteAddress, gone.Message);
+                _log.ControlConnectionEnded(RemoteAddress.Endpoint(), gone.Message);
             }
             Close();
             _stream.Dispose();                                       // the other thread may be in the middle of it
