@@ -33,7 +33,7 @@ public sealed class EventLogTests
         Write(new(_written, LogVerbosity.Info, LogFormat.Json));
         JsonElement[] events = [.. Lines.Select(line => JsonDocument.Parse(line).RootElement)];
         Assert.Equal(["time", "level", "id", "event", "message", "generation", "world", "endpoints"], events[0].EnumerateObject().Select(field => field.Name));
-        Assert.InRange(DateTimeOffset.UtcNow - events[0].GetProperty("time").GetDateTimeOffset(), TimeSpan.FromMinutes(-1), TimeSpan.FromMinutes(1));
+        Assert.InRange(TimeProvider.System.GetUtcNow() - events[0].GetProperty("time").GetDateTimeOffset(), TimeSpan.FromMinutes(-1), TimeSpan.FromMinutes(1));
         Assert.Equal(("info", 402, "GroupFormed"), (events[0].GetProperty("level").GetString(), events[0].GetProperty("id").GetInt32(), events[0].GetProperty("event").GetString()));
         Assert.Equal((2, 3, "a:1, b:2"), (events[0].GetProperty("generation").GetInt64(), events[0].GetProperty("world").GetInt32(), events[0].GetProperty("endpoints").GetString()));
         Assert.Equal(["info", "warning", "error"], events.Select(one => one.GetProperty("level").GetString()));

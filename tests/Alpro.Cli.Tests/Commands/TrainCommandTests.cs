@@ -65,10 +65,10 @@ public sealed class TrainCommandTests(SmallWorld world) : IClassFixture<SmallWor
         string[] command = ["pretrain", "--config", _out.File("config.json"), "--decoders", "1", "--out"];
         (int code, _, string errors) = AlproProgram.Run([.. command, _out.File("told"), "--log-format", "json"]);
         Assert.True(code == ExitCode.Success, errors);
-        NodeEvent?[] events = [.. errors.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(NodeEvent.Parse)];
-        Assert.DoesNotContain(null, events);
-        Assert.Equal(nameof(ActorEvents.CorpusOpened), events[0]!.Name);
-        Assert.Equal((nameof(ActorEvents.StepsDone), 2, 2), (events[^1]!.Name, events[^1]!.Number("step"), events[^1]!.Number("steps")));
+        NodeEvent[] events = [.. errors.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => NodeEvent.Parse(line)!)];
+        Assert.All(events, Assert.NotNull);
+        Assert.Equal(nameof(ActorEvents.CorpusOpened), events[0].Name);
+        Assert.Equal((nameof(ActorEvents.StepsDone), 2, 2), (events[^1].Name, events[^1].Number("step"), events[^1].Number("steps")));
 
         (code, _, errors) = AlproProgram.Run([.. command, _out.File("quiet"), "--log", "warning"]);
         Assert.Equal((ExitCode.Success, ""), (code, errors));
