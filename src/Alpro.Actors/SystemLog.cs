@@ -15,7 +15,8 @@ internal sealed class LogSetup(ILogger log) : Setup
 internal static class SystemLog
 {
     /// <summary>The log of an actor system; one that keeps nothing where it was started without.</summary>
-    public static ILogger Log(this ActorSystem system) => system.Settings.Setup.Get<LogSetup>() is { HasValue: true, Value: var setup } ? setup.Log : NullLogger.Instance;
+    public static ILogger Log(this ActorSystem system) =>
+        system.Settings.Setup.Get<LogSetup>() is { HasValue: true, Value: var setup } ? setup.Log : NullLogger.Instance;
 
     /// <summary>A node as people and events name it, <c>host:port</c>.</summary>
     public static string Endpoint(this Address address) => $"{address.Host}:{address.Port}";

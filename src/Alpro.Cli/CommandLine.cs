@@ -42,7 +42,7 @@ public static class CommandLine
 
     private static readonly Option<LogFormat> _format = new("--log-format")
     {
-        Description = $"How events are written: as text, the default, or as JSON, an object a line, for programs; or as {FormatVariable} says.",
+        Description = $"How events are written: text (the default), or json, an object a line for programs; or as {FormatVariable} says.",
         Recursive = true,
     };
 
@@ -94,9 +94,13 @@ public static class CommandLine
     public static async Task<int> RunAsync(RootCommand root, string[] args)
     {
         ParseResult parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
-        Events = new(Console.Error, Choice(parsed, _verbosity, VerbosityVariable) ?? LogVerbosity.Info, Choice(parsed, _format, FormatVariable) ?? LogFormat.Text);
+        LogVerbosity least = Choice(parsed, _verbosity, VerbosityVariable) ?? LogVerbosity.Info;
+        Events = new(Console.Error, least, Choice(parsed, _format, FormatVariable) ?? LogFormat.Text);
         string[] problems = parsed.Action is HelpAction ? [] :
-            [.. parsed.Errors.Count > 0 ? ParseProblems.Of(parsed) : [], .. ProblemsOf<LogVerbosity>(VerbosityVariable), .. ProblemsOf<LogFormat>(FormatVariable)];
+        [
+            .. parsed.Errors.Count > 0 ? ParseProblems.Of(parsed) : [],
+            .. ProblemsOf<LogVerbosity>(VerbosityVariable), .. ProblemsOf<LogFormat>(FormatVariable),
+        ];
         if (problems.Length > 0)
         {
             foreach (string problem in problems) Log.WordsRefused(problem);
@@ -148,12 +152,11 @@ public static class CommandLine
         }
     }
 
-    /// <summary>What was chosen on the command line, or else in the environment; null where neither says so, or what is said is refused.</summary>
+    /// <summary>What was chosen on the command line, or else in the environment; null where neither says so, or it is refused.</summary>
     private static T? Choice<T>(ParseResult parsed, Option<T> option, string variable)
         where T : struct, Enum
     {
-        string? words = parsed.GetResult(option) is { Tokens: [{ Value: var given }] } ? given : Environment.GetEnvironmentVariable(variable);
-        return Choice<T>(words);
+        return Choice<T>(parsed.GetResult(option) is { Tokens: [{ Value: var given }] } ? given : Environment.GetEnvironmentVariable(variable));
     }
 
     private static T? Choice<T>(string? words)
@@ -161,7 +164,8 @@ public static class CommandLine
 
     private static IEnumerable<string> ProblemsOf<T>(string variable)
         where T : struct, Enum =>
-        Environment.GetEnvironmentVariable(variable) is { Length: > 0 } words && Choice<T>(words) is null ? [$"{variable}={words}: expected {ConfigLoader.Expected(typeof(T))}"] : [];
+        Environment.GetEnvironmentVariable(variable) is { Length: > 0 } words && Choice<T>(words) is null
+            ? [$"{variable}={words}: expected {ConfigLoader.Expected(typeof(T))}"] : [];
 
     private static IAnsiConsole CreateConsole(TextWriter writer, bool redirected)
     {

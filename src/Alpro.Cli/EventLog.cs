@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Alpro.Cli;
 
-/// <summary>The least important events that are written, in the words of <c>--log</c>; their numbers are those of <see cref="LogLevel"/>.</summary>
+/// <summary>The least important events that are written, as <c>--log</c> names them; the numbers are those of <see cref="LogLevel"/>.</summary>
 internal enum LogVerbosity
 {
     Trace,
@@ -21,12 +21,12 @@ internal enum LogFormat
     /// <summary>A sentence a line.</summary>
     Text,
 
-    /// <summary>An object a line: time, level, number and name of the event, the sentence, and the event's fields.</summary>
+    /// <summary>An object a line: time, level, whose event it is, its number and name, the sentence, and its fields.</summary>
     Json,
 }
 
 /// <summary>The log of a process: the events of all its parts, in the order in which they come, a line each on standard error.</summary>
-internal sealed class EventLog : ILoggerProvider, ILogger
+internal sealed class EventLog : ILoggerProvider
 {
     private readonly TextWriter _writer;
     private readonly LogFormat _format;
@@ -48,32 +48,24 @@ internal sealed class EventLog : ILoggerProvider, ILogger
     /// <summary>The way into this log for the commands.</summary>
     public ILogger Logger { get; }
 
-    /// <summary>A line at the foot of the terminal, above which events are written until it is disposed; null where there is no terminal, or a program reads.</summary>
+    /// <summary>
+    /// A line at the foot of the terminal, above which events are written until it is disposed; null where there is no terminal, or a program reads.
+    /// </summary>
     public ProgressLine? OpenFoot() =>
         Console.IsErrorRedirected || _format == LogFormat.Json ? null : _foot = new(_writer, static () => Console.WindowWidth);
 
     /// <inheritdoc/>
-    public ILogger CreateLogger(string categoryName) => this;
-
-    /// <inheritdoc/>
-    public bool IsEnabled(LogLevel logLevel) => true;                // the factory asks for what is written alone
-
-    /// <inheritdoc/>
-    public IDisposable? BeginScope<TState>(TState state)
-        where TState : notnull => null;
-
-    /// <inheritdoc/>
-    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
-    {
-        string message = formatter(state, exception);
-        string line = _format == LogFormat.Json ? ToJson(logLevel, eventId, message, state as IEnumerable<KeyValuePair<string, object?>> ?? []) : ToText(logLevel, message);
-        if (_foot is { } foot) foot.Say(line);
-        else _writer.WriteLine(line);
-    }
+    public ILogger CreateLogger(string categoryName) => new Source(this, categoryName);
 
     /// <inheritdoc/>
     public void Dispose()
     {
+    }
+
+    private void Write(string line)
+    {
+        if (_foot is { } foot) foot.Say(line);
+        else _writer.WriteLine(line);
     }
 
     private static string ToText(LogLevel level, string message) => level switch
@@ -83,7 +75,8 @@ internal sealed class EventLog : ILoggerProvider, ILogger
         _ => message,
     };
 
-    private static string ToJson(LogLevel level, EventId id, string message, IEnumerable<KeyValuePair<string, object?>> fields)
+    private static string ToJson(
+        LogLevel level, string source, EventId id, string message, IEnumerable<KeyValuePair<string, object?>> fields)
     {
         var bytes = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(bytes, new JsonWriterOptions { Encoder = CommandLine.JsonSettings.Encoder }))
@@ -91,6 +84,7 @@ internal sealed class EventLog : ILoggerProvider, ILogger
             json.WriteStartObject();
             json.WriteString("time", TimeProvider.System.GetUtcNow());
             json.WriteString("level", ((LogVerbosity)Math.Min((int)level, (int)LogVerbosity.Error)).ToString().ToLowerInvariant());
+            json.WriteString("source", source);
             json.WriteNumber("id", id.Id);
             json.WriteString("event", id.Name);
             json.WriteString("message", message);
@@ -103,5 +97,23 @@ internal sealed class EventLog : ILoggerProvider, ILogger
             json.WriteEndObject();
         }
         return Encoding.UTF8.GetString(bytes.WrittenSpan);
+    }
+
+    /// <summary>The way into the log of one part of the process: the program, or a library, whose events have numbers of its own.</summary>
+    private sealed class Source(EventLog log, string name) : ILogger
+    {
+        public bool IsEnabled(LogLevel logLevel) => true;            // the factory asks for what is written alone
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public void Log<TState>(
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            string message = formatter(state, exception);
+            log.Write(log._format == LogFormat.Json
+                ? ToJson(logLevel, name, eventId, message, state as IEnumerable<KeyValuePair<string, object?>> ?? [])
+                : ToText(logLevel, message));
+        }
     }
 }

@@ -38,7 +38,8 @@ internal static class RunProgress
                 if (state.Step > 0) log.RunContinues(state.Step, total);
             },
             Stepped = record => step(record, total),
-            Validated = record => log.RunValidated(record.Step, string.Join(", ", record.Figures.Select(figure => $"{figure.Key} {figure.Value:0.####}"))),
+            Validated = record => log.RunValidated(
+                record.Step, string.Join(", ", record.Figures.Select(figure => $"{figure.Key} {figure.Value:0.####}"))),
         };
     }
 
@@ -61,7 +62,8 @@ internal static class RunProgress
         {
             if (record.Step + 1 < total && TimeProvider.System.GetElapsedTime(last) < LineEvery) return;
             last = TimeProvider.System.GetTimestamp();
-            CommandLine.Log.StepsDone(title, record.Step + 1, total, record.Loss, record.LearningRate, record.ClipsPerSecond, record.WaitShare, record.Rejected);
+            CommandLine.Log.StepsDone(
+                title, record.Step + 1, total, record.Loss, record.LearningRate, record.ClipsPerSecond, record.WaitShare, record.Rejected);
         };
     }
 }

@@ -144,8 +144,15 @@ internal sealed partial class ChaosRun : IDisposable
                 bool away = role == "decoder" && number == 1 && _network is not null;
                 string host = away ? far : near, log = Path.Combine(_settings.Folder, "logs", $"{role}-{number}.log");
                 _nodes.Add(new(role, number, said => NodeProcess.StartProgram(
-                    ["node", "--role", role, .. Configuration(), "--host", host, .. seeds, "--hocon", hocon, "--json", "--log", "debug", "--certificates", Path.Combine(certificates, host), .. words(number)],
-                    (line, written) => { lock (log) File.AppendAllText(log, line + "\n"); if (written is not null) said(written); }, away ? CutOffNetwork.Inside : [])));
+                [
+                    "node", "--role", role, .. Configuration(), "--host", host, .. seeds, "--hocon", hocon, "--json", "--log", "debug",
+                    "--certificates", Path.Combine(certificates, host), .. words(number),
+                ],
+                (line, written) =>
+                {
+                    lock (log) File.AppendAllText(log, line + "\n");
+                    if (written is not null) said(written);
+                }, away ? CutOffNetwork.Inside : [])));
             }
         }
     }
@@ -269,7 +276,11 @@ internal sealed partial class ChaosRun : IDisposable
     private static bool WasGivenUp(ChaosNode node) =>
         node.Role == "decoder" ? node.Process.ExitCode == ExitCode.Success : node.Process.Has(nameof(ActorEvents.NodeGivenUp));
 
-    private static string LastWords(ChaosNode node) => node.Process.Errors.TrimEnd().Split('\n')[^1] is var line && NodeEvent.Parse(line) is { } last ? last.Message : line;
+    private static string LastWords(ChaosNode node)
+    {
+        string line = node.Process.Errors.TrimEnd().Split('\n')[^1];
+        return NodeEvent.Parse(line)?.Message ?? line;
+    }
 
     private void StrikeIfDue()
     {

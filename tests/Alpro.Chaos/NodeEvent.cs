@@ -17,7 +17,8 @@ internal sealed record NodeEvent(DateTimeOffset Time, string Name, string Messag
         {
             using JsonDocument document = JsonDocument.Parse(line);
             JsonElement fields = document.RootElement.Clone();
-            return new(fields.GetProperty("time").GetDateTimeOffset(), fields.GetProperty("event").GetString()!, fields.GetProperty("message").GetString()!, fields);
+            string name = fields.GetProperty("event").GetString()!, message = fields.GetProperty("message").GetString()!;
+            return new(fields.GetProperty("time").GetDateTimeOffset(), name, message, fields);
         }
         catch (Exception error) when (error is JsonException or KeyNotFoundException)
         {

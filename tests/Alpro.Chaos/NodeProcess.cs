@@ -53,9 +53,11 @@ internal sealed class NodeProcess : IDisposable
     /// <param name="arguments">The command and its arguments.</param>
     /// <param name="said">Told of every line that it writes to standard error, and of the event that the line is, on any thread.</param>
     /// <param name="inside">The words of a command that runs another in its place, such as <c>ip netns exec NAME</c>.</param>
-    public static NodeProcess StartProgram(IEnumerable<string> arguments, Action<string, NodeEvent?>? said = null, IEnumerable<string>? inside = null)
+    public static NodeProcess StartProgram(
+        IEnumerable<string> arguments, Action<string, NodeEvent?>? said = null, IEnumerable<string>? inside = null)
     {
-        string[] words = [.. inside ?? [], "dotnet", "exec", Path.Combine(AppContext.BaseDirectory, "alpro.dll"), .. arguments, "--log-format", "json"];
+        string program = Path.Combine(AppContext.BaseDirectory, "alpro.dll");
+        string[] words = [.. inside ?? [], "dotnet", "exec", program, .. arguments, "--log-format", "json"];
         var start = new ProcessStartInfo(words[0], words[1..])
         {
             RedirectStandardError = true,
@@ -112,7 +114,8 @@ internal sealed class NodeProcess : IDisposable
     /// <summary>Whether an event has been written.</summary>
     /// <param name="name">Which.</param>
     /// <param name="fits">What its fields must be.</param>
-    public bool Has(string name, Func<NodeEvent, bool>? fits = null) => Events.Any(written => written.Name == name && fits?.Invoke(written) != false);
+    public bool Has(string name, Func<NodeEvent, bool>? fits = null) =>
+        Events.Any(written => written.Name == name && fits?.Invoke(written) != false);
 
     /// <summary>Waits until an event has been written.</summary>
     /// <param name="name">Which.</param>

@@ -39,7 +39,8 @@ public sealed class CommandLineTests : IDisposable
     {
         (int code, _, string errors) = AlproProgram.Run("pretain", "--log-format", "json");
         Assert.Equal(ExitCode.BadInput, code);
-        Assert.Equal([nameof(CommandEvents.WordsRefused), nameof(CommandEvents.HelpOffered)], errors.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => NodeEvent.Parse(line)!.Name));
+        string[] lines = errors.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal([nameof(CommandEvents.WordsRefused), nameof(CommandEvents.HelpOffered)], lines.Select(line => NodeEvent.Parse(line)!.Name));
     }
 
     [Fact]

@@ -14,7 +14,8 @@ public sealed class EventLogTests
     public void Text_is_a_sentence_a_line_and_names_warnings_and_errors()
     {
         Write(new(_written));
-        Assert.Equal(["generation 2 has 3 trainers: a:1, b:2", "warning: decode node a:1 is lost, and its 4 clips go to others: it left", "alpro: no room"], Lines);
+        Assert.Equal(
+            ["generation 2 has 3 trainers: a:1, b:2", "warning: decode node a:1 is lost, and its 4 clips go to others: it left", "alpro: no room"], Lines);
     }
 
     [Theory]
@@ -32,10 +33,11 @@ public sealed class EventLogTests
     {
         Write(new(_written, LogVerbosity.Info, LogFormat.Json));
         JsonElement[] events = [.. Lines.Select(line => JsonDocument.Parse(line).RootElement)];
-        Assert.Equal(["time", "level", "id", "event", "message", "generation", "world", "endpoints"], events[0].EnumerateObject().Select(field => field.Name));
-        Assert.InRange(TimeProvider.System.GetUtcNow() - events[0].GetProperty("time").GetDateTimeOffset(), TimeSpan.FromMinutes(-1), TimeSpan.FromMinutes(1));
-        Assert.Equal(("info", 402, "GroupFormed"), (events[0].GetProperty("level").GetString(), events[0].GetProperty("id").GetInt32(), events[0].GetProperty("event").GetString()));
-        Assert.Equal((2, 3, "a:1, b:2"), (events[0].GetProperty("generation").GetInt64(), events[0].GetProperty("world").GetInt32(), events[0].GetProperty("endpoints").GetString()));
+        JsonElement first = events[0];
+        Assert.Equal(["time", "level", "source", "id", "event", "message", "generation", "world", "endpoints"], first.EnumerateObject().Select(field => field.Name));
+        Assert.InRange((TimeProvider.System.GetUtcNow() - first.GetProperty("time").GetDateTimeOffset()).TotalMinutes, -1, 1);
+        Assert.Equal((402, "GroupFormed"), (first.GetProperty("id").GetInt32(), first.GetProperty("event").GetString()));
+        Assert.Equal((2, 3), (first.GetProperty("generation").GetInt64(), first.GetProperty("world").GetInt32()));
         Assert.Equal(["info", "warning", "error"], events.Select(one => one.GetProperty("level").GetString()));
     }
 

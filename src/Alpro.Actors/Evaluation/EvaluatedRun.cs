@@ -44,7 +44,8 @@ public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Confi
     public static EvaluatedRun Open(string? run, string? config, string? checkpoint, IReadOnlyList<string> settings, ILogger? log = null)
     {
         if (run is not null && !Directory.Exists(run)) throw new UsageException($"{run}: there is no such run folder");
-        string weights = WeightsIn(checkpoint ?? run ?? throw new UsageException("Name what to evaluate: --run FOLDER, or --config FILE with --checkpoint PATH."), log);
+        string weights = WeightsIn(
+            checkpoint ?? run ?? throw new UsageException("Name what to evaluate: --run FOLDER, or --config FILE with --checkpoint PATH."), log);
         string folder = run is null ? HomeOf(weights) : Path.GetFullPath(run);
         string arguments = Path.Combine(folder, ReferenceArguments), file = config ?? Path.Combine(folder, TrainingRun.ConfigName);
         if (config is not null || !File.Exists(arguments))

@@ -17,7 +17,8 @@ public sealed record EvaluationRun(RunConfig Config, string Weights, EvaluationS
     public Action<double> Progressed { get; init; } = static _ => { };
 
     /// <summary>
-    /// Told of an error after which this process cannot use its GPU, on the thread that met it and before anything is unwound; null where the process is to end.
+    /// Told of an error after which this process cannot use its GPU, on the thread that met it and before anything is unwound; null where the
+    /// process is to end.
     /// </summary>
     public Action<Exception>? DeviceLost { get; init; }
 

@@ -18,7 +18,7 @@ public sealed class EvaluatorActor : ReceiveActor
 
     /// <summary>An evaluator that loads its model when it starts.</summary>
     /// <param name="open">Makes the evaluator, on this actor's thread.</param>
-    /// <param name="lost">Told of an error after which the GPU cannot be used, before anything is unwound; null where the process is to end.</param>
+    /// <param name="lost">Told of an error after which the GPU cannot be used, before anything is unwound; null: the process ends.</param>
     /// <param name="stop">Gives up the share in hand.</param>
     public EvaluatorActor(Func<Evaluator> open, Action<Exception>? lost, CancellationToken stop)
     {

@@ -64,7 +64,8 @@ public sealed class RunData : IDisposable
         {
             string[] unlabelled = [.. Enumerable.Range(0, (int)corpus.Count).Select(row => corpus[row].Answer ?? "").Where(answer => !Answers.ContainsKey(answer))];
             if (unlabelled.Length > 0)
-                log.AnswersUnlabelled(corpus.Name, unlabelled.Length, corpus.Count, string.Join(", ", unlabelled.Distinct().Take(10).Select(answer => $"\"{answer}\"")));
+                log.AnswersUnlabelled(
+                    corpus.Name, unlabelled.Length, corpus.Count, string.Join(", ", unlabelled.Distinct().Take(10).Select(answer => $"\"{answer}\"")));
         }
     }
 

@@ -63,7 +63,8 @@ public sealed class RunHost : IAsyncDisposable
     /// <exception cref="UsageException">There is no such file, it is not HOCON, or it says nothing of a cluster.</exception>
     /// <exception cref="ConfigException">Settings in it are not, or have values that cannot be used.</exception>
     public static async Task<RunHost> StartAsync(
-        string? hoconFile = null, Func<ActorSettings, ActorSettings>? adjust = null, Func<Config, ClusterNode>? join = null, ILoggerFactory? log = null)
+        string? hoconFile = null, Func<ActorSettings, ActorSettings>? adjust = null, Func<Config, ClusterNode>? join = null,
+        ILoggerFactory? log = null)
     {
         Config hocon = RunningSettings.Load(RunningSettings.ConfFile("alpro.conf"));
         if (hoconFile is not null) hocon = RunningSettings.Load(hoconFile).WithFallback(hocon);

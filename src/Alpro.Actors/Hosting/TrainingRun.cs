@@ -31,7 +31,8 @@ public sealed record TrainingRun(RunConfig Config, string Folder, bool Resume)
     public Action<ValidationRecord> Validated { get; init; } = static _ => { };
 
     /// <summary>
-    /// Told of an error after which this process cannot use its GPU, on the thread that met it and before anything is unwound; null where the process is to end.
+    /// Told of an error after which this process cannot use its GPU, on the thread that met it and before anything is unwound; null where the
+    /// process is to end.
     /// </summary>
     public Action<Exception>? DeviceLost { get; init; }
 

@@ -241,7 +241,8 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
             self.Tell(new GroupLost(lost, trainer.State.Step));
             enter = WaitForGroup();
             long step = trainer.State.Step;
-            if (enter.Resume && _run.Store().Steps() is [.., long saved] && saved > step && _run.Store(_log).Latest()?.State.Step > step) return enter;
+            CheckpointStore store = _run.Store(_log);
+            if (enter.Resume && store.Steps() is [.., long saved] && saved > step && store.Latest()?.State.Step > step) return enter;
         }
         return null;
     }

@@ -78,7 +78,8 @@ internal static class ConfigCommand
             CommandLine.Result(arguments, new { output = file, config = System.Text.Json.Nodes.JsonNode.Parse(json), imported.Notes }, _ =>
             {
                 if (file is null) Console.Out.WriteLine(json);
-                foreach (ReferenceNote note in imported.Notes) CommandLine.Log.SettingImported(Words(note.Fate), note.Key, note.Value, note.Why);
+                foreach (ReferenceNote note in imported.Notes)
+                    CommandLine.Log.SettingImported(Words(note.Fate), note.Key, note.Value, note.Why);
             });
         });
         return command;

@@ -67,7 +67,10 @@ internal static class EvaluateCommand
         string run = Path.GetFullPath(folder);
         string corpus = new EvaluatedRun(run, "", ConfigLoader.LoadForEvaluation(config ?? Path.Combine(run, TrainingRun.ConfigName), overrides: settings)).CorpusOf(test).Corpus.Name;
         var watch = new CheckpointWatch(run, corpus, (weights, copy) =>
-            ShowProgressAsync(new EvaluationJob(EvaluatedRun.Open(run, config, copy, settings, CommandLine.Log) with { Source = weights }, test, data, null), job => job.RunAsync(host, stop)), CommandLine.Log);
+        {
+            EvaluatedRun evaluated = EvaluatedRun.Open(run, config, copy, settings, CommandLine.Log) with { Source = weights };
+            return ShowProgressAsync(new EvaluationJob(evaluated, test, data, null), job => job.RunAsync(host, stop));
+        }, CommandLine.Log);
         return watch.WatchAsync(WatchEvery, stop);
     }
 

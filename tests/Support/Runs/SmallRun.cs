@@ -37,7 +37,8 @@ internal static class SmallRun
         ILoggerFactory? log = null, Func<RunHost, CancellationToken, Task>? disturb = null, int attempts = 3, CancellationToken stop = default)
     {
         Directory.CreateDirectory(folder);
-        await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = decoders, AttemptsPerClip = attempts }, log: log);
+        await using RunHost host = await RunHost.StartAsync(
+            adjust: settings => settings with { Decoders = decoders, AttemptsPerClip = attempts }, log: log);
         using var over = new CancellationTokenSource();
         Task disturbing = disturb?.Invoke(host, over.Token) ?? Task.CompletedTask;
         try

@@ -195,7 +195,8 @@ public sealed class GroupKeeper : ReceiveActor, IWithTimers
     /// <summary>Whether every trainer's node has reported that was in the cluster before this keeper: it may hold the newest weights.</summary>
     private bool HaveHeardAll()
     {
-        string waiting = string.Join(", ", _trainers().Except(_members.Keys.Select(member => member.Path.Address)).Select(trainer => trainer.Endpoint()));
+        IEnumerable<Address> silent = _trainers().Except(_members.Keys.Select(member => member.Path.Address));
+        string waiting = string.Join(", ", silent.Select(trainer => trainer.Endpoint()));
         if (waiting.Length > 0 && waiting != _waiting) _log.TrainersAwaited(waiting);
         _waiting = waiting;
         return waiting.Length == 0;
