@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using System.Text.RegularExpressions;
@@ -12,7 +13,10 @@ namespace Alpro.Actors.Tests.Documents;
 public sealed partial class CommandsShownTests
 {
     /// <summary>Commands of the system that a page may show.</summary>
-    private static readonly string[] _others = ["cd", "cp", "curl", "docker", "git", "ls", "ln", "mkdir", "scp", "sudo", "tail", "tar", "tensorboard", "unzip"];
+    private static readonly string[] _others = ["alias", "cd", "cp", "curl", "docker", "git", "ls", "ln", "mkdir", "scp", "sudo", "tail", "tar", "tensorboard", "unzip"];
+
+    /// <summary>Names of others that look like types of ours.</summary>
+    private static readonly string[] _foreign = ["ActorSystem", "OrderedDict", "TorchBackend"];
 
     private static readonly RootCommand _root = AlproCommand.Create();
 
@@ -20,7 +24,7 @@ public sealed partial class CommandsShownTests
         File.ReadAllText(Path.Combine(Locations.Root, "hocon/alpro.conf")) + "\n" + File.ReadAllText(Path.Combine(Locations.Root, "hocon/cluster.conf")));
 
     [Fact]
-    public void Commands_in_blocks_are_understood() => Assert.Empty(
+    public void Commands_in_blocks_are_understood() => Document.None(
         from page in Document.All
         from block in page.Blocks
         where block.Language == "sh"
@@ -29,7 +33,7 @@ public sealed partial class CommandsShownTests
         select $"{page}, line {block.Line}: {string.Join(' ', command)}: {problem}");
 
     [Fact]
-    public void Commands_and_options_in_the_text_exist() => Assert.Empty(
+    public void Commands_and_options_in_the_text_exist() => Document.None(
         from page in Document.All
         from span in page.Spans
         from problem in ProblemsOf(span)
@@ -39,7 +43,18 @@ public sealed partial class CommandsShownTests
     public void The_table_of_the_readme_has_all_commands()
     {
         Document readme = Document.All.Single(page => page.Name == "README.md");
-        Assert.Empty(_root.Subcommands.Where(command => !command.Hidden && !readme.Spans.Any(span => $"{span} ".StartsWith($"alpro {command.Name} ", StringComparison.Ordinal))).Select(command => command.Name));
+        Document.None(_root.Subcommands.Where(command => !command.Hidden && !readme.Spans.Any(span => $"{span} ".StartsWith($"alpro {command.Name} ", StringComparison.Ordinal))).Select(command => command.Name));
+    }
+
+    [Fact]
+    public void Types_named_in_the_text_exist()
+    {
+        string[] projects = ["Alpro.Data", "Alpro.Model", "Alpro.Training", "alpro"];
+        HashSet<string> types =
+            [.. _foreign, .. projects.SelectMany(project => Assembly.Load(project).GetTypes()).SelectMany(type => type.IsEnum ? [type.Name, .. Enum.GetNames(type)] : (string[])[type.Name.Split('`')[0]])];
+        // Tests are known by their files.
+        types.UnionWith(Directory.EnumerateFiles(Path.Combine(Locations.Root, "tests"), "*Tests.cs", SearchOption.AllDirectories).Select(file => Path.GetFileNameWithoutExtension(file)));
+        Document.None(from page in Document.All from span in page.Spans where TypeName().IsMatch(span) && !types.Contains(span.Split('.')[0]) select $"{page}: there is no type `{span}`");
     }
 
     [Fact]
@@ -110,7 +125,7 @@ public sealed partial class CommandsShownTests
                    where word != "--help" && !command.Options.Concat(_root.Options).Any(option => option.Name == word)
                    select $"there is no {word}";
         }
-        if (words[0].StartsWith("scripts/", StringComparison.Ordinal)) return ProblemsOfScript(words[0], [.. words[1..].Select(word => word.Trim('[', ']'))]);
+        if (words[0].StartsWith("scripts/", StringComparison.Ordinal) && words[0] != "scripts/") return ProblemsOfScript(words[0], [.. words[1..].Select(word => word.Trim('[', ']'))]);
         if (words is ["--set", var setting, ..] && !IsSetting(setting.Split('=')[0])) return ["it is not a setting"];
         if (Setting().IsMatch(span) && !IsSetting(span.Split('=')[0])) return ["it is not a setting"];
         return Running().IsMatch(span) && !_running.HasPath(span.Split(' ')[0]) ? ["it is not a running setting"] : [];
@@ -129,10 +144,14 @@ public sealed partial class CommandsShownTests
         return true;
     }
 
+    /// <summary>Names of at least two words: <c>ClipCoordinator</c>, <c>TimeSformer.Forward</c>.</summary>
+    [GeneratedRegex(@"^[A-Z][a-z0-9]+([A-Z][A-Za-z0-9]*)+(\.[A-Z]\w+)?$")]
+    private static partial Regex TypeName();
+
     [GeneratedRegex("^[A-Za-z_]+=")]
     private static partial Regex Variable();
 
-    [GeneratedRegex(@"^(model|data|optimizer|schedule|training|losses|initialize|evaluation)(\.[A-Za-z0-9]+|\[\d*\])+(=.*)?$")]
+    [GeneratedRegex(@"^(model|data|optimizer|schedule|training|losses|initialize|evaluation)(\.[A-Za-z0-9]+|\[\d*\])+(?<!\.jsonl)(=.*)?$")]
     private static partial Regex Setting();
 
     [GeneratedRegex(@"^alpro\.[a-z-]+(\.[a-z-]+)*( = .*)?$")]

@@ -108,6 +108,13 @@ internal sealed partial class Document
     /// <summary>Words of a sentence; a piece of code is one.</summary>
     public static int WordsOf(string sentence) => sentence.Split(' ', StringSplitOptions.RemoveEmptyEntries).Count(word => word.Any(char.IsLetterOrDigit));
 
+    /// <summary>Fails with all that is wrong.</summary>
+    public static void None(IEnumerable<string> wrong)
+    {
+        string[] all = [.. wrong];
+        Assert.True(all.Length == 0, string.Join('\n', all));
+    }
+
     public override string ToString() => Name;
 
     private static string Plain(string text) => Link().Replace(Span().Replace(Comment().Replace(text, ""), match => match.Groups[1].Value.Contains(' ') ? "code" : match.Groups[1].Value), "$1").Replace("**", "");
