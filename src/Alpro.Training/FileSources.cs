@@ -17,14 +17,14 @@ internal static class FileSources
         ["initialize.text"] = $"BERT's weights are pytorch_model.bin of {Bert}",
     };
 
-    /// <summary>By the dataset's name in the path of annotations or media.</summary>
-    private static readonly (string Name, string Source)[] _byDataset =
+    /// <summary>Of the paper's datasets: the beginning of their folders' names, and who publishes annotations and media.</summary>
+    private static readonly (string Name, string Annotations, string Media)[] _datasets =
     [
-        ("webvid", "WebVid is described at https://github.com/m-bain/webvid"),
-        ("cc3m", "CC3M is at https://ai.google.com/research/ConceptualCaptions/download"),
-        ("msrvtt", $"{Alpro} links MSR-VTT: its annotations (data.zip) and videos"),
-        ("didemo", $"{Alpro} links DiDeMo's annotations (data.zip); the videos are at https://github.com/LisaAnne/LocalizingMoments"),
-        ("msvd", $"{Alpro} links MSVD's annotations (data.zip); the videos are https://www.cs.utexas.edu/users/ml/clamp/videoDescription/YouTubeClips.tar"),
+        ("webvid", "WebVid is described at https://github.com/m-bain/webvid", "WebVid is described at https://github.com/m-bain/webvid"),
+        ("cc3m", "CC3M is at https://ai.google.com/research/ConceptualCaptions/download", "its addresses are in CC3M's annotations"),
+        ("msrvtt", $"MSR-VTT's annotations are in data.zip, which {Alpro} links", $"{Alpro} links MSR-VTT's videos"),
+        ("didemo", $"DiDeMo's annotations are in data.zip, which {Alpro} links", "DiDeMo's videos are at https://github.com/LisaAnne/LocalizingMoments"),
+        ("msvd", $"MSVD's annotations are in data.zip, which {Alpro} links", "MSVD's videos are https://www.cs.utexas.edu/users/ml/clamp/videoDescription/YouTubeClips.tar"),
     ];
 
     /// <summary>What to add to the message that a file or folder is absent: <c>; </c> and where it comes from, or nothing.</summary>
@@ -35,7 +35,7 @@ internal static class FileSources
         if (path.Contains(Path.Combine("out", "demo") + Path.DirectorySeparatorChar, StringComparison.Ordinal)) return "; scripts/demo makes it";
         if (_bySetting.TryGetValue(setting, out string? source)) return $"; {source}";
         string[] folders = path.Split(Path.DirectorySeparatorChar);
-        source = _byDataset.FirstOrDefault(dataset => folders.Any(folder => folder.StartsWith(dataset.Name, StringComparison.OrdinalIgnoreCase))).Source;
-        return source is null ? "" : $"; {source}";
+        (_, string? annotations, string? media) = _datasets.FirstOrDefault(dataset => folders.Any(folder => folder.StartsWith(dataset.Name, StringComparison.OrdinalIgnoreCase)));
+        return annotations is null ? "" : $"; {(setting.EndsWith(".media", StringComparison.Ordinal) ? media : annotations)}";
     }
 }

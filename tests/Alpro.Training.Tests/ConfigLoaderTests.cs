@@ -171,17 +171,13 @@ public sealed class ConfigLoaderTests : IDisposable
         Assert.Contains($"--set {setting}: {message}", Problems(Good, $"{setting}=ext/vocab.txt"), StringComparison.Ordinal);
 
     [Theory]
-    [InlineData("data/webvid/videos", "WebVid is described at https://github.com/m-bain/webvid")]
-    [InlineData("data/cc3m/images", "CC3M is at https://ai.google.com/research/ConceptualCaptions/download")]
-    [InlineData("data/msrvtt_ret/videos", "https://github.com/salesforce/ALPRO links MSR-VTT")]
-    [InlineData("data/didemo_ret/videos", "the videos are at https://github.com/LisaAnne/LocalizingMoments")]
-    [InlineData("data/msvd_qa/videos", "the videos are https://www.cs.utexas.edu/users/ml/clamp/videoDescription/YouTubeClips.tar")]
-    public void Absent_media_are_named_with_where_their_dataset_is_published(string folder, string message)
-    {
-        string problems = Problems(Good, $"data.corpora[0].media={folder}");
-        Assert.Contains($"--set data.corpora[0].media: there is no folder {folder}; ", problems, StringComparison.Ordinal);
-        Assert.Contains(message, problems, StringComparison.Ordinal);
-    }
+    [InlineData("media", "data/webvid/videos", "WebVid is described at https://github.com/m-bain/webvid")]
+    [InlineData("annotations", "data/cc3m/train.json", "CC3M is at https://ai.google.com/research/ConceptualCaptions/download")]
+    [InlineData("annotations", "data/msrvtt_ret/train.jsonl", "MSR-VTT's annotations are in data.zip, which https://github.com/salesforce/ALPRO links")]
+    [InlineData("media", "data/didemo_ret/videos", "DiDeMo's videos are at https://github.com/LisaAnne/LocalizingMoments")]
+    [InlineData("media", "data/msvd_qa/videos", "MSVD's videos are https://www.cs.utexas.edu/users/ml/clamp/videoDescription/YouTubeClips.tar")]
+    public void What_is_absent_of_a_published_dataset_is_named_with_its_address(string setting, string path, string source) =>
+        Assert.EndsWith($"--set data.corpora[0].{setting}: there is no {(setting == "media" ? "folder" : "file")} {path}; {source}", Problems(Good, $"data.corpora[0].{setting}={path}"), StringComparison.Ordinal);
 
     [Fact]
     public void Absent_media_of_ones_own_are_named_alone() =>

@@ -71,6 +71,25 @@ public sealed partial class CommandsShownTests
         }
     }
 
+    [Theory]
+    [InlineData("scripts/alpro pretrain --confg config/pretrain.json --out output", "--confg")]
+    [InlineData("scripts/alpro pretrain --config config/pretrain.json", "--out")]
+    [InlineData("scripts/alpro doctor --config config/nowhere.json", "config/nowhere.json")]
+    [InlineData("scripts/demo && scripts/alpro config check config/pretrain.json --set trainig.steps=3", "trainig.steps")]
+    [InlineData("scripts/cluster up --config F --decoder 2 \\\n  --oout x", "--oout")]
+    [InlineData("dotnet run -c Release --project tests/Alpro.Benchmarks -- stepp 3", "stepp")]
+    [InlineData("ALPRO_NO_APT=1 scripts/nowhere 'a # b'  # a comment", "no such script")]
+    public void A_command_that_is_wrong_is_noticed(string block, string problem) =>
+        Assert.Contains(problem, Assert.Single(ShellWords.CommandsOf(block).SelectMany(ProblemsOf)), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("alpro pretrein --config F")]
+    [InlineData("alpro evaluate --watsh")]
+    [InlineData("training.batchsize")]
+    [InlineData("data.corpora[0].annotation=x")]
+    [InlineData("alpro.decoder = 4")]
+    public void A_name_in_the_text_that_is_wrong_is_noticed(string span) => Assert.Single(ProblemsOf(span));
+
     /// <summary>What is wrong with a command of a block, which may be pasted as it is.</summary>
     private static IEnumerable<string> ProblemsOf(string[] command)
     {
