@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Alpro.Training;
+using Alpro.Training.Devices;
 
 namespace Alpro.Actors;
 
@@ -7,13 +7,13 @@ namespace Alpro.Actors;
 internal static partial class LostDevice
 {
     /// <summary>
-    /// Ends the process as kill -9 would, with <see cref="CommandLine.DeviceLost"/> and one sentence. What lies on the GPU can neither be read nor be
+    /// Ends the process as kill -9 would, with <see cref="ExitCode.DeviceLost"/> and one sentence. What lies on the GPU can neither be read nor be
     /// given back, and libtorch aborts where it tries to; all that a run keeps is on disk, and made for such an end.
     /// </summary>
     public static void EndProcess(Exception reason)
     {
         Console.Error.WriteLine(Sentence(reason));
-        Exit(CommandLine.DeviceLost);
+        Exit(ExitCode.DeviceLost);
     }
 
     /// <summary>Told to whoever looks at the end of the process.</summary>

@@ -1,8 +1,9 @@
 using System.Globalization;
 using Akka.Configuration;
 using Akka.Configuration.Hocon;
+using Alpro.Actors.Runs;
 using Alpro.Data;
-using Alpro.Training;
+using Alpro.Training.Configuration;
 
 namespace Alpro.Actors;
 

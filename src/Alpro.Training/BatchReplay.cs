@@ -4,6 +4,10 @@ using Alpro.Data.Batches;
 using Alpro.Data.Clips;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;
+using Alpro.Training.Checkpoints;
+using Alpro.Training.Configuration;
+using Alpro.Training.Optimization;
+using Alpro.Training.Records;
 using TorchSharp;
 using static TorchSharp.torch;
 

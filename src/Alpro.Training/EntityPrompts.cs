@@ -1,4 +1,5 @@
-using Alpro.Data.Corpus;
+using Alpro.Data;
+using Alpro.Data.Entities;
 using Alpro.Data.Text;
 using Alpro.Model;
 using static TorchSharp.torch;
@@ -15,7 +16,7 @@ public static class EntityPrompts
     /// <param name="prompter">The prompter, trained.</param>
     /// <param name="entityFile">The entity list.</param>
     /// <param name="vocabularyFile">The vocabulary of its text encoder.</param>
-    /// <exception cref="CorpusException">The list has fewer entities than the prompter.</exception>
+    /// <exception cref="DataException">The list has fewer entities than the prompter.</exception>
     public static void Build(Prompter prompter, string entityFile, string vocabularyFile)
     {
         using var scope = NewDisposeScope();

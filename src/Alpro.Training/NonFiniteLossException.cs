@@ -1,3 +1,5 @@
+using Alpro.Training.Records;
+
 namespace Alpro.Training;
 
 /// <summary>A loss or gradient is not a finite number. The weights are as they were before the step.</summary>

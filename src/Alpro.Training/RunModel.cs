@@ -1,6 +1,8 @@
 using Alpro.Data.Sampling;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;
+using Alpro.Training.Configuration;
+using Alpro.Training.Devices;
 using TorchSharp;
 using static TorchSharp.torch;
 

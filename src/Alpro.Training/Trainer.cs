@@ -6,7 +6,12 @@ using System.Threading.Channels;
 using Alpro.Data.Batches;
 using Alpro.Data.Sampling;
 using Alpro.Model;
+using Alpro.Training.Checkpoints;
 using Alpro.Training.Collectives;
+using Alpro.Training.Configuration;
+using Alpro.Training.Devices;
+using Alpro.Training.Optimization;
+using Alpro.Training.Records;
 using TorchSharp;
 using static TorchSharp.torch;
 

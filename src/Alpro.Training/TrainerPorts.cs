@@ -1,5 +1,7 @@
 using Alpro.Data.Batches;
 using Alpro.Model;
+using Alpro.Training.Checkpoints;
+using Alpro.Training.Records;
 
 namespace Alpro.Training;
 

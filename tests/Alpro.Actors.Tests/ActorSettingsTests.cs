@@ -1,4 +1,5 @@
 using Akka.Configuration;
+using Alpro.Actors.Runs;
 
 namespace Alpro.Actors.Tests;
 

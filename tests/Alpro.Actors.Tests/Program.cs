@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
-using Alpro.Training;
+using Alpro.Actors.Runs;
+using Alpro.Training.Configuration;
 
 namespace Alpro.Actors.Tests;
 

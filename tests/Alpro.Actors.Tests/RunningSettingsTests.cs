@@ -1,4 +1,5 @@
-using Alpro.Training;
+using Alpro.Actors.Runs;
+using Alpro.Training.Configuration;
 
 namespace Alpro.Actors.Tests;
 

@@ -1,9 +1,11 @@
 using System.Runtime.InteropServices;
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
-using Alpro.Data.Corpus;
+using Alpro.Data.Corpora;
+using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 using Alpro.Data.Text;
+using Alpro.Model;
 using Spectre.Console;
 
 namespace Alpro.Benchmarks;

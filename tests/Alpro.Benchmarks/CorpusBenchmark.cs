@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Alpro.Data.Corpus;
+using Alpro.Data.Corpora;
 using Alpro.Data.Sampling;
 using Spectre.Console;
 

@@ -2,8 +2,11 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
-using Alpro.Actors.Cluster;
+using Alpro.Actors.Distributed.Decoding;
+using Alpro.Actors.Distributed.Membership;
+using Alpro.Actors.Distributed.Transport;
 using Alpro.Data.Clips;
+using Alpro.Model.Checkpoints;
 using Spectre.Console;
 
 namespace Alpro.Benchmarks;

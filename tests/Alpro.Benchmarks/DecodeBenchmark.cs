@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Alpro.Data.Clips;
-using Alpro.Data.Corpus;
+using Alpro.Data.Corpora;
+using Alpro.Data.Media;
 using Spectre.Console;
 
 namespace Alpro.Benchmarks;

@@ -1,8 +1,11 @@
 using System.Diagnostics;
 using Alpro.Data.Batches;
+using Alpro.Data.Clips;
 using Alpro.Data.Sampling;
+using Alpro.Data.Text;
 using Alpro.Model;
 using Alpro.Training;
+using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
 using TorchSharp;
 using static TorchSharp.torch;

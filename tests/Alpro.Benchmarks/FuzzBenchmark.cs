@@ -1,9 +1,11 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
-using Alpro.Data.Corpus;
+using Alpro.Data;
+using Alpro.Data.Corpora;
 using Alpro.Data.Sampling;
 using Alpro.Model.Checkpoints;
 using Alpro.Tests.Support.Fuzz;
+using Alpro.Training.Parity;
 using Spectre.Console;
 using static TorchSharp.torch;
 
@@ -89,7 +91,7 @@ internal static class FuzzBenchmark
             for (long row = 0; row < corpus.Count; row++) _ = corpus[row];
             return true;
         }
-        catch (CorpusException)
+        catch (DataException)
         {
             return false;
         }

@@ -12,7 +12,6 @@ var benchmarks = new Dictionary<string, Func<string[], int>>
     ["evaluate"] = Alpro.Benchmarks.EvaluationBenchmark.Run,
     ["dataplane"] = Alpro.Benchmarks.DataPlaneBenchmark.Run,
     ["gpu"] = Alpro.Benchmarks.Gpu.GpuCheck.Run,
-    ["chaos"] = Alpro.Benchmarks.ChaosBenchmark.Run,
 };
 if (args.Length == 0 || !benchmarks.TryGetValue(args[0], out Func<string[], int>? benchmark))
 {

@@ -3,8 +3,8 @@ using System.Net;
 using System.Net.Sockets;
 using Akka.Actor;
 using Akka.Cluster;
-using Alpro.Actors;
-using Alpro.Actors.Cluster;
+using Alpro.Actors.Distributed.Membership;
+using Alpro.Actors.Runs;
 
 namespace Alpro.Benchmarks;
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Alpro.Model;
-using Alpro.Training;
+using Alpro.Training.Configuration;
+using Alpro.Training.Optimization;
 using Spectre.Console;
 using TorchSharp;
 using static TorchSharp.torch;

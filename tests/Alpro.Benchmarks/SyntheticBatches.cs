@@ -1,7 +1,7 @@
 using System.Threading.Channels;
 using Alpro.Data.Batches;
 using Alpro.Data.Sampling;
-using Alpro.Training;
+using Alpro.Training.Configuration;
 
 namespace Alpro.Benchmarks;
 

@@ -1,8 +1,11 @@
 using System.Threading.Channels;
-using Alpro.Data.Batches;
-using Alpro.Data.Sampling;
+using Alpro.Data.Clips;
+using Alpro.Data.Text;
 using Alpro.Model;
 using Alpro.Training;
+using Alpro.Training.Configuration;
+using Alpro.Training.Optimization;
+using Alpro.Training.Records;
 using TorchSharp;
 using static TorchSharp.torch;
 

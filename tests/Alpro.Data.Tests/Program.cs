@@ -1,4 +1,4 @@
-using Alpro.Data.Clips;
+using Alpro.Data.Media;
 
 namespace Alpro.Data.Tests;
 

@@ -3,7 +3,7 @@ using System.Reflection.Emit;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Alpro.Tests.Support;
+namespace Alpro.Model.Tests;
 
 /// <summary>
 /// TorchSharp makes scalars inside some of its methods (<c>a + b</c> makes the factor of b) that nothing roots while native code reads them.

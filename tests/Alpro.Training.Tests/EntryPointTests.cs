@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Alpro.Benchmarks;
 using Alpro.Model;
+using Alpro.Training.Configuration;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Tests;

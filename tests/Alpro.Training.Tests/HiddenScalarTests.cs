@@ -1,3 +1,6 @@
+using Alpro.Model.Tests;
+using Alpro.Training.Optimization;
+
 namespace Alpro.Training.Tests;
 
 public class HiddenScalarTests

@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 using Alpro.Data.Batches;
 using Alpro.Model;
 using Alpro.Training.Collectives;
+using Alpro.Training.Configuration;
 using Alpro.Training.Tests.Collectives;
+using Alpro.Training.Tests.Devices;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Tests;

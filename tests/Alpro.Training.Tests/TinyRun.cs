@@ -2,7 +2,10 @@ using System.Threading.Channels;
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
 using Alpro.Data.Sampling;
+using Alpro.Data.Text;
 using Alpro.Model;
+using Alpro.Training.Checkpoints;
+using Alpro.Training.Configuration;
 using TorchSharp;
 using static TorchSharp.torch;
 

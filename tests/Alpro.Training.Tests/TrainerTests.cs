@@ -1,7 +1,11 @@
 using System.Threading.Channels;
 using Alpro.Data.Batches;
 using Alpro.Model;
+using Alpro.Training.Checkpoints;
 using Alpro.Training.Collectives;
+using Alpro.Training.Configuration;
+using Alpro.Training.Devices;
+using Alpro.Training.Records;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Tests;

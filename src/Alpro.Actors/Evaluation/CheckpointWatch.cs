@@ -1,4 +1,7 @@
-using Alpro.Training;
+using Alpro.Actors.Runs;
+using Alpro.Training.Checkpoints;
+using Alpro.Training.Configuration;
+using Alpro.Training.Records;
 
 namespace Alpro.Actors.Evaluation;
 

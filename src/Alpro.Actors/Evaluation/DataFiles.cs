@@ -1,4 +1,4 @@
-using Alpro.Data.Corpus;
+using Alpro.Data.Corpora;
 
 namespace Alpro.Actors.Evaluation;
 

@@ -1,6 +1,11 @@
-using Alpro.Data.Corpus;
+using Alpro.Actors.Runs;
+using Alpro.Data.Clips;
+using Alpro.Data.Corpora;
+using Alpro.Data.Text;
 using Alpro.Model.Checkpoints;
-using Alpro.Training;
+using Alpro.Training.Checkpoints;
+using Alpro.Training.Configuration;
+using Alpro.Training.Configuration.Reference;
 using Alpro.Training.Evaluation;
 
 namespace Alpro.Actors.Evaluation;

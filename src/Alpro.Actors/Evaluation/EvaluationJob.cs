@@ -1,9 +1,13 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
-using Alpro.Data.Corpus;
+using Alpro.Actors.Runs;
+using Alpro.Data.Clips;
+using Alpro.Data.Corpora;
 using Alpro.Model.Checkpoints;
 using Alpro.Training;
+using Alpro.Training.Configuration;
+using Alpro.Training.Devices;
 using Alpro.Training.Evaluation;
 using TorchSharp;
 

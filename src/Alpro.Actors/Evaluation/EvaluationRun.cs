@@ -1,6 +1,6 @@
-using Alpro.Model;
 using Alpro.Model.Checkpoints;
 using Alpro.Training;
+using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
 
 namespace Alpro.Actors.Evaluation;

@@ -1,7 +1,8 @@
 using Akka.Actor;
-using Alpro.Data.Corpus;
+using Alpro.Actors.Runs;
+using Alpro.Data;
 using Alpro.Model.Checkpoints;
-using Alpro.Training;
+using Alpro.Training.Devices;
 using Alpro.Training.Evaluation;
 
 namespace Alpro.Actors.Evaluation;
@@ -105,7 +106,7 @@ public sealed class EvaluationSupervisor : ReceiveActor
 
     private void OnEvaluatorDied(IActorRef evaluator)
     {
-        bool stays = _lastDeath is CheckpointException or CorpusException or NotANumberException || DeviceFaults.Of(_lastDeath) != DeviceFault.None;
+        bool stays = _lastDeath is CheckpointException or DataException or NotANumberException || DeviceFaults.Of(_lastDeath) != DeviceFault.None;
         if (stays || ++_deaths > _settings.MaxRestarts)
         {
             _finished.TrySetException(_lastDeath ?? new InvalidOperationException($"{_deaths} evaluators were stopped, more than alpro.max-restarts allows."));

@@ -1,5 +1,7 @@
 using Akka.Actor;
+using Alpro.Data.Batches;
 using Alpro.Data.Clips;
+using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 
 namespace Alpro.Actors.Pipeline;

@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using Alpro.Data.Clips;
+using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 
 namespace Alpro.Actors.Pipeline;

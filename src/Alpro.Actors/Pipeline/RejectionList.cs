@@ -1,6 +1,6 @@
 using Alpro.Data.Clips;
 using Alpro.Data.Sampling;
-using Alpro.Training;
+using Alpro.Training.Records;
 
 namespace Alpro.Actors.Pipeline;
 

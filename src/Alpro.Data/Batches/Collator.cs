@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Alpro.Data.Clips;
-using Alpro.Data.Corpus;
+using Alpro.Data.Corpora;
 
 namespace Alpro.Data.Batches;
 

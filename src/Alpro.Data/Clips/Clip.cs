@@ -1,5 +1,5 @@
 using System.Buffers;
-using Alpro.Data.Corpus;
+using Alpro.Data.Corpora;
 using Alpro.Data.Sampling;
 
 namespace Alpro.Data.Clips;

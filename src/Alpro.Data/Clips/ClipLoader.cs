@@ -1,6 +1,7 @@
 using System.Buffers;
 using Alpro.Data.Batches;
-using Alpro.Data.Corpus;
+using Alpro.Data.Corpora;
+using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 using Alpro.Data.Text;
 

@@ -1,3 +1,4 @@
+using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 
 namespace Alpro.Data.Clips;

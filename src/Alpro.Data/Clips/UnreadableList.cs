@@ -1,4 +1,5 @@
 using System.Globalization;
+using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 
 namespace Alpro.Data.Clips;

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Alpro.Data.Corpus;
 
 namespace Alpro.Data.Preparation;
 
@@ -39,13 +38,13 @@ public sealed class DatasetPreparer(DatasetRecipe recipe, ConversionSettings? co
     /// <param name="target">Folder that receives <c>videos/</c> (or <c>images/</c>), and <c>unpacked/</c> where archives are converted.</param>
     /// <param name="progress">Told what is being done, and the share of it that is done.</param>
     /// <param name="cancellation">Stops it.</param>
-    /// <exception cref="CorpusException">The source has neither archives nor media, the target cannot be written, or there is no ffmpeg.</exception>
+    /// <exception cref="DataException">The source has neither archives nor media, the target cannot be written, or there is no ffmpeg.</exception>
     public async Task<PreparationReport> PrepareAsync(string source, string target, IProgress<(string Work, double Done)>? progress = null, CancellationToken cancellation = default)
     {
-        if (!Directory.Exists(source)) throw new CorpusException($"There is no folder {source}.");
+        if (!Directory.Exists(source)) throw new DataException($"There is no folder {source}.");
         string[] archives = [.. Directory.EnumerateFiles(source).Where(ArchiveUnpacker.IsArchive).Order(StringComparer.Ordinal)];
         string ready = Path.Combine(target, recipe.Extensions.Contains(".jpg") ? "images" : "videos");
-        if (archives.Length == 0 && conversion is not null && IsWithin(source, ready)) throw new CorpusException($"{ready} lies within {source}: what is converted would be taken for a source. Choose another output folder.");
+        if (archives.Length == 0 && conversion is not null && IsWithin(source, ready)) throw new DataException($"{ready} lies within {source}: what is converted would be taken for a source. Choose another output folder.");
         string originals = archives.Length == 0 ? source : conversion is null ? ready : Path.Combine(target, "unpacked");
         try
         {
@@ -54,7 +53,7 @@ public sealed class DatasetPreparer(DatasetRecipe recipe, ConversionSettings? co
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new CorpusException($"{target} cannot be written: {error.Message}", error);
+            throw new DataException($"{target} cannot be written: {error.Message}", error);
         }
 
         List<PreparationFailure> failures = [];
@@ -62,7 +61,7 @@ public sealed class DatasetPreparer(DatasetRecipe recipe, ConversionSettings? co
         foreach (string archive in archives) unpacked[Path.GetFileName(archive)] = await UnpackAsync(archive, originals, failures, progress, cancellation).ConfigureAwait(false);
         string[] media = Media(originals);
         if (media.Length == 0 && failures.Count == 0)
-            throw new CorpusException($"{source} holds neither archives (.zip, .tar, .tar.gz) nor media files ({string.Join(", ", recipe.Extensions)}).");
+            throw new DataException($"{source} holds neither archives (.zip, .tar, .tar.gz) nor media files ({string.Join(", ", recipe.Extensions)}).");
 
         (int converted, int alreadyThere) = conversion is null ? (0, 0) : await ConvertAsync(media, ready, new MediaConverter(conversion), failures, progress, cancellation).ConfigureAwait(false);
         int prepared = conversion is null ? media.Length : converted + alreadyThere;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Alpro.Data.Media;
 using FFMpegCore;
 using FFMpegCore.Exceptions;
 
@@ -29,7 +30,7 @@ public sealed class MediaConverter(ConversionSettings settings)
     public static string ExtensionOf(string source) => s_images.Contains(Path.GetExtension(source).ToLowerInvariant()) ? ".jpg" : ".mp4";
 
     /// <summary>Converts a file; returns why it failed, or null.</summary>
-    /// <exception cref="Corpus.CorpusException">There is no <c>ffmpeg</c>.</exception>
+    /// <exception cref="DataException">There is no <c>ffmpeg</c>.</exception>
     public async Task<string?> ConvertAsync(string source, string target, CancellationToken cancellation)
     {
         string aside = Path.Combine(Path.GetDirectoryName(target)!, $".{Path.GetFileNameWithoutExtension(target)}.part{Path.GetExtension(target)}");

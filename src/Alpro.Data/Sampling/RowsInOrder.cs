@@ -9,7 +9,7 @@ namespace Alpro.Data.Sampling;
 /// </summary>
 /// <param name="rows">The rows.</param>
 /// <param name="batchSize">Rows of a batch.</param>
-/// <param name="nameOf">What the media of a row is called: <see cref="Corpus.VideoTextPair.MediaName"/>.</param>
+/// <param name="nameOf">What the media of a row is called: <see cref="Corpora.VideoTextPair.MediaName"/>.</param>
 public sealed class RowsInOrder(IReadOnlyList<long> rows, int batchSize, Func<long, string> nameOf) : IClipPlan
 {
     /// <summary>Batches in all; the last may be smaller.</summary>

@@ -1,4 +1,3 @@
-using Alpro.Data.Corpus;
 
 namespace Alpro.Data.Sampling;
 
@@ -24,7 +23,7 @@ public sealed class SamplingPlan : IClipPlan
     /// <param name="batchSize">Clips per step over all ranks, B.</param>
     /// <param name="seed">The run's seed.</param>
     /// <param name="corpusNames">Names for messages; numbers are used without.</param>
-    /// <exception cref="CorpusException">There is no corpus, or some have fewer rows than a batch; all of them are named.</exception>
+    /// <exception cref="DataException">There is no corpus, or some have fewer rows than a batch; all of them are named.</exception>
     public SamplingPlan(IReadOnlyList<long> corpusRows, int batchSize, ulong seed, IReadOnlyList<string>? corpusNames = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
@@ -37,7 +36,7 @@ public sealed class SamplingPlan : IClipPlan
         string[] problems = [.. Enumerable.Range(0, _rows.Length).Where(corpus => _rows[corpus] < batchSize).Select(corpus =>
             $"corpus {corpusNames?[corpus] ?? corpus.ToString()} has {(_rows[corpus] == 0 ? "no usable rows" : $"{_rows[corpus]} usable rows, fewer than a batch of {batchSize}")}")];
         if (_rows.Length == 0) problems = ["no corpus is given"];
-        if (problems.Length > 0) throw new CorpusException($"Nothing can be sampled: {string.Join("; ", problems)}. Use a smaller batch or a larger corpus.");
+        if (problems.Length > 0) throw new DataException($"Nothing can be sampled: {string.Join("; ", problems)}. Use a smaller batch or a larger corpus.");
     }
 
     /// <summary>Clips per step over all ranks, B.</summary>

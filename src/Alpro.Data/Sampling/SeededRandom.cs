@@ -1,4 +1,5 @@
 using System.Numerics;
+using Alpro.Data.Clips;
 
 namespace Alpro.Data.Sampling;
 

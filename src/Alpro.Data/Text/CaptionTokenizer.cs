@@ -1,5 +1,4 @@
 using System.Buffers;
-using Alpro.Data.Corpus;
 using Microsoft.ML.Tokenizers;
 
 namespace Alpro.Data.Text;
@@ -13,7 +12,7 @@ public sealed class CaptionTokenizer
     private readonly WordPieceTokenizer _wordPieces;
 
     /// <summary>A tokenizer over the word pieces of a vocabulary file.</summary>
-    /// <exception cref="CorpusException">The vocabulary cannot be used; the message says why.</exception>
+    /// <exception cref="DataException">The vocabulary cannot be used; the message says why.</exception>
     public CaptionTokenizer(string vocabularyPath)
     {
         var vocabulary = Vocabulary.Load(vocabularyPath);

@@ -1,4 +1,3 @@
-using Alpro.Data.Corpus;
 
 namespace Alpro.Data.Text;
 
@@ -25,7 +24,7 @@ public sealed class Vocabulary
     public int this[string piece] => _ids[piece];
 
     /// <summary>Reads a vocabulary file.</summary>
-    /// <exception cref="CorpusException">The file is absent, repeats a piece or lacks a special token.</exception>
+    /// <exception cref="DataException">The file is absent, repeats a piece or lacks a special token.</exception>
     public static Vocabulary Load(string path)
     {
         var vocabulary = new Vocabulary(path);
@@ -35,18 +34,18 @@ public sealed class Vocabulary
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new CorpusException($"{path}: the vocabulary cannot be read: {e.Message} Give the path of the vocab.txt that came with the BERT model.", e);
+            throw new DataException($"{path}: the vocabulary cannot be read: {e.Message} Give the path of the vocab.txt that came with the BERT model.", e);
         }
         string[] absent = [.. SpecialTokens.Where(token => !vocabulary._ids.ContainsKey(token))];
         if (absent.Length > 0)
-            throw new CorpusException($"{path}: not a BERT vocabulary: {string.Join(", ", absent)} is not among its {vocabulary.Size:N0} lines. Expected one word piece a line, as in bert-base-uncased's vocab.txt.");
+            throw new DataException($"{path}: not a BERT vocabulary: {string.Join(", ", absent)} is not among its {vocabulary.Size:N0} lines. Expected one word piece a line, as in bert-base-uncased's vocab.txt.");
         return vocabulary;
     }
 
     private void Add(string piece)
     {
         if (piece.Length > 0 && !_ids.TryAdd(piece, Size))
-            throw new CorpusException($"{Path}: line {Size + 1} repeats the word piece '{piece}' of line {_ids[piece] + 1}: the ids after it would be ambiguous. Use the file as it was published.");
+            throw new DataException($"{Path}: line {Size + 1} repeats the word piece '{piece}' of line {_ids[piece] + 1}: the ids after it would be ambiguous. Use the file as it was published.");
         Size++;
     }
 }

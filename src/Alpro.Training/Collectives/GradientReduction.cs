@@ -1,4 +1,5 @@
 using Alpro.Model;
+using Alpro.Training.Optimization;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,4 +1,5 @@
 using Alpro.Model.Checkpoints;
+using Alpro.Training.Devices;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,6 +1,9 @@
 using System.Text;
 using System.Text.Json;
 using Alpro.Model;
+using Alpro.Training.Checkpoints;
+using Alpro.Training.Configuration;
+using Alpro.Training.Optimization;
 using TorchSharp;
 using static TorchSharp.torch;
 

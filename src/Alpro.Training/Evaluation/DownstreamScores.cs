@@ -1,3 +1,6 @@
+using Alpro.Training.Configuration;
+using Alpro.Training.Records;
+
 namespace Alpro.Training.Evaluation;
 
 /// <summary>The scores of a model on the videos and texts of a corpus.</summary>

@@ -1,4 +1,5 @@
-using Alpro.Data.Corpus;
+using Alpro.Data;
+using Alpro.Training.Configuration;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -38,11 +39,11 @@ public sealed record EvaluationOutcome(IReadOnlyList<MissingVideo> Missing, Retr
     }
 
     /// <summary>Refuses to score a set of which no video can be read.</summary>
-    /// <exception cref="CorpusException">None can.</exception>
+    /// <exception cref="DataException">None can.</exception>
     internal static void RequireVideos(EvaluationSet set, IReadOnlyList<MissingVideo> missing)
     {
-        if (set.VideoKeys.Count == 0) throw new CorpusException("There is nothing to evaluate: the annotations have no row that can be used.");
-        if (missing.Count == set.VideoKeys.Count) throw new CorpusException($"None of the {missing.Count} videos can be read; the first is {missing[0]}. Do they lie where the configuration says?");
+        if (set.VideoKeys.Count == 0) throw new DataException("There is nothing to evaluate: the annotations have no row that can be used.");
+        if (missing.Count == set.VideoKeys.Count) throw new DataException($"None of the {missing.Count} videos can be read; the first is {missing[0]}. Do they lie where the configuration says?");
     }
 
     /// <summary>The best answers, as an evaluator writes them down.</summary>

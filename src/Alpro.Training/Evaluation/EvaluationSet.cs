@@ -1,6 +1,6 @@
 using System.IO.Hashing;
 using System.Text;
-using Alpro.Data.Corpus;
+using Alpro.Data.Corpora;
 using Alpro.Data.Text;
 
 namespace Alpro.Training.Evaluation;

@@ -1,4 +1,5 @@
-using Alpro.Data.Clips;
+using Alpro.Data.Media;
+using Alpro.Training.Configuration;
 
 namespace Alpro.Training.Evaluation;
 

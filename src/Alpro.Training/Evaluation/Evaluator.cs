@@ -1,5 +1,6 @@
 using Alpro.Data.Batches;
 using Alpro.Model;
+using Alpro.Training.Configuration;
 using TorchSharp;
 using static TorchSharp.torch;
 

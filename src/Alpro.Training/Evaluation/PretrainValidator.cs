@@ -1,8 +1,12 @@
 using System.Diagnostics;
+using Alpro.Data;
 using Alpro.Data.Batches;
-using Alpro.Data.Corpus;
 using Alpro.Data.Sampling;
 using Alpro.Model;
+using Alpro.Training.Configuration;
+using Alpro.Training.Devices;
+using Alpro.Training.Optimization;
+using Alpro.Training.Records;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -16,7 +20,7 @@ public static class PretrainValidator
     /// <param name="step">Steps done before.</param>
     /// <param name="precision">Arithmetic.</param>
     /// <param name="batches">Batches of held-out clips; disposed here. A clip that is alone in its batch, with no other to be told apart from, is left out.</param>
-    /// <exception cref="CorpusException">No two clips could be read.</exception>
+    /// <exception cref="DataException">No two clips could be read.</exception>
     public static ValidationRecord Validate(AlproModel model, long step, Precision precision, IEnumerable<ClipBatch> batches)
     {
         long began = Stopwatch.GetTimestamp();
@@ -48,7 +52,7 @@ public static class PretrainValidator
                 sums[terms[i]] = (loss + values[3 * i] * size, clips + size, correct + values[3 * i + 1], count + values[3 * i + 2]);
             }
         }
-        if (sums.Count == 0) throw new CorpusException("There are no two clips to validate on: the others of data.validation cannot be read.");
+        if (sums.Count == 0) throw new DataException("There are no two clips to validate on: the others of data.validation cannot be read.");
 
         var figures = new Dictionary<string, double>();
         foreach ((string name, (double loss, double clips, double correct, double count)) in sums)

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Alpro.Training.Configuration;
 
 namespace Alpro.Training.Evaluation;
 

@@ -5,7 +5,9 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Alpro.Data.Clips;
+using Alpro.Data.Text;
 using Alpro.Model.Checkpoints;
+using Alpro.Training.Configuration;
 
 namespace Alpro.Training.Evaluation;
 

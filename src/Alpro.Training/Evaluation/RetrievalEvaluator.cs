@@ -1,4 +1,6 @@
 using Alpro.Model;
+using Alpro.Training.Configuration;
+using Alpro.Training.Optimization;
 using TorchSharp;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;

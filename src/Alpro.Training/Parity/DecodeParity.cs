@@ -1,7 +1,8 @@
 using System.IO.Hashing;
 using System.Text.Json;
 using Alpro.Data.Clips;
-using Alpro.Data.Corpus;
+using Alpro.Data.Corpora;
+using Alpro.Data.Media;
 
 namespace Alpro.Training.Parity;
 

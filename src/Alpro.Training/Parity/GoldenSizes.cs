@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Alpro.Model;
+using Alpro.Training.Configuration;
 
 namespace Alpro.Training.Parity;
 

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;
+using Alpro.Training.Optimization;
 using TorchSharp;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;

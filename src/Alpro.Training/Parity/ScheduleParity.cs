@@ -1,4 +1,6 @@
 using System.Text.Json;
+using Alpro.Training.Configuration;
+using Alpro.Training.Optimization;
 
 namespace Alpro.Training.Parity;
 

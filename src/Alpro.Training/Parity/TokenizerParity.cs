@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Alpro.Data.Corpus;
+using Alpro.Data;
 using Alpro.Data.Text;
 
 namespace Alpro.Training.Parity;
@@ -13,7 +13,7 @@ public static class TokenizerParity
     /// <param name="file">The file of cases.</param>
     /// <param name="vocabularyPath">The <c>vocab.txt</c> of <c>bert-base-uncased</c>.</param>
     /// <exception cref="FileNotFoundException">The golden file is not there.</exception>
-    /// <exception cref="CorpusException">The vocabulary cannot be used.</exception>
+    /// <exception cref="DataException">The vocabulary cannot be used.</exception>
     public static ParityRow Compare(string file, string vocabularyPath)
     {
         var tokenizer = new CaptionTokenizer(vocabularyPath);

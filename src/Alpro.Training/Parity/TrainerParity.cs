@@ -1,6 +1,10 @@
 using System.Runtime.InteropServices;
+using Alpro.Data.Clips;
+using Alpro.Data.Text;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;
+using Alpro.Training.Configuration;
+using Alpro.Training.Records;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

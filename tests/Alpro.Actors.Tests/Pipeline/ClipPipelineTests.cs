@@ -5,6 +5,7 @@ using Akka.TestKit.Xunit2;
 using Alpro.Actors.Pipeline;
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
+using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 
 namespace Alpro.Actors.Tests.Pipeline;

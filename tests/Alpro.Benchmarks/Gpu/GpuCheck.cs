@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using Alpro.Training.Records;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,7 +1,8 @@
 using System.Runtime.InteropServices;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;
-using Alpro.Training;
+using Alpro.Training.Configuration;
+using Alpro.Training.Optimization;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -2,7 +2,8 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Alpro.Model;
-using Alpro.Training;
+using Alpro.Training.Configuration;
+using Alpro.Training.Optimization;
 using TorchSharp;
 using static TorchSharp.torch;
 

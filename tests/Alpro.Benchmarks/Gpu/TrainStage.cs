@@ -1,5 +1,10 @@
+using Alpro.Data.Clips;
+using Alpro.Data.Text;
 using Alpro.Model;
 using Alpro.Training;
+using Alpro.Training.Checkpoints;
+using Alpro.Training.Configuration;
+using Alpro.Training.Records;
 using TorchSharp;
 using static TorchSharp.torch;
 

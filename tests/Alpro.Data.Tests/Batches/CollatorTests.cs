@@ -1,6 +1,6 @@
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
-using Alpro.Data.Corpus;
+using Alpro.Data.Corpora;
 using Alpro.Data.Sampling;
 
 namespace Alpro.Data.Tests.Batches;

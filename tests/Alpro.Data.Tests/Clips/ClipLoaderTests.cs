@@ -1,6 +1,8 @@
 using Alpro.Data.Clips;
-using Alpro.Data.Corpus;
+using Alpro.Data.Corpora;
+using Alpro.Data.Media;
 using Alpro.Data.Sampling;
+using Alpro.Data.Tests.Media;
 using Alpro.Data.Tests.Text;
 using Alpro.Data.Text;
 

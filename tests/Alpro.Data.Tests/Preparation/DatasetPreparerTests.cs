@@ -1,7 +1,7 @@
 using System.Formats.Tar;
 using System.IO.Compression;
 using System.Text;
-using Alpro.Data.Corpus;
+using Alpro.Data.Clips;
 using Alpro.Data.Preparation;
 using FFMpegCore;
 
@@ -132,10 +132,10 @@ public sealed class DatasetPreparerTests : IDisposable
     [Fact]
     public async Task A_source_without_media_and_an_output_within_the_source_are_refused()
     {
-        Assert.Contains("holds neither archives (.zip, .tar, .tar.gz) nor media files", (await Assert.ThrowsAsync<CorpusException>(() => Prepare(s_plain))).Message);
-        Assert.Contains("There is no folder", (await Assert.ThrowsAsync<CorpusException>(() => new DatasetPreparer(s_plain, null, 1).PrepareAsync(_folder.File("none"), _folder.File("out")))).Message);
+        Assert.Contains("holds neither archives (.zip, .tar, .tar.gz) nor media files", (await Assert.ThrowsAsync<DataException>(() => Prepare(s_plain))).Message);
+        Assert.Contains("There is no folder", (await Assert.ThrowsAsync<DataException>(() => new DatasetPreparer(s_plain, null, 1).PrepareAsync(_folder.File("none"), _folder.File("out")))).Message);
         File.WriteAllText(_folder.File("from/a.mp4"), "x");
-        Assert.Contains("lies within", (await Assert.ThrowsAsync<CorpusException>(() => new DatasetPreparer(s_plain, new ConversionSettings(), 1).PrepareAsync(_folder.File("from"), _folder.File("from/out")))).Message);
+        Assert.Contains("lies within", (await Assert.ThrowsAsync<DataException>(() => new DatasetPreparer(s_plain, new ConversionSettings(), 1).PrepareAsync(_folder.File("from"), _folder.File("from/out")))).Message);
     }
 
     private Task<PreparationReport> Prepare(DatasetRecipe recipe) => new DatasetPreparer(recipe, recipe.Conversion, workers: 2).PrepareAsync(_folder.File("from"), _folder.File("out"));

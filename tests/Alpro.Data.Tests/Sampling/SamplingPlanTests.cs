@@ -1,4 +1,3 @@
-using Alpro.Data.Corpus;
 using Alpro.Data.Sampling;
 
 namespace Alpro.Data.Tests.Sampling;
@@ -176,9 +175,9 @@ public sealed class SamplingPlanTests
     [Fact]
     public void Empty_and_small_corpora_are_refused_all_at_once()
     {
-        var error = Assert.Throws<CorpusException>(() => new SamplingPlan([0, 100, 7], 8, 0, ["webvid", "cc3m", "tiny"]));
+        var error = Assert.Throws<DataException>(() => new SamplingPlan([0, 100, 7], 8, 0, ["webvid", "cc3m", "tiny"]));
         Assert.Equal("Nothing can be sampled: corpus webvid has no usable rows; corpus tiny has 7 usable rows, fewer than a batch of 8. Use a smaller batch or a larger corpus.", error.Message);
-        Assert.Throws<CorpusException>(() => new SamplingPlan([], 8, 0));
+        Assert.Throws<DataException>(() => new SamplingPlan([], 8, 0));
     }
 
     private static IEnumerable<long> Rows(SamplingPlan plan, long first, int steps) =>

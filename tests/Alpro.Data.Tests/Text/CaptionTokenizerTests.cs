@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json;
-using Alpro.Data.Corpus;
 using Alpro.Data.Text;
 
 namespace Alpro.Data.Tests.Text;
@@ -117,10 +116,10 @@ public sealed class CaptionTokenizerTests : IDisposable
     public void A_faulty_vocabulary_is_refused_with_its_fault()
     {
         string path = _folder.File("other.txt");
-        Assert.Contains("cannot be read", Assert.Throws<CorpusException>(() => new CaptionTokenizer(path)).Message, StringComparison.Ordinal);
+        Assert.Contains("cannot be read", Assert.Throws<DataException>(() => new CaptionTokenizer(path)).Message, StringComparison.Ordinal);
         File.WriteAllLines(path, ["<html>", "[PAD]", "[CLS]"]);
-        Assert.Contains("[UNK], [SEP], [MASK] is not among its 3 lines", Assert.Throws<CorpusException>(() => new CaptionTokenizer(path)).Message, StringComparison.Ordinal);
+        Assert.Contains("[UNK], [SEP], [MASK] is not among its 3 lines", Assert.Throws<DataException>(() => new CaptionTokenizer(path)).Message, StringComparison.Ordinal);
         File.WriteAllLines(path, [.. Vocabularies.SmallPieces, "dog"]);
-        Assert.Contains("line 25 repeats the word piece 'dog' of line 8", Assert.Throws<CorpusException>(() => new CaptionTokenizer(path)).Message, StringComparison.Ordinal);
+        Assert.Contains("line 25 repeats the word piece 'dog' of line 8", Assert.Throws<DataException>(() => new CaptionTokenizer(path)).Message, StringComparison.Ordinal);
     }
 }

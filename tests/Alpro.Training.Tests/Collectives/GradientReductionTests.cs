@@ -2,6 +2,8 @@ using Alpro.Data.Batches;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;
 using Alpro.Training.Collectives;
+using Alpro.Training.Configuration;
+using Alpro.Training.Optimization;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Tests.Collectives;

@@ -2,7 +2,10 @@ using System.Threading.Channels;
 using Alpro.Data.Batches;
 using Alpro.Data.Sampling;
 using Alpro.Model;
+using Alpro.Training.Checkpoints;
 using Alpro.Training.Collectives;
+using Alpro.Training.Configuration;
+using Alpro.Training.Records;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Tests.Collectives;

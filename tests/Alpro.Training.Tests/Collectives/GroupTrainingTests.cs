@@ -1,6 +1,9 @@
 using System.Collections.Concurrent;
 using Alpro.Model;
+using Alpro.Training.Checkpoints;
 using Alpro.Training.Collectives;
+using Alpro.Training.Configuration;
+using Alpro.Training.Records;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Tests.Collectives;

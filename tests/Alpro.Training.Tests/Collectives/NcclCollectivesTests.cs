@@ -1,4 +1,6 @@
+using Alpro.Model;
 using Alpro.Training.Collectives;
+using Alpro.Training.Configuration;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Tests.Collectives;

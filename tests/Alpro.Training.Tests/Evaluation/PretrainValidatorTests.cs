@@ -1,6 +1,8 @@
-using Alpro.Data.Corpus;
+using Alpro.Data;
 using Alpro.Model;
+using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
+using Alpro.Training.Records;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Tests.Evaluation;
@@ -22,7 +24,7 @@ public sealed class PretrainValidatorTests
         RunConfig alone = TinyRun.Config(LearningTask.Pretrain, batchSize: 1);
         ValidationRecord without = PretrainValidator.Validate(model, 5, Precision.Fp32, [TinyRun.Batch(config, 0)]);
         Assert.Equal(without.Figures, PretrainValidator.Validate(model, 5, Precision.Fp32, [TinyRun.Batch(config, 0), TinyRun.Batch(alone, 1)]).Figures);
-        Assert.Throws<CorpusException>(() => PretrainValidator.Validate(model, 5, Precision.Fp32, [TinyRun.Batch(alone, 0)]));
+        Assert.Throws<DataException>(() => PretrainValidator.Validate(model, 5, Precision.Fp32, [TinyRun.Batch(alone, 0)]));
 
         ValidationRecord Validate() => PretrainValidator.Validate(model, 5, Precision.Fp32, [TinyRun.Batch(config, 0), TinyRun.Batch(config, 1)]);
     }

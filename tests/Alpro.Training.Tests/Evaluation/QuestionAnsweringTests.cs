@@ -1,4 +1,5 @@
 using Alpro.Model;
+using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -1,6 +1,7 @@
 using Alpro.Data.Batches;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;
+using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
 using Alpro.Training.Parity;
 using TorchSharp;

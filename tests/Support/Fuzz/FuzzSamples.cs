@@ -1,6 +1,6 @@
 using System.Formats.Tar;
 using System.Text;
-using Alpro.Data.Corpus;
+using Alpro.Data.Corpora;
 using Alpro.Data.Sampling;
 using Parquet;
 using Parquet.Schema;

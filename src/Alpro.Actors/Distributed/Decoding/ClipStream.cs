@@ -1,0 +1,85 @@
+using System.Buffers.Binary;
+using System.IO.Hashing;
+using Alpro.Data.Clips;
+using Alpro.Data.Sampling;
+using Alpro.Model.Checkpoints;
+
+namespace Alpro.Actors.Distributed.Decoding;
+
+/// <summary>Sends clips over one connection of the data plane. Used from one thread.</summary>
+/// <param name="stream">The connection.</param>
+/// <param name="clips">How the clips are made, as the other end knows it too.</param>
+public sealed class ClipSender(Stream stream, ClipSettings clips)
+{
+    private readonly byte[] _head = new byte[ClipFrame.MaxHead(clips)];
+    private readonly byte[] _checksum = new byte[ClipFrame.ChecksumLength];
+    private readonly XxHash3 _hash = new();
+
+    /// <summary>Sends a clip, which stays the caller's; returns when the system has taken its bytes.</summary>
+    /// <exception cref="IOException">The connection is gone.</exception>
+    public void Send(Clip clip)
+    {
+        _hash.Reset();
+        Write(_head.AsSpan(0, ClipFrame.WriteHead(clip, clips, _head)));
+        for (Span<byte> pixels = clip.Pixels_THWC; pixels.Length > 0; pixels = pixels[Math.Min(ClipFrame.Stretch, pixels.Length)..])
+            Write(pixels[..Math.Min(ClipFrame.Stretch, pixels.Length)]);
+        BinaryPrimitives.WriteUInt64LittleEndian(_checksum, _hash.GetCurrentHashAsUInt64());
+        stream.Write(_checksum);
+
+        void Write(ReadOnlySpan<byte> bytes)
+        {
+            _hash.Append(bytes);
+            stream.Write(bytes);
+        }
+    }
+}
+
+/// <summary>
+/// Receives clips from one connection of the data plane, their pixels straight into the buffers of the clips. Used from one thread.
+/// </summary>
+/// <param name="stream">The connection.</param>
+/// <param name="clips">How the clips are made, as the other end knows it too.</param>
+/// <param name="numbers">What the clips may name by number.</param>
+public sealed class ClipReceiver(Stream stream, ClipSettings clips, ClipNumbers numbers)
+{
+    private readonly byte[] _head = new byte[ClipFrame.MaxHead(clips)];
+    private readonly byte[] _checksum = new byte[ClipFrame.ChecksumLength];
+    private readonly XxHash3 _hash = new();
+
+    /// <summary>Waits for the next clip; the caller disposes it.</summary>
+    /// <param name="wanted">Whether a clip is waited for: others are read over, so what was asked for bounds what is held.</param>
+    /// <returns>The clip, or null when it was not wanted.</returns>
+    /// <exception cref="DataPlaneException">What came is not a clip of these settings, or is damaged.</exception>
+    /// <exception cref="IOException">The connection is gone.</exception>
+    public Clip? Receive(Func<ClipRequest, bool> wanted)
+    {
+        _hash.Reset();
+        Read(_head.AsSpan(0, ClipFrame.HeaderLength));
+        ClipFrame.Header header = ClipFrame.ReadHeader(_head, clips);
+        Span<byte> annotation = _head.AsSpan(ClipFrame.HeaderLength, header.AnnotationLength);
+        Read(annotation);
+        // One that is not wanted is read over, into the same room as the others.
+        var clip = new Clip(header.Request, clips.Frames, clips.Size, clips.TextLength);
+        bool keep = false;
+        try
+        {
+            for (Span<byte> pixels = clip.Pixels_THWC; pixels.Length > 0; pixels = pixels[Math.Min(ClipFrame.Stretch, pixels.Length)..])
+                Read(pixels[..Math.Min(ClipFrame.Stretch, pixels.Length)]);
+            stream.ReadExactly(_checksum);
+            if (BinaryPrimitives.ReadUInt64LittleEndian(_checksum) != _hash.GetCurrentHashAsUInt64())
+                throw new DataPlaneException($"the clip for step {header.Request.Step}, slot {header.Request.Slot} is damaged: its checksum differs");
+            ClipFrame.ReadAnnotation(annotation, clips, numbers, clip);
+            return (keep = wanted(header.Request)) ? clip : null;
+        }
+        finally
+        {
+            if (!keep) clip.Dispose();
+        }
+
+        void Read(Span<byte> bytes)
+        {
+            stream.ReadExactly(bytes);
+            _hash.Append(bytes);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+using Akka.Actor;
+using Akka.Event;
+using Alpro.Actors.Distributed.Transport;
+using Alpro.Actors.Pipeline;
+using Alpro.Data.Clips;
+using Alpro.Data.Sampling;
+
+namespace Alpro.Actors.Distributed.Decoding;
+
+/// <summary>
+/// A decode node's side of its link to one training node: offers the node's decoders, connects, hands what is granted to whichever decoder is
+/// free. To its decoders it is the coordinator, and its <see cref="ClipOutlet"/> is the collator. Whatever goes wrong with the link ends this
+/// actor; the <see cref="DecodeNode"/> starts the next, which offers itself anew.
+/// </summary>
+public sealed class ClipUplink : ReceiveActor, IWithTimers
+{
+    /// <summary>Sent by the <see cref="DecoderGate"/>: bring clips there, and show this token.</summary>
+    public sealed record Welcome(string Host, int Port, string Token) : IWireMessage;
+
+    /// <summary>Sent by the <see cref="DecoderGate"/>: this node's clips would not be those of the run.</summary>
+    public sealed record Refused(string Reason) : IWireMessage;
+
+    /// <summary>Sent by a <see cref="DecoderLink"/>: make this clip.</summary>
+    public sealed record Grant(ClipRequest Request) : IWireMessage;
+
+    private sealed record OfferAgain
+    {
+        public static readonly OfferAgain Instance = new();
+    }
+
+    private sealed record Connected(Stream Stream);
+
+    private sealed record Closed;
+
+    /// <summary>Also the wait before the first offer: a link that breaks as soon as it is made keeps nobody busy.</summary>
+    private static readonly TimeSpan _offerEvery = TimeSpan.FromMilliseconds(500);
+
+    private readonly ActorSelection _gate;
+    private readonly DecodeNode.Work _work;
+    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly CancellationTokenSource _stop = new();
+    private readonly DeathRate _deaths;
+    private readonly Queue<ClipRequest> _waiting = new();
+    private readonly List<IActorRef> _idle = [];
+    private readonly Dictionary<IActorRef, ClipRequest> _busy = [];
+    private IActorRef _link = ActorRefs.Nobody, _outlet = ActorRefs.Nobody;
+    private Stream? _stream;
+    private Exception? _lastDeath;
+
+    /// <summary>An uplink to the node at an address.</summary>
+    public ClipUplink(Address trainer, DecodeNode.Work work)
+    {
+        _gate = Context.ActorSelection(new RootActorPath(trainer) / "user" / DecoderGate.Name);
+        _work = work;
+        _deaths = new(work.Settings.MaxDecoderDeathsPerMinute, TimeSpan.FromMinutes(1), TimeProvider.System);
+        Become(Offering);
+    }
+
+    /// <inheritdoc/>
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    /// <inheritdoc/>
+    protected override void PreStart() => Timers.StartPeriodicTimer(nameof(OfferAgain), OfferAgain.Instance, _offerEvery, _offerEvery);
+
+    /// <inheritdoc/>
+    protected override void PostStop()
+    {
+        _stop.Cancel();
+        _stream?.Dispose();
+    }
+
+    /// <inheritdoc/>
+    protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(error =>
+    {
+        if (Sender.Equals(_outlet)) return Directive.Escalate;
+        _lastDeath = error;
+        return Directive.Stop;                                       // a decoder: a new one starts
+    });
+
+    private void Offering()
+    {
+        Receive<OfferAgain>(_ => _gate.Tell(new DecoderGate.Offer(_work.Settings.Decoders, _work.Data)));
+        Receive<Refused>(message => Context.Parent.Forward(message));
+        Receive<Welcome>(message =>
+        {
+            Timers.Cancel(nameof(OfferAgain));
+            DataPlane.ConnectAsync(message.Host, message.Port, message.Token, _work.Certificates, _stop.Token)
+                .PipeTo(Self, success: stream => new Connected(stream), failure: error => new Status.Failure(error));
+            Become(Serving);
+        });
+    }
+
+    private void Serving()
+    {
+        Receive<Connected>(message => OnConnected(message.Stream));
+        Receive<Grant>(message =>
+        {
+            if (_link.IsNobody()) _link = Context.Watch(Sender);
+            _waiting.Enqueue(message.Request);
+            Dispatch();
+        });
+        Receive<ClipCoordinator.ClipRejected>(message => _link.Tell(new DecoderLink.Unreadable(message.Rejection)));
+        Receive<ClipCoordinator.RequestClip>(_ =>
+        {
+            _busy.Remove(Sender);
+            _idle.Add(Sender);
+            Dispatch();
+        });
+        Receive<Terminated>(message => OnTerminated(message.ActorRef));
+        Receive<Status.Failure>(message => throw message.Cause);
+        Receive<Closed>(_ => throw new IOException("the training node closed the connection"));
+    }
+
+    private void OnConnected(Stream stream)
+    {
+        _stream = stream;
+        _log.Info("connected to {0}", _gate.Anchor.Path.Address);
+        // Nothing is sent this way: what can be read is that the other end has gone.
+        stream.ReadAsync(new byte[1], _stop.Token).AsTask().PipeTo(Self, success: _ => new Closed(), failure: _ => new Closed());
+        var sender = new ClipSender(stream, _work.Clips);
+        _outlet = Context.ActorOf(Props.Create(() => new ClipOutlet(sender)).WithDispatcher("decode-dispatcher"), "outlet");
+        for (int decoder = 0; decoder < _work.Settings.Decoders; decoder++) StartDecoder();
+    }
+
+    private void StartDecoder()
+    {
+        (IActorRef self, Func<IClipSource> open) = (Self, _work.Open);
+        Context.Watch(Context.ActorOf(Props.Create(() => new ClipDecoder(self, open)).WithDispatcher("decode-dispatcher")));
+    }
+
+    private void Dispatch()
+    {
+        while (_idle.Count > 0 && _waiting.TryDequeue(out ClipRequest? request))
+        {
+            IActorRef decoder = _idle[^1];
+            _idle.RemoveAt(_idle.Count - 1);
+            _busy[decoder] = request;
+            decoder.Tell(new ClipDecoder.Decode(request, _outlet));
+        }
+    }
+
+    private void OnTerminated(IActorRef actor)
+    {
+        if (actor.Equals(_link)) throw new IOException("the training node ended the link");
+        if (_deaths.Exceeded(out int deaths)) throw new DecodersDyingException(deaths, _lastDeath);
+        _idle.Remove(actor);
+        if (_busy.Remove(actor, out ClipRequest? request)) _link.Tell(new DecoderLink.DecoderDied(request));
+        StartDecoder();
+    }
+}

@@ -1,0 +1,70 @@
+using Akka.Actor;
+using Akka.Cluster;
+using Akka.Event;
+using Alpro.Actors.Distributed.Membership;
+using Alpro.Actors.Pipeline;
+using Alpro.Actors.Runs;
+using Alpro.Data.Clips;
+
+namespace Alpro.Actors.Distributed.Decoding;
+
+/// <summary>The top of a decode node: keeps a <see cref="ClipUplink"/> to every node of the cluster that trains, for as long as it is a member.</summary>
+public sealed class DecodeNode : ReceiveActor
+{
+    /// <summary>What a decode node works with.</summary>
+    /// <param name="Open">Opens a source of clips, one for each decoder.</param>
+    /// <param name="Clips">How the clips are made.</param>
+    /// <param name="Data">What decides a clip, as <see cref="RunData.Describe"/> says it.</param>
+    /// <param name="Settings">How many decoders there are, and how many may die.</param>
+    /// <param name="Certificates">The node's certificates; null on the machine's own network alone.</param>
+    public sealed record Work(Func<IClipSource> Open, ClipSettings Clips, IReadOnlyDictionary<string, string> Data, ActorSettings Settings, NodeCertificates? Certificates);
+
+    private readonly Work _work;
+    private readonly Action<Exception> _failed;
+    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly Dictionary<Address, IActorRef> _uplinks = [];
+
+    /// <summary>A decode node.</summary>
+    /// <param name="work">What it works with.</param>
+    /// <param name="failed">Told when it is of no use: its data are other than the run's, or its decoders keep dying.</param>
+    public DecodeNode(Work work, Action<Exception> failed)
+    {
+        (_work, _failed) = (work, failed);
+        Receive<ClusterEvent.MemberUp>(message =>
+        {
+            if (message.Member.HasRole(ClusterNode.RoleName(NodeRole.Coordinator)) || message.Member.HasRole(ClusterNode.RoleName(NodeRole.Trainer)))
+                StartUplink(message.Member.Address);
+        });
+        Receive<ClusterEvent.MemberRemoved>(message =>
+        {
+            if (_uplinks.Remove(message.Member.Address, out IActorRef? uplink)) Context.Stop(Context.Unwatch(uplink));
+        });
+        Receive<Terminated>(message =>
+        {
+            if (_uplinks.FirstOrDefault(uplink => uplink.Value.Equals(message.ActorRef)) is { Value: not null } lost) StartUplink(lost.Key);
+        });
+        Receive<ClipUplink.Refused>(message => failed(new UsageException($"this node's clips would not be those of the run: {message.Reason}")));
+        Receive<ClusterEvent.IMemberEvent>(static _ => { });         // on their way up or down
+    }
+
+    /// <inheritdoc/>
+    protected override void PreStart() =>
+        Akka.Cluster.Cluster.Get(Context.System).Subscribe(Self, ClusterEvent.SubscriptionInitialStateMode.InitialStateAsEvents, typeof(ClusterEvent.IMemberEvent));
+
+    /// <inheritdoc/>
+    protected override void PostStop() => Akka.Cluster.Cluster.Get(Context.System).Unsubscribe(Self);
+
+    /// <inheritdoc/>
+    protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(error =>
+    {
+        if (error is DecodersDyingException) _failed(error);
+        else _log.Warning("link lost, offering again: {0}", error.Message);
+        return Directive.Stop;
+    }, loggingEnabled: false);
+
+    private void StartUplink(Address trainer)
+    {
+        Work work = _work;
+        _uplinks[trainer] = Context.Watch(Context.ActorOf(Props.Create(() => new ClipUplink(trainer, work))));
+    }
+}

@@ -1,0 +1,130 @@
+using System.Net;
+using System.Net.Sockets;
+using Akka.Actor;
+using Akka.Event;
+using Alpro.Actors.Distributed.Membership;
+using Alpro.Actors.Distributed.Transport;
+using Alpro.Actors.Pipeline;
+using Alpro.Actors.Runs;
+using Alpro.Data.Clips;
+
+namespace Alpro.Actors.Distributed.Decoding;
+
+/// <summary>
+/// Lets decode nodes in, at <c>/user/decoders</c> of the node that trains. A node that offers its decoders is told where to bring clips, with
+/// a token that is good once; the connection that shows the token becomes a <see cref="DecoderLink"/> into the stream that is served.
+/// When that stream ends its links end, and the nodes offer themselves again.
+/// </summary>
+public sealed class DecoderGate : ReceiveActor
+{
+    /// <summary>Name of the gate under <c>/user</c>.</summary>
+    public const string Name = "decoders";
+
+    /// <summary>Sent by the <see cref="RunSupervisor"/> when a stream has begun: decode nodes may join it.</summary>
+    /// <param name="Pipeline">The <see cref="ClipPipeline"/>.</param>
+    /// <param name="Clips">How its clips are made.</param>
+    /// <param name="Numbers">What they may name by number.</param>
+    /// <param name="Data">What decides a clip, as <see cref="RunData.Describe"/> says it.</param>
+    /// <param name="Ledger">The accounts of its clips.</param>
+    public sealed record Serve(
+        IActorRef Pipeline, ClipSettings Clips, ClipNumbers Numbers, IReadOnlyDictionary<string, string> Data, ClipLedger Ledger);
+
+    /// <summary>Sent by a <see cref="ClipUplink"/> on a decode node, again and again until it is answered.</summary>
+    /// <param name="Decoders">Clips it makes at once.</param>
+    /// <param name="Data">What decides a clip over there.</param>
+    public sealed record Offer(int Decoders, IReadOnlyDictionary<string, string> Data) : IWireMessage;
+
+    private sealed record Proven(string Token, Stream Stream);
+
+    private sealed record Invitation(IActorRef Node, int Decoders);
+
+    /// <summary>Most clips a node may have in hand.</summary>
+    private const int MaxClipsPerNode = 256;
+
+    private readonly ClusterNode _node;
+    private readonly Socket _socket;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly Dictionary<string, Invitation> _invited = [];
+    private Serve? _stream;
+
+    /// <summary>A gate that listens on the node's data port.</summary>
+    /// <param name="node">The node.</param>
+    /// <param name="socket">A socket on that port; it is the gate's.</param>
+    public DecoderGate(ClusterNode node, Socket socket)
+    {
+        (_node, _socket) = (node, socket);
+        Receive<Serve>(message =>
+        {
+            EndLinks();                                              // of the stream before, which may not have ended yet
+            _stream = message;
+            Context.Watch(message.Pipeline);
+        });
+        Receive<Offer>(OnOffer);
+        Receive<Proven>(OnProven);
+        Receive<Terminated>(message => OnStreamEnded(message.ActorRef));
+    }
+
+    /// <inheritdoc/>
+    protected override void PreStart()
+    {
+        (IActorRef self, ILoggingAdapter log) = (Self, _log);
+        DataPlane.ListenAsync(_socket, _node.Certificates, (token, stream) => self.Tell(new Proven(token, stream)),
+            reason => log.Warning("data connection refused: {0}", reason), _stop.Token).PipeTo(self);
+    }
+
+    /// <inheritdoc/>
+    protected override void PostStop()
+    {
+        _stop.Cancel();
+        _socket.Dispose();
+    }
+
+    /// <inheritdoc/>
+    protected override SupervisorStrategy SupervisorStrategy() => Akka.Actor.SupervisorStrategy.StoppingStrategy;
+
+    private void OnOffer(Offer offer)
+    {
+        if (_stream is null) return;                                 // it will ask again
+        if (Differences(_stream.Data, offer.Data) is { Length: > 0 } differences)
+        {
+            _log.Warning("decode node {0} refused: {1}", Sender.Path.Address, differences);
+            Sender.Tell(new ClipUplink.Refused(differences));
+            return;
+        }
+        foreach (string earlier in _invited.Where(invited => invited.Value.Node.Equals(Sender)).Select(invited => invited.Key).ToList()) _invited.Remove(earlier);
+        string token = DataPlane.NewToken();
+        _invited[token] = new(Sender, offer.Decoders);
+        Sender.Tell(new ClipUplink.Welcome(_node.Host, ((IPEndPoint)_socket.LocalEndPoint!).Port, token));
+    }
+
+    private void OnProven(Proven message)
+    {
+        if (_stream is not { } stream || !_invited.Remove(message.Token, out Invitation? invitation))
+        {
+            message.Stream.Dispose();
+            _log.Warning("data connection refused: its token was not given out, or is used");
+            return;
+        }
+        // One clip in each decoder's hands, and one on its way: an idle decoder has its next request at once.
+        int clips = Math.Clamp(2 * invitation.Decoders, 1, MaxClipsPerNode);
+        Context.ActorOf(Props.Create(() => new DecoderLink(stream, invitation.Node, clips, message.Stream)));
+    }
+
+    private void OnStreamEnded(IActorRef pipeline)
+    {
+        if (_stream is null || !_stream.Pipeline.Equals(pipeline)) return;
+        _stream = null;
+        EndLinks();
+    }
+
+    private void EndLinks()
+    {
+        _invited.Clear();
+        foreach (IActorRef link in Context.GetChildren()) Context.Stop(link);
+    }
+
+    private static string Differences(IReadOnlyDictionary<string, string> here, IReadOnlyDictionary<string, string> there) =>
+        string.Join("; ", here.Keys.Union(there.Keys).Where(key => here.GetValueOrDefault(key) != there.GetValueOrDefault(key)).Select(key =>
+            $"{key}: the run has {here.GetValueOrDefault(key) ?? "none"}, the node {there.GetValueOrDefault(key) ?? "none"}"));
+}

@@ -1,0 +1,121 @@
+using System.Collections.Concurrent;
+using Akka.Actor;
+using Akka.Cluster;
+using Akka.Event;
+using Alpro.Actors.Distributed.Transport;
+using Alpro.Actors.Pipeline;
+using Alpro.Data.Clips;
+using Alpro.Data.Sampling;
+
+namespace Alpro.Actors.Distributed.Decoding;
+
+/// <summary>
+/// One decode node as the training node sees it: its connection, and a <see cref="RemoteDecoder"/> for every clip it may have in hand. A grant is
+/// the credit to send that one clip, so what is granted bounds what either end holds, and the window of the coordinator bounds the grants.
+/// When the connection or the node is lost, or the node does not answer, this actor stops with its children, and their clips go to others; a node
+/// that was only away finds its connection closed and offers itself again. Nothing needs the cluster's agreement that it is lost: a clip is a clip.
+/// </summary>
+public sealed class DecoderLink : ReceiveActor
+{
+    /// <summary>Sent by a <see cref="ClipUplink"/>: a clip that was granted cannot be made.</summary>
+    public sealed record Unreadable(Rejection Rejection) : IWireMessage;
+
+    /// <summary>Sent by a <see cref="ClipUplink"/>: the decoder of this clip died.</summary>
+    public sealed record DecoderDied(ClipRequest Request) : IWireMessage;
+
+    /// <summary>Sent by a <see cref="RemoteDecoder"/>: have this clip made, and give it to the sender.</summary>
+    public sealed record Make(ClipRequest Request);
+
+    private sealed record Closed(Exception Reason);
+
+    private readonly DecoderGate.Serve _served;
+    private readonly IActorRef _node;
+    private readonly int _clips;
+    private readonly Stream _stream;
+    private readonly ILoggingAdapter _log = Context.GetLogger();
+
+    /// <summary>Who waits for which clip; the reading thread looks here whether it wants one.</summary>
+    private readonly ConcurrentDictionary<ClipRequest, IActorRef> _granted = new();
+
+    /// <summary>A link to a node.</summary>
+    /// <param name="served">The stream it joins.</param>
+    /// <param name="node">The node's <see cref="ClipUplink"/>.</param>
+    /// <param name="clips">Clips that the node may have in hand.</param>
+    /// <param name="stream">The connection that clips come over; the link disposes it.</param>
+    public DecoderLink(DecoderGate.Serve served, IActorRef node, int clips, Stream stream)
+    {
+        (_served, _node, _clips, _stream) = (served, node, clips, stream);
+        Receive<Make>(message =>
+        {
+            _granted[message.Request] = Sender;
+            _node.Tell(new ClipUplink.Grant(message.Request));
+        });
+        Receive<Unreadable>(message =>
+        {
+            if (_granted.TryRemove(message.Rejection.Request, out IActorRef? decoder)) decoder.Tell(message);
+        });
+        Receive<DecoderDied>(message =>
+        {
+            if (!_granted.TryRemove(message.Request, out IActorRef? decoder)) return;
+            Context.Unwatch(decoder);
+            Context.Stop(decoder);
+            StartDecoder();
+        });
+        Receive<ClusterEvent.UnreachableMember>(message =>
+        {
+            if (message.Member.Address.Equals(_node.Path.Address)) End("it does not answer");
+        });
+        Receive<ClusterEvent.CurrentClusterState>(static _ => { });  // it came although somebody does not reach it
+        Receive<Closed>(message => End(message.Reason.Message));
+        Receive<Terminated>(message => End(message.ActorRef.Equals(_node) ? "it left the cluster, or gave up the connection" : "it held a clip for too long"));
+    }
+
+    /// <inheritdoc/>
+    protected override void PreStart()
+    {
+        Context.Watch(_node);
+        Akka.Cluster.Cluster.Get(Context.System).Subscribe(Self, typeof(ClusterEvent.UnreachableMember));
+        IActorRef self = Self;
+        new Thread(() => Read(self)) { Name = "clips of a node", IsBackground = true }.Start();
+        for (int clip = 0; clip < _clips; clip++) StartDecoder();
+        _log.Info("decode node {0} joined with {1} clips in hand", _node.Path.Address, _clips);
+    }
+
+    /// <inheritdoc/>
+    protected override void PostStop()
+    {
+        Akka.Cluster.Cluster.Get(Context.System).Unsubscribe(Self);
+        _stream.Dispose();
+    }
+
+    private void StartDecoder()
+    {
+        IActorRef pipeline = _served.Pipeline;
+        Context.Watch(Context.ActorOf(Props.Create(() => new RemoteDecoder(pipeline))));
+    }
+
+    private void End(string reason)
+    {
+        _log.Warning("decode node {0} lost, its {1} clips go to others: {2}", _node.Path.Address, _granted.Count, reason);
+        Context.Stop(Self);
+    }
+
+    private void Read(IActorRef self)
+    {
+        var receiver = new ClipReceiver(_stream, _served.Clips, _served.Numbers);
+        try
+        {
+            while (true)
+            {
+                IActorRef? decoder = null;
+                Clip? clip = receiver.Receive(request => _granted.TryRemove(request, out decoder));
+                if (clip is null) _served.Ledger.Duplicate();        // of a decoder that died after it had sent it
+                else decoder!.Tell(new RemoteDecoder.Arrived(clip));
+            }
+        }
+        catch (Exception reason) when (reason is IOException or ObjectDisposedException)
+        {
+            self.Tell(new Closed(reason));
+        }
+    }
+}

@@ -1,0 +1,57 @@
+using System.Text;
+using Alpro.Model.Checkpoints;
+
+namespace Alpro.Actors.Distributed.Groups;
+
+/// <summary>
+/// The numbers of a run's groups of trainers, in a file of its folder, which all of them share. A number is given out once, whoever asks, and
+/// whenever it died: so whoever finds a later one than that of its own group knows that it has been given up, whatever it has missed.
+/// </summary>
+/// <param name="folder">The run's folder.</param>
+public sealed class Generations(string folder)
+{
+    /// <summary>How long another is waited for that is being given a number, which takes milliseconds.</summary>
+    private static readonly TimeSpan _patience = TimeSpan.FromSeconds(5);
+
+    private readonly string _file = Path.Combine(folder, "generation"), _turn = Path.Combine(folder, "generation.lock");
+
+    /// <summary>The last number that was given out; 0 before the first. It never waits: the file is replaced as a whole.</summary>
+    /// <exception cref="InvalidDataException">The file holds something else.</exception>
+    public long Last()
+    {
+        if (!File.Exists(_file)) return 0;
+        string text = File.ReadAllText(_file);
+        return long.TryParse(text, out long last) ? last : throw new InvalidDataException($"{_file}: expected the number of the last group of trainers, found \"{text.Trim()}\"; put in one that is larger than in any log of the run");
+    }
+
+    /// <summary>Gives out the next number, which is on the disk before it is returned.</summary>
+    /// <exception cref="IOException">The file cannot be written.</exception>
+    /// <exception cref="InvalidDataException">The file holds something else.</exception>
+    public long Next()
+    {
+        using FileStream turn = Turn();
+        long next = Last() + 1;
+        WholeFile.Write(_file, stream => stream.Write(Encoding.ASCII.GetBytes($"{next}\n")));
+        return next;
+    }
+
+    private FileStream Turn()
+    {
+        FileStream? turn = null;
+        IOException? refused = null;
+        return SpinWait.SpinUntil(TryTake, _patience) ? turn! : throw refused!;
+
+        bool TryTake()
+        {
+            try
+            {
+                turn = new(_turn, FileMode.OpenOrCreate, FileAccess.Write, FileShare.None);
+            }
+            catch (IOException other)
+            {
+                refused = other;
+            }
+            return turn is not null;
+        }
+    }
+}

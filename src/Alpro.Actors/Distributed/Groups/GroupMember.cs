@@ -1,0 +1,161 @@
+using System.Net;
+using System.Net.Sockets;
+using Akka.Actor;
+using Akka.Event;
+using Alpro.Actors.Distributed.Membership;
+using Alpro.Actors.Distributed.Transport;
+using Alpro.Actors.Runs;
+using Alpro.Training.Collectives;
+using Alpro.Training.Records;
+
+namespace Alpro.Actors.Distributed.Groups;
+
+/// <summary>
+/// A trainer's side of the groups, child of its <see cref="RunSupervisor"/>: reports to the <see cref="GroupKeeper"/>, and enters the groups that it
+/// names. A group has a number that only grows; whoever is told of an older one than it has been in does nothing.
+/// </summary>
+public sealed class GroupMember : ReceiveActor, IWithTimers
+{
+    /// <summary>Sent by the <see cref="GroupKeeper"/>: enter a group.</summary>
+    /// <param name="Generation">Its number.</param>
+    /// <param name="Rank">This trainer's number in it.</param>
+    /// <param name="Endpoints">Where its ranks listen, in their order.</param>
+    /// <param name="FromCheckpoint">Whether the last checkpoint is further than whoever is in it.</param>
+    public sealed record Form(long Generation, int Rank, IReadOnlyList<string> Endpoints, bool FromCheckpoint) : IWireMessage;
+
+    /// <summary>Sent by the <see cref="GroupKeeper"/>: leave the group, a larger one will form.</summary>
+    public sealed record Disband(long Generation) : IWireMessage;
+
+    /// <summary>Sent by the <see cref="GroupKeeper"/>: all ranks shall stop, with a checkpoint.</summary>
+    public sealed record StopRun : IWireMessage
+    {
+        /// <summary>The one instance.</summary>
+        public static readonly StopRun Instance = new();
+    }
+
+    /// <summary>Sent by the <see cref="RunSupervisor"/> when its trainer is in no group.</summary>
+    /// <param name="Step">Steps behind its weights; 0 where it has none.</param>
+    public sealed record Free(long Step);
+
+    /// <summary>Told to the <see cref="RunSupervisor"/>: the trainer shall enter this group.</summary>
+    /// <param name="Group">The group.</param>
+    /// <param name="FromCheckpoint">Whether the last checkpoint is further than whoever is in it.</param>
+    /// <param name="Here">How many of its trainers are on this host.</param>
+    public sealed record Formed(ICollectives Group, bool FromCheckpoint, int Here);
+
+    /// <summary>Told to the <see cref="RunSupervisor"/>: the group is over, whatever its trainer waits for.</summary>
+    public sealed record Over(CollectivesException Reason);
+
+    private sealed record Joined(RingCollectives Ring, bool FromCheckpoint, int Here);
+
+    private sealed record ReportAgain
+    {
+        public static readonly ReportAgain Instance = new();
+    }
+
+    /// <summary>All ranks are told at once and begin at once, whatever their trainers do; one that does not come has died.</summary>
+    private static readonly TimeSpan _forming = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan _reportEvery = TimeSpan.FromMilliseconds(500);
+
+    private readonly ClusterNode _node;
+    private readonly Socket _listener;
+    private readonly RingSettings _ring;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private ICollectives? _group;
+    private long _generation, _step;
+    private bool _inGroup = true;                                    // until the trainer is free
+
+    /// <summary>A member that listens on the node's ring port.</summary>
+    public GroupMember(ClusterNode node)
+    {
+        (_node, _listener) = (node, node.Listen(node.RingPort, "--ring-port"));
+        ILoggingAdapter log = _log;
+        _ring = new()
+        {
+            Forming = _forming,
+            Open = async (socket, incoming, stop) => await Connections.SecureAsync(new NetworkStream(socket, ownsSocket: true), node.Certificates, incoming ? null : "", stop),
+            Refused = reason => log.Warning("ring connection refused: {0}", reason),
+        };
+        Receive<ReportAgain>(_ => Report());
+        Receive<Free>(message =>
+        {
+            _step = message.Step;
+            Leave();
+        });
+        Receive<Form>(OnForm);
+        Receive<Joined>(message =>
+        {
+            Enter(message.Ring, message.FromCheckpoint, message.Here);
+            IActorRef parent = Context.Parent;
+            message.Ring.Failed += reason => parent.Tell(new Over(reason));
+        });
+        Receive<Status.Failure>(message =>
+        {
+            _log.Warning("generation {0} did not form: {1}", _generation, message.Cause.Message);
+            Leave();
+        });
+        Receive<Disband>(message =>
+        {
+            if (message.Generation != _generation || _group is null) return;
+            var reason = new CollectivesException(_group.Rank, _generation, "makes room for a larger group");
+            _group.Abort(reason);
+            Context.Parent.Tell(new Over(reason));
+        });
+        Receive<StopRun>(_ => Context.Parent.Tell(RunSupervisor.Stop.Instance));
+    }
+
+    /// <inheritdoc/>
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    /// <inheritdoc/>
+    protected override void PreStart()
+    {
+        Timers.StartPeriodicTimer(nameof(ReportAgain), ReportAgain.Instance, _reportEvery);
+    }
+
+    /// <inheritdoc/>
+    protected override void PostStop()
+    {
+        _stop.Cancel();
+        _group?.Abort(new OperationCanceledException("this node leaves"));
+        _listener.Dispose();
+    }
+
+    private void OnForm(Form form)
+    {
+        if (_inGroup || form.Generation <= _generation) return;
+        (_generation, _inGroup) = (form.Generation, true);
+        if (form.Endpoints.Count == 1)
+        {
+            Enter(new SoleRank(form.Generation), form.FromCheckpoint, here: 1);
+            return;
+        }
+        DnsEndPoint[] endpoints =
+            [.. form.Endpoints.Select(text => ClusterNode.TryParseEndpoint(text, out DnsEndPoint? endpoint) ? endpoint : null).OfType<DnsEndPoint>()];
+        if (endpoints.Length < form.Endpoints.Count)
+        {
+            Self.Tell(new Status.Failure(new IOException($"one of its ranks listens nowhere: {string.Join(", ", form.Endpoints)}")));
+            return;
+        }
+        int here = endpoints.Count(endpoint => endpoint.Host == endpoints[form.Rank].Host);
+        RingCollectives.JoinAsync(new(form.Generation, form.Rank, endpoints), _listener, _ring, _stop.Token)
+            .PipeTo(Self, success: ring => new Joined(ring, form.FromCheckpoint, here), failure: error => new Status.Failure(error));
+    }
+
+    private void Enter(ICollectives group, bool fromCheckpoint, int here)
+    {
+        _group = group;
+        Context.Parent.Tell(new Formed(group, fromCheckpoint, here));
+    }
+
+    private void Leave()
+    {
+        (_group, _inGroup) = (null, false);
+        Report();
+    }
+
+    private void Report() =>
+        GroupKeeper.Find(Context.System)?.Tell(new GroupKeeper.Report($"{_node.Host}:{((IPEndPoint)_listener.LocalEndPoint!).Port}", _generation, _inGroup, _step), Self);
+}

@@ -1,0 +1,99 @@
+using Akka.Actor;
+using Akka.Cluster;
+using Akka.Event;
+
+namespace Alpro.Actors.Distributed.Membership;
+
+/// <summary>
+/// Decides who goes on when nodes are lost, or the network parts (<c>hocon/cluster.conf</c>): the side that has more than half of the
+/// voters, or half of them with the lowest address. It takes the others out of the cluster; the other side ends itself. Every node decides
+/// for itself by what it sees, when that has not changed for a while.
+/// </summary>
+public sealed class VoterMajority : IDowningProvider
+{
+    /// <summary>Role of the nodes that are counted: coordinators and trainers.</summary>
+    internal const string Voter = "voter";
+
+    /// <summary>Called by Akka.</summary>
+    public VoterMajority(ActorSystem system, Akka.Cluster.Cluster cluster)
+    {
+        TimeSpan stable = system.Settings.Config.GetTimeSpan("alpro.cluster.stable-after");
+        DowningActorProps = Props.Create(() => new Resolver(cluster, stable));
+    }
+
+    /// <summary>None: a coordinator's successor need not wait until it has ended, since groups have numbers that are given out once.</summary>
+    public TimeSpan DownRemovalMargin => TimeSpan.Zero;
+
+    /// <inheritdoc/>
+    public Props DowningActorProps { get; }
+
+    /// <summary>Whether those go on that are left when some nodes are lost.</summary>
+    /// <param name="voters">All that are counted, those that are lost among them.</param>
+    /// <param name="lost">The nodes that cannot be reached from here.</param>
+    public static bool GoesOn(IEnumerable<UniqueAddress> voters, IReadOnlySet<UniqueAddress> lost)
+    {
+        UniqueAddress[] all = [.. voters.OrderBy(voter => voter.Address, Member.AddressOrdering)];
+        int gone = all.Count(lost.Contains);
+        return gone == 0 || 2 * gone < all.Length || (2 * gone == all.Length && !lost.Contains(all[0]));
+    }
+
+    private sealed class Resolver : ReceiveActor, IWithTimers
+    {
+        private sealed record Decide
+        {
+            public static readonly Decide Instance = new();
+        }
+
+        private readonly Akka.Cluster.Cluster _cluster;
+        private readonly ILoggingAdapter _log = Context.GetLogger();
+        private readonly Dictionary<UniqueAddress, Member> _members = [];
+        private readonly HashSet<UniqueAddress> _lost = [];
+        private readonly TimeSpan _stable;
+
+        public Resolver(Akka.Cluster.Cluster cluster, TimeSpan stable)
+        {
+            (_cluster, _stable) = (cluster, stable);
+            Receive<ClusterEvent.UnreachableMember>(message => OnChanged(_lost.Add(message.Member.UniqueAddress)));
+            Receive<ClusterEvent.ReachableMember>(message => OnChanged(_lost.Remove(message.Member.UniqueAddress)));
+            Receive<ClusterEvent.MemberRemoved>(message =>
+            {
+                _members.Remove(message.Member.UniqueAddress);
+                OnChanged(_lost.Remove(message.Member.UniqueAddress));
+            });
+            Receive<ClusterEvent.IMemberEvent>(message => _members[message.Member.UniqueAddress] = message.Member);
+            Receive<Decide>(_ => OnDecide());
+        }
+
+        public ITimerScheduler Timers { get; set; } = null!;
+
+        protected override void PreStart() =>
+            _cluster.Subscribe(Self, ClusterEvent.SubscriptionInitialStateMode.InitialStateAsEvents, typeof(ClusterEvent.IMemberEvent), typeof(ClusterEvent.IReachabilityEvent));
+
+        protected override void PostStop() => _cluster.Unsubscribe(Self);
+
+        private void OnChanged(bool changed)
+        {
+            if (changed) Timers.StartPeriodicTimer(nameof(Decide), Decide.Instance, _stable);
+        }
+
+        private void OnDecide()
+        {
+            if (_lost.Count == 0)
+            {
+                Timers.Cancel(nameof(Decide));
+                return;
+            }
+            string lost = string.Join(", ", _lost.Select(node => node.Address));
+            if (GoesOn(_members.Values.Where(member => member.HasRole(Voter) && member.Status is MemberStatus.Up or MemberStatus.Leaving).Select(member => member.UniqueAddress), _lost))
+            {
+                _log.Warning("lost, and taken out of the cluster: {0}", lost);
+                foreach (UniqueAddress node in _lost) _cluster.Down(node.Address);
+            }
+            else
+            {
+                _log.Warning("this node ends itself, as it has lost half or more of the coordinators and trainers: {0}", lost);
+                _cluster.Down(_cluster.SelfAddress);
+            }
+        }
+    }
+}

@@ -1,0 +1,286 @@
+using System.Text;
+using System.Threading.Channels;
+using Akka.Actor;
+using Alpro.Actors.Distributed.Groups;
+using Alpro.Data.Batches;
+using Alpro.Model;
+using Alpro.Model.Checkpoints;
+using Alpro.Training;
+using Alpro.Training.Checkpoints;
+using Alpro.Training.Collectives;
+using Alpro.Training.Configuration;
+using Alpro.Training.Devices;
+using Alpro.Training.Records;
+using TorchSharp;
+
+namespace Alpro.Actors.Runs;
+
+/// <summary>
+/// A thin shell round <see cref="Trainer"/>: gives it a thread of its own, the only one that touches the model's tensors, and turns
+/// what happens there into messages. Its parent is the <see cref="RunSupervisor"/>.
+/// </summary>
+public sealed class TrainerActor : ReceiveActor, IWithTimers
+{
+    /// <summary>Sent by the parent: train in this group, on these batches.</summary>
+    /// <param name="Group">The group; the trainer's from then on.</param>
+    /// <param name="Batches">The rank's batches.</param>
+    /// <param name="Resume">Whether to begin at the last checkpoint, if that is further than what the trainer has.</param>
+    public sealed record Enter(ICollectives Group, ChannelReader<ClipBatch> Batches, bool Resume);
+
+    /// <summary>Told to the parent when the trainer is in its group, and its model built, restored or taken over: batches are wanted from this step on.</summary>
+    public sealed record Ready(TrainState State, IReadOnlyList<LoadReport> Loaded, ICollectives Group);
+
+    /// <summary>Told to the parent when the group is over before the run: the trainer waits for the next.</summary>
+    /// <param name="Reason">Why.</param>
+    /// <param name="Step">Steps behind its weights.</param>
+    public sealed record GroupLost(CollectivesException Reason, long Step);
+
+    /// <summary>Told to the parent when the run is over, or has stopped because it was asked to.</summary>
+    public sealed record Finished(TrainState State);
+
+    /// <summary>Told to the parent when the trainer cannot go on.</summary>
+    public sealed record Failed(Exception Reason);
+
+    private sealed record WriteAgain
+    {
+        public static readonly WriteAgain Instance = new();
+    }
+
+    /// <summary>Records that the next first rank may have to write; and records that may wait in memory for a disk that is full.</summary>
+    private const int RecordsKept = 16, MostWaiting = 10_000;
+
+    private static readonly TimeSpan _longestWait = TimeSpan.FromSeconds(30);
+
+    private readonly TrainingRun _run;
+    private readonly TrainState _start;
+    private readonly Channel<Enter> _groups = Channel.CreateUnbounded<Enter>();
+    private readonly CancellationTokenSource _stop = new();
+    private readonly TrainerPorts _ports;
+    private readonly Generations _generations;
+    private readonly Queue<StepRecord> _recent = new();
+    private readonly ActorSettings _settings;
+    private readonly IActorRef _parent = Context.Parent;
+    private Thread? _thread;
+    private RunLog? _log;
+    private int _failures, _lastTries;
+    private object? _lastWord;                                       // told when all records are written
+    private volatile Enter? _current;
+    private long _number;                                            // the highest of the run's groups, when it entered its own
+
+    /// <summary>A trainer of a run, which waits for its group.</summary>
+    /// <param name="run">The run.</param>
+    /// <param name="start">Where it begins, which only the corpora know.</param>
+    /// <param name="settings">How it is carried out.</param>
+    /// <param name="checkpoints">The <see cref="CheckpointActor"/>.</param>
+    /// <param name="validate">Scores the model, on the trainer's thread; null where there is nothing to validate on.</param>
+    public TrainerActor(TrainingRun run, TrainState start, ActorSettings settings, IActorRef checkpoints, Func<AlproModel, TrainState, ValidationRecord>? validate)
+    {
+        (_run, _start, _settings, _generations) = (run, start, settings, new(run.Folder));
+        IActorRef self = Self;
+        _ports = new()
+        {
+            Record = record =>
+            {
+                ThrowIfGivenUp(_current!.Group);
+                self.Tell(record);
+            },
+            Checkpoint = snapshot =>
+            {
+                if (_current!.Group.Rank == 0) checkpoints.Tell(new CheckpointActor.Write(snapshot));
+                else snapshot.Dispose();                             // the first rank writes what all of them have
+            },
+            Validate = validate,
+            Validated = record => self.Tell(record),
+            KeepForReplay = (batch, snapshot) => BatchReplay.Save(run.Folder, batch, snapshot, _current!.Group is { World: > 1, Rank: var rank } ? rank : null),
+        };
+        Receive<Enter>(message => _groups.Writer.TryWrite(message));
+        Receive<Ready>(message =>
+        {
+            try
+            {
+                if (message.Group.Rank == 0) OpenLog(message.State);
+                _parent.Tell(message);
+            }
+            catch (ConfigException damaged)
+            {
+                Leave(new Failed(damaged));                          // a person's to mend
+            }
+        });
+        Receive<StepRecord>(record =>
+        {
+            _recent.Enqueue(record);
+            if (_recent.Count > RecordsKept) _recent.Dequeue();
+            if (_log is null) return;                                // the first rank writes it down for all
+            _log.Add(record);
+            if (_failures == 0) WriteDown();
+            run.Stepped(record);
+        });
+        Receive<ValidationRecord>(record =>
+        {
+            if (_log is null) return;                                // the first rank writes it down for all
+            _log.Add(record);
+            if (_failures == 0) WriteDown();
+            run.Validated(record);
+        });
+        Receive<GroupLost>(Leave);
+        Receive<Finished>(Leave);
+        Receive<Failed>(Leave);
+        Receive<WriteAgain>(_ => WriteDown());
+        Receive<RunSupervisor.Stop>(_ => _stop.Cancel());
+    }
+
+    /// <inheritdoc/>
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    /// <inheritdoc/>
+    protected override void PreStart()
+    {
+        IActorRef self = Self;
+        _thread = new(() => Train(self), maxStackSize: 16 << 20) { Name = "trainer", IsBackground = true };
+        _thread.Start();
+    }
+
+    /// <inheritdoc/>
+    protected override void PostStop()
+    {
+        _current?.Group.Abort(new OperationCanceledException("this trainer ends"));   // or all ranks would stop with it
+        _stop.Cancel();
+        _thread?.Join();                                             // a process that ends under a thread in native code crashes
+        _log?.Dispose();
+    }
+
+    /// <summary>
+    /// Writes the run down from here on: the settings under which it was accepted, and each step, with the last steps that the first rank
+    /// before this one died too soon to write.
+    /// </summary>
+    private void OpenLog(TrainState state)
+    {
+        (string file, byte[] config) = (Path.Combine(_run.Folder, TrainingRun.ConfigName), Encoding.UTF8.GetBytes(ConfigLoader.ToJson(_run.Config)));
+        if (!File.Exists(file) || !File.ReadAllBytes(file).AsSpan().SequenceEqual(config)) WholeFile.Write(file, stream => stream.Write(config));
+        _log = new RunLog(_run.Folder, state.Step, state.Settled);
+        if (_recent.Count == 0) return;
+        long written = RunLog.Last<StepRecord>(RunLog.StepsFile(_run.Folder))?.Step ?? -1;
+        foreach (StepRecord record in _recent.Where(record => record.Step > written && record.Step < state.Step)) _log.Add(record);
+        WriteDown();
+    }
+
+    /// <summary>
+    /// Writes down what has been recorded. What fails (a full disk) is tried again with growing waits while training goes on, for as long as
+    /// there is room for it in memory; at the end as often as a checkpoint.
+    /// </summary>
+    private void WriteDown()
+    {
+        try
+        {
+            _log!.Flush();
+            if (_failures > 0) _run.Warn("records are written again, and none is lost");
+            _failures = 0;
+            if (_lastWord is null) return;
+            _log.Dispose();
+            _log = null;
+            _parent.Tell(_lastWord);
+            _lastWord = null;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException
+            && _log!.Waiting < MostWaiting && (_lastWord is null || ++_lastTries < _settings.CheckpointTries))
+        {
+            double seconds = Math.Min(_longestWait.TotalSeconds, _settings.CheckpointBackOff.TotalSeconds * Math.Pow(2, _failures++));
+            _run.Warn($"RECORDS NOT WRITTEN, {_log.Waiting} wait in memory (try {_failures}, again in {seconds:0} s): {failure.Message}");
+            Timers.StartSingleTimer(nameof(WriteAgain), WriteAgain.Instance, TimeSpan.FromSeconds(seconds));
+        }
+    }
+
+    /// <summary>Tells the parent that a group or the run is over when all of it is written down.</summary>
+    private void Leave(object lastWord)
+    {
+        if (_log is null) _parent.Tell(lastWord);
+        else
+        {
+            (_lastWord, _lastTries) = (lastWord, 0);
+            WriteDown();
+        }
+    }
+
+    private void Train(IActorRef self)
+    {
+        try
+        {
+            for (Enter? enter = WaitForGroup(); enter is not null;)
+                enter = TrainFrom(enter.Resume ? _run.Store().Latest() : null, enter, self);
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            self.Tell(new Failed(new OperationCanceledException("stopped before the first step")));      // told to while it waited for a group
+        }
+#pragma warning disable CA1031 // The top of a thread: whatever fails becomes a message, and the supervisor decides.
+        catch (Exception reason) when (LostDevice.Passes(reason, _run.DeviceLost))
+#pragma warning restore CA1031
+        {
+            Exception cause = reason is ChannelClosedException { InnerException: { } inner } ? inner : reason;
+            self.Tell(new Failed(DeviceMemoryException.Of(cause, _run.Config, _current?.Group.World ?? 1)));
+        }
+    }
+
+    private Enter WaitForGroup() => _groups.Reader.ReadAsync(_stop.Token).AsTask().GetAwaiter().GetResult();
+
+    /// <summary>Trains from a checkpoint, or from the beginning, in one group after another.</summary>
+    /// <returns>The group for which the trainer has to begin at a later checkpoint; null when the run has ended.</returns>
+    private Enter? TrainFrom(Checkpoint? resume, Enter enter, IActorRef self)
+    {
+        if (resume is not null)
+            foreach (RunDifference change in RunDifference.Between(resume.Config, _run.Config).Where(change => !change.ChangesMeaning))
+                _run.Warn($"changed since the checkpoint: {change.Path} was {change.Before} and is {change.Now}");
+        using AlproModel model = RunModel.Create(_run.Config, RunModel.DefaultDevice);
+        IReadOnlyList<LoadReport> loaded = resume is null ? RunModel.Initialize(model, _run.Config) : [];
+        using var trainer = new Trainer(_run.Config, model, _ports, _start, resume);
+        while (Train(trainer, enter, loaded, self) is { } lost)
+        {
+            self.Tell(new GroupLost(lost, trainer.State.Step));
+            enter = WaitForGroup();
+            long step = trainer.State.Step;
+            if (enter.Resume && _run.Store().Steps() is [.., long saved] && saved > step && _run.Store().Latest()?.State.Step > step) return enter;
+        }
+        return null;
+    }
+
+    /// <summary>
+    /// A process that was frozen, or cut off, and then given up by the others does not know: the first rank of its group asks the run's folder
+    /// before it writes a step down. Groups lie in one folder, so no two of them go on; without its first rank none does.
+    /// </summary>
+    private void ThrowIfGivenUp(ICollectives group)
+    {
+        if (group.Rank > 0) return;                                  // another asks
+        long last = _generations.Last();
+        if (last <= _number) return;
+        if (group.Generation > 0) throw new CollectivesException(group.Rank, group.Generation, $"was given up while it was away: generation {last} has formed");
+        throw new RunFailedException(
+            $"{_run.Folder}: another process has gone on with this run while this one was away, which ends; what it did since is not written down");
+    }
+
+    /// <summary>Trains in a group until the run has ended, or the group: then why.</summary>
+    private CollectivesException? Train(Trainer trainer, Enter enter, IReadOnlyList<LoadReport> loaded, IActorRef self)
+    {
+        _current = enter;
+        _number = enter.Group.Generation > 0 ? enter.Group.Generation : _generations.Next();      // one that trains alone takes a number too
+        try
+        {
+            TrainState state;
+            using (ICollectives group = enter.Group is RingCollectives ring ? NcclCollectives.On(RunModel.DefaultDevice, ring) : enter.Group)
+            {
+                trainer.Join(group);
+                self.Tell(new Ready(trainer.State, loaded, group));
+                state = trainer.Run(enter.Batches, _stop.Token);
+            }
+            self.Tell(new Finished(state));                          // after it has left, for then it is aborted
+            return null;
+        }
+        catch (CollectivesException lost)
+        {
+            return lost;
+        }
+        catch (ChannelClosedException closed) when (closed.InnerException is CollectivesException lost)
+        {
+            return lost;                                             // told so while it waited for a batch
+        }
+    }
+}

@@ -1,0 +1,84 @@
+using Alpro.Actors.Pipeline;
+using Alpro.Data.Corpora;
+using Alpro.Data.Sampling;
+using Alpro.Model.Checkpoints;
+using Alpro.Training.Checkpoints;
+using Alpro.Training.Configuration;
+using Alpro.Training.Records;
+
+namespace Alpro.Actors.Runs;
+
+/// <summary>A training run: what, from where, and who watches.</summary>
+/// <param name="Config">What is trained.</param>
+/// <param name="Folder">The output folder.</param>
+/// <param name="Resume">Whether to continue from the folder's last checkpoint, if there is one.</param>
+public sealed record TrainingRun(RunConfig Config, string Folder, bool Resume)
+{
+    /// <summary>The name of the run's configuration in its folder: what it was last begun or continued under.</summary>
+    internal const string ConfigName = "config.json";
+
+    /// <summary>Told of each corpus when it is open.</summary>
+    public Action<VideoTextCorpus> Opened { get; init; } = static _ => { };
+
+    /// <summary>Told when the trainer knows where it stands: at the start, and again after a restart.</summary>
+    public Action<TrainState, IReadOnlyList<LoadReport>> Started { get; init; } = static (_, _) => { };
+
+    /// <summary>Told of every step.</summary>
+    public Action<StepRecord> Stepped { get; init; } = static _ => { };
+
+    /// <summary>Told of every validation.</summary>
+    public Action<ValidationRecord> Validated { get; init; } = static _ => { };
+
+    /// <summary>Told of what a person should know: damaged checkpoints, restarts, unreadable clips.</summary>
+    public Action<string> Warn { get; init; } = static _ => { };
+
+    /// <summary>Told of an error after which this process cannot use its GPU, on the thread that met it and before anything is unwound: the process ends.</summary>
+    public Action<Exception> DeviceLost { get; init; } = LostDevice.EndProcess;
+
+    /// <summary>The folder of the run's checkpoints.</summary>
+    public string Checkpoints => Path.Combine(Folder, "checkpoints");
+
+    /// <summary>The list of clips that could not be read.</summary>
+    public string Unreadable { get; init; } = Path.Combine(Folder, "unreadable.csv");
+
+    /// <summary>The weights after a number of steps, or the <c>best</c>, as PyTorch reads them.</summary>
+    public string Export(string step) => Path.Combine(Folder, $"model_step_{step}.pt");
+
+    /// <summary>The run's checkpoints.</summary>
+    public CheckpointStore Store() => new(Checkpoints, Config.Training.Keep, Warn);
+}
+
+/// <summary>How a training run ended.</summary>
+/// <param name="Completed">Whether all steps were done; false when it was asked to stop before.</param>
+/// <param name="FirstStep">The step at which this process began.</param>
+/// <param name="State">Where the run stands.</param>
+/// <param name="Ledger">What became of the clips that this process asked for, in all its generations and groups.</param>
+/// <param name="Restarts">How often the trainer was restarted from a checkpoint.</param>
+/// <param name="Checkpoint">The last checkpoint.</param>
+/// <param name="Seconds">How long it took.</param>
+public sealed record RunResult(bool Completed, long FirstStep, TrainState State, LedgerTotals Ledger, int Restarts, string? Checkpoint, double Seconds)
+{
+    /// <summary>What became of the clips of the whole run.</summary>
+    public required RunAccounts Accounts { get; init; }
+
+    /// <summary>This process's rank among the trainers; the first wrote down the run.</summary>
+    public int Rank { get; init; }
+}
+
+/// <summary>
+/// What became of a run's clips since its first step, on all ranks, whoever died and however often it was resumed: the state that every
+/// checkpoint and every newcomer is given carries the counts. planned = delivered + rejected + tail.
+/// </summary>
+/// <param name="Planned">The places of the steps done, the clips that stood in for others, and the tail.</param>
+/// <param name="Delivered">Clips trained on.</param>
+/// <param name="Rejected">Clips that could not be made, for which others stood in.</param>
+/// <param name="Tail">Rows at the end of an epoch that do not fill a batch.</param>
+public sealed record RunAccounts(long Planned, long Delivered, long Rejected, long Tail)
+{
+    /// <summary>The accounts of a run that stands somewhere in its plan.</summary>
+    public static RunAccounts Of(TrainState state, SamplingPlan plan)
+    {
+        long tail = plan.TailBefore(state.Step);
+        return new(state.Step * plan.BatchSize + state.Rejected + tail, state.Clips, state.Rejected, tail);
+    }
+}

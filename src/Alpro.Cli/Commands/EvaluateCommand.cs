@@ -1,0 +1,114 @@
+using System.CommandLine;
+using Alpro.Actors;
+using Alpro.Actors.Evaluation;
+using Alpro.Actors.Runs;
+using Alpro.Training.Configuration;
+using Alpro.Training.Evaluation;
+using Spectre.Console;
+
+namespace Alpro.Cli.Commands;
+
+/// <summary><c>alpro evaluate</c>: scores a checkpoint on held-out videos: retrieval in both directions, or question answering.</summary>
+internal static class EvaluateCommand
+{
+    private static readonly TimeSpan WatchEvery = TimeSpan.FromSeconds(2);
+
+    public static Command Create()
+    {
+        var model = new ModelOptions();
+        var split = new Option<string?>("--split") { Description = "Which corpus of the configuration: test (the default) or validation (that of --watch)." };
+        split.AcceptOnlyFromAmong("test", "validation");
+        var output = new Option<string?>("--out") { Description = "Folder of results.json, scores.json and receipt.json; by default RUN/evaluation/CORPUS/CHECKPOINT." };
+        var watch = new Option<bool>("--watch") { Description = "Evaluate the checkpoints of --run as they appear, until its training is complete." };
+        var command = new Command("evaluate", CommandLine.Describe(
+            "Score a checkpoint on held-out videos: text-video retrieval in both directions, or question answering. The same command continues where it was stopped.",
+            "alpro evaluate --run output/downstreams/msrvtt_ret/public --split test")) { split, output, watch };
+        model.AddTo(command);
+        var hocon = TrainCommand.HoconOption();
+        command.Options.Add(hocon);
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(watch) && (result.GetValue(model.Run) is null || result.GetValue(model.Checkpoint) is not null || result.GetValue(output) is not null))
+                result.AddError("--watch evaluates the checkpoints of --run into its own folder: give neither --checkpoint nor --out.");
+        });
+        command.SetAction(async (arguments, stop) =>
+        {
+            bool watching = arguments.GetValue(watch), test = (arguments.GetValue(split) ?? (watching ? "validation" : "test")) == "test";
+            await using RunHost host = await RunHost.StartAsync(arguments.GetValue(hocon));
+            if (watching)
+            {
+                if (!File.Exists(Path.Combine(arguments.GetValue(model.Run)!, TrainingRun.ConfigName)))
+                    throw new UsageException($"{arguments.GetValue(model.Run)}: there is no run to watch; expected its {TrainingRun.ConfigName}, which training writes when it begins");
+                IReadOnlyList<EvaluationResult> results = await WatchAsync(host, arguments.GetValue(model.Run)!, arguments.GetValue(model.Config), arguments.GetValue(model.Settings)!, test, arguments.GetValue(model.Data), stop);
+                CommandLine.Result(arguments, results.Select(Summary), _ =>
+                {
+                    foreach (EvaluationResult result in results) Console.Out.WriteLine($"{Path.GetFileName(result.Folder)}: {result.Scores.Line}");
+                });
+                return ExitCode.Success;
+            }
+            var job = new EvaluationJob(model.Open(arguments), test, arguments.GetValue(model.Data), arguments.GetValue(output));
+            EvaluationResult only = await ShowProgressAsync(job, watched => watched.RunAsync(host, stop));
+            CommandLine.Result(arguments, Summary(only), console => Show(console, only));
+            return ExitCode.Success;
+        });
+        return command;
+    }
+
+    /// <summary>Evaluates the checkpoints of a run as they appear, until it is complete.</summary>
+    /// <param name="host">Where the actors are.</param>
+    /// <param name="folder">The run's folder.</param>
+    /// <param name="config">A configuration in place of the run's, which need not have begun; null for that one.</param>
+    /// <param name="settings">Changes to it.</param>
+    /// <param name="test">Whether on the test split, else on validation.</param>
+    /// <param name="data">A folder to look in for the data first; null for none.</param>
+    /// <param name="stop">Asks it to stop.</param>
+    internal static Task<IReadOnlyList<EvaluationResult>> WatchAsync(RunHost host, string folder, string? config, IReadOnlyList<string> settings, bool test, string? data, CancellationToken stop)
+    {
+        string run = Path.GetFullPath(folder);
+        string corpus = new EvaluatedRun(run, "", ConfigLoader.LoadForEvaluation(config ?? Path.Combine(run, TrainingRun.ConfigName), overrides: settings)).CorpusOf(test).Corpus.Name;
+        var watch = new CheckpointWatch(run, corpus, (weights, copy) =>
+            ShowProgressAsync(new EvaluationJob(EvaluatedRun.Open(run, config, copy, settings) with { Source = weights }, test, data, null), job => job.RunAsync(host, stop)), Console.Error.WriteLine);
+        return watch.WatchAsync(WatchEvery, stop);
+    }
+
+    private static object Summary(EvaluationResult result) => new { checkpoint = result.Receipt.Weights, result.Folder, result.Scores, result.Scores.Chance, result.Receipt.Seconds, result.Receipt };
+
+    /// <summary>Runs a job while showing how far it is on a terminal, and what it says anywhere.</summary>
+    private static async Task<EvaluationResult> ShowProgressAsync(EvaluationJob job, Func<EvaluationJob, Task<EvaluationResult>> run)
+    {
+        if (Console.IsErrorRedirected) return await run(job with { Say = Console.Error.WriteLine });
+        using var bar = new ProgressLine(Console.Error, static () => Console.WindowWidth);
+        return await run(job with { Say = bar.Say, Progressed = done => bar.Show(done, $"evaluate {job.Run.Name}") });
+    }
+
+    private static void Show(IAnsiConsole console, EvaluationResult result)
+    {
+        DownstreamScores scores = result.Scores;
+        if (scores.Retrieval is { } retrieval)
+        {
+            int found = scores.Videos - scores.Missing.Count;
+            var table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{scores.Corpus}: {scores.Texts} texts, {found} videos, {result.Receipt.Seconds:0.0} s"))
+                .AddColumns("", "R@1", "R@5", "R@10", "median rank", "mean rank", "ties");
+            AddRow("text to video", retrieval.TextToVideo);
+            AddRow("video to text", retrieval.VideoToText);
+            AddRow($"text to video, scores of {DownstreamScores.ReferenceDecimals} decimals", scores.RetrievalRounded!.TextToVideo);
+            if (scores.RetrievalByContrast is { } contrast)
+            {
+                AddRow("text to video, contrastive", contrast.TextToVideo);
+                AddRow("video to text, contrastive", contrast.VideoToText);
+            }
+            table.AddRow("chance", $"{scores.Chance:0.0}", $"{Math.Min(100, 5 * scores.Chance):0.0}", $"{Math.Min(100, 10 * scores.Chance):0.0}", $"{(found + 1) / 2.0:0.0}", $"{(found + 1) / 2.0:0.0}", "");
+            console.Write(table);
+
+            void AddRow(string name, RankMetrics figures) => table.AddRow(
+                name, $"{figures.R1:0.0}", $"{figures.R5:0.0}", $"{figures.R10:0.0}", $"{figures.MedianR:0.0}", $"{figures.MeanR:0.0}", $"{figures.Ties}");
+        }
+        Console.Out.WriteLine(scores.Line);                          // a program may read it: not wrapped
+        if (scores.Missing.Count > 0)
+        {
+            console.WriteLine($"{scores.Missing.Count} of {scores.Videos} videos are missing: {string.Join(", ", scores.Missing)}");
+            console.WriteLine($"counted as not found: {scores.RetrievalWithMissing?.ToString() ?? scores.QuestionAnsweringWithMissing!.ToString()}");
+        }
+        console.WriteLine($"{result.Receipt.Split} split; receipt, results and scores: {result.Folder}");
+    }
+}

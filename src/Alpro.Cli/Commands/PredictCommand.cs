@@ -1,0 +1,135 @@
+using System.CommandLine;
+using Alpro.Actors;
+using Alpro.Actors.Evaluation;
+using Alpro.Actors.Runs;
+using Alpro.Data.Batches;
+using Alpro.Data.Clips;
+using Alpro.Data.Corpora;
+using Alpro.Data.Media;
+using Alpro.Data.Sampling;
+using Alpro.Data.Text;
+using Alpro.Model;
+using Alpro.Training;
+using Alpro.Training.Configuration;
+using Alpro.Training.Evaluation;
+using Spectre.Console;
+
+namespace Alpro.Cli.Commands;
+
+/// <summary><c>alpro predict</c>: answers questions about one video, or says how well texts match it.</summary>
+internal static class PredictCommand
+{
+    private const int UsualTop = 5;
+
+    private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(5);
+
+    private sealed record AnswerLine(string Answer, double Probability);
+
+    private sealed record QuestionLine(string Question, IReadOnlyList<AnswerLine> Answers, IReadOnlyList<string> UnknownWords);
+
+    private sealed record TextLine(string Text, double? Match, double Contrastive, IReadOnlyList<string> UnknownWords);
+
+    private sealed record Prediction(string Video, IReadOnlyList<QuestionLine> Questions, IReadOnlyList<TextLine> Texts);
+
+    public static Command Create()
+    {
+        var model = new ModelOptions();
+        var video = new Option<string>("--video") { Description = "The video.", Required = true };
+        var questions = new Option<string[]>("--question") { Description = "A question for a question-answering model; may be repeated.", DefaultValueFactory = _ => [] };
+        var texts = new Option<string?>("--texts") { Description = "A file of texts for a retrieval model, one a line." };
+        var top = new Option<int?>("--top") { Description = "Answers to give per question; 5 by default." };
+        var command = new Command("predict", CommandLine.Describe(
+            "Answer questions about a video, with probabilities, or score how well texts match it.",
+            "alpro predict --run output/downstreams/msrvtt_qa/public --video clip.mp4 --question \"what is the man doing\"")) { video, questions, texts, top };
+        model.AddTo(command);
+        CommandLine.Between(top, 1);
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(questions)!.Length > 0 == result.GetValue(texts) is not null) result.AddError("Give either --question or --texts.");
+        });
+        command.SetAction(arguments =>
+        {
+            EvaluatedRun run = model.Open(arguments);
+            RunConfig config = run.For(corpus: null, arguments.GetValue(model.Data));
+            bool asked = arguments.GetValue(questions)!.Length > 0, answers = config.Task == LearningTask.QuestionAnswering;
+            if (asked != answers) throw new UsageException($"{run.Folder}: is a run of {(answers ? "question answering: give --question" : "retrieval: give --texts")}");
+            Prediction prediction = Predict(config, run.Weights, Path.GetFullPath(arguments.GetValue(video)!), asked ? arguments.GetValue(questions)! : Lines(arguments.GetValue(texts)!), arguments.GetValue(top) ?? UsualTop);
+            var read = prediction.Questions.Select(line => (line.Question, line.UnknownWords)).Concat(prediction.Texts.Select(line => (line.Text, line.UnknownWords)));
+            foreach ((string text, IReadOnlyList<string> unknown) in read)
+                if (unknown.Count > 0) Console.Error.WriteLine($"\"{text}\": {string.Join(", ", unknown)}: not in the vocabulary, and without a meaning to the model");
+            CommandLine.Result(arguments, prediction, console => Show(console, prediction, run.HasMatching));
+            return ExitCode.Success;
+        });
+        return command;
+    }
+
+    /// <summary>All on the calling thread: tensors stay there.</summary>
+    private static Prediction Predict(RunConfig config, string weights, string video, IReadOnlyList<string> texts, int top)
+    {
+        var tokenizer = new CaptionTokenizer(config.Data.Vocabulary);
+        using ClipBatch clip = Load(config.Data.Clip, tokenizer, video);
+        using AlproModel model = RunModel.Load(config, weights, RunModel.DefaultDevice);
+        var set = new EvaluationSet([video], [0], TokenizedTexts.Encode(tokenizer, texts, clip.TextLength), new int[texts.Count], [], []);
+        if (model is AlproForQuestionAnswering answering)
+        {
+            Dictionary<int, string> answers = RunData.ReadAnswers(config)!.ToDictionary(entry => entry.Value, entry => entry.Key);
+            var found = new QuestionAnsweringEvaluator(answering, config.Evaluation, config.Training.Precision).Answer([clip], set, Math.Min(top, config.Model.Answers));
+            return new(video, [.. found.OrderBy(answered => answered.Question).Select(answered => new QuestionLine(texts[answered.Question],
+                [.. answered.Labels.Zip(answered.Probabilities, (label, probability) => new AnswerLine(answers.GetValueOrDefault(label, $"label {label}"), probability))], tokenizer.UnknownWords(texts[answered.Question])))], []);
+        }
+        using var evaluator = new RetrievalEvaluator(model, config.Evaluation with { Rerank = null }, config.Training.Precision, EncodedVideos.Of(model, config.Training.Precision, [clip]), set.Texts);
+        bool matches = config.Evaluation.Score == RetrievalScore.Matching;         // else the evaluation asks for no match either
+        if (matches) evaluator.Match(0, texts.Count);
+        TextLine[] lines = [.. texts.Select((text, i) => new TextLine(
+            text, matches ? evaluator.Scores.Matching_TV[i] : null, evaluator.Scores.Contrastive_TV[i], tokenizer.UnknownWords(text)))];
+        return new(video, [], lines);
+    }
+
+    private static ClipBatch Load(ClipSettings settings, CaptionTokenizer tokenizer, string video)
+    {
+        using var corpus = new OneVideo(video);
+        using var loader = new ClipLoader([corpus], settings, tokenizer, FrameReaders.Create(new DecodeLimits { Deadline = Deadline }));
+        using Clip clip = loader.Load(new RowsInOrder([0], batchSize: 1, row => corpus[row].MediaName).Request(0, 0));
+        using var collator = new Collator(step: 0, size: 1, settings);
+        collator.Add(0, clip);
+        return collator.Take()!;
+    }
+
+    private static string[] Lines(string file)
+    {
+        if (!File.Exists(file)) throw new UsageException($"{file}: there is no such file; expected texts, one a line");
+        string[] lines = [.. File.ReadLines(file).Where(line => !string.IsNullOrWhiteSpace(line))];
+        return lines.Length > 0 ? lines : throw new UsageException($"{file}: has no texts; expected one a line");
+    }
+
+    private static void Show(IAnsiConsole console, Prediction prediction, bool hasMatching)
+    {
+        foreach (QuestionLine question in prediction.Questions)
+        {
+            console.WriteLine(question.Question);
+            foreach (AnswerLine answer in question.Answers) console.WriteLine($"  {answer.Probability,7:P1}  {answer.Answer}");
+        }
+        if (prediction.Texts.Count == 0) return;
+        bool byMatch = prediction.Texts[0].Match is not null;
+        console.WriteLine($"  match  contrastive, best {(byMatch ? "match" : "contrastive score")} first, by which the run is scored");
+        foreach (TextLine text in prediction.Texts.OrderByDescending(text => text.Match ?? text.Contrastive))
+            console.WriteLine($"{(text.Match is { } match ? $"{match:P1}" : "-"),7}  {text.Contrastive,11:0.00}  {text.Text}");
+        if (!hasMatching) console.WriteLine("no match: the run has not trained the head that tells it");
+    }
+
+    /// <summary>A corpus of one video.</summary>
+    private sealed class OneVideo(string path) : VideoTextCorpus
+    {
+        public override string Name => path;
+
+        public override MediaKind Kind => MediaKind.Video;
+
+        public override long Count => 1;
+
+        public override CorpusCoverage Coverage { get; } = new(Rows: 1, Filtered: 0, Malformed: 0, Missing: 0);
+
+        public override string Content => path;
+
+        public override VideoTextPair this[long row] => new() { Row = row, Key = path, Kind = Kind, Media = new MediaSource(path), Captions = [""] };
+    }
+}

@@ -1,0 +1,138 @@
+using System.Formats.Tar;
+using System.Text.Json;
+
+namespace Alpro.Data.Corpora.Annotations;
+
+/// <summary>
+/// Reads WebDataset-style tar shards front to back: the members <c>key.mp4</c> (or another video or image) and <c>key.txt</c>
+/// (the caption) or <c>key.json</c> (an object with <c>caption</c>, or <c>question</c> and <c>answer</c>) make a row. Media bytes
+/// are not read, only where they lie.
+/// </summary>
+internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationReader
+{
+    /// <summary>The name under which a row's key is found.</summary>
+    public const string Key = "__key__";
+
+    private static readonly string[] s_videos = [".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v"], s_images = [".jpg", ".jpeg", ".png", ".webp"];
+
+    /// <summary>What the media members of the shards are, told by the first of them.</summary>
+    public MediaKind Kind()
+    {
+        foreach (string shard in shards)
+        {
+            using var tar = new TarReader(File.OpenRead(shard));
+            while (Next(tar) is { } entry)
+            {
+                if (s_videos.Contains(Split(entry.Name).Extension)) return MediaKind.Video;
+                if (s_images.Contains(Split(entry.Name).Extension)) return MediaKind.Image;
+            }
+        }
+        throw new DataException($"{shards[0]} and the other shards hold neither videos ({string.Join(", ", s_videos)}) nor images ({string.Join(", ", s_images)}).");
+    }
+
+    public override IEnumerable<AnnotationFields> Rows() => shards.SelectMany(Rows);
+
+    private static IEnumerable<AnnotationFields> Rows(string shard)
+    {
+        using var tar = new TarReader(File.OpenRead(shard));
+        Sample sample = new(shard, "");
+        string? damage = null;
+        while (NextFile() is { } entry)
+        {
+            (string key, string extension) = Split(entry.Name);
+            if (key != sample.Key)
+            {
+                if (sample.Fields() is { } fields) yield return fields;
+                sample = new Sample(shard, key);
+            }
+            sample.Add(extension, entry);
+        }
+        if (sample.Fields() is { } last) yield return last;
+        if (damage is not null) yield return new MalformedFields($"{shard} is damaged from here on: {damage}");
+
+        TarEntry? NextFile()
+        {
+            try
+            {
+                TarEntry? entry;
+                do entry = Next(tar); while (entry is { EntryType: not (TarEntryType.RegularFile or TarEntryType.V7RegularFile) });
+                return entry;
+            }
+            catch (Exception error) when (error is InvalidDataException or EndOfStreamException)
+            {
+                damage = error.Message;
+                return null;
+            }
+        }
+    }
+
+    /// <summary>The next member; what the library stumbles over in a damaged header is invalid data.</summary>
+    private static TarEntry? Next(TarReader tar)
+    {
+        try
+        {
+            return tar.GetNextEntry();
+        }
+        catch (Exception error) when (error is FormatException or OverflowException or ArgumentException)
+        {
+            throw new InvalidDataException(error.Message, error);
+        }
+    }
+
+    /// <summary>A member's key and extension: WebDataset divides at the first dot of the file's name.</summary>
+    private static (string Key, string Extension) Split(string name)
+    {
+        int dot = name.IndexOf('.', name.LastIndexOf('/') + 1);
+        return dot < 0 ? (name, "") : (name[..dot], name[dot..].ToLowerInvariant());
+    }
+
+    public override void Dispose() { }
+
+    private sealed class Sample(string shard, string key)
+    {
+        private readonly Dictionary<string, JsonElement> _values = [];
+        private MediaSource? _media;
+        private string? _problem;
+
+        public string Key => key;
+
+        public void Add(string extension, TarEntry entry)
+        {
+            if (s_videos.Contains(extension) || s_images.Contains(extension))
+            {
+                if (entry.Length == 0) _problem = $"{entry.Name} has no bytes";
+                _media = new MediaSource(shard, entry.DataOffset, entry.Length);
+            }
+            else if (extension is ".txt" or ".json" && entry.Length <= ByteWindow.MaxRow) AddText(extension, entry);
+        }
+
+        private void AddText(string extension, TarEntry entry)
+        {
+            byte[] bytes = new byte[entry.Length];
+            entry.DataStream?.ReadExactly(bytes);
+            if (extension == ".txt")
+            {
+                _values["caption"] = JsonSerializer.SerializeToElement(Text(bytes).Trim());
+                return;
+            }
+            try
+            {
+                foreach ((string name, JsonElement value) in JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(Text(bytes)) ?? []) _values.TryAdd(name, value);
+            }
+            catch (JsonException error)
+            {
+                _problem = $"{entry.Name} is not a JSON object: {error.Message}";
+            }
+        }
+
+        /// <summary>The finished row; null where the key belongs to no media and no text.</summary>
+        public AnnotationFields? Fields()
+        {
+            if (_media is null && _values.Count == 0) return null;
+            if (_problem is not null) return new MalformedFields(_problem);
+            if (_media is null) return new MalformedFields($"{key} has no video or image in {shard}");
+            _values[TarShardReader.Key] = JsonSerializer.SerializeToElement($"{Path.GetFileNameWithoutExtension(shard)}/{key}");       // shards may number their members alike
+            return new JsonObjectReader.Row(_values, _media);
+        }
+    }
+}

@@ -1,4 +1,0 @@
-namespace Alpro.Data.Corpus;
-
-/// <summary>A corpus cannot be opened: the message names the file, what was expected and what to do.</summary>
-public sealed class CorpusException(string message, Exception? inner = null) : Exception(message, inner);

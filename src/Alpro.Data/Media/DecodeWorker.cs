@@ -1,0 +1,75 @@
+using System.Text;
+using Alpro.Data.Clips;
+using Alpro.Data.Corpora;
+
+namespace Alpro.Data.Media;
+
+/// <summary>
+/// The other end of <see cref="IsolatedFrameReader"/>: reads requests from a stream and answers them, until the stream ends, as it
+/// does when the process that asks is gone. What the command line runs as <c>alpro decode-worker</c>.
+/// </summary>
+/// <remarks>
+/// Numbers are little-endian, texts are UTF-8 with their length before them. First come the limits: deadline in ticks, pixels, packets;
+/// the answer is <see cref="Ready"/>. Then any number of requests:
+/// <list type="bullet">
+/// <item><see cref="OpenRequest"/>, path, offset, length; the answer is <see cref="Done"/> and the five values of <see cref="VideoInfo"/>.</item>
+/// <item><see cref="ReadRequest"/>, count, width, height, filter, indices; the answer is <see cref="Done"/> and the pixels.</item>
+/// </list>
+/// Either may be answered by <see cref="Refused"/>, the reason and the message of an <see cref="UnreadableClipException"/> instead.
+/// </remarks>
+public static class DecodeWorker
+{
+    /// <summary>The command of the command line that runs a worker.</summary>
+    public const string CommandName = "decode-worker";
+
+    internal const byte Ready = 1, Done = 2, Refused = 3, OpenRequest = 4, ReadRequest = 5;
+
+    /// <summary>Answers requests until the input ends.</summary>
+    public static void Run(Stream input, Stream output)
+    {
+        using var requests = new BinaryReader(input, Encoding.UTF8, leaveOpen: true);
+        using var answers = new BinaryWriter(output, Encoding.UTF8, leaveOpen: true);
+        var limits = new DecodeLimits { Deadline = new TimeSpan(requests.ReadInt64()), MaxPixels = requests.ReadInt64(), MaxPackets = requests.ReadInt64() };
+        using IFrameReader reader = FrameReaders.CreateOnce(limits);
+        answers.Write(Ready);
+        answers.Flush();
+
+        string path = "";
+        byte[] pixels = [];
+        for (int request; (request = input.ReadByte()) >= 0; answers.Flush())
+        {
+            try
+            {
+                if (request == OpenRequest)
+                {
+                    path = requests.ReadString();
+                    VideoInfo info = reader.Open(new MediaSource(path, requests.ReadInt64(), requests.ReadInt64()));
+                    answers.Write(Done);
+                    answers.Write(info.FrameCount);
+                    answers.Write(info.FrameRate);
+                    answers.Write(info.Width);
+                    answers.Write(info.Height);
+                    answers.Write(info.Rotation);
+                }
+                else
+                {
+                    int count = requests.ReadInt32(), width = requests.ReadInt32(), height = requests.ReadInt32();
+                    var filter = (ResizeFilter)requests.ReadInt32();
+                    var indices = new int[count];
+                    for (int i = 0; i < count; i++) indices[i] = requests.ReadInt32();
+                    int size = count * width * height * 3;
+                    if (pixels.Length < size) pixels = new byte[size];
+                    reader.Read(indices, width, height, filter, pixels.AsSpan(0, size));
+                    answers.Write(Done);
+                    answers.Write(pixels, 0, size);
+                }
+            }
+            catch (UnreadableClipException e)
+            {
+                answers.Write(Refused);
+                answers.Write((int)e.Reason);
+                answers.Write(e.Finding);
+            }
+        }
+    }
+}

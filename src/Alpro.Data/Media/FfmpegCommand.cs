@@ -1,0 +1,27 @@
+using System.ComponentModel;
+using FFMpegCore;
+using FFMpegCore.Enums;
+
+namespace Alpro.Data.Media;
+
+/// <summary>Runs the <c>ffmpeg</c> command through FFMpegCore, with errors a person can act on.</summary>
+internal static class FfmpegCommand
+{
+    /// <summary>Options that make the same bytes of the same input on any run: one thread, no dates, no version strings of the muxer.</summary>
+    public const string Deterministic = "-threads 1 -fflags +bitexact -flags:v +bitexact -map_metadata -1";
+
+    /// <summary>Runs one command to its end; a cancellation kills it.</summary>
+    /// <exception cref="DataException">There is no <c>ffmpeg</c> on this system.</exception>
+    /// <exception cref="FFMpegCore.Exceptions.FFMpegException">The command failed; the message holds what it wrote.</exception>
+    public static async Task RunAsync(FFMpegArgumentProcessor command, CancellationToken cancellation)
+    {
+        try
+        {
+            await command.ProcessAsynchronously(throwOnError: true, new FFOptions { LogLevel = FFMpegLogLevel.Error }, cancellation).ConfigureAwait(false);
+        }
+        catch (Exception missing) when (missing.GetBaseException() is Win32Exception)
+        {
+            throw new DataException("The ffmpeg command is not found. Install it (Debian, Ubuntu: apt-get install ffmpeg) or put it on the PATH.", missing);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+using System.Globalization;
+using System.Text.Json;
+using Alpro.Data.Clips;
+using Alpro.Data.Corpora;
+using FFMpegCore;
+using FFMpegCore.Exceptions;
+using FFMpegCore.Pipes;
+
+namespace Alpro.Data.Media;
+
+/// <summary>
+/// Reads frames through the ffmpeg and ffprobe commands: the same frames and pixels as <see cref="VideoReader"/>, for machines
+/// where its library cannot be built. Two processes start per clip and every file is decoded from its beginning, so it takes
+/// three to ten times the processor time.
+/// </summary>
+public sealed class FfmpegProcessReader(DecodeLimits limits) : IFrameReader
+{
+    private string? _path;
+    private string? _extract;
+    private int _stream;
+    private VideoInfo _info;
+
+    /// <inheritdoc/>
+    /// <exception cref="FFMpegException">The ffmpeg and ffprobe commands are not installed.</exception>
+    public VideoInfo Open(MediaSource media)
+    {
+        Close();
+        string path = Whole(media);
+        IMediaAnalysis analysis = Within(media.Path, stop => FFProbe.AnalyseAsync(path, cancellationToken: stop), RejectReason.NotMedia);
+        VideoStream video = analysis.VideoStreams.FirstOrDefault(s => s.Disposition?.GetValueOrDefault("attached_pic") != true)
+            ?? throw new UnreadableClipException(RejectReason.NoVideoStream, media.Path, "it has no video stream");
+        int width = video.Width ?? 0, height = video.Height ?? 0;
+        if ((long)width * height > limits.MaxPixels)
+            throw new UnreadableClipException(RejectReason.TooLarge, media.Path, $"its picture of {width} x {height} is larger than the {limits.MaxPixels} pixels allowed");
+
+        int rotation = ((-video.Rotation % 360) + 360) % 360;   // ffprobe counts against the clock
+        bool turned = rotation is 90 or 270, image = analysis.Format.FormatName.EndsWith("_pipe", StringComparison.Ordinal) || analysis.Format.FormatName == "image2";
+        int frames = image ? 1 : CountFrames(path, media.Path, video.Index);
+        if (frames == 0) throw new UnreadableClipException(RejectReason.Truncated, media.Path, "no frame of its video stream is in the file");
+        (_path, _stream) = (path, video.Index);
+        return _info = new VideoInfo(frames, image ? 0 : video.AverageFrameRate, turned ? height : width, turned ? width : height, rotation);
+    }
+
+    /// <inheritdoc/>
+    public void Read(ReadOnlySpan<int> indices, int width, int height, ResizeFilter filter, Span<byte> pixels_THWC)
+    {
+        FrameReaders.CheckRequest(_info, indices, width, height, pixels_THWC.Length);
+        string path = _path!;
+        int[] distinct = [.. indices.ToArray().Distinct()];
+        string wanted = string.Join('+', distinct.Select(i => string.Create(CultureInfo.InvariantCulture, $"eq(n\\,{i})")));
+        string arguments = $"-map 0:{_stream} -vf \"select='{wanted}',scale={width}:{height}:flags={filter.ToString().ToLowerInvariant()}\" -vsync passthrough -frames:v {distinct.Length} -pix_fmt rgb24 -f rawvideo";
+        using var frames = new MemoryStream(distinct.Length * width * height * 3);
+        Within(path, stop => FFMpegArguments.FromFileInput(path, verifyExists: false, options => options.WithCustomArgument("-threads 1"))
+            .OutputToPipe(new StreamPipeSink(frames), options => options.WithCustomArgument(arguments))
+            .ProcessAsynchronously(cancellationToken: stop), RejectReason.Corrupt);
+
+        int size = width * height * 3;
+        for (int i = 0; i < indices.Length; i++)
+        {
+            int place = Array.BinarySearch(distinct, indices[i]);
+            if ((place + 1) * size > frames.Length) throw new UnreadableClipException(RejectReason.Corrupt, path, $"frame {indices[i]} cannot be decoded");
+            frames.GetBuffer().AsSpan(place * size, size).CopyTo(pixels_THWC[(i * size)..]);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Close();
+
+    /// <summary>A path that holds the clip alone: a stretch of a larger file is copied out of it.</summary>
+    private string Whole(MediaSource media)
+    {
+        var file = new FileInfo(media.Path);
+        if (!file.Exists && !Directory.Exists(media.Path)) throw new UnreadableClipException(RejectReason.Missing, media.Path, "it is not there");
+        if (!file.Exists) throw new UnreadableClipException(RejectReason.NotMedia, media.Path, "it is a folder");
+        if (media.IsWholeFile)
+        {
+            if (file.Length == 0) throw new UnreadableClipException(RejectReason.Empty, media.Path, "it has no bytes");
+            return media.Path;
+        }
+        long length = media.Length > 0 ? media.Length : file.Length - media.Offset;
+        if (length <= 0 || media.Offset + length > file.Length)
+            throw new UnreadableClipException(RejectReason.Truncated, media.Path, $"it has {file.Length} bytes, fewer than the stretch asked for");
+        _extract = Path.GetTempFileName();
+        using FileStream from = File.OpenRead(media.Path), to = File.OpenWrite(_extract);
+        from.Position = media.Offset;
+        var buffer = new byte[1 << 16];
+        for (int n; length > 0 && (n = from.Read(buffer, 0, (int)Math.Min(buffer.Length, length))) > 0; length -= n) to.Write(buffer, 0, n);
+        return _extract;
+    }
+
+    /// <summary>Packets that are displayed, from the first key frame on.</summary>
+    private int CountFrames(string path, string name, int stream)
+    {
+        FFProbePackets packets = Within(name, stop => FFProbe.GetPacketsAsync(path, customArguments: $"-select_streams {stream}", cancellationToken: stop), RejectReason.NotMedia);
+        if (packets.Packets.Count > limits.MaxPackets) throw new UnreadableClipException(RejectReason.TooLarge, name, $"more than {limits.MaxPackets} packets");
+        return packets.Packets.SkipWhile(p => !p.Flags.Contains('K')).Count(p => !p.Flags.Contains('D') && p.Size > 0);
+    }
+
+    /// <summary>Runs a command within the deadline; what it complains of becomes the reason.</summary>
+    private T Within<T>(string path, Func<CancellationToken, Task<T>> command, RejectReason reason)
+    {
+        using var deadline = new CancellationTokenSource(limits.Deadline);
+        try
+        {
+            return command(deadline.Token).GetAwaiter().GetResult();
+        }
+        catch (OperationCanceledException e)
+        {
+            throw new UnreadableClipException(RejectReason.TimedOut, path, "the ffmpeg command took longer than allowed", e);
+        }
+        catch (FFMpegException e) when (e.GetType() != typeof(FFMpegException))   // that type itself: the command is not installed
+        {
+            throw new UnreadableClipException(reason, path, e.Message, e);
+        }
+        catch (JsonException e)
+        {
+            throw new UnreadableClipException(reason, path, "ffprobe reports numbers out of range", e);
+        }
+    }
+
+    private void Close()
+    {
+        if (_extract is not null) File.Delete(_extract);
+        (_extract, _path, _info) = (null, null, default);
+    }
+}

@@ -1,0 +1,59 @@
+using Alpro.Data.Clips;
+using Alpro.Data.Corpora;
+
+namespace Alpro.Data.Media;
+
+/// <summary>
+/// Reads through another reader, and where that failed in a way that may pass, again after a wait that grows: a disk or a network share that
+/// does not answer for a while makes no clip unreadable.
+/// </summary>
+/// <param name="reader">The reader; this one disposes it.</param>
+/// <param name="limits">How often a file is tried, and the first wait.</param>
+public sealed class PatientFrameReader(IFrameReader reader, DecodeLimits limits) : IFrameReader
+{
+    private const int Growth = 4;
+
+    private MediaSource _media;
+
+    /// <inheritdoc/>
+    public VideoInfo Open(MediaSource media)
+    {
+        _media = media;
+        for (int failures = 0; ;)
+        {
+            try
+            {
+                return reader.Open(media);
+            }
+            catch (UnreadableClipException problem) when (MayPass(problem) && failures + 1 < limits.Tries)
+            {
+                Wait(failures++);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Read(ReadOnlySpan<int> indices, int width, int height, ResizeFilter filter, Span<byte> pixels_THWC)
+    {
+        for (int failures = 0; ;)
+        {
+            try
+            {
+                if (failures > 0) reader.Open(_media);
+                reader.Read(indices, width, height, filter, pixels_THWC);
+                return;
+            }
+            catch (UnreadableClipException problem) when (MayPass(problem) && failures + 1 < limits.Tries)
+            {
+                Wait(failures++);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => reader.Dispose();
+
+    private static bool MayPass(UnreadableClipException problem) => problem.Reason is RejectReason.ReadError or RejectReason.TimedOut;
+
+    private void Wait(int failures) => Task.Delay(limits.BackOff * Math.Pow(Growth, failures), TimeProvider.System).GetAwaiter().GetResult();
+}

@@ -1,4 +1,0 @@
-using System.Runtime.CompilerServices;
-
-[assembly: InternalsVisibleTo("Alpro.Training.Tests")]
-[assembly: InternalsVisibleTo("Alpro.Benchmarks")]

@@ -1,0 +1,137 @@
+using System.Collections.Concurrent;
+using Alpro.Model;
+using Alpro.Training.Configuration;
+using Alpro.Training.Optimization;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Alpro.Training.Checkpoints;
+
+/// <summary>
+/// A run at one step, copied off the training thread's tensors: weights, moments and state. Whoever writes it gives it back by
+/// disposing it; at most <see cref="SnapshotPool.Capacity"/> are about at a time, so a trainer whose checkpoints are not written
+/// fast enough waits instead of filling the memory.
+/// </summary>
+public sealed class Snapshot : IDisposable
+{
+    private readonly SnapshotPool _pool;
+
+    internal Snapshot(SnapshotPool pool, long length, bool pinned)
+    {
+        _pool = pool;
+        (Values, FirstMoment, SecondMoment) = (Buffer(), Buffer(), Buffer());
+
+        // From a GPU ten times as fast into memory that stays where it is.
+        Tensor Buffer()
+        {
+            using var scope = NewDisposeScope();
+            Tensor buffer = zeros(length, dtype: ScalarType.Float32);
+            return (pinned ? buffer.pin_memory() : buffer).DetachFromDisposeScope();
+        }
+    }
+
+    /// <summary>Where the run stands.</summary>
+    public TrainState State { get; internal set; } = null!;
+
+    /// <summary>Its configuration.</summary>
+    public RunConfig Config => _pool.Config;
+
+    /// <summary>The trainable weights, in the places that the slots say.</summary>
+    internal Tensor Values { get; }
+
+    /// <summary>The optimizer's first moment, in the same places.</summary>
+    internal Tensor FirstMoment { get; }
+
+    /// <summary>The optimizer's second moment.</summary>
+    internal Tensor SecondMoment { get; }
+
+    /// <summary>The complete state dict; tensors live as long as the caller's dispose scope.</summary>
+    public IEnumerable<KeyValuePair<string, Tensor>> Weights()
+    {
+        return [.. _pool.Entries.Select(entry => KeyValuePair.Create(entry.Key, entry.Slot is { } slot ? FlatParameters.View(Values, slot) : entry.Fixed!))];
+    }
+
+    /// <summary>The optimizer's moments, named <c>first.</c> and <c>second.</c> with the parameter's key.</summary>
+    public IEnumerable<KeyValuePair<string, Tensor>> Moments()
+    {
+        return [.. _pool.Slots.SelectMany(slot => new[]
+        {
+            KeyValuePair.Create(MomentKey.First(slot), FlatParameters.View(FirstMoment, slot)),
+            KeyValuePair.Create(MomentKey.Second(slot), FlatParameters.View(SecondMoment, slot)),
+        })];
+    }
+
+    /// <summary>Gives it back.</summary>
+    public void Dispose() => _pool.GiveBack(this);
+
+    internal void Free()
+    {
+        foreach (Tensor buffer in new[] { Values, FirstMoment, SecondMoment }) buffer.Dispose();
+    }
+}
+
+/// <summary>What the moments of a parameter are called in a checkpoint.</summary>
+internal static class MomentKey
+{
+    public static string First(FlatSlot slot) => $"first.{slot.Name}";
+
+    public static string Second(FlatSlot slot) => $"second.{slot.Name}";
+}
+
+/// <summary>Takes snapshots of a model and its optimizer into buffers that are used again.</summary>
+public sealed class SnapshotPool : IDisposable
+{
+    /// <summary>Snapshots that may be about at once: one being written, one waiting.</summary>
+    public const int Capacity = 2;
+
+    private readonly FlatParameters _parameters;
+    private readonly AdamW _optimizer;
+    private readonly BlockingCollection<Snapshot> _free = [];
+    private int _made;
+
+    /// <summary>Snapshots of a model whose trainable parameters are in flat buffers.</summary>
+    public SnapshotPool(RunConfig config, AlproModel model, FlatParameters parameters, AdamW optimizer)
+    {
+        (Config, _parameters, _optimizer) = (config, parameters, optimizer);
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        Slots = [.. parameters.Slots];
+        Entries = [.. model.state_dict().Select(entry => parameters.SlotOf(entry.Value) is { } slot
+            ? (entry.Key, slot, null)
+            : (entry.Key, (FlatSlot?)null, (Tensor?)entry.Value.cpu().clone().DetachFromDisposeScope()))];
+    }
+
+    internal RunConfig Config { get; }
+
+    internal IReadOnlyList<FlatSlot> Slots { get; }
+
+    /// <summary>The state dict: what is trained is in a slot of the flat buffers, what is not never changes and is kept once.</summary>
+    internal IReadOnlyList<(string Key, FlatSlot? Slot, Tensor? Fixed)> Entries { get; }
+
+    /// <summary>Copies weights and moments; waits while all buffers are about.</summary>
+    public Snapshot Take(TrainState state)
+    {
+        if (!_free.TryTake(out Snapshot? snapshot))
+        {
+            if (_made < Capacity) (snapshot, _made) = (new(this, _parameters.Length, _parameters.Device.type == DeviceType.CUDA), _made + 1);
+            else snapshot = _free.Take();
+        }
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        snapshot.Values.copy_(_parameters.Values);
+        snapshot.FirstMoment.copy_(_optimizer.FirstMoment);
+        snapshot.SecondMoment.copy_(_optimizer.SecondMoment);
+        snapshot.State = state;
+        return snapshot;
+    }
+
+    /// <summary>Waits until all snapshots have been given back: they share what never changes.</summary>
+    public void Dispose()
+    {
+        for (int i = 0; i < _made; i++) _free.Take().Free();
+        foreach ((_, _, Tensor? constant) in Entries) constant?.Dispose();
+        _free.Dispose();
+    }
+
+    internal void GiveBack(Snapshot snapshot) => _free.Add(snapshot);
+}

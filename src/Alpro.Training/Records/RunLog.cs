@@ -1,0 +1,113 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Alpro.Training.Checkpoints;
+using Alpro.Training.Configuration;
+
+namespace Alpro.Training.Records;
+
+/// <summary>
+/// The records of a run on disk: <c>steps.jsonl</c> and <c>validation.jsonl</c>, a line each, and event files for TensorBoard. A run
+/// that resumes writes on after its checkpoint: what was recorded beyond it is taken out, for those steps are done again. Records that cannot
+/// be written wait, and <see cref="Flush"/> tries them again.
+/// </summary>
+public sealed class RunLog : IDisposable
+{
+    /// <summary>How records are written: camel case, a line each, NaN and infinity by name.</summary>
+    public static JsonSerializerOptions Json { get; } = new(JsonSerializerDefaults.Web)
+    {
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    };
+
+    private readonly GrowingFile _steps, _validations, _events;
+
+    /// <summary>Opens the records of a run.</summary>
+    /// <param name="folder">The run's folder.</param>
+    /// <param name="step">Steps that it has done, 0 for a new one.</param>
+    /// <param name="settled">The last step after which it was validated if that was due, <see cref="TrainState.Settled"/>.</param>
+    /// <exception cref="ConfigException">A line at the end of the records is none of ours.</exception>
+    public RunLog(string folder, long step, long settled)
+    {
+        Directory.CreateDirectory(folder);
+        _steps = Reopen(StepsFile(folder), (StepRecord record) => record.Step < step);
+        _validations = Reopen(ValidationsFile(folder), (ValidationRecord record) => record.Step <= settled);
+        DateTimeOffset now = TimeProvider.System.GetUtcNow();
+        string name = $"events.out.tfevents.{now.ToUnixTimeMilliseconds()}.{Environment.MachineName}.{Environment.ProcessId}.{step}";
+        _events = new(Path.Combine(folder, "tensorboard", name));
+        _events.Add(TensorBoardRecords.Version(now));
+        _events.Add(TensorBoardRecords.Start(now, step));
+        if (Last<ValidationRecord>(ValidationsFile(folder)) is { } last && last.Step >= step) Show(last);        // its step is not done again
+    }
+
+    /// <summary>Records that are not in their files yet.</summary>
+    public int Waiting => _steps.Waiting + _validations.Waiting + _events.Waiting;
+
+    /// <summary>The file of the steps' records.</summary>
+    public static string StepsFile(string folder) => Path.Combine(folder, "steps.jsonl");
+
+    /// <summary>The file of the validations' records.</summary>
+    public static string ValidationsFile(string folder) => Path.Combine(folder, "validation.jsonl");
+
+    /// <summary>The file of what other processes found of the run's checkpoints.</summary>
+    public static string EvaluationsFile(string folder) => Path.Combine(folder, "evaluation.jsonl");
+
+    /// <summary>Adds what another process found; the records above are the run's own.</summary>
+    public static void Append(string folder, EvaluationRecord record) => File.AppendAllText(EvaluationsFile(folder), JsonSerializer.Serialize(record, Json) + "\n");
+
+    /// <summary>The records of a file, in order and as they are read; none where there is no file. A last line cut short by a crash is left out.</summary>
+    /// <exception cref="ConfigException">A line is no record.</exception>
+    public static IEnumerable<T> Read<T>(string file) where T : class => RecordFile<T>.Read(file);
+
+    /// <summary>The last record of a file, of which no more than the end is read; null where there is none.</summary>
+    /// <exception cref="ConfigException">The last whole line is no record.</exception>
+    public static T? Last<T>(string file) where T : class => RecordFile<T>.Last(file);
+
+    /// <summary>Adds a step's record, which <see cref="Flush"/> writes.</summary>
+    public void Add(StepRecord record)
+    {
+        _steps.AddLine(JsonSerializer.Serialize(record, Json));
+        List<(string, double)> figures = [("loss/total", record.Loss)];
+        foreach ((string name, TermRecord term) in record.Terms)
+        {
+            figures.Add(($"loss/{name}", term.Loss));
+            if (term.Accuracy is { } accuracy) figures.Add(($"accuracy/{name}", accuracy));
+        }
+        figures.AddRange([("optimizer/learningRate", record.LearningRate), ("optimizer/gradientNorm", record.GradientNorm)]);
+        figures.AddRange([("speed/clipsPerSecond", record.ClipsPerSecond), ("speed/waitShare", record.WaitShare)]);
+        _events.Add(TensorBoardRecords.Figures(TimeProvider.System.GetUtcNow(), record.Step, figures));
+    }
+
+    /// <summary>Adds a validation's record, which <see cref="Flush"/> writes.</summary>
+    public void Add(ValidationRecord record)
+    {
+        _validations.AddLine(JsonSerializer.Serialize(record, Json));
+        Show(record);
+    }
+
+    /// <summary>Writes what has been added.</summary>
+    /// <exception cref="IOException">Some of it cannot be written, and waits on.</exception>
+    /// <exception cref="UnauthorizedAccessException">The same.</exception>
+    public void Flush()
+    {
+        _steps.Flush();
+        _validations.Flush();
+        _events.Flush();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _steps.Dispose();
+        _validations.Dispose();
+        _events.Dispose();
+    }
+
+    private void Show(ValidationRecord record) =>
+        _events.Add(TensorBoardRecords.Figures(TimeProvider.System.GetUtcNow(), record.Step, record.Figures.Select(figure => ($"validation/{figure.Key}", figure.Value))));
+
+    private static GrowingFile Reopen<T>(string file, Func<T, bool> stays) where T : class
+    {
+        RecordFile<T>.Cut(file, stays);
+        return new(file);
+    }
+}

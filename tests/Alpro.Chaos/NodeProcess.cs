@@ -1,0 +1,130 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Alpro.Actors;
+
+namespace Alpro.Chaos;
+
+/// <summary>The program as a process of its own, mostly as a node of a cluster. It is killed with this object, if it still runs.</summary>
+internal sealed class NodeProcess : IDisposable
+{
+    private static readonly TimeSpan _deadline = TimeSpan.FromSeconds(90);
+
+    private readonly Process _process;
+    private readonly StringBuilder _errors = new();
+    private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private NodeProcess(Process process) => _process = process;
+
+    /// <summary>What it has written to standard error.</summary>
+    public string Errors
+    {
+        get
+        {
+            lock (_errors) return _errors.ToString();
+        }
+    }
+
+    /// <summary>Whether it has ended.</summary>
+    public bool HasEnded => _process.HasExited;
+
+    /// <summary>Its number in the system.</summary>
+    public int Id => _process.Id;
+
+    /// <summary>The exit code of one that has ended.</summary>
+    public int ExitCode => _process.ExitCode;
+
+    /// <summary>Starts a node of a quick cluster, where no other running settings are named; it goes on while others start.</summary>
+    public static NodeProcess Start(params string[] arguments) =>
+        StartProgram(["node", .. arguments, .. arguments.Contains("--hocon") ? (string[])[] : ["--hocon", QuickCluster.File]]);
+
+    /// <summary>Starts the program with any command.</summary>
+    /// <param name="arguments">The command and its arguments.</param>
+    /// <param name="said">Told of every line that it writes to standard error, on any thread.</param>
+    /// <param name="inside">The words of a command that runs another in its place, such as <c>ip netns exec NAME</c>.</param>
+    public static NodeProcess StartProgram(IEnumerable<string> arguments, Action<string>? said = null, IEnumerable<string>? inside = null)
+    {
+        string[] words = [.. inside ?? [], "dotnet", "exec", Path.Combine(AppContext.BaseDirectory, "alpro.dll"), .. arguments];
+        var start = new ProcessStartInfo(words[0], words[1..])
+        {
+            RedirectStandardError = true,
+            RedirectStandardOutput = true,
+            Environment = { ["DOTNET_GCgen0size"] = "0x8000000", ["OMP_WAIT_POLICY"] = "PASSIVE" },
+        };
+        var node = new NodeProcess(new Process { StartInfo = start, EnableRaisingEvents = true });
+        node._process.Exited += (_, _) => node._ready.TrySetException(new InvalidOperationException($"the node ended: {node.Errors}"));
+        node._process.ErrorDataReceived += (_, line) =>
+        {
+            if (line.Data is null) return;
+            lock (node._errors) node._errors.AppendLine(line.Data);
+            if (line.Data.StartsWith("ready: ", StringComparison.Ordinal)) node._ready.TrySetResult();
+            said?.Invoke(line.Data);
+        };
+        node._process.Start();
+        node._process.BeginErrorReadLine();
+        return node;
+    }
+
+    /// <summary>A port that was free a moment ago.</summary>
+    public static int FreePort() => FreePorts(1)[0];
+
+    /// <summary>Several ports that were free a moment ago.</summary>
+    public static int[] FreePorts(int count)
+    {
+        TcpListener[] listeners = [.. Enumerable.Range(0, count).Select(_ => new TcpListener(IPAddress.Loopback, 0))];
+        foreach (TcpListener listener in listeners) listener.Start();
+        int[] ports = [.. listeners.Select(listener => ((IPEndPoint)listener.LocalEndpoint).Port)];
+        foreach (TcpListener listener in listeners) listener.Dispose();
+        return ports;
+    }
+
+    /// <summary>Waits until the node is a member.</summary>
+    public Task ReadyAsync() => _ready.Task.WaitAsync(_deadline);
+
+    /// <summary>Ends the process as <c>kill -9</c> does.</summary>
+    public void Kill() => _process.Kill();
+
+    /// <summary>Asks the process to end.</summary>
+    public void Terminate() => Signal("TERM");
+
+    /// <summary>Stops the process where it is, until it is thawed.</summary>
+    public void Freeze() => Signal("STOP");
+
+    /// <summary>Lets a frozen process go on.</summary>
+    public void Thaw() => Signal("CONT");
+
+    /// <summary>Waits until the node has said something on standard error.</summary>
+    public async Task SaysAsync(string text)
+    {
+        var clock = Stopwatch.StartNew();
+        while (!Errors.Contains(text, StringComparison.Ordinal))
+        {
+            if (HasEnded) throw new InvalidOperationException($"the node ended without saying \"{text}\": {Errors}");
+            if (clock.Elapsed > _deadline) throw new TimeoutException($"the node did not say \"{text}\": {Errors}");
+            await Task.Delay(20);
+        }
+    }
+
+    /// <summary>Waits for the process's end; its exit code and what it wrote to standard output.</summary>
+    public async Task<(int Code, string Output)> EndAsync(TimeSpan? within = null)
+    {
+        using var deadline = new CancellationTokenSource(within ?? _deadline);
+        string output = await _process.StandardOutput.ReadToEndAsync(deadline.Token);
+        await _process.WaitForExitAsync(deadline.Token);
+        return (_process.ExitCode, output);
+    }
+
+    public void Dispose()
+    {
+        if (!_process.HasExited) _process.Kill();
+        _process.WaitForExit();
+        _process.Dispose();
+    }
+
+    private void Signal(string name)
+    {
+        using Process kill = Process.Start("kill", [$"-{name}", $"{_process.Id}"]);
+        kill.WaitForExit();
+    }
+}

@@ -1,0 +1,74 @@
+using System.Text.Json;
+
+namespace Alpro.Cli.Tests.Commands;
+
+/// <summary>The commands that make, scan and prepare corpora, as a person runs them.</summary>
+public sealed class CorpusCommandsTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void A_synthetic_world_is_made_scanned_and_its_entities_listed()
+    {
+        JsonElement made = Json(AlproProgram.Run("corpus", "synthesize", "--out", _folder.File("world"), "--clips", "12", "--seed", "3", "--json"));
+        Assert.Equal((12, 6, 100), (made.GetProperty("settings").GetProperty("clips").GetInt32(), made.GetProperty("settings").GetProperty("imageCount").GetInt32(), made.GetProperty("settings").GetProperty("testClips").GetInt32()));
+
+        string config = _folder.File("run.json");
+        File.WriteAllText(config, """
+            { // whatever else a run needs may be absent still
+              "data": {
+                "corpora": [ { "name": "clips", "annotations": "world/train/results_train.csv", "media": "world/train/videos" } ],
+                "validation": [ { "name": "images", "annotations": "world/images/annotations.json", "media": "world/images" } ],
+                "entities": "lists/entities.txt"
+              }
+            }
+            """);
+        File.WriteAllText(_folder.File("world/train/videos/1000004.mp4"), "<html>404</html>");
+        File.Delete(_folder.File("world/train/videos/1000009.mp4"));
+        JsonElement[] scans = [.. Json(AlproProgram.Run("scan", config, "--out", _folder.File("lists"), "--json")).GetProperty("corpora").EnumerateArray()];
+        Assert.Equal((12, 10, 2), (scans[0].GetProperty("rows").GetInt32(), scans[0].GetProperty("readable").GetInt32(), scans[0].GetProperty("unreadable").GetInt32()));
+        Assert.Equal((6, 0), (scans[1].GetProperty("readable").GetInt32(), scans[1].GetProperty("unreadable").GetInt32()));
+        string[] list = File.ReadAllLines(_folder.File("lists/clips.unreadable.csv"));
+        Assert.Equal(3, list.Length);
+        Assert.StartsWith($"\"clips\",4,\"{_folder.File("world/train/videos/1000004.mp4")}\",NotMedia,", list[1]);
+        Assert.StartsWith($"\"clips\",9,\"{_folder.File("world/train/videos/1000009.mp4")}\",Missing,", list[2]);
+
+        JsonElement entities = Json(AlproProgram.Run("entities", "--config", config, "--count", "5", "--json"));
+        Assert.Equal(5, entities.GetProperty("count").GetInt32());
+        Assert.Equal("background 12", File.ReadLines(_folder.File("lists/entities.txt")).First());
+    }
+
+    [Fact]
+    public void A_dataset_is_prepared_and_an_incomplete_one_is_a_failure()
+    {
+        Directory.CreateDirectory(_folder.File("from"));
+        File.WriteAllText(_folder.File("from/a.avi"), "not a video");
+        (int code, string output, string errors) = AlproProgram.Run("prepare", "msvd", "--from", _folder.File("from"), "--out", _folder.File("out"), "--size", "64", "--json");
+        Assert.True(code == 1, errors);
+        JsonElement report = JsonDocument.Parse(output).RootElement;
+        Assert.Equal((1, 0, 1970), (report.GetProperty("sources").GetInt32(), report.GetProperty("prepared").GetInt32(), report.GetProperty("expected").GetInt32()));
+        Assert.Contains("Invalid data", report.GetProperty("failures")[0].GetProperty("reason").GetString());
+        Assert.True(File.Exists(_folder.File("out/prepare-report.json")));
+    }
+
+    [Theory]
+    [InlineData("There is no configuration file nowhere.json.", "scan", "nowhere.json")]
+    [InlineData("--workers must be at least 1.", "scan", "run.json", "--workers", "0")]
+    [InlineData("There is no folder nowhere.", "prepare", "didemo", "--from", "nowhere", "--out", "out")]
+    [InlineData("not 10x.", "prepare", "webvid", "--from", "a", "--out", "b", "--rate", "10x")]
+    [InlineData("clips must be at least 1, not 0", "corpus", "synthesize", "--out", "never-made", "--clips", "0")]
+    public void Wrong_input_is_named_and_exits_with_2(string message, params string[] arguments)
+    {
+        (int code, _, string errors) = AlproProgram.Run(arguments);
+        Assert.Contains(message, errors);
+        Assert.Equal(2, code);
+    }
+
+    private static JsonElement Json((int Code, string Output, string Errors) run)
+    {
+        Assert.True(run.Code == 0, run.Errors);
+        return JsonDocument.Parse(run.Output).RootElement;
+    }
+}

@@ -1,0 +1,84 @@
+using Alpro.Actors;
+using Alpro.Actors.Runs;
+using Alpro.Chaos;
+using Alpro.Data.Corpora;
+using Alpro.Tests.Support.Runs;
+using Alpro.Training.Checkpoints;
+using Alpro.Training.Configuration;
+
+namespace Alpro.Cli.Tests.Commands;
+
+/// <summary>What the commands that train leave, and what they say.</summary>
+public sealed class TrainCommandTests(SmallWorld world) : IClassFixture<SmallWorld>, IDisposable
+{
+    private readonly SmallWorld _world = world;
+    private readonly TemporaryFolder _out = new();
+
+    public void Dispose() => _out.Dispose();
+
+    private RunConfig Config(int steps, string? csv = null, params string[] settings)
+    {
+        SmallRun.Write(_out.File("config.json"), _world.Folder.Path, steps, csv);
+        return ConfigLoader.Load(_out.File("config.json"), settings);
+    }
+
+    [Fact]
+    public async Task Report_and_weights_that_nobody_lived_to_write_are_written_by_the_next_coordinator()
+    {
+        RunConfig config = Config(steps: 4);
+        RunResult run = await SmallRun.TrainAsync(config, _out.File("late"));
+        File.WriteAllText(_out.File("late/config.json"), ConfigLoader.ToJson(config));
+        Assert.False(File.Exists(_out.File("late/report.html")));
+        (int code, _, string errors) = Coordinator();
+        Assert.True(code == ExitCode.Success, errors);
+        Assert.Contains("are written now", errors, StringComparison.Ordinal);
+        Assert.Contains($"<tr><td>delivered</td><td>{run.Accounts.Delivered}</td></tr>", File.ReadAllText(_out.File("late/report.html")), StringComparison.Ordinal);
+        Assert.True(File.Exists(_out.File("late/model_step_best.pt")));
+        Assert.DoesNotContain("are written now", Coordinator().Errors, StringComparison.Ordinal);
+
+        (int Code, string Output, string Errors) Coordinator() => AlproProgram.Run("node", "--role", "coordinator", "--config", _out.File("config.json"), "--out", _out.File("late"),
+            "--trainers", "1", "--resume", "--port", $"{NodeProcess.FreePort()}", "--data-port", "0");
+    }
+
+    [Fact]
+    public async Task Damaged_best_checkpoint_does_not_prevent_the_report()
+    {
+        CorpusConfig corpus = Config(steps: 4).Data.Corpora[0];
+        string validation = System.Text.Json.JsonSerializer.Serialize<CorpusConfig[]>([corpus], ConfigLoader.Json);
+        RunConfig config = Config(steps: 4, null, $"data.validation={validation}", "evaluation.maxClips=4", "training.validateEvery=1");
+        RunResult run = await SmallRun.TrainAsync(config, _out.File("damaged"));
+        File.WriteAllText(_out.File("damaged/config.json"), ConfigLoader.ToJson(config));
+        CheckpointStore store = new TrainingRun(config, _out.File("damaged"), false).Store();
+        if (run.State.BestStep == 4) return;                         // it is the last as well
+        File.Delete(Path.Combine(store.FolderOf(run.State.BestStep!.Value), Checkpoint.WeightsName));
+        (int code, _, string errors) = AlproProgram.Run("pretrain", "--config", _out.File("damaged/config.json"), "--out", _out.File("damaged"), "--resume");
+        Assert.True(code == ExitCode.Success, errors);
+        Assert.Contains("the best weights are not exported: ", errors, StringComparison.Ordinal);
+        Assert.True(File.Exists(_out.File("damaged/report.html")));
+    }
+
+    [Fact]
+    public void Run_with_too_many_unreadable_clips_ends_with_one_line()
+    {
+        SmallRun.Write(_out.File("config.json"), _world.Folder.Path, steps: 50, SmallRun.WithUnreadable(_world.Folder.Path, _out.File("some-bad.csv")));
+        (int code, _, string errors) = AlproProgram.Run("pretrain", "--config", _out.File("config.json"), "--out", _out.File("bad"), "--set", "data.maxRejectedFraction=0");
+        Assert.Equal(ExitCode.Failure, code);
+        Assert.Contains("clips are unreadable, more than data.maxRejectedFraction = 0 allows", Assert.Single(errors.Split('\n'), line => line.StartsWith("alpro: ", StringComparison.Ordinal)), StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", errors, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("test")]
+    [InlineData("validation")]
+    public async Task Advice_for_a_run_without_a_corpus_to_score_leads_to_its_score(string split)
+    {
+        await SmallRun.TrainAsync(Config(steps: 4), _out.File("scored"));
+        string[] command = ["evaluate", "--run", _out.File("scored"), "--split", split];
+        (int code, _, string errors) = AlproProgram.Run(command);
+        Assert.Equal(ExitCode.BadInput, code);
+        string advice = errors.Split("--set '")[1].Split('\'')[0];
+        string world = _world.Folder.Path, setting = advice.Replace("FILE", Path.Combine(world, "test/retrieval.jsonl"), StringComparison.Ordinal).Replace("DIR", Path.Combine(world, "test/videos"), StringComparison.Ordinal);
+        (code, _, errors) = AlproProgram.Run([.. command, "--set", setting]);
+        Assert.True(code == ExitCode.Success, errors);
+    }
+}
