@@ -13,7 +13,8 @@ internal static class FileSources
         ["data.answers"] = $"the paper's answers are in data.zip, which {Alpro} links",
         ["initialize.checkpoint"] = $"the paper's weights are in output.zip, which {Alpro} links; 'alpro pretrain' trains others",
         ["initialize.prompter"] = "train it first: 'alpro pretrain --config config/prompter.json'",
-        ["initialize.vision"] = "a ViT-B/16 is https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-vitjx/jx_vit_base_p16_224-80ecf9dd.pth",
+        ["initialize.vision"] = "a ViT-B/16 is https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-vitjx/"
+            + "jx_vit_base_p16_224-80ecf9dd.pth",
         ["initialize.text"] = $"BERT's weights are pytorch_model.bin of {Bert}",
     };
 
@@ -21,10 +22,13 @@ internal static class FileSources
     private static readonly (string Name, string Annotations, string Media)[] _datasets =
     [
         ("webvid", "WebVid is described at https://github.com/m-bain/webvid", "WebVid is described at https://github.com/m-bain/webvid"),
-        ("cc3m", "CC3M is at https://ai.google.com/research/ConceptualCaptions/download", "its addresses are in CC3M's annotations"),
+        ("cc3m", "CC3M is at https://ai.google.com/research/ConceptualCaptions/download",
+            "CC3M's annotations list the addresses of its images"),
         ("msrvtt", $"MSR-VTT's annotations are in data.zip, which {Alpro} links", $"{Alpro} links MSR-VTT's videos"),
-        ("didemo", $"DiDeMo's annotations are in data.zip, which {Alpro} links", "DiDeMo's videos are at https://github.com/LisaAnne/LocalizingMoments"),
-        ("msvd", $"MSVD's annotations are in data.zip, which {Alpro} links", "MSVD's videos are https://www.cs.utexas.edu/users/ml/clamp/videoDescription/YouTubeClips.tar"),
+        ("didemo", $"DiDeMo's annotations are in data.zip, which {Alpro} links",
+            "DiDeMo's videos are at https://github.com/LisaAnne/LocalizingMoments"),
+        ("msvd", $"MSVD's annotations are in data.zip, which {Alpro} links",
+            "MSVD's videos are https://www.cs.utexas.edu/users/ml/clamp/videoDescription/YouTubeClips.tar"),
     ];
 
     /// <summary>What to add to the message that a file or folder is absent: <c>; </c> and where it comes from, or nothing.</summary>
@@ -32,10 +36,10 @@ internal static class FileSources
     /// <param name="path">The full path.</param>
     public static string Advice(string setting, string path)
     {
-        if (path.Contains(Path.Combine("out", "demo") + Path.DirectorySeparatorChar, StringComparison.Ordinal)) return "; scripts/demo makes it";
+        if ($"{path}/".Contains("/out/demo/", StringComparison.Ordinal)) return "; scripts/demo makes it";
         if (_bySetting.TryGetValue(setting, out string? source)) return $"; {source}";
-        string[] folders = path.Split(Path.DirectorySeparatorChar);
-        (_, string? annotations, string? media) = _datasets.FirstOrDefault(dataset => folders.Any(folder => folder.StartsWith(dataset.Name, StringComparison.OrdinalIgnoreCase)));
+        (_, string? annotations, string? media) =
+            _datasets.FirstOrDefault(dataset => path.Contains($"/{dataset.Name}", StringComparison.OrdinalIgnoreCase));
         return annotations is null ? "" : $"; {(setting.EndsWith(".media", StringComparison.Ordinal) ? media : annotations)}";
     }
 }

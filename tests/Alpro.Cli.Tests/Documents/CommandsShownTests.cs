@@ -14,15 +14,18 @@ namespace Alpro.Cli.Tests.Documents;
 public sealed partial class CommandsShownTests
 {
     /// <summary>Commands of the system that a page may show.</summary>
-    private static readonly string[] _others = ["alias", "cd", "cp", "curl", "docker", "git", "ls", "ln", "mkdir", "scp", "sudo", "tail", "tar", "tensorboard", "unzip"];
+    private static readonly string[] _others = ["alias", "cp", "curl", "git", "ln", "ls", "mkdir", "scp", "tail", "tar", "unzip"];
+
+    /// <summary>A configuration that a page has the reader make.</summary>
+    private const string OnesOwn = "config/mine.json";
 
     /// <summary>Names of others that look like types of ours.</summary>
-    private static readonly string[] _foreign = ["ActorSystem", "OrderedDict", "TorchBackend"];
+    private static readonly string[] _foreign = ["ActorSystem", "LayerNorm", "OrderedDict", "TorchBackend"];
 
     private static readonly RootCommand _root = AlproCommand.Create();
 
     private static readonly Config _running = ConfigurationFactory.ParseString(
-        File.ReadAllText(Path.Combine(Locations.Root, "hocon/alpro.conf")) + "\n" + File.ReadAllText(Path.Combine(Locations.Root, "hocon/cluster.conf")));
+        string.Join('\n', Directory.GetFiles(InRoot("hocon"), "*.conf").Select(File.ReadAllText)));
 
     [Fact]
     public void Commands_in_blocks_are_understood() => Document.None(
@@ -44,18 +47,34 @@ public sealed partial class CommandsShownTests
     public void The_table_of_the_readme_has_all_commands()
     {
         Document readme = Document.All.Single(page => page.Name == "README.md");
-        Document.None(_root.Subcommands.Where(command => !command.Hidden && !readme.Spans.Any(span => $"{span} ".StartsWith($"alpro {command.Name} ", StringComparison.Ordinal))).Select(command => command.Name));
+        HashSet<string> shown =
+            [.. from span in readme.Spans where span.StartsWith("alpro ", StringComparison.Ordinal) select span.Split(' ')[1]];
+        Document.None(_root.Subcommands.Where(command => !command.Hidden && !shown.Contains(command.Name)).Select(command => command.Name));
     }
 
     [Fact]
     public void Types_named_in_the_text_exist()
     {
         string[] projects = ["Alpro.Data", "Alpro.Model", "Alpro.Training", "Alpro.Actors", "alpro"];
-        HashSet<string> types =
-            [.. _foreign, .. projects.SelectMany(project => Assembly.Load(project).GetTypes()).SelectMany(type => type.IsEnum ? [type.Name, .. Enum.GetNames(type)] : (string[])[type.Name.Split('`')[0]])];
-        // Tests are known by their files.
-        types.UnionWith(Directory.EnumerateFiles(Path.Combine(Locations.Root, "tests"), "*Tests.cs", SearchOption.AllDirectories).Select(file => Path.GetFileNameWithoutExtension(file)));
-        Document.None(from page in Document.All from span in page.Spans where TypeName().IsMatch(span) && !types.Contains(span.Split('.')[0]) select $"{page}: there is no type `{span}`");
+        HashSet<string> known = [.. _foreign];
+        foreach (Type type in projects.SelectMany(project => Assembly.Load(project).GetTypes()))
+        {
+            known.Add(type.Name.Split('`')[0]);
+            if (type.IsEnum) known.UnionWith(Enum.GetNames(type));
+        }
+        foreach (string tests in Directory.EnumerateFiles(InRoot("tests"), "*Tests.cs", SearchOption.AllDirectories))
+            known.Add(Path.GetFileNameWithoutExtension(tests));
+        Document.None(from page in Document.All
+                      from name in Names(page)
+                      where !known.Contains(name.Split('.')[0])
+                      select $"{page}: there is no type {name}");
+
+        static IEnumerable<string> Names(Document page)
+        {
+            IEnumerable<CodeBlock> diagrams = page.Blocks.Where(block => block.Language is "" or "mermaid");
+            IEnumerable<string> drawn = diagrams.SelectMany(diagram => Word().Matches(diagram.Text)).Select(word => word.Value);
+            return page.Spans.Where(span => TypeName().IsMatch(span)).Concat(drawn);
+        }
     }
 
     [Fact]
@@ -98,16 +117,16 @@ public sealed partial class CommandsShownTests
         string[] arguments = words.Length == 0 ? [] : words[1..];
         if (words is [] or ["cd", ..]) return [];
         if (words[0] == "scripts/alpro") return ParseResultOf(arguments).Concat(SettingsOf(arguments));
-        if (words[0].StartsWith("scripts/", StringComparison.Ordinal)) return ProblemsOfScript(words[0], arguments).Concat(SettingsOf(arguments));
+        if (Script().IsMatch(words[0])) return ProblemsOfScript(words[0], arguments).Concat(SettingsOf(arguments));
         if (words[0] == "dotnet") return ProblemsOfDotnet(arguments);
-        return _others.Contains(words[0]) || File.Exists(Path.Combine(Locations.Root, words[0])) ? [] : ["not a command that a page may show"];
+        return _others.Contains(words[0]) || File.Exists(InRoot(words[0])) ? [] : ["not a command that a page may show"];
     }
 
     private static IEnumerable<string> ParseResultOf(string[] arguments)
     {
         foreach (string problem in ParseProblems.Of(_root.Parse(arguments))) yield return problem;
-        foreach (string file in arguments.Where(word => word.StartsWith("config/", StringComparison.Ordinal) || word.StartsWith("hocon/", StringComparison.Ordinal)))
-            if (!File.Exists(Path.Combine(Locations.Root, file)) && !file.Contains("mine", StringComparison.Ordinal)) yield return $"there is no {file}";
+        foreach (string file in arguments.Where(word => word.StartsWith("config/", StringComparison.Ordinal) && word != OnesOwn))
+            if (!File.Exists(InRoot(file))) yield return $"there is no {file}";
     }
 
     private static IEnumerable<string> SettingsOf(string[] arguments) =>
@@ -117,20 +136,23 @@ public sealed partial class CommandsShownTests
 
     private static IEnumerable<string> ProblemsOfScript(string script, string[] arguments)
     {
-        string file = Path.Combine(Locations.Root, script);
+        string file = InRoot(script);
         if (!File.Exists(file)) return ["there is no such script"];
         string text = File.ReadAllText(file);
         return from word in arguments
-               where word.StartsWith("--", StringComparison.Ordinal) && !Regex.IsMatch(text, $@"{Regex.Escape(word)}(?![\w-])") && !text.Contains("\"$@\"", StringComparison.Ordinal)
+               where word.StartsWith("--", StringComparison.Ordinal) && !Regex.IsMatch(text, $@"{Regex.Escape(word)}(?![\w-])")
+                   && !text.Contains("\"$@\"", StringComparison.Ordinal)
                select $"the script knows no {word}";
     }
 
     private static IEnumerable<string> ProblemsOfDotnet(string[] arguments)
     {
-        string project = arguments.SkipWhile(word => word != "--project").Skip(1).FirstOrDefault() ?? arguments.FirstOrDefault(word => word.Contains('/')) ?? ".";
-        if (!Directory.Exists(Path.Combine(Locations.Root, project))) return [$"there is no project {project}"];
-        string[] own = [.. arguments.SkipWhile(word => word != "--").Skip(1)];
-        return own.Length == 0 || File.ReadAllText(Path.Combine(Locations.Root, project, "Program.cs")).Contains($"[\"{own[0]}\"]", StringComparison.Ordinal) ? [] : [$"{project} knows no {own[0]}"];
+        string project = After("--project"), name = After("--"), program = InRoot($"{project}/Program.cs");
+        if (!File.Exists(program)) return [$"there is no project {project}"];
+        bool known = name == "" || File.ReadAllText(program).Contains($"[\"{name}\"]", StringComparison.Ordinal);
+        return known ? [] : [$"{project} knows no {name}"];
+
+        string After(string option) => arguments.SkipWhile(word => word != option).Skip(1).FirstOrDefault("");
     }
 
     /// <summary>What is wrong with a short piece of code: it may have places to fill in, but what it names exists.</summary>
@@ -143,11 +165,12 @@ public sealed partial class CommandsShownTests
             int at = 1;
             for (; at < words.Length && command.Subcommands.FirstOrDefault(sub => sub.Name == words[at]) is { } sub; at++) command = sub;
             if (command == _root && !words[1].StartsWith("--", StringComparison.Ordinal)) return ["there is no such command"];
-            return from word in words[at..].Select(word => word.Trim('[', ']', ',')).Where(word => word.StartsWith("--", StringComparison.Ordinal))
-                   where word != "--help" && !command.Options.Concat(_root.Options).Any(option => option.Name == word)
+            IEnumerable<string> options = command.Options.Concat(_root.Options).Select(option => option.Name).Append("--help");
+            return from word in words[at..].Select(word => word.Trim('[', ']', ','))
+                   where word.StartsWith("--", StringComparison.Ordinal) && !options.Contains(word)
                    select $"there is no {word}";
         }
-        if (words[0].StartsWith("scripts/", StringComparison.Ordinal) && words[0] != "scripts/") return ProblemsOfScript(words[0], [.. words[1..].Select(word => word.Trim('[', ']'))]);
+        if (Script().IsMatch(words[0])) return ProblemsOfScript(words[0], [.. words[1..].Select(word => word.Trim('[', ']'))]);
         if (words is ["--set", var setting, ..] && !IsSetting(setting.Split('=')[0])) return ["it is not a setting"];
         if (Setting().IsMatch(span) && !IsSetting(span.Split('=')[0])) return ["it is not a setting"];
         return Running().IsMatch(span) && !_running.HasPath(span.Split(' ')[0]) ? ["it is not a running setting"] : [];
@@ -166,9 +189,18 @@ public sealed partial class CommandsShownTests
         return true;
     }
 
+    private static string InRoot(string path) => Path.Combine(Locations.Root, path);
+
+    [GeneratedRegex("^scripts/.")]
+    private static partial Regex Script();
+
     /// <summary>Names of at least two words: <c>ClipCoordinator</c>, <c>TimeSformer.Forward</c>.</summary>
     [GeneratedRegex(@"^[A-Z][a-z0-9]+([A-Z][A-Za-z0-9]*)+(\.[A-Z]\w+)?$")]
     private static partial Regex TypeName();
+
+    /// <summary>Such a name in a diagram.</summary>
+    [GeneratedRegex(@"\b[A-Z][a-z0-9]+([A-Z][a-z0-9]+)+\b")]
+    private static partial Regex Word();
 
     [GeneratedRegex("^[A-Za-z_]+=")]
     private static partial Regex Variable();

@@ -63,7 +63,8 @@ internal sealed partial class Document
     public IEnumerable<string> Spans => Span().Matches(string.Join('\n', _lines)).Select(match => match.Groups[1].Value.Replace('\n', ' '));
 
     /// <summary>Where the links lead.</summary>
-    public IEnumerable<string> Links => _lines.SelectMany(line => Link().Matches(Span().Replace(line, "")).Select(match => match.Groups[2].Value));
+    public IEnumerable<string> Links =>
+        from line in _lines from link in Link().Matches(Span().Replace(line, "")) select link.Groups[2].Value;
 
     /// <summary>The anchors of the headings, as GitHub names them.</summary>
     public IReadOnlySet<string> Anchors
@@ -89,8 +90,8 @@ internal sealed partial class Document
         var paragraph = new List<string>();
         foreach (string line in lines.Append(""))
         {
-            bool table = line.TrimStart().StartsWith('|'), begins = line.Trim().Length == 0 || Heading().IsMatch(line) || table || Item().IsMatch(line);
-            if (begins)
+            bool table = line.TrimStart().StartsWith('|');
+            if (table || line.Trim().Length == 0 || Heading().IsMatch(line) || Item().IsMatch(line))
             {
                 foreach (string sentence in Split(string.Join(' ', paragraph))) yield return sentence;
                 paragraph.Clear();
@@ -102,11 +103,12 @@ internal sealed partial class Document
             else paragraph.Add(line);
         }
 
-        static IEnumerable<string> Split(string text) => SentenceEnd().Split(Plain(text)).Select(sentence => sentence.Trim()).Where(sentence => sentence.Length > 0);
+        static IEnumerable<string> Split(string text) =>
+            SentenceEnd().Split(Plain(text)).Select(part => part.Trim()).Where(part => part.Length > 0);
     }
 
     /// <summary>Words of a sentence; a piece of code is one.</summary>
-    public static int WordsOf(string sentence) => sentence.Split(' ', StringSplitOptions.RemoveEmptyEntries).Count(word => word.Any(char.IsLetterOrDigit));
+    public static int WordsOf(string sentence) => sentence.Split(' ').Count(word => word.Any(char.IsLetterOrDigit));
 
     /// <summary>Fails with all that is wrong.</summary>
     public static void None(IEnumerable<string> wrong)
@@ -117,7 +119,12 @@ internal sealed partial class Document
 
     public override string ToString() => Name;
 
-    private static string Plain(string text) => Link().Replace(Span().Replace(Comment().Replace(text, ""), match => match.Groups[1].Value.Contains(' ') ? "code" : match.Groups[1].Value), "$1").Replace("**", "");
+    /// <summary>The text without marks: a link is its words, and a piece of code one word.</summary>
+    private static string Plain(string text)
+    {
+        string words = Span().Replace(Comment().Replace(text, ""), span => span.Value.Contains(' ') ? "code" : span.Groups[1].Value);
+        return Link().Replace(words, "$1").Replace("**", "");
+    }
 
     [GeneratedRegex("/(bin|obj)/")]
     private static partial Regex Output();

@@ -20,7 +20,7 @@ public sealed class PagesTests(ITestOutputHelper output)
         {
             string[] parts = link.Split('#', 2);
             string path = parts[0].Length == 0 ? page.Path : Path.GetFullPath(Path.Combine(Path.GetDirectoryName(page.Path)!, parts[0]));
-            return parts.Length == 1 ? Path.Exists(path) : pages.TryGetValue(path, out Document? target) && target.Anchors.Contains(parts[1]);
+            return parts.Length == 1 ? Path.Exists(path) : pages.GetValueOrDefault(path)?.Anchors.Contains(parts[1]) == true;
         }
     }
 
@@ -32,7 +32,7 @@ public sealed class PagesTests(ITestOutputHelper output)
         while (next.TryDequeue(out string? path))
         {
             if (!reached.Add(path) || Document.All.FirstOrDefault(page => page.Path == path) is not { } page) continue;
-            foreach (string link in page.Links) next.Enqueue(Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, link.Split('#')[0])));
+            foreach (string link in page.Links) next.Enqueue(Path.GetFullPath(link.Split('#')[0], Path.GetDirectoryName(path)!));
         }
         Document.None(Document.All.Where(page => !reached.Contains(page.Path)).Select(page => page.Name));
     }
@@ -42,10 +42,11 @@ public sealed class PagesTests(ITestOutputHelper output)
     {
         foreach (Document page in Document.All)
         {
-            int[] lengths = [.. page.Sentences.Where(sentence => sentence[^1] is '.' or '?' or '!').Select(Document.WordsOf).Order()];
-            if (lengths.Length > 0) output.WriteLine($"{page}: {lengths.Length} sentences, median {lengths[lengths.Length / 2]}, longest {lengths[^1]} words");
+            int[] words = [.. page.Sentences.Where(sentence => sentence[^1] is '.' or '?' or '!').Select(Document.WordsOf).Order()];
+            if (words.Length == 0) continue;
+            output.WriteLine($"{page}: {words.Length} sentences, median {words[words.Length / 2]}, longest {words[^1]} words");
         }
-        Document.None(from page in Document.All from sentence in page.Sentences let words = Document.WordsOf(sentence) where words > LongestSentence select $"{page}: {words} words: {sentence}");
+        Document.None(from page in Document.All from sentence in page.Sentences where IsLong(sentence) select $"{page}: {sentence}");
     }
 
     [Fact]
@@ -53,15 +54,20 @@ public sealed class PagesTests(ITestOutputHelper output)
     {
         foreach (string file in Directory.EnumerateFiles(Path.Combine(Locations.Root, "hocon"), "*.conf"))
         {
-            IEnumerable<string> comments = File.ReadLines(file).Select(line => line.Trim()).Select(line => line.StartsWith('#') ? line.TrimStart('#', ' ') : "");
-            Document.None(Document.SentencesOf(comments).Where(sentence => Document.WordsOf(sentence) > LongestSentence).Select(sentence => $"{Path.GetFileName(file)}: {sentence}"));
+            string name = Path.GetFileName(file);
+            IEnumerable<string> lines = File.ReadLines(file).Select(line => line.Trim());
+            IEnumerable<string> comments = lines.Select(line => line.StartsWith('#') ? line.TrimStart('#', ' ') : "");
+            Document.None(from sentence in Document.SentencesOf(comments) where IsLong(sentence) select $"{name}: {sentence}");
         }
     }
 
     [Fact]
     public void The_readme_is_soon_read()
     {
-        int words = File.ReadAllText(Path.Combine(Locations.Root, "README.md")).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Length;
+        string text = File.ReadAllText(Path.Combine(Locations.Root, "README.md"));
+        int words = text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Length;
         Assert.True(words <= LongestReadme, $"README.md has {words} words; expected {LongestReadme} at most");
     }
+
+    private static bool IsLong(string sentence) => Document.WordsOf(sentence) > LongestSentence;
 }

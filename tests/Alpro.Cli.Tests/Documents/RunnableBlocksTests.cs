@@ -18,7 +18,12 @@ public sealed class RunnableBlocksTests
             Directory.CreateSymbolicLink(checkout.File(folder), Path.Combine(Locations.Root, folder));
         foreach (CodeBlock block in Runnable(Document.All.Single(page => page.Name == name)))
         {
-            var start = new ProcessStartInfo("bash", ["-euo", "pipefail", "-c", block.Text]) { WorkingDirectory = checkout.Path, RedirectStandardOutput = true, RedirectStandardError = true };
+            var start = new ProcessStartInfo("bash", ["-euo", "pipefail", "-c", block.Text])
+            {
+                WorkingDirectory = checkout.Path,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            };
             using Process shell = Process.Start(start)!;
             Task<string> output = shell.StandardOutput.ReadToEndAsync(), errors = shell.StandardError.ReadToEndAsync();
             using var bound = new CancellationTokenSource(_bound);
