@@ -1,7 +1,6 @@
 using System.Globalization;
 using Akka.Configuration;
 using Akka.Configuration.Hocon;
-using Alpro.Actors.Runs;
 using Alpro.Data;
 using Alpro.Training.Configuration;
 
@@ -49,6 +48,9 @@ public static class RunningSettings
         ["alpro.cluster.certificates"] = _text,
     };
 
+    /// <summary>A file of running settings that lies beside the program.</summary>
+    public static string ConfFile(string name) => Path.Combine(AppContext.BaseDirectory, "hocon", name);
+
     /// <summary>Reads a file.</summary>
     /// <exception cref="UsageException">There is no such file, or it is not HOCON.</exception>
     /// <exception cref="ConfigException">Settings in it are not, or have values that cannot be used.</exception>
@@ -80,7 +82,7 @@ public static class RunningSettings
     internal static IEnumerable<string> WithoutRule() => Leaves(Shipped(), "").Where(path => path.StartsWith(Own + ".", StringComparison.Ordinal) && !_rules.ContainsKey(path));
 
     private static HoconValue Shipped() => Config.Empty.WithFallback(ConfigurationFactory.ParseString(
-        File.ReadAllText(RunHost.ConfFile("alpro.conf")) + Environment.NewLine + File.ReadAllText(RunHost.ConfFile("cluster.conf")))).Root;
+        File.ReadAllText(ConfFile("alpro.conf")) + Environment.NewLine + File.ReadAllText(ConfFile("cluster.conf")))).Root;
 
     private static void Check(HoconValue value, string path, HoconValue known, List<ConfigProblem> problems)
     {

@@ -8,7 +8,6 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Alpro.Actors;
-using Alpro.Actors.Runs;
 using Alpro.Data;
 using Alpro.Data.Media;
 using Alpro.Model.Checkpoints;

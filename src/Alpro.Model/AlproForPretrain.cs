@@ -1,3 +1,4 @@
+using Alpro.Model.Arithmetic;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

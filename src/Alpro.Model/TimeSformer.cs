@@ -1,4 +1,5 @@
-using Alpro.Model.Kernels;
+using Alpro.Model.Arithmetic;
+using Alpro.Model.Arithmetic.Kernels;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -122,7 +123,7 @@ public sealed class TimeSformer : Module
         Tensor class_B1D = cls_token.Plus(position_1MD.narrow(1, 0, 1));
         Tensor rows_BTMD = cat([class_B1D.unsqueeze(1).expand(clips, frames, -1, -1), patches_BTND], 2);
 
-        IBlockArithmetic arithmetic = (UsesKernels ? VisionKernels.For(rows_BTMD, config, Launcher) : null) ?? (IBlockArithmetic)TorchArithmetic.Instance;
+        IBlockArithmetic arithmetic = (UsesKernels ? VisionKernels.For(rows_BTMD, config.Width, config.Heads, Launcher) : null) ?? (IBlockArithmetic)TorchArithmetic.Instance;
         Tensor? drops_LF = training && config.DropPathRate > 0 && config.Depth > 1 ? DropPath.Draw(config, clips, frames, patches, rows_BTMD.device) : null;
         for (int i = 0; i < blocks.Count; i++)
         {

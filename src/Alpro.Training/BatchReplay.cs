@@ -115,7 +115,7 @@ public static class BatchReplay
         JsonSerializer.Deserialize<string[]>(content.Metadata["keys"])!.CopyTo(batch.Keys, 0);
         if (!content.Tensors.ContainsKey("regions")) return batch;
         int[] sides = content.Read("regions").data<int>().ToArray();
-        for (int i = 0; i < batch.Size; i++) batch.Regions_B[i] = new PixelRegion(sides[4 * i], sides[4 * i + 1], sides[4 * i + 2], sides[4 * i + 3]);
+        for (int i = 0; i < batch.Size; i++) batch.Regions_B[i] = new PixelRectangle(sides[4 * i], sides[4 * i + 1], sides[4 * i + 2], sides[4 * i + 3]);
         return batch;
 
         void Copy(string name, long[] to) => MemoryMarshal.Cast<byte, long>(content.Read(name).bytes).CopyTo(to);

@@ -1,6 +1,7 @@
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
 using Alpro.Model;
+using Alpro.Model.Arithmetic;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -106,7 +107,7 @@ public sealed class BatchTensors : IDisposable
         Array.Fill(outside, 1);
         for (int i = 0; i < count; i++)
         {
-            PixelRegion region = batch.Regions_B[first + i] ?? throw new InvalidOperationException($"Clip {batch.Keys[first + i]} of step {batch.Step} lacks the rectangle that other clips of its batch have.");
+            PixelRectangle region = batch.Regions_B[first + i] ?? throw new InvalidOperationException($"Clip {batch.Keys[first + i]} of step {batch.Step} lacks the rectangle that other clips of its batch have.");
             for (int row = region.Top / _patch; row < (region.Top + region.Height) / _patch; row++)
                 outside.AsSpan((i * side + row) * side + region.Left / _patch, region.Width / _patch).Clear();
         }

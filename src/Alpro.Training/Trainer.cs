@@ -6,6 +6,7 @@ using System.Threading.Channels;
 using Alpro.Data.Batches;
 using Alpro.Data.Sampling;
 using Alpro.Model;
+using Alpro.Model.Arithmetic;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Collectives;
 using Alpro.Training.Configuration;

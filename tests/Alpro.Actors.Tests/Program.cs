@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Training.Configuration;
 

@@ -1,4 +1,3 @@
-using Alpro.Actors.Runs;
 using Alpro.Training.Configuration;
 
 namespace Alpro.Actors.Tests;
@@ -52,8 +51,8 @@ public sealed class RunningSettingsTests : IDisposable
         Assert.Equal(9, RunningSettings.Load(_folder.File("my.conf")).GetInt("alpro.window"));
         File.WriteAllText(_folder.File("my.conf"), "# nothing\n");
         RunningSettings.Load(_folder.File("my.conf"));
-        RunningSettings.Load(RunHost.ConfFile("alpro.conf"));
-        RunningSettings.Load(RunHost.ConfFile("cluster.conf"));
+        RunningSettings.Load(RunningSettings.ConfFile("alpro.conf"));
+        RunningSettings.Load(RunningSettings.ConfFile("cluster.conf"));
     }
 
     [Fact]

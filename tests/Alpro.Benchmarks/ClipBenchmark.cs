@@ -5,7 +5,7 @@ using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 using Alpro.Data.Text;
-using Alpro.Model;
+using Alpro.Model.Arithmetic;
 using Spectre.Console;
 
 namespace Alpro.Benchmarks;

@@ -3,8 +3,9 @@ using System.Net;
 using System.Net.Sockets;
 using Akka.Actor;
 using Akka.Cluster;
+using Alpro.Actors;
 using Alpro.Actors.Distributed.Membership;
-using Alpro.Actors.Runs;
+using Alpro.Actors.Hosting;
 
 namespace Alpro.Benchmarks;
 
@@ -29,7 +30,7 @@ internal sealed class Pulse : IAsyncDisposable
         await up.Task;
         return new(first, second);
 
-        Task<RunHost> NodeAsync(NodeRole role, int at) => RunHost.StartAsync(RunHost.ConfFile("cluster.conf"),
+        Task<RunHost> NodeAsync(NodeRole role, int at) => RunHost.StartAsync(RunningSettings.ConfFile("cluster.conf"),
             join: settings => ClusterNode.From(role, settings) with { Port = at, DataPort = 0, Seeds = [$"127.0.0.1:{port}"] });
     }
 

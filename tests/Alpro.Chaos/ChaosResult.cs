@@ -1,4 +1,4 @@
-using Alpro.Actors.Runs;
+using Alpro.Actors.Hosting;
 using Alpro.Training.Parity;
 using Alpro.Training.Records;
 

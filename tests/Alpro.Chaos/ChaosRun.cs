@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using Alpro.Actors;
 using Alpro.Actors.Distributed.Membership;
+using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Data.Sampling;
 using Alpro.Training.Checkpoints;

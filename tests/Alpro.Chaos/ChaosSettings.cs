@@ -1,5 +1,4 @@
 using Alpro.Actors;
-using Alpro.Actors.Runs;
 
 namespace Alpro.Chaos;
 
@@ -29,7 +28,7 @@ internal sealed record ChaosSettings
     public required string Folder { get; init; }
 
     /// <summary>The running settings of the nodes, as HOCON.</summary>
-    public string RunningSettings { get; init; } = File.ReadAllText(RunHost.ConfFile("cluster.conf"));
+    public string RunningSettings { get; init; } = File.ReadAllText(Actors.RunningSettings.ConfFile("cluster.conf"));
 
     /// <summary>Number of coordinators; one that trains is alone.</summary>
     public int Coordinators { get; init; } = 2;

@@ -1,4 +1,4 @@
-using Alpro.Actors.Runs;
+using Alpro.Actors;
 
 namespace Alpro.Chaos;
 
@@ -22,7 +22,7 @@ internal static class QuickCluster
         """;
 
     /// <summary>The settings, as HOCON.</summary>
-    public static string Settings { get; } = System.IO.File.ReadAllText(RunHost.ConfFile("cluster.conf")) + Times;
+    public static string Settings { get; } = System.IO.File.ReadAllText(RunningSettings.ConfFile("cluster.conf")) + Times;
 
     /// <summary>A file of them.</summary>
     public static string File { get; } = Write(Settings);

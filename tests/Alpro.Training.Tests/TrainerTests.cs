@@ -1,6 +1,7 @@
 using System.Threading.Channels;
 using Alpro.Data.Batches;
 using Alpro.Model;
+using Alpro.Model.Arithmetic;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Collectives;
 using Alpro.Training.Configuration;
@@ -90,7 +91,7 @@ public sealed class TrainerTests : IDisposable
         (StepRecord one, StepRecord two) = (FirstStep(single), FirstStep(mixed));
         Assert.NotEqual(one.Loss, two.Loss);
         Assert.Equal(one.Loss, two.Loss, 0.05);
-        Assert.False(Model.Autocast.IsOn(TorchSharp.DeviceType.CPU));
+        Assert.False(Autocast.IsOn(TorchSharp.DeviceType.CPU));
     }
 
     [Fact]

@@ -1,4 +1,4 @@
-using Alpro.Actors.Runs;
+using Alpro.Actors.Hosting;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
-using Alpro.Actors.Runs;
+using Alpro.Actors.Hosting;
 using Alpro.Data.Clips;
 using Alpro.Data.Corpora;
 using Alpro.Model.Checkpoints;

@@ -1,5 +1,5 @@
 using Akka.Actor;
-using Alpro.Actors.Runs;
+using Alpro.Actors.Hosting;
 using Alpro.Data;
 using Alpro.Model.Checkpoints;
 using Alpro.Training.Devices;

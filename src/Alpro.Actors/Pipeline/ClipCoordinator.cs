@@ -1,7 +1,6 @@
 using System.Threading.Channels;
 using Akka.Actor;
 using Akka.Event;
-using Alpro.Actors.Runs;
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
 using Alpro.Data.Media;

@@ -1,6 +1,5 @@
 using System.Threading.Channels;
 using Akka.Actor;
-using Alpro.Actors.Runs;
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
 

@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Alpro.Actors.Distributed.Groups;
+using Alpro.Actors.Hosting;
 using Alpro.Training.Checkpoints;
 
 namespace Alpro.Actors.Runs;

@@ -5,6 +5,7 @@ using Alpro.Actors.Distributed.Decoding;
 using Alpro.Actors.Distributed.Groups;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Evaluation;
+using Alpro.Actors.Hosting;
 using Alpro.Actors.Pipeline;
 using Alpro.Data;
 using Alpro.Data.Batches;
@@ -99,12 +100,8 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
         Receive<TrainerActor.Ready>(OnReady);
         Receive<TrainerActor.Finished>(message => OnFinished(message.State));
         Receive<TrainerActor.Failed>(message => OnFailed(message.Reason));
-        Receive<Stop>(message =>
-        {
-            _stopping = true;
-            if (_generation.Group is null) Fail(new OperationCanceledException("stopped while it waited for other trainers"));
-            else _generation.Trainer.Tell(message);
-        });
+        Receive<Stop>(_ => OnStop());
+        Receive<GroupMember.StopRun>(_ => OnStop());
         Receive<CheckpointActor.Failed>(message => EndGeneration(_ => Fail(message.Reason)));
         Receive<Status.Failure>(message => EndGeneration(_ => Fail(message.Cause)));
     }
@@ -265,6 +262,13 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
         if (!_member.IsNobody() && reason is OperationCanceledException) TellEnded(completed: false);
         _finished.TrySetException(reason);
         Context.Stop(Self);
+    }
+
+    private void OnStop()
+    {
+        _stopping = true;
+        if (_generation.Group is null) Fail(new OperationCanceledException("stopped while it waited for other trainers"));
+        else _generation.Trainer.Tell(Stop.Instance);
     }
 
     /// <summary>Where there is no keeper to hear it, one that comes finds that the trainers have gone, and how far the run is.</summary>

@@ -2,6 +2,7 @@ using System.Text;
 using System.Threading.Channels;
 using Akka.Actor;
 using Alpro.Actors.Distributed.Groups;
+using Alpro.Actors.Hosting;
 using Alpro.Data.Batches;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Alpro.Actors;
 using Alpro.Actors.Evaluation;
-using Alpro.Actors.Runs;
+using Alpro.Actors.Hosting;
 using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
 using Spectre.Console;

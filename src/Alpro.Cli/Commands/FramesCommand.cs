@@ -3,8 +3,6 @@ using System.CommandLine.Parsing;
 using System.Diagnostics;
 using System.Text.Json;
 using Alpro.Actors;
-using Alpro.Data.Clips;
-using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 using Alpro.Model.Checkpoints;

@@ -8,9 +8,11 @@ using Alpro.Actors.Distributed.Decoding;
 using Alpro.Actors.Distributed.Groups;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Evaluation;
+using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Data.Clips;
 using Alpro.Training;
+using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
 
@@ -104,7 +106,7 @@ internal static class NodeCommand
 
             async Task<RunHost> StartAsync(RunEnd? end)
             {
-                RunHost node = await RunHost.StartAsync(arguments.GetValue(hocon) ?? RunHost.ConfFile("cluster.conf"), TrainCommand.With(arguments.GetValue(decoders)), Join);
+                RunHost node = await RunHost.StartAsync(arguments.GetValue(hocon) ?? RunningSettings.ConfFile("cluster.conf"), TrainCommand.With(arguments.GetValue(decoders)), Join);
                 await JoinedAsync(node, end, stop);
                 if (own != NodeRole.Coordinator || least > 0 || !HasOthers(node)) return node;
                 await node.DisposeAsync();

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Alpro.Actors;
 using Alpro.Actors.Evaluation;
-using Alpro.Actors.Runs;
+using Alpro.Actors.Hosting;
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
 using Alpro.Data.Corpora;

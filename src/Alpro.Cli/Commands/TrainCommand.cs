@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Alpro.Actors;
+using Alpro.Actors.Hosting;
 using Alpro.Actors.Pipeline;
 using Alpro.Actors.Runs;
 using Alpro.Model.Checkpoints;

@@ -30,7 +30,7 @@ public sealed class ClipBatch : IDisposable
         MaskLabels_BL = masked ? new long[size * textLength] : null;
         Answers_B = new long[size];
         Keys = new string[size];
-        Regions_B = new PixelRegion?[size];
+        Regions_B = new PixelRectangle?[size];
     }
 
     /// <summary>Bytes of a batch's pixels.</summary>
@@ -82,7 +82,7 @@ public sealed class ClipBatch : IDisposable
     public long[] Answers_B { get; }
 
     /// <summary>Rectangles of entity modelling [B].</summary>
-    public PixelRegion?[] Regions_B { get; }
+    public PixelRectangle?[] Regions_B { get; }
 
     /// <summary>The rows' names [B], for records and for naming the clips of a failed step.</summary>
     public string[] Keys { get; }

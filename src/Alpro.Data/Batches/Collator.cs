@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Alpro.Data.Clips;
-using Alpro.Data.Corpora;
+using Alpro.Data.Media;
 
 namespace Alpro.Data.Batches;
 

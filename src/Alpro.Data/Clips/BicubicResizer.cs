@@ -16,7 +16,7 @@ public sealed class BicubicResizer
     /// <param name="cut">The rectangle, inside the image.</param>
     /// <param name="target_HWC">Receives RGB bytes [side, side, 3].</param>
     /// <param name="side">Side of the target in pixels.</param>
-    public void Resize(ReadOnlySpan<byte> image_HWC, int width, PixelRegion cut, Span<byte> target_HWC, int side)
+    public void Resize(ReadOnlySpan<byte> image_HWC, int width, PixelRectangle cut, Span<byte> target_HWC, int side)
     {
         // Across first, for the rows of the cut alone; then down.
         Reserve(ref _rows, cut.Height * side * 3);

@@ -1,5 +1,5 @@
 using System.Buffers;
-using Alpro.Data.Corpora;
+using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 
 namespace Alpro.Data.Clips;
@@ -53,7 +53,7 @@ public sealed class Clip : IDisposable
     public int[]? MaskLabels_L { get; set; }
 
     /// <summary>The rectangle of entity modelling, where one is asked for.</summary>
-    public PixelRegion? Region { get; set; }
+    public PixelRectangle? Region { get; set; }
 
     /// <summary>Index of the answer among the labels; -1 for an answer that is not among them, and where there is none.</summary>
     public int Answer { get; set; } = -1;

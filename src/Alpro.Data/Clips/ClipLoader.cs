@@ -1,5 +1,4 @@
 using System.Buffers;
-using Alpro.Data.Batches;
 using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;

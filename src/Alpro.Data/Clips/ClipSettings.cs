@@ -1,16 +1,7 @@
+using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 
 namespace Alpro.Data.Clips;
-
-/// <summary>Interpolation of the resize while decoding.</summary>
-public enum ResizeFilter
-{
-    /// <summary>As the frames the released weights were trained on.</summary>
-    Bilinear,
-
-    /// <summary>The default of newer FFmpeg versions.</summary>
-    Bicubic,
-}
 
 /// <summary>Pixel augmentation of a clip.</summary>
 public enum Augmentation

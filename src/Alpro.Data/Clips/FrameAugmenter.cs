@@ -66,7 +66,7 @@ public sealed class FrameAugmenter
     public void CropImage(ReadOnlySpan<byte> image_HWC, int width, ulong seed, Span<byte> frame_HWC)
     {
         SeededRandom random = SeededRandom.For(seed, RandomPurpose.Crop);
-        PixelRegion cut = DrawCut(width, image_HWC.Length / 3 / width, ref random);
+        PixelRectangle cut = DrawCut(width, image_HWC.Length / 3 / width, ref random);
         _resizer.Resize(image_HWC, width, cut, frame_HWC, _side);
     }
 
@@ -101,7 +101,7 @@ public sealed class FrameAugmenter
     }
 
     /// <summary>Ten draws of area and (log-uniform) aspect; where none fits inside, the middle of the image with the nearest aspect allowed.</summary>
-    private static PixelRegion DrawCut(int width, int height, ref SeededRandom random)
+    private static PixelRectangle DrawCut(int width, int height, ref SeededRandom random)
     {
         const double lowest = 3 / 4.0, highest = 4 / 3.0;
         for (int attempt = 0; attempt < 10; attempt++)

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.IO.Hashing;
 using System.Text;
 using Alpro.Data.Corpora.Annotations;
+using Alpro.Data.Media;
 
 namespace Alpro.Data.Corpora;
 

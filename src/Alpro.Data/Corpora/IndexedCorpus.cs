@@ -1,3 +1,5 @@
+using Alpro.Data.Media;
+
 namespace Alpro.Data.Corpora;
 
 /// <summary>A corpus read through its <see cref="RowIndex"/>.</summary>

@@ -2,6 +2,7 @@ using System.IO.Hashing;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
+using Alpro.Data.Media;
 using Microsoft.Win32.SafeHandles;
 
 namespace Alpro.Data.Corpora;

@@ -1,3 +1,5 @@
+using Alpro.Data.Media;
+
 namespace Alpro.Data.Corpora;
 
 /// <summary>How much of an annotation file can be used.</summary>

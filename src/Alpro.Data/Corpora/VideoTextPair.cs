@@ -1,24 +1,6 @@
+using Alpro.Data.Media;
+
 namespace Alpro.Data.Corpora;
-
-/// <summary>What a row's media file holds.</summary>
-public enum MediaKind
-{
-    /// <summary>A video: frames are chosen from it.</summary>
-    Video,
-
-    /// <summary>A still image: it stands as T equal frames.</summary>
-    Image,
-}
-
-/// <summary>Where the bytes of a clip lie: a whole file, or a stretch of a tar shard.</summary>
-/// <param name="Path">Full path of the file.</param>
-/// <param name="Offset">First byte inside the file; 0 for a whole file.</param>
-/// <param name="Length">Number of bytes; 0 means to the end of the file.</param>
-public readonly record struct MediaSource(string Path, long Offset = 0, long Length = 0)
-{
-    /// <summary>Whether the clip is the whole file.</summary>
-    public bool IsWholeFile => Offset == 0 && Length == 0;
-}
 
 /// <summary>One row of a corpus: a video or image and what is said about it.</summary>
 public sealed record VideoTextPair

@@ -1,6 +1,4 @@
 using System.Text;
-using Alpro.Data.Clips;
-using Alpro.Data.Corpora;
 
 namespace Alpro.Data.Media;
 

@@ -1,7 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using Alpro.Data.Clips;
-using Alpro.Data.Corpora;
 using FFMpegCore;
 using FFMpegCore.Exceptions;
 using FFMpegCore.Pipes;

@@ -1,5 +1,3 @@
-using Alpro.Data.Clips;
-using Alpro.Data.Corpora;
 
 namespace Alpro.Data.Media;
 

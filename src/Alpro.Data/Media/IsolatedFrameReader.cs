@@ -1,8 +1,6 @@
 using System.Diagnostics;
 using System.Reflection;
 using System.Text;
-using Alpro.Data.Clips;
-using Alpro.Data.Corpora;
 
 namespace Alpro.Data.Media;
 

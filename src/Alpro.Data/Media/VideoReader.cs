@@ -1,6 +1,4 @@
 using System.Runtime.InteropServices;
-using Alpro.Data.Clips;
-using Alpro.Data.Corpora;
 
 namespace Alpro.Data.Media;
 

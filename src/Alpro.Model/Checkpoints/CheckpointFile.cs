@@ -1,3 +1,4 @@
+using Alpro.Model.Arithmetic;
 using Microsoft.Win32.SafeHandles;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Json;
+using Alpro.Model.Arithmetic;
 using Microsoft.Win32.SafeHandles;
 using static TorchSharp.torch;
 

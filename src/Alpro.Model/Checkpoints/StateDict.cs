@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Alpro.Model.Arithmetic;
 using TorchSharp;
 using static TorchSharp.torch;
 using Module = TorchSharp.torch.nn.Module;

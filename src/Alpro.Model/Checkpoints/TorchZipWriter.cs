@@ -1,5 +1,6 @@
 using System.IO.Hashing;
 using System.Text;
+using Alpro.Model.Arithmetic;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,4 +1,4 @@
-using Alpro.Model.Checkpoints;
+using Alpro.Model.Arithmetic;
 using Alpro.Training.Devices;
 using TorchSharp;
 using static TorchSharp.torch;

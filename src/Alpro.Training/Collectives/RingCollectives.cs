@@ -1,7 +1,7 @@
 using System.Net.Sockets;
 using System.Numerics;
 using System.Runtime.InteropServices;
-using Alpro.Model.Checkpoints;
+using Alpro.Model.Arithmetic;
 using TorchSharp;
 using static TorchSharp.torch;
 

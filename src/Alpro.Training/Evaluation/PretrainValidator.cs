@@ -3,6 +3,7 @@ using Alpro.Data;
 using Alpro.Data.Batches;
 using Alpro.Data.Sampling;
 using Alpro.Model;
+using Alpro.Model.Arithmetic;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
 using Alpro.Training.Optimization;

@@ -1,4 +1,5 @@
 using Alpro.Model;
+using Alpro.Model.Arithmetic;
 using Alpro.Training.Configuration;
 using Alpro.Training.Optimization;
 using TorchSharp;

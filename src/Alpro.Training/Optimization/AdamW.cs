@@ -1,5 +1,4 @@
-using Alpro.Model;
-using Alpro.Model.Checkpoints;
+using Alpro.Model.Arithmetic;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
 using TorchSharp;

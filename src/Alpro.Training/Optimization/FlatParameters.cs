@@ -1,5 +1,4 @@
-using Alpro.Model;
-using Alpro.Model.Checkpoints;
+using Alpro.Model.Arithmetic;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

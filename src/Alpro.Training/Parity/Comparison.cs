@@ -1,4 +1,4 @@
-using Alpro.Model;
+using Alpro.Model.Arithmetic;
 using TorchSharp;
 using static TorchSharp.torch;
 

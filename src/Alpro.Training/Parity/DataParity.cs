@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Alpro.Data.Clips;
 using Alpro.Data.Sampling;
-using Alpro.Model;
+using Alpro.Model.Arithmetic;
 using Alpro.Model.Checkpoints;
 using TorchSharp;
 using static TorchSharp.torch;

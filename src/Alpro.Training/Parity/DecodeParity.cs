@@ -1,7 +1,5 @@
 using System.IO.Hashing;
 using System.Text.Json;
-using Alpro.Data.Clips;
-using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 
 namespace Alpro.Training.Parity;

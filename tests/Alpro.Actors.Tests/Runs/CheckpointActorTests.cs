@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.TestKit.Xunit2;
 using Alpro.Actors.Distributed.Groups;
+using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Model;
 using Alpro.Tests.Support.Runs;

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Akka.Actor;
 using Alpro.Actors.Distributed.Groups;
+using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Data;
 using Alpro.Data.Clips;

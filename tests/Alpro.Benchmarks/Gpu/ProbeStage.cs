@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
-using Alpro.Model;
-using Alpro.Model.Checkpoints;
+using Alpro.Model.Arithmetic;
 using Alpro.Training.Configuration;
 using Alpro.Training.Optimization;
 using TorchSharp;

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Alpro.Model;
+using Alpro.Model.Arithmetic;
 using Alpro.Training.Configuration;
 using Alpro.Training.Optimization;
 using TorchSharp;

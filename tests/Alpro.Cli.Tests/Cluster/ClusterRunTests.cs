@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Alpro.Actors;
 using Alpro.Actors.Distributed.Membership;
+using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Chaos;
 using Alpro.Model;

@@ -8,7 +8,7 @@ using Akka.Serialization;
 using Alpro.Actors;
 using Alpro.Actors.Distributed.Decoding;
 using Alpro.Actors.Distributed.Membership;
-using Alpro.Actors.Runs;
+using Alpro.Actors.Hosting;
 using Alpro.Chaos;
 
 namespace Alpro.Cli.Tests.Cluster;
@@ -62,7 +62,7 @@ public sealed class ControlPlaneTests : IDisposable
     public async Task Node_of_another_cluster_that_calls_at_the_same_port_is_not_heard()
     {
         string other = _folder.File("other.conf");
-        File.WriteAllText(other, File.ReadAllText(RunHost.ConfFile("cluster.conf")).Replace("name = alpro", "name = other", StringComparison.Ordinal));
+        File.WriteAllText(other, File.ReadAllText(RunningSettings.ConfFile("cluster.conf")).Replace("name = alpro", "name = other", StringComparison.Ordinal));
         (RunHost coordinator, _) = await StartAsync(NodeRole.Coordinator, null);
         await using var first = coordinator;
         Assert.True(await BecomesMemberAsync(coordinator, TimeSpan.FromSeconds(30)));
@@ -147,7 +147,7 @@ public sealed class ControlPlaneTests : IDisposable
         (RunHost coordinator, ConcurrentQueue<string> log) = await StartAsync(NodeRole.Coordinator, null);
         await using var first = coordinator;
         string hocon = _folder.File("forging.conf"), forging = $"{typeof(ForgingSerializer).FullName}, {typeof(ForgingSerializer).Assembly.GetName().Name}";
-        File.WriteAllText(hocon, QuickCluster.Settings.Replace("Alpro.Actors.Distributed.Transport.MessageSerializer, Alpro.Actors", forging, StringComparison.Ordinal));
+        File.WriteAllText(hocon, QuickCluster.Settings.Replace("Alpro.Actors.Distributed.MessageSerializer, Alpro.Actors", forging, StringComparison.Ordinal));
         (RunHost forger, _) = await StartAsync(NodeRole.Decoder, null, hocon);
         await using var second = forger;
         Assert.True(await BecomesMemberAsync(forger, TimeSpan.FromSeconds(30)));
@@ -222,7 +222,7 @@ public sealed class ControlPlaneTests : IDisposable
     [InlineData("0.0.0.0", "expected a name or address")]
     public async Task Node_without_certificates_does_not_listen_beyond_its_machine(string host, string reason)
     {
-        var refusal = await Assert.ThrowsAsync<UsageException>(() => RunHost.StartAsync(RunHost.ConfFile("cluster.conf"),
+        var refusal = await Assert.ThrowsAsync<UsageException>(() => RunHost.StartAsync(RunningSettings.ConfFile("cluster.conf"),
             join: settings => ClusterNode.From(NodeRole.Decoder, settings) with { Host = host }));
         Assert.StartsWith($"alpro.cluster.host = {host}: ", refusal.Message, StringComparison.Ordinal);
         Assert.Contains(reason, refusal.Message, StringComparison.Ordinal);
@@ -265,10 +265,10 @@ public sealed class ControlPlaneTests : IDisposable
         using var other = new TcpListener(IPAddress.Loopback, 0);
         other.Start();
         int port = ((IPEndPoint)other.LocalEndpoint).Port;
-        var control = await Assert.ThrowsAsync<UsageException>(() => RunHost.StartAsync(RunHost.ConfFile("cluster.conf"), join: settings => ClusterNode.From(NodeRole.Decoder, settings) with { Port = port }));
+        var control = await Assert.ThrowsAsync<UsageException>(() => RunHost.StartAsync(RunningSettings.ConfFile("cluster.conf"), join: settings => ClusterNode.From(NodeRole.Decoder, settings) with { Port = port }));
         Assert.StartsWith($"127.0.0.1:{port}: ", control.Message, StringComparison.Ordinal);
         Assert.Contains("--port", control.Message, StringComparison.Ordinal);
-        var data = await Assert.ThrowsAsync<UsageException>(() => RunHost.StartAsync(RunHost.ConfFile("cluster.conf"), join: settings => ClusterNode.From(NodeRole.Trainer, settings) with { Port = 0, DataPort = port }));
+        var data = await Assert.ThrowsAsync<UsageException>(() => RunHost.StartAsync(RunningSettings.ConfFile("cluster.conf"), join: settings => ClusterNode.From(NodeRole.Trainer, settings) with { Port = 0, DataPort = port }));
         Assert.Contains("--data-port", data.Message, StringComparison.Ordinal);
     }
 

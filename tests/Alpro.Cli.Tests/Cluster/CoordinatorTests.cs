@@ -1,4 +1,5 @@
 using Alpro.Actors;
+using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Chaos;
 using Alpro.Tests.Support.Runs;

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Alpro.Actors;
+using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Chaos;
 using Alpro.Tests.Support.Runs;

@@ -10,7 +10,7 @@ public sealed class DoctorCommandTests : IDisposable
 
     public DoctorCommandTests()
     {
-        using Process compiler = Process.Start("cc", ["-shared", "-fPIC", "-o", _folder.File("libcuda.so.1"), Path.Combine(Locations.Root, "tests/Alpro.Actors.Tests/native/cuda.c")])!;
+        using Process compiler = Process.Start("cc", ["-shared", "-fPIC", "-o", _folder.File("libcuda.so.1"), Path.Combine(Locations.Root, "tests/Alpro.Cli.Tests/native/cuda.c")])!;
         compiler.WaitForExit();
         Assert.Equal(0, compiler.ExitCode);
     }

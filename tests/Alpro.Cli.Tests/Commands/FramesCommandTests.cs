@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.IO.Hashing;
 using System.Text.Json;
 using Alpro.Data.Clips;
-using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 
 namespace Alpro.Cli.Tests.Commands;

@@ -108,6 +108,7 @@ public sealed partial class CommandsShownTests
     [InlineData("training.batchsize")]
     [InlineData("data.corpora[0].annotation=x")]
     [InlineData("alpro.decoder = 4")]
+    [InlineData("Kitchen/")]
     public void A_name_in_the_text_that_is_wrong_is_noticed(string span) => Assert.Single(ProblemsOf(span));
 
     /// <summary>What is wrong with a command of a block, which may be pasted as it is.</summary>
@@ -155,6 +156,10 @@ public sealed partial class CommandsShownTests
         string After(string option) => arguments.SkipWhile(word => word != option).Skip(1).FirstOrDefault("");
     }
 
+    /// <summary>Whether a folder of the source has that name.</summary>
+    private static bool IsRoom(string name) => Directory.EnumerateDirectories(InRoot("src")).Any(project => Directory.Exists(Path.Combine(project, name))
+        || Directory.EnumerateDirectories(project).Any(folder => Directory.Exists(Path.Combine(folder, name))));
+
     /// <summary>What is wrong with a short piece of code: it may have places to fill in, but what it names exists.</summary>
     private static IEnumerable<string> ProblemsOf(string span)
     {
@@ -171,6 +176,7 @@ public sealed partial class CommandsShownTests
                    select $"there is no {word}";
         }
         if (Script().IsMatch(words[0])) return ProblemsOfScript(words[0], [.. words[1..].Select(word => word.Trim('[', ']'))]);
+        if (Room().IsMatch(span)) return IsRoom(span) ? [] : ["there is no such folder"];
         if (words is ["--set", var setting, ..] && !IsSetting(setting.Split('=')[0])) return ["it is not a setting"];
         if (Setting().IsMatch(span) && !IsSetting(span.Split('=')[0])) return ["it is not a setting"];
         return Running().IsMatch(span) && !_running.HasPath(span.Split(' ')[0]) ? ["it is not a running setting"] : [];
@@ -190,6 +196,9 @@ public sealed partial class CommandsShownTests
     }
 
     private static string InRoot(string path) => Path.Combine(Locations.Root, path);
+
+    [GeneratedRegex("^([A-Z][A-Za-z]+/)+$")]
+    private static partial Regex Room();
 
     [GeneratedRegex("^scripts/.")]
     private static partial Regex Script();

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Alpro.Actors.Evaluation;
+using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Cli.Tests.Commands;
 using Alpro.Training.Configuration;

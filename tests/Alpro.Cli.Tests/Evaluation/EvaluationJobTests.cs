@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using Akka.Actor;
 using Alpro.Actors.Evaluation;
-using Alpro.Actors.Runs;
+using Alpro.Actors.Hosting;
 using Alpro.Data.Batches;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Alpro.Actors.Evaluation;
-using Alpro.Actors.Runs;
+using Alpro.Actors.Hosting;
 using Alpro.Cli.Tests.Commands;
 using Alpro.Data.Batches;
 using Alpro.Model;

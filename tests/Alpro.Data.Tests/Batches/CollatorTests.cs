@@ -1,6 +1,6 @@
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
-using Alpro.Data.Corpora;
+using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 
 namespace Alpro.Data.Tests.Batches;
@@ -13,7 +13,7 @@ public class CollatorTests
     {
         var clip = new Clip(new ClipRequest(step, slot, attempt, corpus, slot * 10, 99), 2, size, 5)
         {
-            Key = $"clip {slot}", Kind = MediaKind.Image, TokenCount = 3, Answer = slot * 2, Region = new PixelRegion(slot, 0, 1, 1),
+            Key = $"clip {slot}", Kind = MediaKind.Image, TokenCount = 3, Answer = slot * 2, Region = new PixelRectangle(slot, 0, 1, 1),
             MaskedIds_L = masked ? [1, 2, slot, 4, 5] : null,
             MaskLabels_L = masked ? [-100, -100, slot, -100, -100] : null,
         };
@@ -41,7 +41,7 @@ public class CollatorTests
                 Assert.Equal([1, 1, 1, 0, 0], batch.TokenMask_BL[(place * 5)..(place * 5 + 5)]);
                 Assert.Equal([1, 2, place, 4, 5], batch.MaskedIds_BL![(place * 5)..(place * 5 + 5)]);
                 Assert.Equal([-100, -100, place, -100, -100], batch.MaskLabels_BL![(place * 5)..(place * 5 + 5)]);
-                Assert.Equal((place * 2, $"clip {place}", new PixelRegion(place, 0, 1, 1)), (batch.Answers_B[place], batch.Keys[place], batch.Regions_B[place]));
+                Assert.Equal((place * 2, $"clip {place}", new PixelRectangle(place, 0, 1, 1)), (batch.Answers_B[place], batch.Keys[place], batch.Regions_B[place]));
             }
             Assert.Equal((7L, 1, false), (batch.Step, batch.Corpus, batch.IsVideo));
         }

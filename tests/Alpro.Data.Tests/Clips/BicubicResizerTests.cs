@@ -23,7 +23,7 @@ public class BicubicResizerTests
         var resizer = new BicubicResizer();
         for (int time = 0; time < 2; time++)
         {
-            resizer.Resize(image, width, new PixelRegion(left, top, cutWidth, cutHeight), target, side);
+            resizer.Resize(image, width, new PixelRectangle(left, top, cutWidth, cutHeight), target, side);
             Assert.Equal(crc, Crc32.HashToUInt32(target));
         }
     }

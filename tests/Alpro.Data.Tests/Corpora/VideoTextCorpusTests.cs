@@ -1,6 +1,7 @@
 using System.Formats.Tar;
 using System.Text;
 using Alpro.Data.Corpora;
+using Alpro.Data.Media;
 using Alpro.Data.Synthetic;
 using Parquet;
 using Parquet.Schema;

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Alpro.Data.Clips;
 using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 

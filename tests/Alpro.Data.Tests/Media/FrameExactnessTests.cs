@@ -1,5 +1,3 @@
-using Alpro.Data.Clips;
-using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using Alpro.Data.Clips;
-using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 

@@ -1,5 +1,3 @@
-using Alpro.Data.Clips;
-using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 
 namespace Alpro.Data.Tests.Media;

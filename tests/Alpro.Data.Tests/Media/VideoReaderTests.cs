@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using System.Text;
-using Alpro.Data.Clips;
-using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 
 namespace Alpro.Data.Tests.Media;

@@ -1,4 +1,5 @@
 using Alpro.Model;
+using Alpro.Model.Arithmetic;
 using Alpro.Training.Collectives;
 using TorchSharp;
 using static TorchSharp.torch;

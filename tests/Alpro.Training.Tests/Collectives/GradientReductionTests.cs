@@ -1,6 +1,6 @@
 using Alpro.Data.Batches;
 using Alpro.Model;
-using Alpro.Model.Checkpoints;
+using Alpro.Model.Arithmetic;
 using Alpro.Training.Collectives;
 using Alpro.Training.Configuration;
 using Alpro.Training.Optimization;

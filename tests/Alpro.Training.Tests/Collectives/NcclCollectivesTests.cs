@@ -1,4 +1,4 @@
-using Alpro.Model;
+using Alpro.Model.Arithmetic;
 using Alpro.Training.Collectives;
 using Alpro.Training.Configuration;
 using static TorchSharp.torch;

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
-using Alpro.Model;
+using Alpro.Model.Arithmetic;
 using Alpro.Training.Collectives;
 using static TorchSharp.torch;
 

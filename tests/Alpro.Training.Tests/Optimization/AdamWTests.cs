@@ -1,3 +1,4 @@
+using Alpro.Model.Arithmetic;
 using Alpro.Training.Configuration;
 using Alpro.Training.Optimization;
 using TorchSharp;
@@ -146,7 +147,7 @@ public sealed class AdamWTests
         for (int step = 0; step < 3; step++)
         {
             using var scope = NewDisposeScope();
-            using (Model.Autocast.Set(DeviceType.CPU, on: true)) model.call(randn(5, 8)).sum().backward();
+            using (Autocast.Set(DeviceType.CPU, on: true)) model.call(randn(5, 8)).sum().backward();
             flat.Collect();
             Assert.NotEqual(0, flat.Gradients.narrow(0, 0, 64).abs().sum().item<float>());
             double[] before = Doubles(flat.Values);

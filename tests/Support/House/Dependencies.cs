@@ -102,7 +102,7 @@ internal sealed class Dependencies : IDisposable
         if (used is null or GenericParameter) return;
         while (used.DeclaringType is { } outer) used = outer;
         string assembly = used.Scope is ModuleDefinition module ? module.Assembly.Name.Name : used.Scope.Name;
-        if (used.Namespace == by.Namespace || used.Namespace.Length == 0 || !_names.Contains(assembly)) return;
+        if (used.Namespace == by.Namespace || used.Namespace.Length == 0 || used.Namespace.StartsWith("System", StringComparison.Ordinal) || !_names.Contains(assembly)) return;
         if (!_arrows.TryGetValue((by.Namespace, used.Namespace), out SortedSet<string>? uses)) _arrows.Add((by.Namespace, used.Namespace), uses = new(StringComparer.Ordinal));
         uses.Add($"{by.Name} -> {used.Name}");
     }

@@ -1,3 +1,4 @@
+using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;

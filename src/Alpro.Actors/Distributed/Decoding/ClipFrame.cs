@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using Alpro.Data.Clips;
-using Alpro.Data.Corpora;
+using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 using Alpro.Data.Text;
 
@@ -9,9 +9,6 @@ namespace Alpro.Actors.Distributed.Decoding;
 
 /// <summary>Bytes that are no clip came in on the data plane: the connection is of no more use.</summary>
 public sealed class DataPlaneException(string message) : IOException(message);
-
-/// <summary>The numbers of tokens and of answers that the model of a run knows.</summary>
-public readonly record struct ClipNumbers(int Tokens, int Answers);
 
 /// <summary>
 /// A clip as it travels: a header of fixed length, an annotation (all of the clip that is not pixels), the pixels, and the XXH3 checksum of
@@ -50,7 +47,7 @@ internal static class ClipFrame
         if (clip.Frames != clips.Frames || clip.Size != clips.Size || clip.TokenIds_L.Length != clips.TextLength || (clip.MaskedIds_L is null ? 1 : 3) != masks)
             throw new ArgumentException($"clip '{clip.Key}' was not made with the settings of this connection", nameof(clip));
         Span<byte> annotation = head[HeaderLength..];
-        PixelRegion region = clip.Region ?? default;
+        PixelRectangle region = clip.Region ?? default;
         WriteInts([(int)clip.Kind, clip.TokenCount, clip.Answer, region.Left, region.Top, region.Width, region.Height], annotation);
         WriteInts(clip.TokenIds_L, annotation[FixedAnnotation..]);
         if (clip.MaskedIds_L is not null)
@@ -94,7 +91,7 @@ internal static class ClipFrame
         clip.Answer = Within("answer", Int(annotation, 8), -1, numbers.Answers - 1);
         int size = clips.RegionPatch > 0 ? clips.Size : 0, least = Math.Min(1, size);
         int width = Within("region", Int(annotation, 20), least, size), height = Within("region", Int(annotation, 24), least, size);
-        var region = new PixelRegion(Int(annotation, 12), Int(annotation, 16), width, height);
+        var region = new PixelRectangle(Int(annotation, 12), Int(annotation, 16), width, height);
         Within("region", region.Left, 0, size - region.Width);
         Within("region", region.Top, 0, size - region.Height);
         if (size > 0) clip.Region = region;

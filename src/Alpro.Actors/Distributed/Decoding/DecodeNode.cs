@@ -2,8 +2,8 @@ using Akka.Actor;
 using Akka.Cluster;
 using Akka.Event;
 using Alpro.Actors.Distributed.Membership;
+using Alpro.Actors.Hosting;
 using Alpro.Actors.Pipeline;
-using Alpro.Actors.Runs;
 using Alpro.Data.Clips;
 
 namespace Alpro.Actors.Distributed.Decoding;

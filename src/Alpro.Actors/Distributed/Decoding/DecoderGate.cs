@@ -4,6 +4,7 @@ using Akka.Actor;
 using Akka.Event;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Distributed.Transport;
+using Alpro.Actors.Hosting;
 using Alpro.Actors.Pipeline;
 using Alpro.Actors.Runs;
 using Alpro.Data.Clips;

@@ -3,6 +3,7 @@ using Akka.Cluster;
 using Akka.Cluster.Tools.Singleton;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Distributed.Transport;
+using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Records;

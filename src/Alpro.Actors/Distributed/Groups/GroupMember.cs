@@ -103,7 +103,7 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
             _group.Abort(reason);
             Context.Parent.Tell(new Over(reason));
         });
-        Receive<StopRun>(_ => Context.Parent.Tell(RunSupervisor.Stop.Instance));
+        Receive<StopRun>(Context.Parent.Tell);
     }
 
     /// <inheritdoc/>

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Unicode;
+using Alpro.Data.Media;
 
 namespace Alpro.Data.Corpora.Annotations;
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Alpro.Data.Media;
 
 namespace Alpro.Data.Corpora.Annotations;
 

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
+using Alpro.Data.Media;
 
 namespace Alpro.Data.Corpora.Annotations;
 

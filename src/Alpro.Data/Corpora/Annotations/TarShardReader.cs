@@ -1,5 +1,6 @@
 using System.Formats.Tar;
 using System.Text.Json;
+using Alpro.Data.Media;
 
 namespace Alpro.Data.Corpora.Annotations;
 

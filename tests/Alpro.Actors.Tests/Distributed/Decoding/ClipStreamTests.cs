@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using Alpro.Actors.Distributed.Decoding;
 using Alpro.Data.Clips;
-using Alpro.Data.Corpora;
+using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 
 namespace Alpro.Actors.Tests.Distributed.Decoding;

@@ -2,6 +2,7 @@ using Akka.Actor;
 using Akka.TestKit;
 using Akka.TestKit.Xunit2;
 using Alpro.Actors.Distributed.Groups;
+using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Tests.Support.Runs;
 using Alpro.Training.Configuration;

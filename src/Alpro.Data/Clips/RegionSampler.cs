@@ -1,7 +1,6 @@
-using Alpro.Data.Clips;
 using Alpro.Data.Sampling;
 
-namespace Alpro.Data.Batches;
+namespace Alpro.Data.Clips;
 
 /// <summary>
 /// Draws the rectangle of prompting entity modelling (paper section 3.3): 30-50 % of the frame's area, aspect 0.3-3.33, on the grid of
@@ -24,7 +23,7 @@ public sealed class RegionSampler
 
     /// <summary>One rectangle, the same for all frames of a clip.</summary>
     /// <param name="random">The stream of purpose <see cref="RandomPurpose.Region"/>.</param>
-    public PixelRegion Sample(ref SeededRandom random)
+    public PixelRectangle Sample(ref SeededRandom random)
     {
         while (true)
         {
@@ -33,7 +32,7 @@ public sealed class RegionSampler
             int width = RoundDown(Math.Sqrt(area / aspect)), height = RoundDown(Math.Sqrt(area * aspect));
             if (width > _side || height > _side || width == 0 || height == 0) continue;
             int left = RoundDown(random.NextInt32(_side - width + 1)), top = RoundDown(random.NextInt32(_side - height + 1));
-            return new PixelRegion(left, top, width, height);
+            return new PixelRectangle(left, top, width, height);
         }
     }
 

@@ -1,9 +1,9 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using Alpro.Model.Kernels;
+using Alpro.Model.Arithmetic.Kernels;
 
-namespace Alpro.Model.Tests.Kernels;
+namespace Alpro.Model.Tests.Arithmetic.Kernels;
 
 /// <summary>Runs the CUDA source of the kernels on the processor, compiled by the C++ compiler.</summary>
 internal sealed unsafe class EmulatedLauncher : IKernelLauncher

@@ -1,6 +1,5 @@
 using System.IO.Hashing;
 using System.Text.Json;
-using Alpro.Actors.Distributed.Decoding;
 using Alpro.Data;
 using Alpro.Data.Clips;
 using Alpro.Data.Corpora;
@@ -10,7 +9,7 @@ using Alpro.Data.Text;
 using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
 
-namespace Alpro.Actors.Runs;
+namespace Alpro.Actors.Hosting;
 
 /// <summary>What a run reads: its corpora, its tokenizer, and the sources that make clips of them.</summary>
 public sealed class RunData : IDisposable

@@ -3,7 +3,7 @@ using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
-namespace Alpro.Model;
+namespace Alpro.Model.Arithmetic;
 
 /// <summary>What is added to the residual of a vision block.</summary>
 internal enum Branch

@@ -1,9 +1,8 @@
-using Alpro.Model.Checkpoints;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
-namespace Alpro.Model.Kernels;
+namespace Alpro.Model.Arithmetic.Kernels;
 
 /// <summary>
 /// The parts of a vision block that are bound by memory, each in one pass on a GPU: attention over time, and a branch added to the residual
@@ -23,15 +22,16 @@ internal sealed class VisionKernels : IBlockArithmetic
 
     /// <summary>Kernels for blocks of these sizes; null where there are none, and operations of libtorch are used.</summary>
     /// <param name="x_BTMD">A residual.</param>
-    /// <param name="config">Sizes of the block.</param>
+    /// <param name="width">Channels of the block.</param>
+    /// <param name="heads">Its heads.</param>
     /// <param name="launcher">Runs the kernels; null for the GPU of the residual.</param>
-    public static VisionKernels? For(Tensor x_BTMD, VisionConfig config, IKernelLauncher? launcher = null)
+    public static VisionKernels? For(Tensor x_BTMD, int width, int heads, IKernelLauncher? launcher = null)
     {
         long frames = x_BTMD.shape[1];
-        bool covered = config.Width % ChunkWidth == 0 && config.Width == config.Heads * HeadWidth && frames <= MostFrames && x_BTMD.dtype == ScalarType.Float32;
+        bool covered = width % ChunkWidth == 0 && width == heads * HeadWidth && frames <= MostFrames && x_BTMD.dtype == ScalarType.Float32;
         if (!covered || (launcher is null && x_BTMD.device_type != DeviceType.CUDA)) return null;
         launcher ??= Gpu.Value;
-        return launcher is null ? null : new(launcher, new(config.Width / ChunkWidth, (int)frames));
+        return launcher is null ? null : new(launcher, new(width / ChunkWidth, (int)frames));
     }
 
     /// <inheritdoc/>

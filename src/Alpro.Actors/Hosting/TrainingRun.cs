@@ -6,7 +6,7 @@ using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;
 
-namespace Alpro.Actors.Runs;
+namespace Alpro.Actors.Hosting;
 
 /// <summary>A training run: what, from where, and who watches.</summary>
 /// <param name="Config">What is trained.</param>

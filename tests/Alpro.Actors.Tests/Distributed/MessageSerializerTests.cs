@@ -2,6 +2,7 @@ using System.Runtime.Serialization;
 using System.Text;
 using Akka.Actor;
 using Akka.TestKit.Xunit2;
+using Alpro.Actors.Distributed;
 using Alpro.Actors.Distributed.Decoding;
 using Alpro.Actors.Distributed.Groups;
 using Alpro.Actors.Distributed.Transport;
@@ -9,7 +10,7 @@ using Alpro.Actors.Pipeline;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 
-namespace Alpro.Actors.Tests.Distributed.Transport;
+namespace Alpro.Actors.Tests.Distributed;
 
 /// <summary>What may cross from node to node, and that nothing else does.</summary>
 public sealed class MessageSerializerTests : TestKit

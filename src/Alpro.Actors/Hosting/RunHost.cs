@@ -6,18 +6,16 @@ using Akka.Hosting;
 using Alpro.Actors.Distributed.Decoding;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Distributed.Transport;
-using Alpro.Actors.Evaluation;
 using Alpro.Actors.Pipeline;
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
-using Alpro.Data.Corpora;
 using Alpro.Data.Sampling;
 using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 
-namespace Alpro.Actors.Runs;
+namespace Alpro.Actors.Hosting;
 
 /// <summary>The actor system of one process, and what is run in it.</summary>
 public sealed class RunHost : IAsyncDisposable
@@ -26,7 +24,7 @@ public sealed class RunHost : IAsyncDisposable
     private static readonly TimeSpan _toLeave = TimeSpan.FromMinutes(2);
 
     private readonly IHost _host;
-    private int _streams, _evaluations;
+    private int _streams;
 
     private RunHost(IHost host, ActorSettings settings, ClusterNode? node, Socket? data)
     {
@@ -60,7 +58,7 @@ public sealed class RunHost : IAsyncDisposable
     /// <exception cref="ConfigException">Settings in it are not, or have values that cannot be used.</exception>
     public static async Task<RunHost> StartAsync(string? hoconFile = null, Func<ActorSettings, ActorSettings>? adjust = null, Func<Config, ClusterNode>? join = null)
     {
-        Config hocon = RunningSettings.Load(ConfFile("alpro.conf"));
+        Config hocon = RunningSettings.Load(RunningSettings.ConfFile("alpro.conf"));
         if (hoconFile is not null) hocon = RunningSettings.Load(hoconFile).WithFallback(hocon);
         ActorSettings settings = ActorSettings.From(hocon);
         ClusterNode? node = join?.Invoke(hocon);
@@ -83,41 +81,6 @@ public sealed class RunHost : IAsyncDisposable
         IHost host = builder.Build();
         await host.StartAsync();
         return new(host, adjust is null ? settings : adjust(settings), node, data);
-    }
-
-    /// <summary>A file of running settings that lies beside the program.</summary>
-    public static string ConfFile(string name) => Path.Combine(AppContext.BaseDirectory, "hocon", name);
-
-    /// <summary>Trains, and returns when the run has ended.</summary>
-    /// <param name="run">What to train, and where to.</param>
-    /// <param name="stop">Asks the run to stop in order, with a checkpoint.</param>
-    public async Task<RunResult> TrainAsync(TrainingRun run, CancellationToken stop)
-    {
-        if (Settings.Decoders == 0 && Node is null) throw new UsageException("alpro.decoders = 0: a process that runs alone needs one at least to make its clips");
-        var finished = new TaskCompletionSource<RunResult>(TaskCreationOptions.RunContinuationsAsynchronously);
-        // Opened here and not in the actor: what is wrong with them is the caller's to hear, before anything has started.
-        var data = new RunData(run.Config, Settings);
-        RunData[] validation = [.. run.Config.Data.Validation.Select(corpus => new RunData(run.Config, Settings, [corpus]))];
-        foreach (VideoTextCorpus corpus in data.Corpora.Concat(validation.Select(one => one.Corpora[0]))) run.Opened(corpus);
-        foreach (RunData one in validation) one.RequireValidation();
-        foreach (string note in data.UnlabelledAnswers()) run.Warn(note);
-        data.Plan();
-        IActorRef supervisor = System.ActorOf(Props.Create(() => new RunSupervisor(this, run, data, validation, finished)), "run");
-        using CancellationTokenRegistration asked = stop.Register(() => supervisor.Tell(RunSupervisor.Stop.Instance));
-        return await finished.Task;
-    }
-
-    /// <summary>Evaluates, and returns when all shares have their results.</summary>
-    /// <param name="run">What to evaluate.</param>
-    /// <param name="stop">Asks it to stop; what is finished stays, and the same evaluation goes on from there.</param>
-    /// <exception cref="OperationCanceledException">It was asked to stop.</exception>
-    public async Task EvaluateAsync(EvaluationRun run, CancellationToken stop)
-    {
-        var finished = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        ActorSettings settings = Settings;
-        IActorRef supervisor = System.ActorOf(Props.Create(() => new EvaluationSupervisor(run, settings, finished, stop)), $"evaluation-{Interlocked.Increment(ref _evaluations)}");
-        using CancellationTokenRegistration asked = stop.Register(() => supervisor.Tell(EvaluationSupervisor.Stop.Instance));
-        await finished.Task;
     }
 
     /// <summary>The rows of one corpus, once each and in order, as batches; reading waits on the calling thread.</summary>

@@ -1,8 +1,9 @@
+using Alpro.Model.Arithmetic;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
-namespace Alpro.Model.Tests.Kernels;
+namespace Alpro.Model.Tests.Arithmetic.Kernels;
 
 /// <summary>The kernels of GPUs, run on the processor, give what libtorch's operations give.</summary>
 public class VisionKernelsTests

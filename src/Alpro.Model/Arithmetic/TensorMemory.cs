@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using static TorchSharp.torch;
 
-namespace Alpro.Model.Checkpoints;
+namespace Alpro.Model.Arithmetic;
 
 /// <summary>The memory of a tensor, for reading a file straight into it and writing it straight out.</summary>
 public static unsafe partial class TensorMemory

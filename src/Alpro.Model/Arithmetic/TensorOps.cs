@@ -2,7 +2,7 @@ using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
-namespace Alpro.Model;
+namespace Alpro.Model.Arithmetic;
 
 /// <summary>
 /// Arithmetic that the garbage collector cannot disturb. TorchSharp's <c>a + b</c>, <c>x * 0.5</c> and <c>x.clamp(0, 1)</c> make native

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Alpro.Model;
+namespace Alpro.Model.Arithmetic;
 
 /// <summary>
 /// libtorch's automatic mixed precision. TorchSharp does not expose it, but its switches are plain functions that libtorch exports:

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using static TorchSharp.torch;
 
-namespace Alpro.Model.Kernels;
+namespace Alpro.Model.Arithmetic.Kernels;
 
 /// <summary>Runs kernels of our own on a device.</summary>
 internal interface IKernelLauncher

@@ -1,7 +1,7 @@
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Alpro.Model;
+namespace Alpro.Model.Arithmetic;
 
 /// <summary>
 /// Tells, in the backward pass, when the gradients of a module's parameters are complete. The pass goes through the operations in the order

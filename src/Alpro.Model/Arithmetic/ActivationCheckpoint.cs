@@ -1,7 +1,7 @@
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Alpro.Model;
+namespace Alpro.Model.Arithmetic;
 
 /// <summary>
 /// Runs a part of a model without keeping its activations; the backward pass computes them again. Gradients of the parameters inside are

@@ -1,8 +1,7 @@
-using Alpro.Data.Batches;
 using Alpro.Data.Clips;
 using Alpro.Data.Sampling;
 
-namespace Alpro.Data.Tests.Batches;
+namespace Alpro.Data.Tests.Clips;
 
 public class RegionSamplerTests
 {
@@ -13,11 +12,11 @@ public class RegionSamplerTests
     public void Rectangles_are_inside_and_on_the_grid(int side, int patch)
     {
         var sampler = new RegionSampler(side, patch);
-        var seen = new HashSet<PixelRegion>();
+        var seen = new HashSet<PixelRectangle>();
         for (ulong seed = 0; seed < 3000; seed++)
         {
             SeededRandom random = SeededRandom.For(seed, RandomPurpose.Region);
-            PixelRegion region = sampler.Sample(ref random);
+            PixelRectangle region = sampler.Sample(ref random);
             Assert.All(new[] { region.Left, region.Top, region.Width, region.Height }, value => Assert.Equal(0, value % patch));
             Assert.True(region.Width > 0 && region.Height > 0 && region.Left >= 0 && region.Top >= 0);
             Assert.True(region.Left + region.Width <= side && region.Top + region.Height <= side);
@@ -36,7 +35,7 @@ public class RegionSamplerTests
         for (ulong seed = 0; seed < 3000; seed++)
         {
             SeededRandom random = SeededRandom.For(seed, RandomPurpose.Region);
-            PixelRegion region = sampler.Sample(ref random);
+            PixelRectangle region = sampler.Sample(ref random);
             double area = region.Width * region.Height / 1e6, aspect = region.Height / (double)region.Width;
             least = Math.Min(least, area);
             most = Math.Max(most, area);

@@ -1,10 +1,9 @@
 using Alpro.Model.Checkpoints;
-using Alpro.Training.Checkpoints;
 
-namespace Alpro.Actors.Runs;
+namespace Alpro.Training.Checkpoints;
 
 /// <summary>Whether a run is over, as its last checkpoint says. Finding out reads all of a checkpoint: it is done again only when there is a new one.</summary>
-internal sealed class RunEnd(CheckpointStore store)
+public sealed class RunEnd(CheckpointStore store)
 {
     private string _looked = "";
     private long? _end;

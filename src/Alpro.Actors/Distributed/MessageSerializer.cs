@@ -5,11 +5,9 @@ using Akka.Configuration;
 using Akka.Serialization;
 using Alpro.Actors.Distributed.Decoding;
 using Alpro.Actors.Distributed.Groups;
+using Alpro.Actors.Distributed.Transport;
 
-namespace Alpro.Actors.Distributed.Transport;
-
-/// <summary>A message that may cross from node to node; <see cref="MessageSerializer"/> knows every one of them.</summary>
-public interface IWireMessage;
+namespace Alpro.Actors.Distributed;
 
 /// <summary>
 /// Writes and reads the messages between nodes. Each has a manifest with its version; a name that is not in the table is refused, so what

@@ -1,7 +1,8 @@
+using Alpro.Model.Arithmetic;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Alpro.Model.Tests;
+namespace Alpro.Model.Tests.Arithmetic;
 
 public class ActivationCheckpointTests
 {
