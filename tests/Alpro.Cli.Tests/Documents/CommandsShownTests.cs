@@ -157,8 +157,8 @@ public sealed partial class CommandsShownTests
     }
 
     /// <summary>Whether a folder of the source has that name.</summary>
-    private static bool IsRoom(string name) => Directory.EnumerateDirectories(InRoot("src")).Any(project => Directory.Exists(Path.Combine(project, name))
-        || Directory.EnumerateDirectories(project).Any(folder => Directory.Exists(Path.Combine(folder, name))));
+    private static bool IsRoom(string name) => Directory.EnumerateDirectories(InRoot("src"), "*", SearchOption.AllDirectories)
+        .Any(folder => $"{folder}/".EndsWith($"/{name}", StringComparison.Ordinal));
 
     /// <summary>What is wrong with a short piece of code: it may have places to fill in, but what it names exists.</summary>
     private static IEnumerable<string> ProblemsOf(string span)
