@@ -3,6 +3,7 @@ var benchmarks = new Dictionary<string, Func<string[], int>>
 {
     ["corpus"] = Alpro.Benchmarks.CorpusBenchmark.Run,
     ["checkpoint"] = Alpro.Benchmarks.CheckpointBenchmark.Run,
+    ["figures"] = Alpro.Benchmarks.Figures.Run,
     ["fuzz"] = Alpro.Benchmarks.FuzzBenchmark.Run,
     ["decode"] = Alpro.Benchmarks.DecodeBenchmark.Run,
     ["clip"] = Alpro.Benchmarks.ClipBenchmark.Run,
