@@ -34,15 +34,19 @@ public sealed class StepMemoryTests
         (long trained, long frozen) = StepMemory.Parameters(task, model.Config);
         Assert.Equal(model.parameters().Where(parameter => parameter.requires_grad).Sum(parameter => parameter.numel()), trained);
         Assert.Equal(model.parameters().Where(parameter => !parameter.requires_grad).Sum(parameter => parameter.numel()), frozen);
+        using var halves = new FlatParameters(model, halves: true);
+        Assert.Equal(halves.Slots.Where(slot => slot.Offset < halves.HalfLength).Sum(slot => slot.Length), StepMemory.Parameters(task, model.Config, matrices: true).Trained);
     }
 
     [Theory]
     [InlineData(LearningTask.Pretrain, Precision.Fp32, false)]
     [InlineData(LearningTask.Pretrain, Precision.Bf16, false)]
+    [InlineData(LearningTask.Pretrain, Precision.Bf16Weights, false)]
     [InlineData(LearningTask.Prompter, Precision.Fp32, false)]
     [InlineData(LearningTask.Prompter, Precision.Bf16, false)]
     [InlineData(LearningTask.Retrieval, Precision.Fp32, false)]
     [InlineData(LearningTask.Retrieval, Precision.Bf16, false)]
+    [InlineData(LearningTask.Retrieval, Precision.Bf16Weights, false)]
     [InlineData(LearningTask.QuestionAnswering, Precision.Fp32, false)]
     [InlineData(LearningTask.QuestionAnswering, Precision.Bf16, false)]
     [InlineData(LearningTask.QuestionAnswering, Precision.Fp32, true)]
