@@ -41,13 +41,13 @@ public sealed class Bert : Module
     {
         using var scope = NewDisposeScope();
         long[] sizes = ids_BL.shape;
-        Tensor tokens_BLD = embeddings.Forward(ids_BL, sizes[1]), mask_B11L = ScoreMask(mask_BL, tokens_BLD), tokens_RD = tokens_BLD.flatten(0, 1);
+        Tensor tokens_RD = embeddings.Forward(ids_BL, sizes[1]).flatten(0, 1), mask_B11L = ScoreMask(mask_BL, tokens_RD);
         for (int i = 0; i < fusionLayer; i++)
         {
             tokens_RD = BackwardMark.Enter(encoder.layer[i], tokens_RD);
-            tokens_RD = classOnly && i == fusionLayer - 1
-                ? encoder.layer[i].Forward(tokens_RD.view(sizes[0], sizes[1], -1).select(1, 0), tokens_RD, sizes[0], mask_B11L, oneRow: true)
-                : encoder.layer[i].Forward(tokens_RD, tokens_RD, sizes[0], mask_B11L);
+            bool oneRow = classOnly && i == fusionLayer - 1;
+            Tensor rows_RD = oneRow ? tokens_RD.unflatten(0, sizes[0], -1).select(1, 0) : tokens_RD;
+            tokens_RD = encoder.layer[i].Forward(rows_RD, tokens_RD, sizes[0], mask_B11L, oneRow);
         }
         return tokens_RD.unflatten(0, sizes[0], -1).MoveToOuterDisposeScope();
     }
@@ -83,9 +83,12 @@ public sealed class Bert : Module
         Tensor mask_P11S = functional.pad(ScoreMask(mask_PL, text_P.Tokens_BMD), [0, video[1]]);
         Tensor tokens_RD = fusionLayer == encoder.layer.Count - 1
             ? cat([text_P.Tokens_BMD, video_P.Tokens_BMD], 1).flatten(0, 1)
-            : encoder.layer[fusionLayer].Forward(ProjectedTokens.Zip([text_P, video_P], sides => cat(sides, 1).flatten(0, 1)), video[0], mask_P11S);
-        for (int i = fusionLayer + 1; i < encoder.layer.Count - 1; i++) tokens_RD = encoder.layer[i].Forward(tokens_RD, tokens_RD, video[0], mask_P11S);
+            : encoder.layer[fusionLayer].Forward(Joined(text_P, video_P), video[0], mask_P11S);
+        for (int i = fusionLayer + 1; i < encoder.layer.Count - 1; i++)
+            tokens_RD = encoder.layer[i].Forward(tokens_RD, tokens_RD, video[0], mask_P11S);
         return new(tokens_RD.unflatten(0, video[0], -1).MoveToOuterDisposeScope(), mask_P11S.MoveToOuterDisposeScope());
+
+        static ProjectedTokens Joined(params ProjectedTokens[] sides) => ProjectedTokens.Zip(sides, parts => cat(parts, 1).flatten(0, 1));
     }
 
     /// <summary>The last fusion layer at these rows of each sequence only, [B, Q, D] in the order given.</summary>
@@ -98,7 +101,8 @@ public sealed class Bert : Module
         for (int i = 0; i < parts.Length; i++) parts[i] = tokens_BSD.narrow(1, rows[i].Start, rows[i].Count);
         Tensor queries_RD = (parts.Length == 1 ? parts[0] : cat(parts, 1)).flatten(0, 1);
         bool oneRow = rows is [(_, 1)];
-        return encoder.layer[^1].Forward(queries_RD, tokens_BSD.flatten(0, 1), sequences, fused.Mask_B11S, oneRow).unflatten(0, sequences, -1).MoveToOuterDisposeScope();
+        Tensor last_RD = encoder.layer[^1].Forward(queries_RD, tokens_BSD.flatten(0, 1), sequences, fused.Mask_B11S, oneRow);
+        return last_RD.unflatten(0, sequences, -1).MoveToOuterDisposeScope();
     }
 
     private static Tensor ScoreMask(Tensor mask_BL, Tensor like) => mask_BL.to_type(like.dtype).OneMinus().Times(Padding).unsqueeze(1).unsqueeze(1);
@@ -290,8 +294,9 @@ public sealed class BertLayer : Module
     internal ProjectedTokens Project(Tensor tokens_BMD)
     {
         Tensor tokens_RD = tokens_BMD.flatten(0, 1);
-        BertSelfAttention self = attention.self;
-        return new(tokens_BMD, self.query.Apply(tokens_RD).view_as(tokens_BMD), self.key.Apply(tokens_RD).view_as(tokens_BMD), self.value.Apply(tokens_RD).view_as(tokens_BMD));
+        return new(tokens_BMD, Of(attention.self.query), Of(attention.self.key), Of(attention.self.value));
+
+        Tensor Of(Linear projection) => projection.Apply(tokens_RD).view_as(tokens_BMD);
     }
 
     /// <summary>The layer's output [B * S, D] for whole sequences whose projections are known.</summary>

@@ -40,7 +40,9 @@ internal interface IBlockArithmetic
     /// <summary>The norm of a residual, for a matrix product.</summary>
     Tensor Norm(LayerNorm norm, Tensor x_RD, RowShape rows);
 
-    /// <summary>Queries, keys and values [R, 3 D] to what each patch reads from its frames, [R, D]; rows of the class token mean nothing.</summary>
+    /// <summary>
+    /// Queries, keys and values [R, 3 D] to what each patch reads from its frames, [R, D]; rows of the class token mean nothing.
+    /// </summary>
     Tensor TimeContext(Tensor qkv_RE, RowShape rows, int heads);
 
     /// <summary>Queries, keys and values [R, 3 D] to each, [Q, H, M, d].</summary>
@@ -55,7 +57,8 @@ internal interface IBlockArithmetic
     /// <param name="factors">What the branches of sequences are multiplied by, one after another; null for 1.</param>
     /// <param name="next">The norm that follows, if one does.</param>
     /// <returns>The sum, and its norm.</returns>
-    (Tensor Sum_RD, Tensor? Norm_RD) Add(Tensor x_RD, RowShape rows, Linear last, Tensor inner_RE, Branch branch, Tensor? factors, LayerNorm? next);
+    (Tensor Sum_RD, Tensor? Norm_RD) Add(
+        Tensor x_RD, RowShape rows, Linear last, Tensor inner_RE, Branch branch, Tensor? factors, LayerNorm? next);
 }
 
 /// <summary>Block arithmetic by libtorch's operations, on any device.</summary>
@@ -71,7 +74,8 @@ internal sealed class TorchArithmetic : IBlockArithmetic
     public Tensor TimeContext(Tensor qkv_RE, RowShape rows, int heads)
     {
         using var scope = NewDisposeScope();
-        Tensor[] qkv_QHTd = qkv_RE.view(rows.Clips, rows.Frames, rows.OfFrame, 3, heads, -1).permute(3, 0, 2, 4, 1, 5).flatten(1, 2).unbind(0);
+        Tensor qkv_BTM3Hd = qkv_RE.view(rows.Clips, rows.Frames, rows.OfFrame, 3, heads, -1);
+        Tensor[] qkv_QHTd = qkv_BTM3Hd.permute(3, 0, 2, 4, 1, 5).flatten(1, 2).unbind(0);
         Tensor context_QHTd = functional.scaled_dot_product_attention(qkv_QHTd[0], qkv_QHTd[1], qkv_QHTd[2]);
         Tensor context_BTMHd = context_QHTd.unflatten(0, rows.Clips, rows.OfFrame).permute(0, 3, 1, 2, 4);
         return context_BTMHd.reshape(rows.Count, -1).MoveToOuterDisposeScope();
@@ -85,7 +89,8 @@ internal sealed class TorchArithmetic : IBlockArithmetic
         projected_RE.view(rows.Clips * rows.Frames, rows.OfFrame, count, heads, -1).permute(2, 0, 3, 1, 4).unbind(0);
 
     /// <inheritdoc/>
-    public (Tensor Sum_RD, Tensor? Norm_RD) Add(Tensor x_RD, RowShape rows, Linear last, Tensor inner_RE, Branch branch, Tensor? factors, LayerNorm? next)
+    public (Tensor Sum_RD, Tensor? Norm_RD) Add(
+        Tensor x_RD, RowShape rows, Linear last, Tensor inner_RE, Branch branch, Tensor? factors, LayerNorm? next)
     {
         using var scope = NewDisposeScope();
         (long clips, long frames, long each) = rows;

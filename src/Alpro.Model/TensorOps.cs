@@ -69,8 +69,9 @@ public static class TensorOps
     }
 
     /// <summary>
-    /// A linear layer of a matrix [R, in]. The encoders keep their tokens as matrices: of more dimensions libtorch's C++ interface makes a product
-    /// and then a sum with the bias, which in mixed precision is its slowest kind of sum; and each view costs the host as much as an operation.
+    /// A linear layer of a matrix [R, in]. The encoders keep their tokens as matrices: of more dimensions libtorch's C++ interface makes a
+    /// product and then a sum with the bias, which in mixed precision is its slowest kind of sum; and a view costs as much of the host's
+    /// time as an operation.
     /// </summary>
     public static Tensor Apply(this Linear layer, Tensor x_RI) => nn.functional.linear(x_RI, layer.weight!, layer.bias);
 

@@ -124,15 +124,17 @@ public sealed class TimeSformer : Module
         Tensor class_B1D = cls_token.Plus(position_1MD.narrow(1, 0, 1));
         Tensor rows_RD = cat([class_B1D.unsqueeze(1).expand(clips, frames, -1, -1), patches_BTND], 2).flatten(0, 2);
 
-        IBlockArithmetic arithmetic = (UsesKernels ? VisionKernels.For(rows_RD, (int)frames, config, Launcher) : null) ?? (IBlockArithmetic)TorchArithmetic.Instance;
+        VisionKernels? kernels = UsesKernels ? VisionKernels.For(rows_RD, (int)frames, config, Launcher) : null;
+        IBlockArithmetic arithmetic = kernels ?? (IBlockArithmetic)TorchArithmetic.Instance;
         bool trains = training;
-        Tensor[][] drops = trains && config.DropPathRate > 0 && config.Depth > 1 ? DropPath.Factors(DropPath.Draw(config, shape, rows_RD.device), shape) : [];
+        bool dropsPaths = trains && config.DropPathRate > 0 && config.Depth > 1;
+        Tensor[][] drops = dropsPaths ? DropPath.Factors(DropPath.Draw(config, shape, rows_RD.device), shape) : [];
         for (int i = 0; i < blocks.Count; i++)
         {
             SpaceTimeBlock block = blocks[i];
             bool classRow = classOnly && i == blocks.Count - 1;
             rows_RD = BackwardMark.Enter(block, rows_RD);
-            Tensor[] drop = i == 0 ? [] : drops.ElementAtOrDefault(i) ?? [];
+            Tensor[] drop = dropsPaths && i > 0 ? drops[i] : [];
             rows_RD = config.ActivationCheckpointing && trains && is_grad_enabled()
                 ? ActivationCheckpoint.Run((rows, drop) => block.Forward(rows, shape, arithmetic, drop, classRow), rows_RD, drop)
                 : block.Forward(rows_RD, shape, arithmetic, drop, classRow);
@@ -229,13 +231,15 @@ public sealed class SpaceTimeBlock : Module
     {
         using var scope = NewDisposeScope();
         (Tensor? dropTime, Tensor? dropSpace, Tensor? dropMlp) = drop is [var time, var space, var mlps] ? (time, space, mlps) : default((Tensor?, Tensor?, Tensor?));
-        Tensor context_RD = arithmetic.TimeContext(temporal_attn.qkv.Apply(arithmetic.Norm(temporal_norm1, x_RD, rows)), rows, temporal_attn.Heads);
-        (x_RD, Tensor? norm_RD) = arithmetic.Add(x_RD, rows, temporal_fc, temporal_attn.proj.Apply(context_RD), Branch.Time, dropTime, norm1);
+        Tensor qkv_RE = temporal_attn.qkv.Apply(arithmetic.Norm(temporal_norm1, x_RD, rows));
+        Tensor time_RD = temporal_attn.proj.Apply(arithmetic.TimeContext(qkv_RE, rows, temporal_attn.Heads));
+        (x_RD, Tensor? norm_RD) = arithmetic.Add(x_RD, rows, temporal_fc, time_RD, Branch.Time, dropTime, norm1);
 
         Tensor space_RD = attn.Context(norm_RD!, rows, arithmetic, classOnly);
         if (classOnly) (x_RD, rows) = (VisionAttention.FirstRows(x_RD, rows), rows with { OfFrame = 1 });
         (x_RD, norm_RD) = arithmetic.Add(x_RD, rows, attn.proj, space_RD, Branch.Space, dropSpace, norm2);
-        return arithmetic.Add(x_RD, rows, mlp.fc2, functional.gelu(mlp.fc1.Apply(norm_RD!)), Branch.Mlp, dropMlp, null).Sum_RD.MoveToOuterDisposeScope();
+        Tensor hidden_RE = functional.gelu(mlp.fc1.Apply(norm_RD!));
+        return arithmetic.Add(x_RD, rows, mlp.fc2, hidden_RE, Branch.Mlp, dropMlp, null).Sum_RD.MoveToOuterDisposeScope();
     }
 
     internal void SilenceTime()
@@ -276,7 +280,9 @@ public sealed class VisionAttention : Module
     /// <summary>The first row of each frame, [B * T, D], of all rows [B * T * M, D].</summary>
     internal static Tensor FirstRows(Tensor x_RD, RowShape rows) => x_RD.view(rows.Clips * rows.Frames, rows.OfFrame, -1).select(1, 0);
 
-    /// <summary>Frames' rows [B * T * M, D] to what they read, before <see cref="proj"/>: as many, or those of the first rows alone, [B * T, D].</summary>
+    /// <summary>
+    /// Frames' rows [B * T * M, D] to what they read, before <see cref="proj"/>: as many, or those of the first rows alone, [B * T, D].
+    /// </summary>
     internal Tensor Context(Tensor x_RD, RowShape rows, IBlockArithmetic arithmetic, bool firstRow = false)
     {
         using var scope = NewDisposeScope();
@@ -321,13 +327,15 @@ internal static class DropPath
     {
         using var scope = NewDisposeScope();
         Tensor keep_L1 = linspace(1, 1 - config.DropPathRate, config.Depth, dtype: ScalarType.Float32, device: device).unsqueeze(1);
-        return rand(config.Depth, rows.Clips * (rows.OfFrame + rows.Frames + 1), device: device).Plus(keep_L1).floor_().div_(keep_L1).MoveToOuterDisposeScope();
+        Tensor drawn_LF = rand(config.Depth, rows.Clips * (rows.OfFrame + rows.Frames + 1), device: device);
+        return drawn_LF.Plus(keep_L1).floor_().div_(keep_L1).MoveToOuterDisposeScope();
     }
 
     /// <summary>Those of each block's branches: over time [B * M], over space [B * T], of the MLP [B].</summary>
     public static Tensor[][] Factors(Tensor drops_LF, RowShape rows)
     {
-        Tensor[][] branches = [.. drops_LF.split([rows.Clips * rows.OfFrame, rows.Clips * rows.Frames, rows.Clips], 1).Select(branch => branch.unbind(0))];
+        Tensor[] branches_LF = drops_LF.split([rows.Clips * rows.OfFrame, rows.Clips * rows.Frames, rows.Clips], 1);
+        Tensor[][] branches = [.. branches_LF.Select(branch_LF => branch_LF.unbind(0))];
         return [.. branches[0].Select((_, block) => branches.Select(branch => branch[block]).ToArray())];
     }
 }

@@ -18,7 +18,11 @@ public static class AttentionBackend
         using var scope = NewDisposeScope();
         Tensor x = zeros([2, 12, 197, 64], precision == Precision.Fp32 ? ScalarType.Float32 : ScalarType.BFloat16, device);
         // query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa; the answer takes the first place
-        Span<ulong> stack = [Dispatcher.Of(x), Dispatcher.Of(x), Dispatcher.Of(x), Dispatcher.None, Dispatcher.Of(0.0), Dispatcher.Of(false), Dispatcher.None, Dispatcher.Of(false)];
+        Span<ulong> stack =
+        [
+            Dispatcher.Of(x), Dispatcher.Of(x), Dispatcher.Of(x), Dispatcher.None,
+            Dispatcher.Of(0.0), Dispatcher.Of(false), Dispatcher.None, Dispatcher.Of(false),
+        ];
         try
         {
             Dispatcher.Call("aten::_fused_sdp_choice", "", stack);
@@ -30,7 +34,7 @@ public static class AttentionBackend
         return stack[0] < (ulong)_names.Length ? _names[stack[0]] : $"number {(long)stack[0]}";
     }
 
-    /// <summary>What computes attention over time, and what lies between the matrix products of a vision block, on this process's GPU.</summary>
+    /// <summary>What computes attention over time, and all between the matrix products of a vision block, on this process's GPU.</summary>
     /// <param name="vision">The encoder.</param>
     /// <param name="frames">Frames of a clip.</param>
     /// <returns>"ours", or "libtorch's" with the reason.</returns>

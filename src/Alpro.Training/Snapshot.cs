@@ -6,10 +6,10 @@ using static TorchSharp.torch;
 namespace Alpro.Training;
 
 /// <summary>
-/// A run at one step, copied off the training thread's tensors: weights, moments and state. A GPU copies in its own time, in its order of work,
-/// and whoever reads waits for it: there is no other way to the numbers. Whoever writes it gives it back by disposing it; at most
-/// <see cref="SnapshotPool.Capacity"/> are about at a time, so a trainer whose checkpoints are not written fast enough waits instead of filling
-/// the memory.
+/// A run at one step, copied off the training thread's tensors: weights, moments and state. A GPU copies in its own time, in its order of
+/// work, and whoever reads waits for it: there is no other way to the numbers. Whoever writes it gives it back by disposing it; at most
+/// <see cref="SnapshotPool.Capacity"/> are about at a time, so a trainer whose checkpoints are not written fast enough waits instead of
+/// filling the memory.
 /// </summary>
 public sealed class Snapshot : IDisposable
 {
@@ -41,7 +41,8 @@ public sealed class Snapshot : IDisposable
     public IEnumerable<KeyValuePair<string, Tensor>> Weights()
     {
         _copied?.Wait();
-        return [.. _pool.Entries.Select(entry => KeyValuePair.Create(entry.Key, entry.Slot is { } slot ? FlatParameters.View(_values, slot) : entry.Fixed!))];
+        return [.. _pool.Entries.Select(entry =>
+            KeyValuePair.Create(entry.Key, entry.Slot is { } slot ? FlatParameters.View(_values, slot) : entry.Fixed!))];
     }
 
     /// <summary>The optimizer's moments, named <c>first.</c> and <c>second.</c> with the parameter's key.</summary>

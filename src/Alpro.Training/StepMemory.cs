@@ -36,7 +36,8 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
         long width = vision.Width, hidden = (long)(width * vision.MlpRatio), side = vision.ImageSize / vision.PatchSize, classes = 400;
         long attention = Linear(width, 3 * width) + Linear(width, width), norm = vector * 2 * width;
         long block = 3 * norm + 2 * attention + Linear(width, width) + Linear(width, hidden) + Linear(hidden, width);
-        long patches = Linear(3L * vision.PatchSize * vision.PatchSize, width), positions = vector * width * (1 + 1 + side * side + vision.Frames);
+        long patches = Linear(3L * vision.PatchSize * vision.PatchSize, width);
+        long positions = vector * width * (1 + 1 + side * side + vision.Frames);
         long video = positions + patches + vision.Depth * block + norm + Linear(width, classes);
         long layer = 4 * Linear(width, width) + Linear(width, text.IntermediateSize) + Linear(text.IntermediateSize, width) + 2 * norm;
         long words = width * (text.VocabularySize + text.MaxPositions + 2) + norm + text.Layers * layer;
@@ -89,7 +90,8 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
             long joined = r * _width * (2 * pairs * sequence + 2 * clips * sequence);
             long looking = pairs == 0 ? 0 : joined - masked + (Region ? NoGradient() : 0);
             // In the backward pass, the gradients inside the first full layer that it comes to.
-            long returning = Math.Max(pairs * Returning(sequence) - last, (long)_text.VocabularySize * _width * (halved ? h : r + (_casts ? h : 0)));
+            long words = (long)_text.VocabularySize * _width * (halved ? h : r + (_casts ? h : 0));
+            long returning = Math.Max(pairs * Returning(sequence) - last, words);
             long again = clips * (Block(false) + Tokens * (2 * h * Hidden + 2 * r * _width)) - last - pairs * FusedLayers * Layer(sequence, sequence);
             if (_vision.ActivationCheckpointing) returning = Math.Max(returning, again);
             long copies = gpu ? 0 : frozen;                          // snapshots keep what never changes in the host's memory

@@ -9,9 +9,9 @@ using static TorchSharp.torch;
 namespace Alpro.Benchmarks;
 
 /// <summary>
-/// <c>precision [STEPS] [EVERY]</c>: the loss of a model of the demo's size in every precision, from the same weights and on the same clips, as means
-/// over EVERY steps; and in 32 bits from other first weights, whose difference is what chance makes. A frame shows the four words of its text, so
-/// that every loss can be learned, and no clip is seen twice.
+/// <c>precision [STEPS] [EVERY]</c>: the loss of a model of the demo's size in every precision, from the same weights and on the same
+/// clips, as means over EVERY steps; and in 32 bits from other first weights, whose difference is what chance makes. A frame shows the four
+/// words of its text, so that every loss can be learned, and no clip is seen twice.
 /// </summary>
 internal static class PrecisionBenchmark
 {
@@ -22,11 +22,13 @@ internal static class PrecisionBenchmark
         int steps = args.Length > 0 ? int.Parse(args[0]) : 300, every = args.Length > 1 ? int.Parse(args[1]) : 50;
         double[] exact = Train(Precision.Fp32, 42, steps), other = Train(Precision.Fp32, 43, steps);
         double[] mixed = Train(Precision.Bf16, 42, steps), halves = Train(Precision.Bf16Weights, 42, steps);
-        Table table = new Table().AddColumns("steps", "fp32", "fp32, other weights", "bf16", "bf16-weights", "bf16 - fp32", "bf16-weights - bf16");
+        Table table = new Table().AddColumns(
+            "steps", "fp32", "fp32, other weights", "bf16", "bf16-weights", "bf16 - fp32", "bf16-weights - bf16");
         for (int first = 0; first + every <= steps; first += every)
         {
             double Mean(double[] losses) => losses.AsSpan(first, every).ToArray().Average();
-            table.AddRow($"{first + 1} to {first + every}", $"{Mean(exact):F4}", $"{Mean(other):F4}", $"{Mean(mixed):F4}", $"{Mean(halves):F4}",
+            table.AddRow(
+                $"{first + 1} to {first + every}", $"{Mean(exact):F4}", $"{Mean(other):F4}", $"{Mean(mixed):F4}", $"{Mean(halves):F4}",
                 $"{Mean(mixed) - Mean(exact):+0.0000;-0.0000}", $"{Mean(halves) - Mean(mixed):+0.0000;-0.0000}");
         }
         AnsiConsole.Profile.Width = 120;
@@ -42,7 +44,11 @@ internal static class PrecisionBenchmark
             Seed = seed,
             Model = new()
             {
-                Vision = new() { ImageSize = 64, PatchSize = Side, Frames = 2, Width = 128, Depth = 4, Heads = 4, DropPathRate = 0, InitializerRange = 0.1 },
+                Vision = new()
+                {
+                    ImageSize = 64, PatchSize = Side, Frames = 2, Width = 128, Depth = 4, Heads = 4,
+                    DropPathRate = 0, InitializerRange = 0.1,
+                },
                 Text = new()
                 {
                     VocabularySize = 173, Width = 128, Layers = 4, FusionLayer = 2, Heads = 4, IntermediateSize = 512, MaxPositions = 64,
@@ -51,19 +57,24 @@ internal static class PrecisionBenchmark
                 ProjectionWidth = 128,
                 Entities = 15,
             },
-            Data = new() { Corpora = [], Vocabulary = "", Clip = new() { Frames = 2, DecodeSize = 64, Size = 64, TextLength = 8, MaskProbability = 0.5, RegionPatch = Side } },
+            Data = new()
+            {
+                Corpora = [],
+                Vocabulary = "",
+                Clip = new() { Frames = 2, DecodeSize = 64, Size = 64, TextLength = 8, MaskProbability = 0.5, RegionPatch = Side },
+            },
             Optimizer = new() { LearningRate = 1e-3, WeightDecay = 0.01 },
             Training = new() { BatchSize = 32, Steps = steps, GradientNorm = 5, CheckpointEvery = int.MaxValue, Precision = precision },
         };
         var losses = new List<double>();
         using AlproModel model = RunModel.Create(config, CPU);
-        using var trainer = new Trainer(config, model, new() { Record = record => losses.Add(record.Loss), Checkpoint = snapshot => snapshot.Dispose() },
-            new() { TotalSteps = steps, StepsPerEpoch = steps });
+        var ports = new TrainerPorts { Record = record => losses.Add(record.Loss), Checkpoint = snapshot => snapshot.Dispose() };
+        using var trainer = new Trainer(config, model, ports, new() { TotalSteps = steps, StepsPerEpoch = steps });
         trainer.Run(new SyntheticBatches(config, write: Show));
         return [.. losses];
     }
 
-    /// <summary>Gives each clip a text of four words, half of them masked in its other text, and mixes the words' pictures into its patches.</summary>
+    /// <summary>Gives each clip a text of four words, half of them masked in the other text, and mixes their pictures in.</summary>
     private static void Show(ClipBatch batch, SeededRandom random)
     {
         for (int i = 0; i < batch.Size; i++)

@@ -66,7 +66,8 @@ internal static class StepBenchmark
         table.AddRow("allocated per step, managed KB", $"{allocated / 1e3:F0}", "");
         table.AddRow("tensors left per step", $"{tensors}", "");
         if (clock is not null) table.AddRow("calls into libtorch per step", $"{calls.Values.Sum()}", "");
-        foreach ((string name, long count) in calls.OrderByDescending(entry => entry.Value).Take(MostCalled)) table.AddRow($"  {name}", $"{count}", "");
+        foreach ((string name, long count) in calls.OrderByDescending(entry => entry.Value).Take(MostCalled))
+            table.AddRow($"  {name}", $"{count}", "");
         AnsiConsole.Profile.Width = 120;
         AnsiConsole.Write(table);
         return 0;

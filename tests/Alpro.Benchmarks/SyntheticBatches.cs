@@ -10,7 +10,8 @@ namespace Alpro.Benchmarks;
 /// <param name="first">The step of the first.</param>
 /// <param name="clock">Says what the trainer's thread spends in libtorch between two batches.</param>
 /// <param name="write">Writes over what is random.</param>
-internal sealed class SyntheticBatches(RunConfig config, long first = 0, LibtorchClock? clock = null, Action<ClipBatch, SeededRandom>? write = null) : ChannelReader<ClipBatch>
+internal sealed class SyntheticBatches(
+    RunConfig config, long first = 0, LibtorchClock? clock = null, Action<ClipBatch, SeededRandom>? write = null) : ChannelReader<ClipBatch>
 {
     private readonly List<double> _milliseconds = [];
     private readonly List<(ulong Inside, ulong Calls)> _libtorch = [];

@@ -69,7 +69,8 @@ internal static unsafe partial class CudaDriver
 
     [LibraryImport(Library, EntryPoint = "cuLaunchKernel"), DefaultDllImportSearchPaths(Places)]
     public static partial int LaunchKernel(
-        nint function, uint gridX, uint gridY, uint gridZ, uint blockX, uint blockY, uint blockZ, uint sharedBytes, nint stream, void** arguments, void** extra);
+        nint function, uint gridX, uint gridY, uint gridZ, uint blockX, uint blockY, uint blockZ, uint sharedBytes, nint stream,
+        void** arguments, void** extra);
 
     [LibraryImport(Library, EntryPoint = "cuStreamCreate"), DefaultDllImportSearchPaths(Places)]
     public static partial int StreamCreate(out nint stream, uint flags);

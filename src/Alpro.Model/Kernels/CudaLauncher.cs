@@ -31,7 +31,8 @@ internal sealed unsafe class CudaLauncher : KernelLauncher
     {
         why = null;
         if (!cuda.is_available()) why = "there is no GPU that libtorch can use";
-        else if (!NativeLibrary.TryLoad("libcaffe2_nvrtc.so", typeof(CudaLauncher).Assembly, null, out nint compiler)) why = "libtorch's libcaffe2_nvrtc.so does not load";
+        else if (!NativeLibrary.TryLoad("libcaffe2_nvrtc.so", typeof(CudaLauncher).Assembly, null, out nint compiler))
+            why = "libtorch's libcaffe2_nvrtc.so does not load";
         else
             try
             {
@@ -93,7 +94,8 @@ internal sealed unsafe class CudaLauncher : KernelLauncher
     private nint Load((string Kernel, KernelSizes Sizes) wanted)
     {
         nint function;
-        fixed (byte* name = Text(wanted.Kernel)) CudaDriver.Check(CudaDriver.ModuleGetFunction(out function, Module(wanted.Sizes), name), wanted.Kernel);
+        fixed (byte* name = Text(wanted.Kernel))
+            CudaDriver.Check(CudaDriver.ModuleGetFunction(out function, Module(wanted.Sizes), name), wanted.Kernel);
         return function;
     }
 

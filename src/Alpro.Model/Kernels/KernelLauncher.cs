@@ -8,7 +8,9 @@ namespace Alpro.Model.Kernels;
 /// <param name="Frames">Frames of a clip.</param>
 internal readonly record struct KernelSizes(int Chunks, int Frames);
 
-/// <summary>Compiles kernels of our own, and runs them on a device. Those that do not compile are not used, and the first of them are told of.</summary>
+/// <summary>
+/// Compiles kernels of our own, and runs them on a device. Those that do not compile are not used, and the first of them are told of.
+/// </summary>
 /// <param name="source">The kernels.</param>
 /// <param name="warn">Told, once, that kernels do not compile.</param>
 internal abstract class KernelLauncher(string source, Action<string> warn)
@@ -52,7 +54,7 @@ internal abstract class KernelLauncher(string source, Action<string> warn)
         catch (Exception error) when (error is InvalidOperationException or ExternalException or EntryPointNotFoundException)
         {
             if (Interlocked.Exchange(ref _warned, 1) == 0)
-                warn($"our kernels for the vision encoder cannot be used, and libtorch's slower operations are in their place: {error.Message}");
+                warn($"our kernels for the vision encoder cannot be used, libtorch's slower operations take their place: {error.Message}");
             return (0, error.Message);
         }
     })).Value;

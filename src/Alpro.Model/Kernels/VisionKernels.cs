@@ -29,17 +29,20 @@ internal sealed class VisionKernels : IBlockArithmetic
     public static VisionKernels? For(Tensor x_RD, int frames, VisionConfig config, KernelLauncher? launcher = null)
     {
         if (launcher is null && x_RD.device_type != DeviceType.CUDA) return null;
-        return x_RD.dtype == ScalarType.Float32 && WhyNot(config, frames, ref launcher) is null ? new(launcher!, SizesOf(config, frames)) : null;
+        bool are = x_RD.dtype == ScalarType.Float32 && WhyNot(config, frames, ref launcher) is null;
+        return are ? new(launcher!, SizesOf(config, frames)) : null;
     }
 
-    /// <summary>Why a GPU's vision blocks are computed by operations of libtorch; null where they are by these kernels, which are then compiled.</summary>
+    /// <summary>Why operations of libtorch compute a GPU's vision blocks; null where these kernels do, which are then compiled.</summary>
     /// <param name="config">Sizes of the block.</param>
     /// <param name="frames">Frames of a clip.</param>
     /// <param name="launcher">Runs the kernels; if null, becomes that of this process's GPU, where there is one.</param>
     public static string? WhyNot(VisionConfig config, int frames, ref KernelLauncher? launcher)
     {
-        if (config.Width % ChunkWidth != 0) return $"they are for widths that are multiples of {ChunkWidth}, and model.vision.width is {config.Width}";
-        if (config.Width != config.Heads * HeadWidth) return $"they are for heads of {HeadWidth} channels, and these have {config.Width / config.Heads}";
+        if (config.Width % ChunkWidth != 0)
+            return $"they are for widths that are multiples of {ChunkWidth}, and model.vision.width is {config.Width}";
+        if (config.Width != config.Heads * HeadWidth)
+            return $"they are for heads of {HeadWidth} channels, and these have {config.Width / config.Heads}";
         if (frames > MostFrames) return $"they are for at most {MostFrames} frames, and a clip has {frames}";
         launcher ??= Gpu.Value.Launcher;
         return launcher is null ? Gpu.Value.Why : launcher.WhyNot(SizesOf(config, frames));
@@ -60,11 +63,13 @@ internal sealed class VisionKernels : IBlockArithmetic
         : TorchArithmetic.Instance.Split(qkv_RE, rows, heads);
 
     /// <inheritdoc/>
-    public (Tensor Sum_RD, Tensor? Norm_RD) Add(Tensor x_RD, RowShape rows, Linear last, Tensor inner_RE, Branch branch, Tensor? factors, LayerNorm? next)
+    public (Tensor Sum_RD, Tensor? Norm_RD) Add(
+        Tensor x_RD, RowShape rows, Linear last, Tensor inner_RE, Branch branch, Tensor? factors, LayerNorm? next)
     {
         // The bias is added, and its gradient summed, in the same pass.
         Tensor branch_RD = nn.functional.linear(inner_RE, last.weight!);
-        List<Tensor> results = Apply(new(this, rows, branch, next?.eps ?? 0, branch_RD.dtype), x_RD.contiguous(), branch_RD, last.bias, factors, next?.weight, next?.bias);
+        var work = new Work(this, rows, branch, next?.eps ?? 0, branch_RD.dtype);
+        List<Tensor> results = Apply(work, x_RD.contiguous(), branch_RD, last.bias, factors, next?.weight, next?.bias);
         return (results[0], next is null ? null : results[1]);
     }
 
@@ -90,7 +95,8 @@ internal sealed class VisionKernels : IBlockArithmetic
     private void LaunchAttention(string kernel, RowShape rows, int heads, ScalarType type, ReadOnlySpan<ulong> addresses)
     {
         long lanes = rows.Clips * rows.OfFrame * heads * (HeadWidth / 8);
-        _launcher.Launch($"{kernel}_{Suffix(type)}", _sizes, Blocks(lanes), [.. addresses, (ulong)rows.Clips, (ulong)rows.OfFrame, (ulong)heads]);
+        _launcher.Launch(
+            $"{kernel}_{Suffix(type)}", _sizes, Blocks(lanes), [.. addresses, (ulong)rows.Clips, (ulong)rows.OfFrame, (ulong)heads]);
     }
 
     /// <summary>What a <see cref="ResidualNorm"/> does.</summary>
@@ -115,7 +121,8 @@ internal sealed class VisionKernels : IBlockArithmetic
         work.Kernels._launcher.Launch($"residual_norm_{Suffix(work.Half)}", work.Kernels._sizes, (rows.Count + 3) / 4,
         [
             Address(x), Address(branch), Address(bias), Address(factors), Address(sum), Address(norm), Address(gain), Address(shift), Address(means), Address(deviations),
-            (ulong)rows.Clips, (ulong)rows.Frames, (ulong)rows.OfFrame, (ulong)work.Branch, BitConverter.SingleToUInt32Bits((float)work.Epsilon),
+            (ulong)rows.Clips, (ulong)rows.Frames, (ulong)rows.OfFrame, (ulong)work.Branch,
+            BitConverter.SingleToUInt32Bits((float)work.Epsilon),
         ]);
         return [.. new[] { sum, norm }.OfType<Tensor>()];
     }
@@ -157,7 +164,8 @@ internal sealed class VisionKernels : IBlockArithmetic
             work.Kernels._launcher.Launch($"residual_norm_backward_{Suffix(work.Half)}", work.Kernels._sizes, blocks,
             [
                 Address(dSum), Address(dNorm), Address(y), Address(saved[1]), Address(saved[2]), Address(saved[3]), Address(saved[4]),
-                Address(dx), Address(dBranch), Address(partial), (ulong)rows.Clips, (ulong)rows.Frames, (ulong)rows.OfFrame, (ulong)work.Branch,
+                Address(dx), Address(dBranch), Address(partial),
+                (ulong)rows.Clips, (ulong)rows.Frames, (ulong)rows.OfFrame, (ulong)work.Branch,
             ]);
             Tensor sums = partial.sum(1);
             Tensor?[] gradients = [dx, dBranch, adds ? sums.select(0, 2) : null, null, dNorm is not null ? sums.select(0, 0) : null, dNorm is not null ? sums.select(0, 1) : null];
@@ -194,7 +202,9 @@ internal sealed class VisionKernels : IBlockArithmetic
             var kernels = (VisionKernels)ctx.get_data("kernels");
             Tensor qkv = ctx.get_saved_variables()[0].contiguous(), gradient = empty_like(qkv), dContext = grad_output.contiguous();
             var rows = (RowShape)ctx.get_data("rows");
-            kernels.LaunchAttention("time_attention_backward", rows, (int)ctx.get_data("heads"), qkv.dtype, [Address(qkv), Address(dContext), Address(gradient)]);
+            int heads = (int)ctx.get_data("heads");
+            ReadOnlySpan<ulong> addresses = [Address(qkv), Address(dContext), Address(gradient)];
+            kernels.LaunchAttention("time_attention_backward", rows, heads, qkv.dtype, addresses);
             grad_output.Dispose();
             returned?.Dispose();
             returned = gradient.DetachFromDisposeScope();
@@ -215,7 +225,8 @@ internal sealed class VisionKernels : IBlockArithmetic
             ctx.save_data("kernels", vars[0]);
             ctx.save_data("rows", vars[1]);
             ctx.save_data("heads", vars[2]);
-            return [.. TorchArithmetic.Instance.Split((Tensor)vars[3], (RowShape)vars[1], (int)vars[2]).Select(part => part.MoveToOuterDisposeScope())];
+            IReadOnlyList<Tensor> parts_QHMd = TorchArithmetic.Instance.Split((Tensor)vars[3], (RowShape)vars[1], (int)vars[2]);
+            return [.. parts_QHMd.Select(part => part.MoveToOuterDisposeScope())];
         }
 
         public override List<Tensor> backward(autograd.AutogradContext ctx, List<Tensor> grad_outputs)

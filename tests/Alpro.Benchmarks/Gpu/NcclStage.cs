@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Alpro.Benchmarks.Gpu;
 
 /// <summary>
-/// NCCL on one GPU, a group of one rank: that it is found and forms, that what it sums, gathers and gives is right in either stream, and that a
-/// group can be aborted by another thread and formed again. A sum of one rank, in its place, moves nothing: what one costs shows on two GPUs.
+/// NCCL on one GPU, a group of one rank: that it is found and forms, that what it sums, gathers and gives is right in either stream, and
+/// that a group can be aborted by another thread and formed again. A sum of one rank moves nothing: its cost shows on two GPUs.
 /// </summary>
 internal static class NcclStage
 {

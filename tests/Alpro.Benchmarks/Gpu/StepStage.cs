@@ -10,8 +10,9 @@ using static TorchSharp.torch;
 namespace Alpro.Benchmarks.Gpu;
 
 /// <summary>
-/// <c>step [torch | halves] CLIPS</c>: full-size pretraining steps, all four losses, in mixed precision: each phase alone, then steps end to end; what
-/// they take of the memory, beside the count. With <c>torch</c>, by operations of libtorch alone; with <c>halves</c>, with weights in bfloat16.
+/// <c>step [torch | halves] CLIPS</c>: full-size pretraining steps, all four losses, in mixed precision: each phase alone, then steps end
+/// to end; what they take of the memory, beside the count. With <c>torch</c>, by operations of libtorch alone; with <c>halves</c>, with
+/// weights in bfloat16.
 /// <c>step trace CLIPS FILE</c> writes which kernels run, by a library that CUDA_INJECTION64_PATH names.
 /// </summary>
 internal static class StepStage
@@ -23,8 +24,9 @@ internal static class StepStage
 
     public static void Run(string[] args)
     {
-        if (args is ["trace", var traced, var file]) Measure(int.Parse(traced, CultureInfo.InvariantCulture), kernels: true, halves: true, file);
-        else Measure(int.Parse(args[^1], CultureInfo.InvariantCulture), kernels: args[0] != "torch", halves: args[0] == "halves");
+        bool traces = args[0] == "trace";
+        int clips = int.Parse(args[traces ? 1 : ^1], CultureInfo.InvariantCulture);
+        Measure(clips, kernels: args[0] != "torch", halves: traces || args[0] == "halves", traces ? args[2] : null);
     }
 
     private static void Measure(int clips, bool kernels, bool halves, string? trace = null)
@@ -83,7 +85,9 @@ internal static class StepStage
         double whole = GpuCheck.Queued(() => { using (NewDisposeScope()) { Forward().backward(); Update(); } }, Steps, 3);
         GpuCheck.Report(new(name, whole, flops / whole / 1e9, Predicted.GetValueOrDefault(clips) is > 0 and var predicted ? predicted : null,
             $"{clips / whole * 1000:F0} clips/s, {flops / 1e12:F2} TFLOP"));
-        GpuCheck.Report(new($"{name}: memory at its peak", Note: $"{(UsedBytes() - idle) / 1e9:F1} GB beside CUDA's own {idle / 1e9:F1}; {Counted(config, clips, halves) / 1e9:F1} by count"));
+        double peak = (UsedBytes() - idle) / 1e9, counted = Counted(config, clips, halves) / 1e9;
+        string memory = $"{peak:F1} GB beside CUDA's own {idle / 1e9:F1}; {counted:F1} by count";
+        GpuCheck.Report(new($"{name}: memory at its peak", Note: memory));
     }
 
     /// <summary>What <c>alpro doctor</c> counts for the same step.</summary>
@@ -121,5 +125,9 @@ internal static class StepStage
     }
 
     /// <summary>What all processes hold of the device's memory: libtorch keeps what it once had, so after a step it is the peak.</summary>
-    private static long UsedBytes() => GpuCheck.Device.type == DeviceType.CUDA && CudaDriver.MemoryGetInfo(out nuint free, out nuint total) == 0 ? (long)(total - free) : 0;
+    private static long UsedBytes()
+    {
+        CudaDriver.Check(CudaDriver.MemoryGetInfo(out nuint free, out nuint total), "cuMemGetInfo");
+        return (long)(total - free);
+    }
 }

@@ -38,7 +38,8 @@ internal sealed unsafe class EmulatedLauncher(string? source = null, Action<stri
             {
                 File.WriteAllText(Path.Combine(folder, "vision.cu"), source);
                 (int code, string log) = Run(
-                    "-std=c++20", "-O1", "-w", "-shared", "-fPIC", "-pthread", "-ffp-contract=off", $"-DCHUNKS={sizes.Chunks}", $"-DFRAMES={sizes.Frames}", $"-I{folder}", Emulator(), "-o", file);
+                    "-std=c++20", "-O1", "-w", "-shared", "-fPIC", "-pthread", "-ffp-contract=off",
+                    $"-DCHUNKS={sizes.Chunks}", $"-DFRAMES={sizes.Frames}", $"-I{folder}", Emulator(), "-o", file);
                 if (code != 0) throw new InvalidOperationException($"vision.cu does not compile: {log}");
                 return Libraries[(sizes, source)] = NativeLibrary.Load(file);
             }
@@ -53,8 +54,8 @@ internal sealed unsafe class EmulatedLauncher(string? source = null, Action<stri
     {
         try
         {
-            using Process compiler = Process.Start(new ProcessStartInfo("c++", arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-            compiler.OutputDataReceived += static (_, _) => { };
+            var start = new ProcessStartInfo("c++", arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+            using Process compiler = Process.Start(start)!;
             compiler.BeginOutputReadLine();
             string log = compiler.StandardError.ReadToEnd();
             compiler.WaitForExit();

@@ -101,7 +101,7 @@ public class VisionKernelsTests
         longer.Forward(randn([2, 3, 3, 16, 16]));
         Assert.Equal(0, broken.Launches);
         Assert.Contains("this is no kernel", Assert.Single(warnings));
-        Assert.Contains("libtorch's slower operations are in their place", warnings[0]);
+        Assert.Contains("libtorch's slower operations take their place", warnings[0]);
     }
 
     [Fact]
