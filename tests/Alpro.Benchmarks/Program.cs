@@ -10,6 +10,7 @@ var benchmarks = new Dictionary<string, Func<string[], int>>
     ["step"] = Alpro.Benchmarks.StepBenchmark.Run,
     ["trainer"] = Alpro.Benchmarks.TrainerBenchmark.Run,
     ["collectives"] = Alpro.Benchmarks.CollectivesBenchmark.Run,
+    ["precision"] = Alpro.Benchmarks.PrecisionBenchmark.Run,
     ["evaluate"] = Alpro.Benchmarks.EvaluationBenchmark.Run,
     ["dataplane"] = Alpro.Benchmarks.DataPlaneBenchmark.Run,
     ["gpu"] = Alpro.Benchmarks.Gpu.GpuCheck.Run,
