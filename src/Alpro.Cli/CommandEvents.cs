@@ -31,4 +31,8 @@ internal static partial class CommandEvents
 
     [LoggerMessage(9, LogLevel.Information, "broken: resumed to the end, with another number of decoders")]
     public static partial void BrokenRunResumed(this ILogger log);
+
+    [LoggerMessage(10, LogLevel.Warning,
+        "our kernels for the vision encoder cannot be used, and libtorch's slower operations take their place: {Reason}")]
+    public static partial void KernelsRefused(this ILogger log, string reason);
 }

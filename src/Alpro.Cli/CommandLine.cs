@@ -10,6 +10,7 @@ using System.Text.Json.Serialization;
 using Alpro.Actors;
 using Alpro.Data;
 using Alpro.Data.Media;
+using Alpro.Model.Arithmetic.Kernels;
 using Alpro.Model.Checkpoints;
 using Alpro.Training;
 using Alpro.Training.Configuration;
@@ -96,6 +97,7 @@ public static class CommandLine
         ParseResult parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
         LogVerbosity least = Choice(parsed, _verbosity, VerbosityVariable) ?? LogVerbosity.Info;
         Events = new(Console.Error, least, Choice(parsed, _format, FormatVariable) ?? LogFormat.Text);
+        CudaLauncher.Refused = static reason => Log.KernelsRefused(reason);
         string[] problems = parsed.Action is HelpAction ? [] :
         [
             .. parsed.Errors.Count > 0 ? ParseProblems.Of(parsed) : [],

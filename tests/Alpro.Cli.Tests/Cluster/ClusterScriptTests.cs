@@ -10,7 +10,7 @@ public sealed class ClusterScriptTests : IDisposable
 
     public ClusterScriptTests()
     {
-        foreach (string folder in new[] { "scripts", "bin", "src/Alpro.Actors/bin/Release/net10.0" }) Directory.CreateDirectory(_root.File(folder));
+        foreach (string folder in new[] { "scripts", "bin", "src/Alpro.Cli/bin/Release/net10.0" }) Directory.CreateDirectory(_root.File(folder));
         File.Copy(Path.Combine(Locations.Root, "scripts", "cluster"), _root.File("scripts/cluster"));
         Write("scripts/alpro", $$"""
             echo "$*" >>'{{_root.File("told")}}'; echo '{"time":"2026-01-01T00:00:00Z","level":"info","id":101,"event":"Ready","message":"ready: decoder a:1"}' >&2
@@ -33,7 +33,7 @@ public sealed class ClusterScriptTests : IDisposable
         Assert.Equal("", Gpus("trainer") + Gpus("evaluator"));       // built without CUDA
 
         Cluster("down");
-        File.WriteAllText(_root.File("src/Alpro.Actors/bin/Release/net10.0/libtorch_cuda.so"), "");
+        File.WriteAllText(_root.File("src/Alpro.Cli/bin/Release/net10.0/libtorch_cuda.so"), "");
         File.Delete(_root.File("told"));
         Assert.Equal((0, ""), Cluster(up));
         Assert.Equal(("0,1", "1", "", ""), (Gpus("trainer"), Gpus("evaluator"), Gpus("decoder"), Gpus("coordinator")));
