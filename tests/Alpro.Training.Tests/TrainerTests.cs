@@ -116,7 +116,7 @@ public sealed class TrainerTests : IDisposable
         using Trainer trainer = TinyRun.Trainer(config, new()
         {
             Record = record => { if (record.Step == 1) Poison(model); },
-            KeepForReplay = (batch, before) => BatchReplay.Save(_folder.File("replay"), batch, before, rank: 1),
+            KeepForReplay = (batch, before) => BatchReplay.Save(new(_folder.File("replay")), batch, before, rank: 1),
         }, model: model);
         NonFiniteLossException failure = Assert.Throws<NonFiniteLossException>(() => trainer.Run(TinyRun.Batches(config)));
         string file = _folder.File("replay/step_00000002_rank_1.safetensors");      // every rank has its own

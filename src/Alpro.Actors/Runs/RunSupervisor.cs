@@ -253,7 +253,7 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
         (TrainState first, TrainState last) = (_generation.First!, _generation.Last!);
         long tail = _plan.TailBefore(last.Step) - _plan.TailBefore(first.Step);
         _finished.TrySetResult(new(last.Step == last.TotalSteps, first.Step, last, _ledger.Totals(tail), _generation.Number - 1,
-            checkpoint ?? _run.Store().Latest()?.Folder, Stopwatch.GetElapsedTime(_began).TotalSeconds) { Accounts = RunAccounts.Of(last, _plan), Rank = _generation.Group!.Rank });
+            checkpoint ?? _run.Store().Latest()?.Folder, Stopwatch.GetElapsedTime(_began).TotalSeconds) { Accounts = RunAccounts.Of(last, _plan), Rank = _generation.Group!.Rank, Unreadable = _run.Unreadable });
         Context.Stop(Self);
     }
 

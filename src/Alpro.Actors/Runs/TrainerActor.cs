@@ -156,11 +156,11 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     /// </summary>
     private void OpenLog(TrainState state)
     {
-        (string file, byte[] config) = (Path.Combine(_run.Folder, TrainingRun.ConfigName), Encoding.UTF8.GetBytes(ConfigLoader.ToJson(_run.Config)));
+        (string file, byte[] config) = (_run.Folder.Config, Encoding.UTF8.GetBytes(ConfigLoader.ToJson(_run.Config)));
         if (!File.Exists(file) || !File.ReadAllBytes(file).AsSpan().SequenceEqual(config)) WholeFile.Write(file, stream => stream.Write(config));
         _log = new RunLog(_run.Folder, state.Step, state.Settled);
         if (_recent.Count == 0) return;
-        long written = RunLog.Last<StepRecord>(RunLog.StepsFile(_run.Folder))?.Step ?? -1;
+        long written = RunLog.Last<StepRecord>(_run.Folder.Steps)?.Step ?? -1;
         foreach (StepRecord record in _recent.Where(record => record.Step > written && record.Step < state.Step)) _log.Add(record);
         WriteDown();
     }

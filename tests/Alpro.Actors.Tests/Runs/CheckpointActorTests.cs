@@ -30,7 +30,7 @@ public sealed class CheckpointActorTests : TestKit, IClassFixture<SmallWorld>
     public async Task Checkpoint_of_a_group_that_was_given_up_is_not_written()
     {
         var said = new List<string>();
-        var run = new TrainingRun(ConfigLoader.Load(_out.File("config.json")), _out.Path, Resume: false) { Warn = said.Add };
+        var run = new TrainingRun(ConfigLoader.Load(_out.File("config.json")), new(_out.Path), Resume: false) { Warn = said.Add };
         await using RunHost host = await RunHost.StartAsync();
         ActorSettings settings = host.Settings;
         using AlproModel model = RunModel.Create(run.Config, CPU);
@@ -38,7 +38,7 @@ public sealed class CheckpointActorTests : TestKit, IClassFixture<SmallWorld>
         using var optimizer = new AdamW(parameters, run.Config.Optimizer);
         using var snapshots = new SnapshotPool(run.Config, model, parameters, optimizer);
         IActorRef writer = Sys.ActorOf(Props.Create(() => new CheckpointActor(run, settings)));
-        var generations = new Generations(_out.Path);
+        var generations = new Generations(new(_out.Path));
         generations.Next();
         writer.Tell(new CheckpointActor.Write(snapshots.Take(State(1, generation: 1))));
         writer.Tell(CheckpointActor.Flush.Instance, TestActor);
