@@ -275,9 +275,9 @@ public sealed class TrainerTests : IDisposable
             },
         });
         Assert.Throws<CollectivesException>(() => trainer.Run(TinyRun.Batches(config)));
-        trainer.Join(SingleCollectives.Instance);
+        trainer.Join(new SoloGroup());
         Assert.Throws<CollectivesException>(() => trainer.Run(TinyRun.Batches(config, 2)));
-        trainer.Join(SingleCollectives.Instance);
+        trainer.Join(new SoloGroup());
         Assert.Equal(6, trainer.Run(TinyRun.Batches(config, 6)).Step);
         Assert.Equal([2L, 2L, 4L, 6L, 6L], validated);
         Assert.Equal([(2L, 1L), (2L, 1L), (2L, 2L), (4L, 3L), (4L, 4L), (6L, 5L), (6L, 5L), (6L, 6L)], saved);

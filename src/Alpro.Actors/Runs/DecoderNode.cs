@@ -21,11 +21,11 @@ public static class DecoderNode
         {
             RunData opened = data = new RunData(config, node.Settings);
             ClipSettings clips = config.Data.Clip;
-            var work = new DecodeNode.Work(() => opened.OpenSource(clips), clips, opened.Describe(), node.Settings, node.Node!.Certificates);
+            var work = new DecodeSupervisor.Work(() => opened.OpenSource(clips), clips, opened.Describe(), node.Settings, node.Node!.Certificates);
             var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             using CancellationTokenRegistration asked = stop.Register(() => ended.TrySetResult());
             Action<Exception> failed = reason => ended.TrySetException(reason);
-            node.System.ActorOf(Props.Create(() => new DecodeNode(work, failed)), "decode-node");
+            node.System.ActorOf(Props.Create(() => new DecodeSupervisor(work, failed)), "decode-node");
             await await Task.WhenAny(ended.Task, node.System.WhenTerminated);
             return NodeEnd.Success;
         }

@@ -66,7 +66,7 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     private int _failures, _lastTries;
     private object? _lastWord;                                       // told when all records are written
     private volatile Enter? _current;
-    private long _number;                                            // the highest of the run's groups, when it entered its own
+    private long _generation;                                        // the run's last, when the trainer entered its group
 
     /// <summary>A trainer of a run, which waits for its group.</summary>
     /// <param name="run">The run.</param>
@@ -144,7 +144,7 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     /// <inheritdoc/>
     protected override void PostStop()
     {
-        _current?.Group.Abort(new OperationCanceledException("this trainer ends"));   // or all ranks would stop with it
+        if (_current is { Group: { Generation: > 0 } group }) group.Abort(new OperationCanceledException("this trainer ends"));     // or all ranks would stop
         _stop.Cancel();
         _thread?.Join();                                             // a process that ends under a thread in native code crashes
         _log?.Dispose();
@@ -252,7 +252,7 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     {
         if (group.Rank > 0) return;                                  // another asks
         long last = _generations.Last();
-        if (last <= _number) return;
+        if (last <= _generation) return;
         if (group.Generation > 0) throw new CollectivesException(group.Rank, group.Generation, $"was given up while it was away: generation {last} has formed");
         throw new RunFailedException(
             $"{_run.Folder}: another process has gone on with this run while this one was away, which ends; what it did since is not written down");
@@ -262,7 +262,7 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     private CollectivesException? Train(Trainer trainer, Enter enter, IReadOnlyList<LoadReport> loaded, IActorRef self)
     {
         _current = enter;
-        _number = enter.Group.Generation > 0 ? enter.Group.Generation : _generations.Next();      // one that trains alone takes a number too
+        _generation = enter.Group.Generation > 0 ? enter.Group.Generation : _generations.Next();      // one that trains alone takes a number too
         try
         {
             TrainState state;
