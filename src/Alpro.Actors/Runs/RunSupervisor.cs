@@ -28,7 +28,7 @@ namespace Alpro.Actors.Runs;
 /// in a way that may pass, the supervisor ends the attempt and starts the next one from the last good checkpoint. The steps since are done
 /// again exactly, so a restart costs time and changes nothing.
 /// </summary>
-public sealed class RunSupervisor : ReceiveActor, IWithTimers
+public class RunSupervisor : ReceiveActor, IWithTimers
 {
     /// <summary>Sent by the <see cref="RunHost"/> when the run is asked to stop, and on to the trainer: end the step, write a checkpoint.</summary>
     public sealed record Stop
@@ -128,11 +128,17 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
         return Directive.Stop;
     });
 
-    private void StartAttempt(int number, TrainingRun run)
+    /// <summary>The trainer of an attempt; tests have others.</summary>
+    protected virtual Props TrainerOf(TrainingRun run)
     {
         (TrainState start, ActorSettings settings, IActorRef checkpoints) = (_start, _host.Settings, _checkpoints);
         Func<AlproModel, TrainState, ValidationRecord>? validate = _validation.Count == 0 ? null : Validate;
-        _attempt = new(number, Context.ActorOf(Props.Create(() => new TrainerActor(run, start, settings, checkpoints, validate)), $"trainer-{number}"), run.Resume);
+        return Props.Create(() => new TrainerActor(run, start, settings, checkpoints, validate));
+    }
+
+    private void StartAttempt(int number, TrainingRun run)
+    {
+        _attempt = new(number, Context.ActorOf(TrainerOf(run), $"trainer-{number}"), run.Resume);
         if (_member.IsNobody()) EnterGroup(new SoloGroup(), resume: false, here: 1);
         else _member.Tell(new GroupMember.Free(Step: 0));
     }

@@ -74,7 +74,7 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
         Assert.Equal("test", Receipt.Read(JsonDocument.Parse(output).RootElement.GetProperty("folder").GetString()!).Split);
     }
 
-    private CheckpointWatch Watch(RunHost host) => new(_out.Path, "world-val", (weights, copy) => Job(weights, copy).RunAsync(host, default), _said.Add);
+    private CheckpointWatch Watch(RunHost host) => new(new(_out.Path), "world-val", (weights, copy) => Job(weights, copy).RunAsync(host, default), _said.Add);
 
     private EvaluationJob Job(string weights, string copy) =>
         new(EvaluatedRun.Open(_out.Path, Given, copy, []) with { Source = weights }, Test: false, Data: null, Output: null) { Say = _said.Add };
