@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Akka.Actor;
 using Akka.TestKit;
 using Akka.TestKit.Xunit2;
@@ -9,6 +10,7 @@ using Alpro.Model;
 using Alpro.Training;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
+using Alpro.Training.Devices;
 using Alpro.Training.Optimization;
 using Alpro.Training.Tests;
 using static TorchSharp.torch;
@@ -60,8 +62,10 @@ public sealed class CheckpointActorTests : TestKit
         return _supervisor.ChildActorOf(Props.Create(() => new CheckpointActor(given, settings)));
     }
 
-    private void Write(IActorRef writer, long step, long generation = 0) => writer.Tell(new CheckpointActor.Write(_snapshots.Take(
-        new() { Step = step, Settled = step, TotalSteps = 2, StepsPerEpoch = 6, Generation = generation })));
+    private void Write(IActorRef writer, long step, long generation = 0) => writer.Tell(new CheckpointActor.Write(_snapshots.Take(State(step, generation))));
+
+    private static TrainState State(long step, long generation = 0) =>
+        new() { Step = step, Settled = step, TotalSteps = 2, StepsPerEpoch = 6, Generation = generation };
 
     private string? Flush(IActorRef writer)
     {
@@ -127,7 +131,28 @@ public sealed class CheckpointActorTests : TestKit
         _supervisor.Watch(writer);
         Sys.Stop(writer);
         _supervisor.FishForMessage(message => message is Terminated);
-        _snapshots.Take(new() { TotalSteps = 2, StepsPerEpoch = 6 }).Dispose();
+        _snapshots.Take(State(3)).Dispose();
+    }
+
+    /// <summary>A GPU that has failed by the time it is waited for.</summary>
+    private sealed class FailedMark : IDeviceMark
+    {
+        public void Set() { }
+
+        public void Wait() => throw new ExternalException("CUDA driver error 719 at a mark in the GPU's queue");
+
+        public void Dispose() { }
+    }
+
+    [Fact]
+    public async Task GPU_that_fails_while_its_snapshot_is_waited_for_ends_the_process_and_leaves_no_checkpoint()
+    {
+        var lost = new TaskCompletionSource<Exception>();
+        using var snapshots = new SnapshotPool(_config, _model, _parameters, _optimizer) { Marks = static () => new FailedMark() };
+        IActorRef writer = Writer(Run with { DeviceLost = exception => lost.TrySetResult(exception) });
+        writer.Tell(new CheckpointActor.Write(snapshots.Take(State(1))));
+        Assert.Equal(DeviceFault.Lost, DeviceFaults.Of(await lost.Task.WaitAsync(TimeSpan.FromSeconds(20))));
+        Assert.Empty(Run.Store().Steps());
     }
 
     [Fact]
