@@ -21,7 +21,7 @@ internal static class Program
                 throw new ExternalException("CUDA error: an illegal memory access was encountered\nFor debugging consider passing CUDA_LAUNCH_BLOCKING=1");
         });
         await using RunHost host = await RunHost.StartAsync(log: log);
-        await host.TrainAsync(new(ConfigLoader.Load(config), folder, Resume: true), default);
+        await host.TrainAsync(new(ConfigLoader.Load(config), new(folder), Resume: true), default);
         return 0;
     }
 }

@@ -19,12 +19,12 @@ public sealed class MessageSerializer(ExtendedActorSystem system) : SerializerWi
 
     private static readonly Dictionary<string, Type> _types = new()
     {
-        ["offer-1"] = typeof(DecoderGate.Offer),
-        ["welcome-1"] = typeof(ClipUplink.Welcome),
-        ["refused-1"] = typeof(ClipUplink.Refused),
-        ["grant-1"] = typeof(ClipUplink.Grant),
-        ["unreadable-1"] = typeof(DecoderLink.Unreadable),
-        ["died-1"] = typeof(DecoderLink.DecoderDied),
+        ["offer-1"] = typeof(TrainerGate.Offer),
+        ["welcome-1"] = typeof(DecoderNodeLink.Welcome),
+        ["refused-1"] = typeof(DecoderNodeLink.Refused),
+        ["grant-1"] = typeof(DecoderNodeLink.Grant),
+        ["unreadable-1"] = typeof(TrainerLink.Unreadable),
+        ["died-1"] = typeof(TrainerLink.DecoderDied),
         ["report-2"] = typeof(GroupKeeper.Report),
         ["ended-1"] = typeof(GroupKeeper.Ended),
         ["form-1"] = typeof(GroupMember.Form),

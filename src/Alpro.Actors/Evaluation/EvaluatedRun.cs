@@ -7,6 +7,7 @@ using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
 using Alpro.Training.Configuration.Reference;
 using Alpro.Training.Evaluation;
+using Alpro.Training.Records;
 using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Evaluation;
@@ -17,7 +18,7 @@ namespace Alpro.Actors.Evaluation;
 /// <param name="Config">The configuration, as far as evaluation reads it.</param>
 public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Config)
 {
-    private const string ReferenceArguments = "log/args.json", ReferenceCheckpoints = "ckpt", Checkpoints = "checkpoints";
+    private const string ReferenceArguments = "log/args.json", ReferenceCheckpoints = "ckpt", Checkpoints = RunFolder.CheckpointsName;
 
     /// <summary>The file that <see cref="Weights"/> is, or is a copy of.</summary>
     public string Source { get; init; } = Weights;
@@ -47,7 +48,7 @@ public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Confi
         string weights = WeightsIn(
             checkpoint ?? run ?? throw new UsageException("Name what to evaluate: --run FOLDER, or --config FILE with --checkpoint PATH."), log);
         string folder = run is null ? HomeOf(weights) : Path.GetFullPath(run);
-        string arguments = Path.Combine(folder, ReferenceArguments), file = config ?? Path.Combine(folder, TrainingRun.ConfigName);
+        string arguments = Path.Combine(folder, ReferenceArguments), file = config ?? new RunFolder(folder).Config;
         if (config is not null || !File.Exists(arguments))
         {
             if (!File.Exists(file)) throw new UsageException($"{file}: there is no such configuration; expected a run folder with config.json (or {ReferenceArguments}), or --config FILE");

@@ -9,6 +9,7 @@ using Alpro.Training;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
 using Alpro.Training.Evaluation;
+using Alpro.Training.Records;
 using Microsoft.Extensions.Logging;
 using TorchSharp;
 
@@ -50,7 +51,7 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
         EvaluationSet set = data.EvaluationSet();
         foreach (string note in set.Notes) host.Log.RowsNoted(note);
 
-        string folder = Path.GetFullPath(Output ?? Path.Combine(Run.Folder, "evaluation", corpus.Name, Run.Name));
+        string folder = Path.GetFullPath(Output ?? Path.Combine(new RunFolder(Run.Folder).EvaluationsOn(corpus.Name), Run.Name));
         using FileStream alone = Lock(folder);
         (string weightHash, string configHash, string rowsHash) = (Receipt.HashOf(Run.Weights), Receipt.HashOf(config), set.Hash());
         if (Receipt.Find(folder) is { } before && (before.ConfigHash, before.RowsHash, before.WeightHash) != (configHash, rowsHash, weightHash))

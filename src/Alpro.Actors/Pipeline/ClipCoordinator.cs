@@ -1,6 +1,4 @@
-using System.Threading.Channels;
 using Akka.Actor;
-using Alpro.Data.Batches;
 using Alpro.Data.Clips;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;
@@ -48,11 +46,8 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
 
     private sealed record Lease(ClipRequest Request, long Since);
 
-    private readonly IClipPlan _plan;
-    private readonly long _endStep;
-    private readonly Bounds _bounds;
+    private readonly PipelineJob _job;
     private readonly ActorSettings _settings;
-    private readonly ClipLedger _ledger;
     private readonly IActorRef _collator;
     private readonly TimeProvider _time;
     private readonly ILogger _log = Context.System.Log();
@@ -65,20 +60,11 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
     private int _slot;
     private long _windowEnd;
 
-    /// <summary>A coordinator for the steps from <paramref name="firstStep"/> up to <paramref name="endStep"/>.</summary>
-    public ClipCoordinator(
-        IClipPlan plan, ClipSettings clips, long firstStep, long endStep, Bounds bounds, ActorSettings settings, ClipLedger ledger,
-        ChannelWriter<ClipBatch> batches, TimeProvider time)
+    /// <summary>A coordinator of a <see cref="ClipPipeline"/>.</summary>
+    public ClipCoordinator(PipelineJob job, ActorSettings settings, TimeProvider time)
     {
-        _plan = plan;
-        _step = firstStep;
-        _endStep = endStep;
-        _bounds = bounds;
-        _settings = settings;
-        _ledger = ledger;
-        _collator = Context.ActorOf(Props.Create(() => new BatchCollator(plan, clips, firstStep, endStep, ledger, batches)), "collator");
-        _time = time;
-        _windowEnd = firstStep + settings.Window;
+        (_job, _settings, _time, _step, _windowEnd) = (job, settings, time, job.FirstStep, job.FirstStep + settings.Window);
+        _collator = Context.ActorOf(Props.Create(() => new BatchCollator(job)), "collator");
         Receive<RequestClip>(_ => OnRequestClip());
         Receive<ClipRejected>(message => OnRejected(message.Rejection));
         Receive<WindowFreed>(message => OnWindowFreed(message.Step));
@@ -108,7 +94,7 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
         _deaths.Remove(request);
         if (!_lost.Remove(request, out long since)) return;
         TimeSpan after = _time.GetElapsedTime(since);
-        _ledger.Replace(after);
+        _job.Ledger.Replace(after);
         _log.ClipMadeByAnother(request.Step, request.Slot, after.TotalMilliseconds);
     }
 
@@ -132,7 +118,7 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
         int deaths = _deaths[request] = _deaths.GetValueOrDefault(request) + 1;
         if (deaths < _settings.AttemptsPerClip)
         {
-            _ledger.Redeliver();
+            _job.Ledger.Redeliver();
             _lost.TryAdd(request, _time.GetTimestamp());
             _returned.Enqueue(request);
         }
@@ -157,17 +143,17 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
 
     private void Reject(Rejection rejection)
     {
-        _ledger.Reject(rejection);
-        int rejected = _ledger.RejectedAmong(_bounds.Window);
-        if (rejected > _bounds.Allowed) throw new TooManyRejectedException(rejected, _bounds, rejection);
+        _job.Ledger.Reject(rejection);
+        int rejected = _job.Ledger.RejectedAmong(_job.Bounds.Window);
+        if (rejected > _job.Bounds.Allowed) throw new TooManyRejectedException(rejected, _job.Bounds, rejection);
         ClipRequest request = rejection.Request;
-        if (!_plan.ReplacesUnreadable)
+        if (!_job.Plan.ReplacesUnreadable)
         {
             _collator.Tell(new BatchCollator.PlaceEmpty(request));
             return;
         }
-        _ledger.Plan();
-        _returned.Enqueue(_plan.Request(request.Step, request.Slot, request.Attempt + 1));
+        _job.Ledger.Plan();
+        _returned.Enqueue(_job.Plan.Request(request.Step, request.Slot, request.Attempt + 1));
     }
 
     private void Grant()
@@ -185,10 +171,10 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
     private ClipRequest? Next()
     {
         if (_returned.TryDequeue(out ClipRequest? returned)) return returned;
-        if (_step >= Math.Min(_endStep, _windowEnd)) return null;
-        ClipRequest request = _plan.Request(_step, _slot);
-        _ledger.Plan();
-        if (++_slot == _plan.Places(_step)) (_step, _slot) = (_step + 1, 0);
+        if (_step >= Math.Min(_job.EndStep, _windowEnd)) return null;
+        ClipRequest request = _job.Plan.Request(_step, _slot);
+        _job.Ledger.Plan();
+        if (++_slot == _job.Plan.Places(_step)) (_step, _slot) = (_step + 1, 0);
         return request;
     }
 }

@@ -112,6 +112,6 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers
         _last = _store.Save(snapshot);                               // tried again, it finds what it wrote
         long step = snapshot.State.Step;
         if (snapshot.Config.Training.ExportEvery is > 0 and var every && step % every == 0)
-            CheckpointStore.Export(_last, _run.Export($"{step}"));
+            CheckpointStore.Export(_last, _run.Folder.Export(step));
     }
 }

@@ -68,7 +68,7 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     private int _failures, _lastTries;
     private object? _lastWord;                                       // told when all records are written
     private volatile Enter? _current;
-    private long _number;                                            // the highest of the run's groups, when it entered its own
+    private long _generation;                                        // the run's last, when the trainer entered its group
 
     /// <summary>A trainer of a run, which waits for its group.</summary>
     /// <param name="run">The run.</param>
@@ -146,7 +146,7 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     /// <inheritdoc/>
     protected override void PostStop()
     {
-        _current?.Group.Abort(new OperationCanceledException("this trainer ends"));   // or all ranks would stop with it
+        if (_current is { Group: { Generation: > 0 } group }) group.Abort(new OperationCanceledException("this trainer ends"));     // or all ranks would stop
         _stop.Cancel();
         _thread?.Join();                                             // a process that ends under a thread in native code crashes
         _records?.Dispose();
@@ -158,11 +158,11 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     /// </summary>
     private void OpenLog(TrainState state)
     {
-        (string file, byte[] config) = (Path.Combine(_run.Folder, TrainingRun.ConfigName), Encoding.UTF8.GetBytes(ConfigLoader.ToJson(_run.Config)));
+        (string file, byte[] config) = (_run.Folder.Config, Encoding.UTF8.GetBytes(ConfigLoader.ToJson(_run.Config)));
         if (!File.Exists(file) || !File.ReadAllBytes(file).AsSpan().SequenceEqual(config)) WholeFile.Write(file, stream => stream.Write(config));
         _records = new RunLog(_run.Folder, state.Step, state.Settled);
         if (_recent.Count == 0) return;
-        long written = RunLog.Last<StepRecord>(RunLog.StepsFile(_run.Folder))?.Step ?? -1;
+        long written = RunLog.Last<StepRecord>(_run.Folder.Steps)?.Step ?? -1;
         foreach (StepRecord record in _recent.Where(record => record.Step > written && record.Step < state.Step)) _records.Add(record);
         WriteDown();
     }
@@ -255,7 +255,7 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     {
         if (group.Rank > 0) return;                                  // another asks
         long last = _generations.Last();
-        if (last <= _number) return;
+        if (last <= _generation) return;
         if (group.Generation > 0) throw new CollectivesException(group.Rank, group.Generation, $"was given up while it was away: generation {last} has formed");
         throw new RunFailedException(
             $"{_run.Folder}: another process has gone on with this run while this one was away, which ends; what it did since is not written down");
@@ -265,7 +265,7 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     private CollectivesException? Train(Trainer trainer, Enter enter, IReadOnlyList<LoadReport> loaded, IActorRef self)
     {
         _current = enter;
-        _number = enter.Group.Generation > 0 ? enter.Group.Generation : _generations.Next();      // one that trains alone takes a number too
+        _generation = enter.Group.Generation > 0 ? enter.Group.Generation : _generations.Next();      // one that trains alone takes a number too
         try
         {
             TrainState state;

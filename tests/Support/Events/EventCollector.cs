@@ -13,6 +13,8 @@ internal sealed class EventCollector(Action<CollectedEvent>? told = null) : ILog
 {
     private readonly ConcurrentQueue<CollectedEvent> _events = new();
 
+    public Action<CollectedEvent>? Told { get; set; } = told;
+
     public IReadOnlyList<CollectedEvent> Events => [.. _events];
 
     public IReadOnlyList<CollectedEvent> Of(string name) => [.. _events.Where(logged => logged.Name == name)];
@@ -32,7 +34,7 @@ internal sealed class EventCollector(Action<CollectedEvent>? told = null) : ILog
         var logged = new CollectedEvent(eventId.Name ?? "", logLevel, formatter(state, exception),
             (state as IEnumerable<KeyValuePair<string, object?>> ?? []).ToDictionary(field => field.Key, field => field.Value));
         _events.Enqueue(logged);
-        told?.Invoke(logged);
+        Told?.Invoke(logged);
     }
 
     public void Dispose()

@@ -1,5 +1,6 @@
 using System.Text;
 using Alpro.Model.Checkpoints;
+using Alpro.Training.Records;
 
 namespace Alpro.Actors.Distributed.Groups;
 
@@ -8,12 +9,12 @@ namespace Alpro.Actors.Distributed.Groups;
 /// whenever it died: so whoever finds a later one than that of its own group knows that it has been given up, whatever it has missed.
 /// </summary>
 /// <param name="folder">The run's folder.</param>
-public sealed class Generations(string folder)
+public sealed class Generations(RunFolder folder)
 {
     /// <summary>How long another is waited for that is being given a number, which takes milliseconds.</summary>
     private static readonly TimeSpan _patience = TimeSpan.FromSeconds(5);
 
-    private readonly string _file = Path.Combine(folder, "generation"), _turn = Path.Combine(folder, "generation.lock");
+    private readonly string _file = folder.Generation.Number, _turn = folder.Generation.Lock;
 
     /// <summary>The last number that was given out; 0 before the first. It never waits: the file is replaced as a whole.</summary>
     /// <exception cref="InvalidDataException">The file holds something else.</exception>

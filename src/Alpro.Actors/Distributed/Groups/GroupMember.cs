@@ -128,7 +128,7 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
         (_generation, _inGroup) = (form.Generation, true);
         if (form.Endpoints.Count == 1)
         {
-            Enter(new SoleRank(form.Generation), form.FromCheckpoint, here: 1);
+            Enter(new SoloGroup(form.Generation), form.FromCheckpoint, here: 1);
             return;
         }
         DnsEndPoint[] endpoints =

@@ -29,7 +29,7 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
         _out.Dispose();
     }
 
-    private TrainingRun Run(string groupSize) => new(ConfigLoader.Load(_out.File("config.json"), [$"training.groupSize={groupSize}"]), _out.Path, Resume: true);
+    private TrainingRun Run(string groupSize) => new(ConfigLoader.Load(_out.File("config.json"), [$"training.groupSize={groupSize}"]), new(_out.Path), Resume: true);
 
     private IActorRef Keeper(int least, string groupSize = "2")
     {
@@ -42,7 +42,7 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
     /// <summary>As if so many groups had formed.</summary>
     private void GiveOut(int numbers)
     {
-        var generations = new Generations(_out.Path);
+        var generations = new Generations(new(_out.Path));
         for (int number = 0; number < numbers; number++) generations.Next();
     }
 

@@ -8,8 +8,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Distributed.Decoding;
 
-/// <summary>The top of a decode node: keeps a <see cref="ClipUplink"/> to every node of the cluster that trains, for as long as it is a member.</summary>
-public sealed class DecodeNode : ReceiveActor
+/// <summary>The top of a decode node: keeps a <see cref="DecoderNodeLink"/> to every node of the cluster that trains, for as long as it is a member.</summary>
+public sealed class DecodeSupervisor : ReceiveActor
 {
     /// <summary>What a decode node works with.</summary>
     /// <param name="Open">Opens a source of clips, one for each decoder.</param>
@@ -22,28 +22,28 @@ public sealed class DecodeNode : ReceiveActor
     private readonly Work _work;
     private readonly Action<Exception> _failed;
     private readonly ILogger _log = Context.System.Log();
-    private readonly Dictionary<Address, IActorRef> _uplinks = [];
+    private readonly Dictionary<Address, IActorRef> _links = [];
 
-    /// <summary>A decode node.</summary>
+    /// <summary>The supervisor of this node's links.</summary>
     /// <param name="work">What it works with.</param>
     /// <param name="failed">Told when it is of no use: its data are other than the run's, or its decoders keep dying.</param>
-    public DecodeNode(Work work, Action<Exception> failed)
+    public DecodeSupervisor(Work work, Action<Exception> failed)
     {
         (_work, _failed) = (work, failed);
         Receive<ClusterEvent.MemberUp>(message =>
         {
             if (message.Member.HasRole(ClusterNode.RoleName(NodeRole.Coordinator)) || message.Member.HasRole(ClusterNode.RoleName(NodeRole.Trainer)))
-                StartUplink(message.Member.Address);
+                StartLink(message.Member.Address);
         });
         Receive<ClusterEvent.MemberRemoved>(message =>
         {
-            if (_uplinks.Remove(message.Member.Address, out IActorRef? uplink)) Context.Stop(Context.Unwatch(uplink));
+            if (_links.Remove(message.Member.Address, out IActorRef? link)) Context.Stop(Context.Unwatch(link));
         });
         Receive<Terminated>(message =>
         {
-            if (_uplinks.FirstOrDefault(uplink => uplink.Value.Equals(message.ActorRef)) is { Value: not null } lost) StartUplink(lost.Key);
+            if (_links.FirstOrDefault(link => link.Value.Equals(message.ActorRef)) is { Value: not null } lost) StartLink(lost.Key);
         });
-        Receive<ClipUplink.Refused>(message => failed(new UsageException($"this node's clips would not be those of the run: {message.Reason}")));
+        Receive<DecoderNodeLink.Refused>(message => failed(new UsageException($"this node's clips would not be those of the run: {message.Reason}")));
         Receive<ClusterEvent.IMemberEvent>(static _ => { });         // on their way up or down
     }
 
@@ -62,9 +62,9 @@ public sealed class DecodeNode : ReceiveActor
         return Directive.Stop;
     }, loggingEnabled: false);
 
-    private void StartUplink(Address trainer)
+    private void StartLink(Address trainer)
     {
         Work work = _work;
-        _uplinks[trainer] = Context.Watch(Context.ActorOf(Props.Create(() => new ClipUplink(trainer, work))));
+        _links[trainer] = Context.Watch(Context.ActorOf(Props.Create(() => new DecoderNodeLink(trainer, work))));
     }
 }
