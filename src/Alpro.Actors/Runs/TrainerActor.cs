@@ -20,7 +20,7 @@ namespace Alpro.Actors.Runs;
 /// A thin shell round <see cref="Trainer"/>: gives it a thread of its own, the only one that touches the model's tensors, and turns
 /// what happens there into messages. Its parent is the <see cref="RunSupervisor"/>.
 /// </summary>
-public sealed class TrainerActor : ReceiveActor, IWithTimers
+internal sealed class TrainerActor : ReceiveActor, IWithTimers
 {
     /// <summary>Sent by the parent: train in this group, on these batches.</summary>
     /// <param name="Group">The group; the trainer's from then on.</param>
@@ -102,9 +102,9 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
                 if (message.Group.Rank == 0) OpenLog(message.State);
                 _parent.Tell(message);
             }
-            catch (ConfigException damaged)
+            catch (ConfigException exception)
             {
-                Leave(new Failed(damaged));                          // a person's to mend
+                Leave(new Failed(exception));                         // a person's to mend
             }
         });
         Receive<StepRecord>(record =>
@@ -151,8 +151,8 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     }
 
     /// <summary>
-    /// Writes the run down from here on: the settings under which it was accepted, and each step, with the last steps that the first rank
-    /// before this one died too soon to write.
+    /// Begins to write the run down: the settings under which it was accepted, then each step. The first rank before this one may have died
+    /// before it wrote its last steps, so these are written too.
     /// </summary>
     private void OpenLog(TrainState state)
     {
@@ -166,8 +166,8 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     }
 
     /// <summary>
-    /// Writes down what has been recorded. What fails (a full disk) is tried again with growing waits while training goes on, for as long as
-    /// there is room for it in memory; at the end as often as a checkpoint.
+    /// Writes down what has been recorded. A write that fails, as on a full disk, is tried again after growing waits while training goes on, and
+    /// the records wait in memory. It fails the run when too many wait, or at the end after as many tries as a checkpoint has.
     /// </summary>
     private void WriteDown()
     {
@@ -182,11 +182,11 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
             _parent.Tell(_lastWord);
             _lastWord = null;
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException
             && _log!.Waiting < MostWaiting && (_lastWord is null || ++_lastTries < _settings.CheckpointTries))
         {
             double seconds = Math.Min(_longestWait.TotalSeconds, _settings.CheckpointBackOff.TotalSeconds * Math.Pow(2, _failures++));
-            _run.Warn($"RECORDS NOT WRITTEN, {_log.Waiting} wait in memory (try {_failures}, again in {seconds:0} s): {failure.Message}");
+            _run.Warn($"RECORDS NOT WRITTEN, {_log.Waiting} wait in memory (try {_failures}, again in {seconds:0} s): {exception.Message}");
             Timers.StartSingleTimer(nameof(WriteAgain), WriteAgain.Instance, TimeSpan.FromSeconds(seconds));
         }
     }
@@ -214,10 +214,10 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
             self.Tell(new Failed(new OperationCanceledException("stopped before the first step")));      // told to while it waited for a group
         }
 #pragma warning disable CA1031 // The top of a thread: whatever fails becomes a message, and the supervisor decides.
-        catch (Exception reason) when (LostDevice.Passes(reason, _run.DeviceLost))
+        catch (Exception exception) when (LostDevice.Passes(exception, _run.DeviceLost))
 #pragma warning restore CA1031
         {
-            Exception cause = reason is ChannelClosedException { InnerException: { } inner } ? inner : reason;
+            Exception cause = exception is ChannelClosedException { InnerException: { } inner } ? inner : exception;
             self.Tell(new Failed(DeviceMemoryException.Of(cause, _run.Config, _current?.Group.World ?? 1)));
         }
     }
@@ -245,8 +245,8 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     }
 
     /// <summary>
-    /// A process that was frozen, or cut off, and then given up by the others does not know: the first rank of its group asks the run's folder
-    /// before it writes a step down. Groups lie in one folder, so no two of them go on; without its first rank none does.
+    /// A process that was frozen or cut off does not know that the others have given it up. Therefore the first rank of each group asks the
+    /// run's folder before it writes a step down. All groups share the folder, and none goes on without its first rank, so one at most goes on.
     /// </summary>
     private void ThrowIfGivenUp(ICollectives group)
     {
@@ -275,11 +275,11 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
             self.Tell(new Finished(state));                          // after it has left, for then it is aborted
             return null;
         }
-        catch (CollectivesException lost)
+        catch (CollectivesException exception)
         {
-            return lost;
+            return exception;
         }
-        catch (ChannelClosedException closed) when (closed.InnerException is CollectivesException lost)
+        catch (ChannelClosedException exception) when (exception.InnerException is CollectivesException lost)
         {
             return lost;                                             // told so while it waited for a batch
         }
