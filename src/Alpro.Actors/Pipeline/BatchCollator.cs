@@ -9,7 +9,7 @@ namespace Alpro.Actors.Pipeline;
 /// Gathers clips, in whatever order they arrive, into the batches of the plan, and puts finished batches into the bounded channel
 /// in the order of their steps. A full channel holds the batch here, not the actor: clips still find their places meanwhile.
 /// </summary>
-public sealed class BatchCollator : ReceiveActor
+internal sealed class BatchCollator : ReceiveActor
 {
     /// <summary>Sent by a <see cref="ClipDecoder"/>: a finished clip, which is this actor's from then on.</summary>
     public sealed record ClipDecoded(Clip Clip);
@@ -32,7 +32,7 @@ public sealed class BatchCollator : ReceiveActor
         Receive<PlaceEmpty>(message => OnEmpty(message.Request));
         Receive<RoomInChannel>(message =>
         {
-            if (message.Open) Deliver();                             // else whoever read has gone, and this actor is about to
+            if (message.Open) Deliver();                             // else the reader has gone, and this actor is about to
         });
     }
 
@@ -47,7 +47,7 @@ public sealed class BatchCollator : ReceiveActor
     {
         using (clip)
         {
-            // Twice: its first decoder died, or was given up, after it had delivered. Or late: nobody waits for it any more.
+            // It comes twice where its first decoder was lost after it had delivered, and late where nobody waits for it any more.
             if (clip.Request.Step < _next || BatchOf(clip.Request).IsSettled(clip.Request.Slot)) _job.Ledger.Duplicate();
             else BatchOf(clip.Request).Add(clip.Request.Slot, clip);
         }

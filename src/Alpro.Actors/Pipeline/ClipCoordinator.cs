@@ -12,12 +12,11 @@ namespace Alpro.Actors.Pipeline;
 /// decoders make goes to its child, the <see cref="BatchCollator"/>. Restarting either would lose the order, so a fault in them
 /// ends the stream.
 /// </summary>
-public sealed class ClipCoordinator : ReceiveActor, IWithTimers
+internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
 {
     /// <summary>Sent by a <see cref="ClipDecoder"/> that is free: what it held before, it has delivered or reported as unreadable.</summary>
     public sealed record RequestClip
     {
-        /// <summary>The one instance.</summary>
         public static readonly RequestClip Instance = new();
     }
 
@@ -180,6 +179,6 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
 }
 
 /// <summary>More clips are unreadable than the configuration allows.</summary>
-public sealed class TooManyRejectedException(int rejected, ClipCoordinator.Bounds bounds, Rejection latest) : RunFailedException(
+internal sealed class TooManyRejectedException(int rejected, ClipCoordinator.Bounds bounds, Rejection latest) : RunFailedException(
     $"{rejected} of the latest {bounds.Window} clips are unreadable, more than data.maxRejectedFraction = {bounds.MaxRejectedFraction} allows; " +
     $"the last: {latest.Path}: {latest.Message}. The list is in unreadable.csv; 'alpro scan' checks a whole corpus.");

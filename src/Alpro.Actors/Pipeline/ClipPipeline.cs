@@ -8,7 +8,7 @@ namespace Alpro.Actors.Pipeline;
 /// which it replaces when they die. A fault of the stream itself closes the channel with the exception, so that whoever reads
 /// sees it where the batch was expected.
 /// </summary>
-public sealed class ClipPipeline : ReceiveActor
+internal sealed class ClipPipeline : ReceiveActor
 {
     private readonly PipelineJob _job;
     private readonly Func<IClipSource> _open;
@@ -28,7 +28,7 @@ public sealed class ClipPipeline : ReceiveActor
         Receive<ClipCoordinator.DecoderAbandoned>(message =>
         {
             Context.Stop(message.Decoder);
-            if (!message.Decoder.Path.Parent.Equals(Self.Path)) return;  // another node's: whoever keeps it there sees to it
+            if (!message.Decoder.Path.Parent.Equals(Self.Path)) return;  // another node's, which sees to it
             Context.Unwatch(message.Decoder);
             OnDecoderDied();
         });
@@ -81,6 +81,6 @@ public sealed class ClipPipeline : ReceiveActor
 }
 
 /// <summary>Decoders die faster than is worth replacing them.</summary>
-public sealed class DecodersDyingException(int deaths, Exception? cause) : RunFailedException(
+internal sealed class DecodersDyingException(int deaths, Exception? cause) : RunFailedException(
     $"{deaths} decoders died within a minute (alpro.max-decoder-deaths-per-minute), the last of {cause?.Message ?? "a hang"}. " +
     "A crash in native code can be kept away from the run with alpro.isolation = process.", cause);

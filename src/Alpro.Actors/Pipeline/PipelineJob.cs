@@ -13,5 +13,5 @@ namespace Alpro.Actors.Pipeline;
 /// <param name="Bounds">How many clips may be unreadable.</param>
 /// <param name="Ledger">Receives what became of the clips.</param>
 /// <param name="Batches">Receives the batches, in the order of their steps.</param>
-public sealed record PipelineJob(
+internal sealed record PipelineJob(
     IClipPlan Plan, ClipSettings Clips, long FirstStep, long EndStep, ClipCoordinator.Bounds Bounds, ClipLedger Ledger, ChannelWriter<ClipBatch> Batches);

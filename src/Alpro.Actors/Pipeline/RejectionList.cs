@@ -9,7 +9,7 @@ namespace Alpro.Actors.Pipeline;
 /// The list of clips that could not be read, as a CSV file that grows as they are met; it is made with its first row. Rows that cannot be
 /// written wait, and are tried again with the next.
 /// </summary>
-public sealed class RejectionList : IDisposable
+internal sealed class RejectionList : IDisposable
 {
     private const int MostWaiting = 10_000;
 
@@ -63,9 +63,9 @@ public sealed class RejectionList : IDisposable
         {
             _rows.Flush();
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException && _rows.Waiting < MostWaiting)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException && _rows.Waiting < MostWaiting)
         {
-            _log.RejectionsNotWritten(_file, _rows.Waiting, failure.Message);
+            _log.RejectionsNotWritten(_file, _rows.Waiting, exception.Message);
         }
     }
 }

@@ -7,10 +7,10 @@ using Microsoft.Extensions.Logging;
 namespace Alpro.Actors.Runs;
 
 /// <summary>
-/// Writes snapshots to disk while training goes on. What fails (a full disk, a folder that cannot be written) is tried again with
-/// growing waits; after too many tries the run fails, with the last good checkpoint as it was.
+/// Writes snapshots to disk while training goes on. A write that fails, as on a full disk, is tried again after growing waits. After too many
+/// tries the run fails, and the last good checkpoint is as it was.
 /// </summary>
-public sealed class CheckpointActor : ReceiveActor, IWithTimers
+internal sealed class CheckpointActor : ReceiveActor, IWithTimers
 {
     /// <summary>Sent by the <see cref="TrainerActor"/>: write this, then give it back.</summary>
     public sealed record Write(Snapshot Snapshot);
@@ -18,7 +18,6 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers
     /// <summary>Sent by the <see cref="RunSupervisor"/>, and answered with <see cref="Flushed"/> when all that was sent before is on disk.</summary>
     public sealed record Flush
     {
-        /// <summary>The one instance.</summary>
         public static readonly Flush Instance = new();
     }
 
@@ -79,20 +78,20 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers
                 if (!_givenUp) Save(snapshot);
                 _failures = 0;
             }
-            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException && ++_failures < _settings.CheckpointTries)
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException && ++_failures < _settings.CheckpointTries)
             {
                 TimeSpan wait = _settings.CheckpointBackOff * Math.Pow(2, _failures - 1);
-                _log.CheckpointNotWritten(snapshot.State.Step, _failures, _settings.CheckpointTries, wait.TotalSeconds, failure.Message);
+                _log.CheckpointNotWritten(snapshot.State.Step, _failures, _settings.CheckpointTries, wait.TotalSeconds, exception.Message);
                 Timers.StartSingleTimer(nameof(TryAgain), TryAgain.Instance, wait);
                 return;
             }
-            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
                 (_givenUp, _failures) = (true, 0);                   // it stays, or the trainer would wait for its snapshots for ever
                 Context.Parent.Tell(new Failed(new RunFailedException(
-                    $"the checkpoint of step {snapshot.State.Step} could not be written in {_settings.CheckpointTries} tries (alpro.checkpoint.tries): {failure.Message}; make room, and go on with --resume", failure)));
+                    $"the checkpoint of step {snapshot.State.Step} could not be written in {_settings.CheckpointTries} tries (alpro.checkpoint.tries): {exception.Message}; make room, and go on with --resume", exception)));
             }
-            catch (Exception error) when (LostDevice.Passes(error, _log, _run.DeviceLost))
+            catch (Exception exception) when (LostDevice.Passes(exception, _log, _run.DeviceLost))
             {
                 throw;                                               // met here first: a GPU copies a snapshot in its own time
             }
@@ -103,7 +102,7 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers
 
     private void Save(Snapshot snapshot)
     {
-        // Who was given up while this waited must not write among the others' checkpoints, nor remove what they keep; they have newer ones.
+        // The others have newer checkpoints than a trainer that they gave up meanwhile: it must neither write among these, nor remove any.
         if (snapshot.State.Generation is > 0 and var own && _generations.Last() is var last && last > own)
         {
             _log.CheckpointOutdated(snapshot.State.Step, own, last);

@@ -29,12 +29,11 @@ namespace Alpro.Actors.Runs;
 /// in a way that may pass, the supervisor ends the attempt and starts the next one from the last good checkpoint. The steps since are done
 /// again exactly, so a restart costs time and changes nothing.
 /// </summary>
-public class RunSupervisor : ReceiveActor, IWithTimers
+internal class RunSupervisor : ReceiveActor, IWithTimers
 {
     /// <summary>Sent by the <see cref="RunHost"/> when the run is asked to stop, and on to the trainer: end the step, write a checkpoint.</summary>
     public sealed record Stop
     {
-        /// <summary>The one instance.</summary>
         public static readonly Stop Instance = new();
     }
 
@@ -300,9 +299,9 @@ public class RunSupervisor : ReceiveActor, IWithTimers
             {
                 return Downstream.Score(_host, config, data, model).ToRecord(state.Step, Stopwatch.GetElapsedTime(began).TotalSeconds);
             }
-            catch (Exception error) when (DeviceFaults.Of(error) == DeviceFault.OutOfMemory)
+            catch (Exception exception) when (DeviceFaults.Of(exception) == DeviceFault.OutOfMemory)
             {
-                throw DeviceMemoryException.OfEvaluation(error, config);
+                throw DeviceMemoryException.OfEvaluation(exception, config);
             }
         }
         return PretrainValidator.Validate(model, state.Step, config.Training.Precision, _host.Read(

@@ -21,7 +21,7 @@ namespace Alpro.Actors.Runs;
 /// A thin shell round <see cref="Trainer"/>: gives it a thread of its own, the only one that touches the model's tensors, and turns
 /// what happens there into messages. Its parent is the <see cref="RunSupervisor"/>.
 /// </summary>
-public sealed class TrainerActor : ReceiveActor, IWithTimers
+internal sealed class TrainerActor : ReceiveActor, IWithTimers
 {
     /// <summary>Sent by the parent: train in this group, on these batches.</summary>
     /// <param name="Group">The group; the trainer's from then on.</param>
@@ -104,9 +104,9 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
                 if (message.Group.Rank == 0) OpenLog(message.State);
                 _parent.Tell(message);
             }
-            catch (ConfigException damaged)
+            catch (ConfigException exception)
             {
-                Leave(new Failed(damaged));                          // a person's to mend
+                Leave(new Failed(exception));                         // a person's to mend
             }
         });
         Receive<StepRecord>(record =>
@@ -153,8 +153,8 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     }
 
     /// <summary>
-    /// Writes the run down from here on: the settings under which it was accepted, and each step, with the last steps that the first rank
-    /// before this one died too soon to write.
+    /// Begins to write the run down: the settings under which it was accepted, then each step. The first rank before this one may have died
+    /// before it wrote its last steps, so these are written too.
     /// </summary>
     private void OpenLog(TrainState state)
     {
@@ -168,8 +168,8 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     }
 
     /// <summary>
-    /// Writes down what has been recorded. What fails (a full disk) is tried again with growing waits while training goes on, for as long as
-    /// there is room for it in memory; at the end as often as a checkpoint.
+    /// Writes down what has been recorded. A write that fails, as on a full disk, is tried again after growing waits while training goes on, and
+    /// the records wait in memory. It fails the run when too many wait, or at the end after as many tries as a checkpoint has.
     /// </summary>
     private void WriteDown()
     {
@@ -184,11 +184,11 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
             _parent.Tell(_lastWord);
             _lastWord = null;
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException
             && _records!.Waiting < MostWaiting && (_lastWord is null || ++_lastTries < _settings.CheckpointTries))
         {
             double seconds = Math.Min(_longestWait.TotalSeconds, _settings.CheckpointBackOff.TotalSeconds * Math.Pow(2, _failures++));
-            _log.RecordsNotWritten(_records.Waiting, _failures, seconds, failure.Message);
+            _log.RecordsNotWritten(_records.Waiting, _failures, seconds, exception.Message);
             Timers.StartSingleTimer(nameof(WriteAgain), WriteAgain.Instance, TimeSpan.FromSeconds(seconds));
         }
     }
@@ -216,10 +216,10 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
             self.Tell(new Failed(new OperationCanceledException("stopped before the first step")));      // told to while it waited for a group
         }
 #pragma warning disable CA1031 // The top of a thread: whatever fails becomes a message, and the supervisor decides.
-        catch (Exception reason) when (LostDevice.Passes(reason, _log, _run.DeviceLost))
+        catch (Exception exception) when (LostDevice.Passes(exception, _log, _run.DeviceLost))
 #pragma warning restore CA1031
         {
-            Exception cause = reason is ChannelClosedException { InnerException: { } inner } ? inner : reason;
+            Exception cause = exception is ChannelClosedException { InnerException: { } inner } ? inner : exception;
             self.Tell(new Failed(DeviceMemoryException.Of(cause, _run.Config, _current?.Group.World ?? 1)));
         }
     }
@@ -248,8 +248,8 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     }
 
     /// <summary>
-    /// A process that was frozen, or cut off, and then given up by the others does not know: the first rank of its group asks the run's folder
-    /// before it writes a step down. Groups lie in one folder, so no two of them go on; without its first rank none does.
+    /// A process that was frozen or cut off does not know that the others have given it up. Therefore the first rank of each group asks the
+    /// run's folder before it writes a step down. All groups share the folder, and none goes on without its first rank, so one at most goes on.
     /// </summary>
     private void ThrowIfGivenUp(ICollectives group)
     {
@@ -278,11 +278,11 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
             self.Tell(new Finished(state));                          // after it has left, for then it is aborted
             return null;
         }
-        catch (CollectivesException lost)
+        catch (CollectivesException exception)
         {
-            return lost;
+            return exception;
         }
-        catch (ChannelClosedException closed) when (closed.InnerException is CollectivesException lost)
+        catch (ChannelClosedException exception) when (exception.InnerException is CollectivesException lost)
         {
             return lost;                                             // told so while it waited for a batch
         }

@@ -128,7 +128,7 @@ public sealed class CheckpointActorTests : TestKit
         Write(writer, step: 1);
         Write(writer, step: 2);
         _supervisor.Watch(writer);
-        Sys.Stop(writer);
+        writer.Tell(PoisonPill.Instance);                            // read after both
         _supervisor.FishForMessage(message => message is Terminated);
         _snapshots.Take(State(3)).Dispose();
     }

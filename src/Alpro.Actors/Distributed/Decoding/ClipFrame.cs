@@ -8,7 +8,7 @@ using Alpro.Data.Text;
 namespace Alpro.Actors.Distributed.Decoding;
 
 /// <summary>Bytes that are no clip came in on the data plane: the connection is of no more use.</summary>
-public sealed class DataPlaneException(string message) : IOException(message);
+internal sealed class DataPlaneException(string message) : IOException(message);
 
 /// <summary>
 /// A clip as it travels: a header of fixed length, an annotation (all of the clip that is not pixels), the pixels, and the XXH3 checksum of

@@ -9,7 +9,7 @@ namespace Alpro.Actors.Distributed.Decoding;
 /// <summary>Sends clips over one connection of the data plane. Used from one thread.</summary>
 /// <param name="stream">The connection.</param>
 /// <param name="clips">How the clips are made, as the other end knows it too.</param>
-public sealed class ClipSender(Stream stream, ClipSettings clips)
+internal sealed class ClipSender(Stream stream, ClipSettings clips)
 {
     private readonly byte[] _head = new byte[ClipFrame.MaxHead(clips)];
     private readonly byte[] _checksum = new byte[ClipFrame.ChecksumLength];
@@ -40,7 +40,7 @@ public sealed class ClipSender(Stream stream, ClipSettings clips)
 /// <param name="stream">The connection.</param>
 /// <param name="clips">How the clips are made, as the other end knows it too.</param>
 /// <param name="numbers">What the clips may name by number.</param>
-public sealed class ClipReceiver(Stream stream, ClipSettings clips, ClipNumbers numbers)
+internal sealed class ClipReceiver(Stream stream, ClipSettings clips, ClipNumbers numbers)
 {
     private readonly byte[] _head = new byte[ClipFrame.MaxHead(clips)];
     private readonly byte[] _checksum = new byte[ClipFrame.ChecksumLength];

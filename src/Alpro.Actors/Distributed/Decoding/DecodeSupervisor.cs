@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging;
 namespace Alpro.Actors.Distributed.Decoding;
 
 /// <summary>The top of a decode node: keeps a <see cref="DecoderNodeLink"/> to every node of the cluster that trains, for as long as it is a member.</summary>
-public sealed class DecodeSupervisor : ReceiveActor
+internal sealed class DecodeSupervisor : ReceiveActor
 {
     /// <summary>What a decode node works with.</summary>
     /// <param name="Open">Opens a source of clips, one for each decoder.</param>

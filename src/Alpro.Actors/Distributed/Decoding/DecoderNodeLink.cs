@@ -12,7 +12,7 @@ namespace Alpro.Actors.Distributed.Decoding;
 /// decoder. To its decoders it is the coordinator, and its <see cref="DecoderNodeOutlet"/> is the collator. Whatever goes wrong with the link
 /// ends this actor; the <see cref="DecodeSupervisor"/> starts the next, which offers itself anew.
 /// </summary>
-public sealed class DecoderNodeLink : ReceiveActor, IWithTimers
+internal sealed class DecoderNodeLink : ReceiveActor, IWithTimers
 {
     /// <summary>Sent by the <see cref="TrainerGate"/>: bring clips there, and show this token.</summary>
     public sealed record Welcome(string Host, int Port, string Token) : IWireMessage;

@@ -8,7 +8,7 @@ namespace Alpro.Actors.Distributed.Decoding;
 /// Sends a decode node's finished clips, one after another, on a thread of its own, and waits while the training node takes no more. To the
 /// node's decoders it is the collator.
 /// </summary>
-public sealed class DecoderNodeOutlet : ReceiveActor
+internal sealed class DecoderNodeOutlet : ReceiveActor
 {
     /// <summary>An outlet, child of a <see cref="DecoderNodeLink"/>.</summary>
     public DecoderNodeOutlet(ClipSender sender) => Receive<BatchCollator.ClipDecoded>(message =>

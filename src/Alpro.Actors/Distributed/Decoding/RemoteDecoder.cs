@@ -9,7 +9,7 @@ namespace Alpro.Actors.Distributed.Decoding;
 /// <see cref="ClipDecoder"/> does. It asks for the next clip when the last has arrived here, not when it was made over there: a clip that is lost on
 /// the way is still held by somebody, and given to another when this actor stops.
 /// </summary>
-public sealed class RemoteDecoder : ReceiveActor
+internal sealed class RemoteDecoder : ReceiveActor
 {
     /// <summary>Told by the <see cref="TrainerLink"/>'s reading thread: the clip has come.</summary>
     public sealed record Arrived(Clip Clip);

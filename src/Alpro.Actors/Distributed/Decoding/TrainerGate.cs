@@ -12,11 +12,11 @@ using Microsoft.Extensions.Logging;
 namespace Alpro.Actors.Distributed.Decoding;
 
 /// <summary>
-/// Lets decode nodes in, at <c>/user/decoders</c> of the node that trains. A node that offers its decoders is told where to bring clips, with
-/// a token that is good once; the connection that shows the token becomes a <see cref="TrainerLink"/> into the stream that is served.
-/// When that stream ends its links end, and the nodes offer themselves again.
+/// Lets decode nodes in, at <c>/user/decoders</c> of the node that trains. A node that offers its decoders is told where to bring clips, and
+/// receives a token that is good once. The connection that shows the token becomes a <see cref="TrainerLink"/> into the stream that is served.
+/// When the stream ends, its links end, and the nodes offer themselves again.
 /// </summary>
-public sealed class TrainerGate : ReceiveActor
+internal sealed class TrainerGate : ReceiveActor
 {
     /// <summary>Name of the gate under <c>/user</c>.</summary>
     public const string Name = "decoders";

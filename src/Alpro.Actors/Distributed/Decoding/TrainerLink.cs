@@ -15,7 +15,7 @@ namespace Alpro.Actors.Distributed.Decoding;
 /// When the connection or the node is lost, or the node does not answer, this actor stops with its children, and their clips go to others. A node
 /// that was only away finds its connection closed and offers itself again. The cluster need not agree that it is lost: a clip is a clip.
 /// </summary>
-public sealed class TrainerLink : ReceiveActor
+internal sealed class TrainerLink : ReceiveActor
 {
     /// <summary>Sent by a <see cref="DecoderNodeLink"/>: a clip that was granted cannot be made.</summary>
     public sealed record Unreadable(Rejection Rejection) : IWireMessage;
@@ -113,9 +113,9 @@ public sealed class TrainerLink : ReceiveActor
                 else decoder!.Tell(new RemoteDecoder.Arrived(clip));
             }
         }
-        catch (Exception reason) when (reason is IOException or ObjectDisposedException)
+        catch (Exception exception) when (exception is IOException or ObjectDisposedException)
         {
-            self.Tell(new Closed(reason));
+            self.Tell(new Closed(exception));
         }
     }
 }
