@@ -109,7 +109,7 @@ internal static class NodeCommand
             {
                 try
                 {
-                    return await RunFolder.HoldAsync(output, $"{member.Node!.Name}@{member.Node.Seeds[0]}", stop);
+                    return await RunFolder.HoldAsync(output, $"{member.Node!.Name}@{member.Node.Seeds[0]}", TimeProvider.System, stop);
                 }
                 catch
                 {

@@ -5,7 +5,7 @@ namespace Alpro.Actors.Tests.Cluster;
 /// <summary>Runs whose coordinator dies, or which are given up by the others.</summary>
 public sealed class CoordinatorTests : IClassFixture<TrainingRunTests.World>, IDisposable
 {
-    private const int Steps = 300;
+    private const int Steps = 150;
 
     private readonly TemporaryFolder _out = new();
     private readonly string _config;
