@@ -78,7 +78,7 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
         _plan = data.Plan();
         TrainingConfig training = run.Config.Training;
         _start = new() { TotalSteps = training.Steps ?? training.Epochs!.Value * _plan.StepsPerEpoch, StepsPerEpoch = _plan.StepsPerEpoch, Data = data.Contents() };
-        _deaths = new(host.Settings.MaxRestarts, TimeSpan.FromHours(1), TimeProvider.System);
+        _deaths = new(host.Settings.MaxRestarts, TimeSpan.FromHours(1), host.Time);
         _unreadable = new(run.Unreadable, [.. data.Corpora.Select(corpus => corpus.Name)], append: run.Resume, run.Warn);
         _ledger = new(_unreadable.Add);
         _checkpoints = Context.ActorOf(Props.Create(() => new CheckpointActor(run, host.Settings)), "checkpoints");

@@ -172,6 +172,26 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
     }
 
     [Fact]
+    public async Task Process_with_a_decoder_that_is_stuck_in_the_system_ends_with_its_report_and_says_so()
+    {
+        string library = _out.File("stuck.so"), csv = _out.File("stuck.csv"), train = Path.Combine(_world.Folder.Path, "train"), hocon = _out.File("impatient.conf");
+        using (Process compiler = Process.Start("cc", ["-shared", "-fPIC", "-o", library, Path.Combine(Locations.Root, "tests/Alpro.Actors.Tests/native/stuck.c")])) await compiler.WaitForExitAsync();
+        string[] rows = File.ReadAllLines(Path.Combine(train, "results_train.csv"));
+        File.WriteAllLines(csv, [.. rows, "stuck" + rows[1][rows[1].IndexOf(',')..]]);
+        File.WriteAllText(Path.Combine(train, "videos", "stuck.mp4"), "");
+        File.WriteAllText(hocon, "alpro { lease-timeout = 1s, stop-timeout = 1s, attempts-per-clip = 2 }");
+        Write(_out.File("config.json"), _world.Folder.Path, steps: 7, csv);                              // more than an epoch: it is among the clips
+        using NodeProcess process = NodeProcess.StartProgram(["pretrain", "--config", _out.File("config.json"), "--out", _out.File("stuck"), "--hocon", hocon, "--decoders", "2"],
+            inside: ["env", $"LD_PRELOAD={library}"]);
+        (int code, _) = await process.EndAsync();
+        Assert.True(code == CommandLine.Success, process.Errors);
+        Assert.Contains("DECODERS STUCK", process.Errors, StringComparison.Ordinal);
+        Assert.Contains("the process ends although some of its actors have not", process.Errors, StringComparison.Ordinal);
+        Assert.Contains("its decoder died 2 times", File.ReadAllText(_out.File("stuck/unreadable.csv")), StringComparison.Ordinal);
+        Assert.True(File.Exists(_out.File("stuck/report.html")) && File.Exists(_out.File("stuck/model_step_best.pt")));
+    }
+
+    [Fact]
     public async Task Unreadable_files_are_replaced_counted_and_listed()
     {
         RunResult result = await TrainAsync(Config(steps: 26, WithUnreadable()), "bad", decoders: 2);
@@ -273,6 +293,47 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
         Assert.Contains($"step {failure.Record.Step}: ", said[0], StringComparison.Ordinal);
     }
 
+    /// <summary>A clock that is put forward.</summary>
+    private sealed class ClockAhead : TimeProvider
+    {
+        private long _ahead;
+
+        public override long GetTimestamp() => base.GetTimestamp() + Volatile.Read(ref _ahead);
+
+        public void Pass(TimeSpan time) => Interlocked.Add(ref _ahead, (long)(time.TotalSeconds * TimestampFrequency));
+    }
+
+    [Theory]
+    [InlineData(21, 4)]
+    [InlineData(10, 3)]
+    public async Task Restarts_that_lie_more_than_an_hour_back_do_not_count(int minutesApart, int restarts)
+    {
+        var clock = new ClockAhead();
+        var said = new List<string>();
+        int failures = 0;
+        bool fails = false;
+        RunConfig config = Config(steps: 12);
+        Directory.CreateDirectory(_out.File("failing"));
+        await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 });
+        host.Time = clock;
+        var run = new TrainingRun(config, _out.File("failing"), Resume: false)
+        {
+            Warn = said.Add,
+            Started = (_, _) => fails = failures++ < 4,              // once each time that it is started
+            Stepped = _ =>
+            {
+                if (!fails) return;
+                fails = false;
+                clock.Pass(TimeSpan.FromMinutes(minutesApart));
+                host.System.ActorSelection("/user/run").Tell(new TrainerActor.Failed(new IOException("a fault that may pass")));
+            },
+        };
+        Task<RunResult> training = host.TrainAsync(run, CancellationToken.None);
+        if (restarts == 4) Assert.Equal(4, (await training).Restarts);
+        else Assert.Equal("a fault that may pass", (await Assert.ThrowsAsync<IOException>(() => training)).Message);
+        Assert.Equal(restarts, said.Count(line => line.StartsWith("TRAINER RESTARTED", StringComparison.Ordinal)));
+    }
+
     [Fact]
     public async Task Validation_takes_every_corpus_and_a_last_batch_of_one_clip()
     {
@@ -306,15 +367,43 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
     }
 
     [Fact]
+    public async Task Run_that_is_killed_while_it_exports_its_weights_is_finished_by_the_next_start()
+    {
+        Write(_out.File("config.json"), _world.Folder.Path, steps: 4);
+        string best = _out.File("killed/model_step_best.pt"), aside = best + ".partial", report = _out.File("killed/report.html");
+        string[] command = ["pretrain", "--config", _out.File("config.json"), "--out", _out.File("killed"), "--resume", "--decoders", "1"];
+        Directory.CreateDirectory(_out.File("killed"));
+        using (Process pipe = Process.Start("mkfifo", [aside])) await pipe.WaitForExitAsync();          // nobody reads from it: the export stands still
+        using (NodeProcess first = NodeProcess.StartProgram(command))
+        {
+            using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+            while (!File.Exists(report)) await Task.Delay(20, deadline.Token);                           // which is written before
+            first.Kill();
+            Assert.Equal(128 + 9, (await first.EndAsync()).Code);
+        }
+        Assert.False(File.Exists(best));
+        File.Delete(aside);
+        File.WriteAllText(aside, "PK, and no more");
+        File.Delete(report);
+        (int code, _, string errors) = Commands.AlproProgram.Run(command);
+        Assert.True(code == CommandLine.Success, errors);
+        Assert.True(File.Exists(report));
+        Assert.False(File.Exists(aside));
+        using CheckpointFile exported = CheckpointFile.Open(best);
+        Assert.NotEmpty(exported.Tensors);
+        Assert.Equal(4, Losses("killed").Length);
+    }
+
+    [Fact]
     public async Task Damaged_best_checkpoint_does_not_prevent_the_report()
     {
         CorpusConfig corpus = Config(steps: 4).Data.Corpora[0];
         string validation = System.Text.Json.JsonSerializer.Serialize<CorpusConfig[]>([corpus], ConfigLoader.Json);
-        RunConfig config = Config(steps: 4, null, $"data.validation={validation}", "evaluation.maxClips=4", "training.validateEvery=1");
+        RunConfig config = Config(steps: 4, null, $"data.validation={validation}", "evaluation.maxClips=4", "training.validateEvery=1", "schedule.warmupRatio=0", "optimizer.learningRate=0.1");
         RunResult run = await TrainAsync(config, "damaged");
         File.WriteAllText(_out.File("damaged/config.json"), ConfigLoader.ToJson(config));
         CheckpointStore store = new TrainingRun(config, _out.File("damaged"), false).Store();
-        if (run.State.BestStep == 4) return;                         // it is the last as well
+        Assert.InRange(run.State.BestStep!.Value, 1, 3);             // so fast, what it learns does not last
         File.Delete(Path.Combine(store.FolderOf(run.State.BestStep!.Value), Checkpoint.WeightsName));
         (int code, _, string errors) = Commands.AlproProgram.Run("pretrain", "--config", _out.File("damaged/config.json"), "--out", _out.File("damaged"), "--resume");
         Assert.True(code == CommandLine.Success, errors);
@@ -424,6 +513,19 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
         string world = _world.Folder.Path, setting = advice.Replace("FILE", Path.Combine(world, "test/retrieval.jsonl"), StringComparison.Ordinal).Replace("DIR", Path.Combine(world, "test/videos"), StringComparison.Ordinal);
         (code, _, errors) = Commands.AlproProgram.Run([.. command, "--set", setting]);
         Assert.True(code == CommandLine.Success, errors);
+    }
+
+    [Fact]
+    public async Task Match_that_a_prompter_does_not_learn_is_said_to_be_none()
+    {
+        await TrainAsync(Config(steps: 2, null, "task=prompter", "model.entities=3", "data.clip.maskProbability=0"), "prompter");
+        File.WriteAllLines(_out.File("texts.txt"), ["a red circle", "a blue square"]);
+        string video = Directory.EnumerateFiles(Path.Combine(_world.Folder.Path, "train", "videos"), "*.mp4", SearchOption.AllDirectories).First(path => new FileInfo(path).Length > 1000);
+        (int code, string output, string errors) = Commands.AlproProgram.Run("predict", "--run", _out.File("prompter"), "--video", video, "--texts", _out.File("texts.txt"));
+        Assert.True(code == CommandLine.Success, errors);
+        Assert.Contains("no match: the run has not trained the head that tells it", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("%", output, StringComparison.Ordinal);
+        Assert.Equal(2, output.Split('\n').Count(line => line.TrimStart().StartsWith("- ", StringComparison.Ordinal)));
     }
 
     [Fact]
