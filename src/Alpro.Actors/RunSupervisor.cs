@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Threading.Channels;
 using Akka.Actor;
+using Akka.Event;
 using Alpro.Actors.Cluster;
 using Alpro.Actors.Pipeline;
 using Alpro.Actors.Training;
@@ -64,6 +65,7 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
     private readonly ClipLedger _ledger;
     private readonly IActorRef _checkpoints;
     private readonly long _began = Stopwatch.GetTimestamp();
+    private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly IActorRef _member = ActorRefs.Nobody;
     private Generation _generation = null!;
     private readonly DeathRate _deaths;
@@ -267,7 +269,9 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
     /// <summary>Scores the model on the validation corpora, of which the first decides which step is best; called on the trainer's thread.</summary>
     private ValidationRecord Validate(AlproModel model, TrainState state)
     {
+        _log.Info("validating after step {0}", state.Step);
         ValidationRecord[] records = [.. _validation.Select(data => Validate(model, state, data))];
+        _log.Info("validated after step {0}", state.Step);
         var others = _validation.Zip(records).Skip(1).SelectMany(other => other.Second.Figures.Select(figure => KeyValuePair.Create($"{other.First.Corpora[0].Name}/{figure.Key}", figure.Value)));
         return records[0] with { Figures = new Dictionary<string, double>(records[0].Figures.Concat(others)), Seconds = records.Sum(record => record.Seconds) };
     }

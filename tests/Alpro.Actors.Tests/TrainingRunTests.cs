@@ -422,10 +422,29 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
         Assert.Contains("\"keep\": 3", File.ReadAllText(_out.File("run/config.json")), StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task Run_that_is_told_to_stop_before_it_has_begun_ends()
+    [Theory]
+    [InlineData("pretrain", "task=pretrain")]
+    [InlineData("finetune", "task=retrieval")]
+    public async Task Ctrl_C_in_the_first_second_ends_the_command(string command, string task)
     {
-        RunConfig config = Config(steps: 4);
+        Write(_out.File("config.json"), _world.Folder.Path, steps: 100_000);
+        int[] codes = await Task.WhenAll(new[] { 0.2, 0.5, 0.8, 1.1 }.Select(async seconds =>
+        {
+            using NodeProcess process = NodeProcess.StartProgram([command, "--config", _out.File("config.json"), "--out", _out.File($"{seconds}"), "--decoders", "1",
+                "--set", task, "--set", $"data.clip.maskProbability={(command == "pretrain" ? 0.15 : 0)}"]);
+            await Task.Delay(TimeSpan.FromSeconds(seconds));
+            process.Interrupt();
+            return (await process.EndAsync(TimeSpan.FromSeconds(30))).Code;
+        }));
+        Assert.All(codes, code => Assert.Equal(CommandLine.Interrupted, code));
+    }
+
+    [Theory]
+    [InlineData("task=pretrain")]
+    [InlineData("task=retrieval", "data.clip.maskProbability=0")]
+    public async Task Run_that_is_told_to_stop_before_it_has_begun_ends(params string[] settings)
+    {
+        RunConfig config = Config(steps: 4, null, settings);
         for (int time = 0; time < 5; time++)
         {
             Task<RunResult> stopped = TrainAsync(config, "stopped", stop: new CancellationToken(canceled: true));

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Alpro.Actors;
 using Alpro.Tests.Support;
+using Alpro.Training;
 
 namespace Alpro.Benchmarks;
 
@@ -36,7 +37,7 @@ internal static class ChaosBenchmark
                 Decoders = decode,
                 Trainers = train,
                 Evaluators = evaluate,
-                Strikes = ChaosSettings.All(coordinate, decode, train, evaluate),
+                Strikes = ChaosSettings.All(coordinate, decode, train, evaluate, ConfigLoader.Load(arguments.GetValue(config)!, arguments.GetValue(settings)!) is { Data.Validation.Count: > 0, Training.ValidateEvery: > 0 }),
                 Every = arguments.GetValue(every),
                 Length = arguments.GetValue(minutes) is { } length ? TimeSpan.FromMinutes(length) : TimeSpan.MaxValue,
                 Seed = arguments.GetValue(seed),

@@ -1,3 +1,5 @@
+using Alpro.Data.Corpus.Annotations;
+
 namespace Alpro.Data.Corpus;
 
 /// <summary>What a row's media file holds.</summary>
@@ -16,8 +18,23 @@ public enum MediaKind
 /// <param name="Length">Number of bytes; 0 means to the end of the file.</param>
 public readonly record struct MediaSource(string Path, long Offset = 0, long Length = 0)
 {
+    private const string Shard = ".tar";
+
     /// <summary>Whether the clip is the whole file.</summary>
     public bool IsWholeFile => Offset == 0 && Length == 0;
+
+    /// <summary>Finds a clip that a person names: a file, or <c>SHARD.tar/KEY</c>, one inside a tar shard.</summary>
+    /// <returns>Where it lies, and its row's name where a shard has it; else the path.</returns>
+    /// <exception cref="CorpusException">The shard has no such clip.</exception>
+    public static (MediaSource Media, string Key) Find(string path)
+    {
+        string full = System.IO.Path.GetFullPath(path);
+        int end = full.IndexOf($"{Shard}/", StringComparison.OrdinalIgnoreCase) + Shard.Length;
+        if (end < Shard.Length || !File.Exists(full[..end])) return (new(full), full);
+        string key = $"{System.IO.Path.GetFileNameWithoutExtension(full[..end])}{full[end..]}";
+        MediaSource media = TarShardReader.Find(full[..end], key) ?? throw new CorpusException($"{full[..end]}: holds no clip '{full[(end + 1)..]}'; expected the name of its files up to the first dot");
+        return (media, key);
+    }
 }
 
 /// <summary>One row of a corpus: a video or image and what is said about it.</summary>

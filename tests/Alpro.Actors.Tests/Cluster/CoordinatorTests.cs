@@ -5,13 +5,12 @@ namespace Alpro.Actors.Tests.Cluster;
 /// <summary>Runs whose coordinator dies, or which are given up by the others.</summary>
 public sealed class CoordinatorTests : IClassFixture<TrainingRunTests.World>, IDisposable
 {
-    private const int Steps = 150;
-
     private readonly TemporaryFolder _out = new();
+    private readonly TrainingRunTests.World _world;
     private readonly string _config;
     private readonly string[] _coordinators = [Address(), Address()], _trainers = [Address(), Address()];
 
-    public CoordinatorTests(TrainingRunTests.World world) => TrainingRunTests.Write(_config = _out.File("config.json"), world.Folder.Path, Steps);
+    public CoordinatorTests(TrainingRunTests.World world) => TrainingRunTests.Write(_config = _out.File("config.json"), (_world = world).Folder.Path, steps: 150);
 
     public void Dispose() => _out.Dispose();
 
@@ -83,7 +82,8 @@ public sealed class CoordinatorTests : IClassFixture<TrainingRunTests.World>, ID
     [Fact]
     public async Task Trainer_that_is_frozen_and_given_up_finds_itself_out_and_changes_nothing()
     {
-        // A step is one group of clips: one trainer has it, the other is there for when that is lost.
+        // A step is one group of clips: one trainer has it, the other is there for when that is lost. The first begins long before the other is there.
+        TrainingRunTests.Write(_config, _world.Folder.Path, steps: 400);
         using NodeProcess coordinator = StartCoordinator(0, groupSize: 4), first = StartTrainer(0, groupSize: 4, decoders: 1);
         await coordinator.SaysAsync("generation 1: 1 trainer");
         using NodeProcess second = StartTrainer(1, groupSize: 4, decoders: 1);

@@ -1,3 +1,4 @@
+using System.Formats.Tar;
 using System.Text.Json;
 using Alpro.Actors.Tests.Evaluation;
 
@@ -36,6 +37,32 @@ public sealed class PredictCommandTests(ReleasedRuns runs) : IClassFixture<Relea
         Assert.EndsWith(best.GetProperty("text").GetString()!, output.Split('\n')[1].TrimEnd(), StringComparison.Ordinal);
 
         static float Number(JsonElement row, string name) => row.GetProperty(name) is { ValueKind: JsonValueKind.Number } number ? number.GetSingle() : float.NaN;
+    }
+
+    [Fact]
+    public void Clip_in_a_shard_is_scored_as_the_evaluation_scores_it()
+    {
+        string shard = runs.File("shards/00000.tar"), folder = runs.File("out/shards"), rand = "data.evaluationClip.strategy=\"rand\"";
+        JsonElement[] pairs = [.. File.ReadLines(runs.File("data/msrvtt_ret/txt/test.jsonl")).Take(4).Select(line => JsonDocument.Parse(line).RootElement)];
+        Directory.CreateDirectory(Path.GetDirectoryName(shard)!);
+        using (var tar = new TarWriter(File.Create(shard)))
+            foreach (JsonElement pair in pairs)
+            {
+                string name = pair.GetProperty("clip_name").GetString()!, text = runs.File($"shards/{name}.txt");
+                tar.WriteEntry(runs.File($"data/msrvtt_ret/videos/{name}.mp4"), $"part/{name}.mp4");
+                File.WriteAllText(text, pair.GetProperty("caption").GetString()!);
+                tar.WriteEntry(text, $"part/{name}.txt");
+            }
+        string test = JsonSerializer.Serialize(new { name = "shards", annotations = shard, media = runs.File("shards") });
+        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--out", folder, "--set", rand, "--set", $"data.test={test}");
+        Assert.True(code == 0, errors);
+        string clip = pairs[2].GetProperty("clip_name").GetString()!;
+        JsonElement[] rows = [.. JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "results.json"))).RootElement.EnumerateArray().Where(row => row.GetProperty("vid_id").GetString() == $"00000/part/{clip}")];
+        File.WriteAllLines(runs.File("shards/texts.txt"), pairs.Select(pair => pair.GetProperty("caption").GetString()!));
+        (code, string output, errors) = AlproProgram.Run("predict", "--run", runs.Retrieval, "--video", $"{shard}/part/{clip}", "--texts", runs.File("shards/texts.txt"), "--json", "--set", rand);
+        Assert.True(code == 0, errors);
+        Assert.Equal(rows.Select(row => row.GetProperty("vtc_score").GetSingle()), JsonDocument.Parse(output).RootElement.GetProperty("texts").EnumerateArray().Select(text => text.GetProperty("contrastive").GetSingle()),
+            (one, other) => Math.Abs(one - other) < 1e-4f);
     }
 
     [Fact]

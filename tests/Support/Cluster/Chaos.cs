@@ -40,7 +40,7 @@ internal sealed partial class Chaos : IDisposable
     private readonly List<string> _problems = [], _givenUp = [];
     private readonly CutOffNetwork? _network;
     private SeededRandom _random;
-    private ChaosNode? _keeper;
+    private ChaosNode? _keeper, _validator;
     private int _rounds, _world;
     private long _began, _total, _step = -1, _struckAt;
     private DateTimeOffset _stepAt;
@@ -157,13 +157,21 @@ internal sealed partial class Chaos : IDisposable
         {
             // What is logged bears its own time.
             DateTimeOffset at = LoggedAt().Match(line) is { Success: true } logged ? DateTimeOffset.Parse(logged.Groups[1].Value, CultureInfo.InvariantCulture) : heard;
-            if (Ready().Match(line) is { Success: true } ready) node.Address = ready.Groups[1].Value;
+            if (Ready().Match(line) is { Success: true } ready) OnReady(node, ready.Groups[1].Value, at);
+            else if (Validating().IsMatch(line)) _validator = node;
+            else if (Validated().IsMatch(line)) _validator = null;
             else if (Joined().Match(line) is { Success: true } joined) _links.Add((node, joined.Groups[1].Value));
             else if (Lost().Match(line) is { Success: true } lost) OnDecoderLost(node, lost.Groups[1].Value, clips: int.Parse(lost.Groups[2].Value), at);
             else if (MadeByAnother().IsMatch(line)) OnClipMadeByAnother(node, at);
             else if (Keeps().IsMatch(line)) OnCoordinatorKeeps(node, at);
             else if (Formed().Match(line) is { Success: true } formed) OnGroupFormed(int.Parse(formed.Groups[1].Value), at);
         }
+    }
+
+    private void OnReady(ChaosNode node, string address, DateTimeOffset at)
+    {
+        node.Address = address;
+        if (_losses.LastOrDefault(loss => loss.Node == node) is { Strike: Strike.KilledUntilValidation } loss && _validator is not null) Recovered(JoinedMeanwhile, at - loss.At);
     }
 
     private void OnDecoderLost(ChaosNode from, string address, int clips, DateTimeOffset at)
@@ -256,6 +264,7 @@ internal sealed partial class Chaos : IDisposable
         foreach (ChaosNode node in _nodes.Where(node => node.OutageEnds is null && node.Process.HasEnded))
         {
             if (_step + 1 >= _total && node.Process.ExitCode == CommandLine.Success) continue;
+            if (_losses.LastOrDefault(loss => loss.Node == node) is { Strike: Strike.KilledUntilValidation } && _validator is not { IsUp: true }) continue;
             // On a busy machine the cluster takes a slow node for a lost one: it may, and nothing may come of it.
             if (!node.IsStruck) (WasGivenUp(node) ? _givenUp : _problems).Add($"{node.Name} ended by itself at step {_step + 1}, exit code {node.Process.ExitCode}: {LastWords(node)}");
             _links.RemoveWhere(link => link.From == node);
@@ -317,16 +326,17 @@ internal sealed partial class Chaos : IDisposable
         (_struckAt, node.IsStruck) = (_step, true);
         _links.RemoveWhere(link => link.Address == node.Address);
         if (node.Role == "trainer") _world = 0;
-        if (strike != Strike.Killed) node.OutageEnds = TimeProvider.System.GetUtcNow() + _settings.Outage;
+        if (node == _validator) _validator = null;
+        if (strike is Strike.Frozen or Strike.CutOff) node.OutageEnds = TimeProvider.System.GetUtcNow() + _settings.Outage;
         switch (strike)
         {
-            case Strike.Killed: node.Process.Kill(); break;
+            case Strike.Killed or Strike.KilledUntilValidation: node.Process.Kill(); break;
             case Strike.Frozen: node.Process.Freeze(); break;
             case Strike.CutOff: _network!.Plug(false); break;
         }
     }
 
-    private static string Word(Strike strike) => strike switch { Strike.Killed => "killed", Strike.Frozen => "frozen", _ => "cut off" };
+    private static string Word(Strike strike) => strike switch { Strike.Killed => "killed", Strike.KilledUntilValidation => "killed until another validates", Strike.Frozen => "frozen", _ => "cut off" };
 
     private bool HasEnded() => _step + 1 >= _total && _nodes.Where(node => node.Role == "coordinator").All(node => node.Process.HasEnded && node.Process.ExitCode == CommandLine.Success);
 
@@ -337,7 +347,7 @@ internal sealed partial class Chaos : IDisposable
         foreach (ChaosNode node in _nodes)
         {
             if (node.OutageEnds is not null) continue;               // struck shortly before the end: it is not waited for
-            if (node.Role == "decoder") node.Process.Terminate();
+            if (node is { Role: "decoder", IsUp: false, Process.HasEnded: false }) node.Process.Terminate();         // it has not joined, and knows of no run
             (int code, string output) = await node.Process.EndAsync(_ending);
             bool ended = code == CommandLine.Success || (code == CommandLine.Interrupted && node.Role == "decoder");   // told to before it had joined
             if (!ended && !node.IsStruck) _problems.Add($"{node.Name} ended with exit code {code} after the run: {LastWords(node)}");
@@ -350,13 +360,23 @@ internal sealed partial class Chaos : IDisposable
         if (accounts is null) _problems.Add("no process said what became of the run's clips");
         else if (accounts.Delivered != _total * _config.Training.BatchSize || accounts.Planned != accounts.Delivered + accounts.Rejected + accounts.Tail) _problems.Add($"the accounts do not add up: {accounts}");
         foreach (Loss loss in _losses.Where(loss => loss.Node.Role != "decoder" && !loss.IsMadeGood)) _problems.Add($"{loss.Node.Name}, {Word(loss.Strike)}: it was not seen that others went on without it");
+        if (_strikes.ContainsKey($"trainer {Word(Strike.KilledUntilValidation)}") && !_recoveries.ContainsKey(JoinedMeanwhile))
+            _problems.Add("no trainer joined while another validated: a validation must last longer than a process takes to start; raise evaluation.maxClips");
         return new(_strikes, _recoveries.OrderBy(recovery => recovery.Key, StringComparer.Ordinal).ToDictionary(recovery => recovery.Key, IReadOnlyList<double> (recovery) => recovery.Value), comparison, accounts, _givenUp, _problems);
     }
+
+    private const string JoinedMeanwhile = "trainer killed, joined again while another validated";
 
     private static Checkpoint? Latest(string folder) => new CheckpointStore(Path.Combine(folder, "checkpoints")).Latest();
 
     [GeneratedRegex(@"^\s*\[(?:INFO|WARNING)\]\[(\d\d/\d\d/\d{4} \d\d:\d\d:\d\d\.\d+Z)\]")]
     private static partial Regex LoggedAt();
+
+    [GeneratedRegex(@"\bvalidating after step \d+")]
+    private static partial Regex Validating();
+
+    [GeneratedRegex(@"\bvalidated after step \d+")]
+    private static partial Regex Validated();
 
     [GeneratedRegex(@"^ready: \w+ \S+@(\S+)")]
     private static partial Regex Ready();
