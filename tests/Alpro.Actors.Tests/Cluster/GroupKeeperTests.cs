@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Akka.Actor;
 using Akka.TestKit;
 using Akka.TestKit.Xunit2;
@@ -19,6 +20,7 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<TrainingRunTests.W
     }
 
     private readonly TemporaryFolder _out = new();
+    private readonly ConcurrentQueue<string> _said = new();
     private readonly TaskCompletionSource<bool> _ended = new();
     private readonly CancellationTokenSource _stop = new();
     private volatile Address[] _trainers = [];
@@ -34,7 +36,7 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<TrainingRunTests.W
         _out.Dispose();
     }
 
-    private TrainingRun Run(string groupSize) => new(ConfigLoader.Load(_out.File("config.json"), [$"training.groupSize={groupSize}"]), _out.Path, Resume: true);
+    private TrainingRun Run(string groupSize) => new(ConfigLoader.Load(_out.File("config.json"), [$"training.groupSize={groupSize}"]), _out.Path, Resume: true) { Warn = _said.Enqueue };
 
     private IActorRef Keeper(int least, string groupSize = "2")
     {
@@ -115,6 +117,7 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<TrainingRunTests.W
         TestProbe a = CreateTestProbe(), b = CreateTestProbe();
         Report(keeper, b, "b:1");
         IsToldNothing(b, _while);
+        Assert.Equal("waiting for more trainers: 1 could share the steps, and --trainers 2 are expected", Assert.Single(_said, static line => line.StartsWith("waiting", StringComparison.Ordinal)));
         Report(keeper, a, "a:1");
         Report(keeper, b, "b:1");
         GroupMember.Form first = Formed(a), second = Formed(b);

@@ -16,7 +16,7 @@ namespace Alpro.Tests.Support;
 /// </summary>
 internal sealed partial class Chaos : IDisposable
 {
-    private static readonly TimeSpan _look = TimeSpan.FromMilliseconds(20), _stalled = TimeSpan.FromMinutes(3), _ending = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan _look = TimeSpan.FromMilliseconds(20), _justNow = TimeSpan.FromSeconds(1), _stalled = TimeSpan.FromMinutes(3), _ending = TimeSpan.FromMinutes(2);
 
     /// <summary>A node that was struck, and what was seen of it since.</summary>
     private sealed record Loss(ChaosNode Node, string? Address, Strike Strike, DateTimeOffset At)
@@ -43,7 +43,7 @@ internal sealed partial class Chaos : IDisposable
     private ChaosNode? _keeper, _validator;
     private int _rounds, _world;
     private long _began, _total, _step = -1, _struckAt;
-    private DateTimeOffset _stepAt;
+    private DateTimeOffset _stepAt, _validationBegan;
 
     private Chaos(ChaosSettings settings)
     {
@@ -158,7 +158,7 @@ internal sealed partial class Chaos : IDisposable
             // What is logged bears its own time.
             DateTimeOffset at = LoggedAt().Match(line) is { Success: true } logged ? DateTimeOffset.Parse(logged.Groups[1].Value, CultureInfo.InvariantCulture) : heard;
             if (Ready().Match(line) is { Success: true } ready) OnReady(node, ready.Groups[1].Value, at);
-            else if (Validating().IsMatch(line)) _validator = node;
+            else if (Validating().IsMatch(line)) (_validator, _validationBegan) = (node, at);
             else if (Validated().IsMatch(line)) _validator = null;
             else if (Joined().Match(line) is { Success: true } joined) _links.Add((node, joined.Groups[1].Value));
             else if (Lost().Match(line) is { Success: true } lost) OnDecoderLost(node, lost.Groups[1].Value, clips: int.Parse(lost.Groups[2].Value), at);
@@ -171,7 +171,7 @@ internal sealed partial class Chaos : IDisposable
     private void OnReady(ChaosNode node, string address, DateTimeOffset at)
     {
         node.Address = address;
-        if (_losses.LastOrDefault(loss => loss.Node == node) is { Strike: Strike.KilledUntilValidation } loss && _validator is not null) Recovered(JoinedMeanwhile, at - loss.At);
+        if (_losses.LastOrDefault(loss => loss.Node == node) is { Strike: Strike.KilledUntilValidation } && _validator is not null) Recovered(JoinedMeanwhile, at - _validationBegan);
     }
 
     private void OnDecoderLost(ChaosNode from, string address, int clips, DateTimeOffset at)
@@ -264,13 +264,16 @@ internal sealed partial class Chaos : IDisposable
         foreach (ChaosNode node in _nodes.Where(node => node.OutageEnds is null && node.Process.HasEnded))
         {
             if (_step + 1 >= _total && node.Process.ExitCode == CommandLine.Success) continue;
-            if (_losses.LastOrDefault(loss => loss.Node == node) is { Strike: Strike.KilledUntilValidation } && _validator is not { IsUp: true }) continue;
+            if (_losses.LastOrDefault(loss => loss.Node == node) is { Strike: Strike.KilledUntilValidation } loss && !IsTimeToJoin(loss)) continue;
             // On a busy machine the cluster takes a slow node for a lost one: it may, and nothing may come of it.
             if (!node.IsStruck) (WasGivenUp(node) ? _givenUp : _problems).Add($"{node.Name} ended by itself at step {_step + 1}, exit code {node.Process.ExitCode}: {LastWords(node)}");
             _links.RemoveWhere(link => link.From == node);
             node.Start();
         }
     }
+
+    /// <summary>Whether another has just begun to validate, after the cluster had taken out what was killed: then it may join again in the middle.</summary>
+    private bool IsTimeToJoin(Loss loss) => TimeProvider.System.GetUtcNow() is var now && _validator is { IsUp: true } && now - _validationBegan < _justNow && now - loss.At > _settings.Outage;
 
     private static bool WasGivenUp(ChaosNode node) =>
         node.Role == "decoder" ? node.Process.ExitCode == CommandLine.Success : node.Process.Errors.Contains("this node has ended itself", StringComparison.Ordinal);
@@ -365,7 +368,7 @@ internal sealed partial class Chaos : IDisposable
         return new(_strikes, _recoveries.OrderBy(recovery => recovery.Key, StringComparer.Ordinal).ToDictionary(recovery => recovery.Key, IReadOnlyList<double> (recovery) => recovery.Value), comparison, accounts, _givenUp, _problems);
     }
 
-    private const string JoinedMeanwhile = "trainer killed, joined again while another validated";
+    private const string JoinedMeanwhile = "trainer killed, had joined again while another validated, since that began";
 
     private static Checkpoint? Latest(string folder) => new CheckpointStore(Path.Combine(folder, "checkpoints")).Latest();
 
