@@ -16,7 +16,10 @@ namespace Alpro.Tests.Support;
 /// </summary>
 internal sealed partial class Chaos : IDisposable
 {
-    private static readonly TimeSpan _look = TimeSpan.FromMilliseconds(20), _justNow = TimeSpan.FromSeconds(1), _stalled = TimeSpan.FromMinutes(3), _ending = TimeSpan.FromMinutes(2);
+    /// <summary>Shorter than the cluster bears; long enough for heartbeats; until a trainer that has joined is known to the others.</summary>
+    private static readonly TimeSpan _standstill = TimeSpan.FromSeconds(2), _moment = TimeSpan.FromMilliseconds(200), _known = TimeSpan.FromSeconds(2);
+
+    private static readonly TimeSpan _look = TimeSpan.FromMilliseconds(20), _stalled = TimeSpan.FromMinutes(3), _ending = TimeSpan.FromMinutes(2);
 
     /// <summary>A node that was struck, and what was seen of it since.</summary>
     private sealed record Loss(ChaosNode Node, string? Address, Strike Strike, DateTimeOffset At)
@@ -40,10 +43,11 @@ internal sealed partial class Chaos : IDisposable
     private readonly List<string> _problems = [], _givenUp = [];
     private readonly CutOffNetwork? _network;
     private SeededRandom _random;
-    private ChaosNode? _keeper, _validator;
+    private ChaosNode? _keeper, _validator, _joiner, _held;
     private int _rounds, _world;
     private long _began, _total, _step = -1, _struckAt;
-    private DateTimeOffset _stepAt, _validationBegan;
+    private DateTimeOffset _stepAt, _validationBegan, _heldSince;
+    private DateTimeOffset? _joined;
 
     private Chaos(ChaosSettings settings)
     {
@@ -102,6 +106,7 @@ internal sealed partial class Chaos : IDisposable
             LookAtSteps();
             EndOutages();
             StartAgain();
+            SlowValidation();
             StrikeIfDue();
             if (TimeProvider.System.GetUtcNow() - _stepAt > _stalled) throw new TimeoutException($"no step was done in {_stalled.TotalMinutes} minutes after step {_step}; the logs are in {_settings.Folder}/logs");
         }
@@ -171,7 +176,9 @@ internal sealed partial class Chaos : IDisposable
     private void OnReady(ChaosNode node, string address, DateTimeOffset at)
     {
         node.Address = address;
-        if (_losses.LastOrDefault(loss => loss.Node == node) is { Strike: Strike.KilledUntilValidation } && _validator is not null) Recovered(JoinedMeanwhile, at - _validationBegan);
+        if (node != _joiner) return;
+        _joined = at;
+        if (_validator is not null) Recovered(JoinedMeanwhile, at - _validationBegan);
     }
 
     private void OnDecoderLost(ChaosNode from, string address, int clips, DateTimeOffset at)
@@ -264,7 +271,11 @@ internal sealed partial class Chaos : IDisposable
         foreach (ChaosNode node in _nodes.Where(node => node.OutageEnds is null && node.Process.HasEnded))
         {
             if (_step + 1 >= _total && node.Process.ExitCode == CommandLine.Success) continue;
-            if (_losses.LastOrDefault(loss => loss.Node == node) is { Strike: Strike.KilledUntilValidation } loss && !IsTimeToJoin(loss)) continue;
+            if (_losses.LastOrDefault(loss => loss.Node == node) is { Strike: Strike.KilledUntilValidation } loss)
+            {
+                if (!IsTimeToJoin(loss)) continue;
+                (_joiner, _joined) = (node, null);
+            }
             // On a busy machine the cluster takes a slow node for a lost one: it may, and nothing may come of it.
             if (!node.IsStruck) (WasGivenUp(node) ? _givenUp : _problems).Add($"{node.Name} ended by itself at step {_step + 1}, exit code {node.Process.ExitCode}: {LastWords(node)}");
             _links.RemoveWhere(link => link.From == node);
@@ -272,8 +283,29 @@ internal sealed partial class Chaos : IDisposable
         }
     }
 
-    /// <summary>Whether another has just begun to validate, after the cluster had taken out what was killed: then it may join again in the middle.</summary>
-    private bool IsTimeToJoin(Loss loss) => TimeProvider.System.GetUtcNow() is var now && _validator is { IsUp: true } && now - _validationBegan < _justNow && now - loss.At > _settings.Outage;
+    /// <summary>Whether another has begun to validate after the cluster has taken out what was killed: then it may join again in the middle.</summary>
+    private bool IsTimeToJoin(Loss loss) => _validator is { IsUp: true } && _validationBegan - loss.At > _settings.Outage;
+
+    /// <summary>
+    /// Makes the validation long in whose middle a trainer shall join: the one that validates stands still, but for moments in which it is seen to
+    /// live.
+    /// </summary>
+    private void SlowValidation()
+    {
+        DateTimeOffset now = TimeProvider.System.GetUtcNow();
+        bool slow = _joiner is not null && _validator is { Process.HasEnded: false } && !(now - _joined > _known);
+        if (!slow) _joiner = null;
+        if (_held is not null && (!slow || now - _heldSince > _standstill))
+        {
+            _held.Process.Thaw();
+            (_held, _heldSince) = (null, now);
+        }
+        else if (_held is null && slow && now - _heldSince > _moment)
+        {
+            (_held, _heldSince) = (_validator!, now);
+            _held.Process.Freeze();
+        }
+    }
 
     private static bool WasGivenUp(ChaosNode node) =>
         node.Role == "decoder" ? node.Process.ExitCode == CommandLine.Success : node.Process.Errors.Contains("this node has ended itself", StringComparison.Ordinal);
@@ -300,7 +332,7 @@ internal sealed partial class Chaos : IDisposable
         {
             (string role, Strike strike) = _due.Dequeue();
             ChaosNode[] kind = [.. _nodes.Where(node => node.Role == role)];
-            if (kind.All(IsIn))
+            if (kind.All(IsIn) && (strike != Strike.KilledUntilValidation || _step + 3 * _config.Training.ValidateEvery < _total))
             {
                 Do(strike, strike == Strike.CutOff ? kind[0] : kind[_random.NextInt32(kind.Length)]);
                 return;
@@ -364,7 +396,7 @@ internal sealed partial class Chaos : IDisposable
         else if (accounts.Delivered != _total * _config.Training.BatchSize || accounts.Planned != accounts.Delivered + accounts.Rejected + accounts.Tail) _problems.Add($"the accounts do not add up: {accounts}");
         foreach (Loss loss in _losses.Where(loss => loss.Node.Role != "decoder" && !loss.IsMadeGood)) _problems.Add($"{loss.Node.Name}, {Word(loss.Strike)}: it was not seen that others went on without it");
         if (_strikes.ContainsKey($"trainer {Word(Strike.KilledUntilValidation)}") && !_recoveries.ContainsKey(JoinedMeanwhile))
-            _problems.Add("no trainer joined while another validated: a validation must last longer than a process takes to start; raise evaluation.maxClips");
+            _problems.Add("no trainer joined while another validated");
         return new(_strikes, _recoveries.OrderBy(recovery => recovery.Key, StringComparer.Ordinal).ToDictionary(recovery => recovery.Key, IReadOnlyList<double> (recovery) => recovery.Value), comparison, accounts, _givenUp, _problems);
     }
 
