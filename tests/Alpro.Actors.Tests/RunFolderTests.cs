@@ -19,7 +19,8 @@ public sealed class RunFolderTests(TrainingRunTests.World world) : IClassFixture
     private Task<RunFolder> HoldAsync(string? cluster, TimeProvider? time = null) =>
         RunFolder.HoldAsync(_out.File("run"), cluster, time ?? TimeProvider.System, CancellationToken.None);
 
-    private Task<UsageException> RefusedAsync(string? cluster) => Assert.ThrowsAsync<UsageException>(() => HoldAsync(cluster, new FastTime()));
+    private Task<UsageException> RefusedAsync(string? cluster) =>
+        Assert.ThrowsAsync<UsageException>(() => HoldAsync(cluster, new FastTime()));
 
     [Fact]
     public async Task Folder_is_one_processs_alone_until_it_lets_go()

@@ -174,15 +174,17 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
     [Fact]
     public async Task Process_with_a_decoder_that_is_stuck_in_the_system_ends_with_its_report_and_says_so()
     {
-        string library = _out.File("stuck.so"), csv = _out.File("stuck.csv"), train = Path.Combine(_world.Folder.Path, "train"), hocon = _out.File("impatient.conf");
-        using (Process compiler = Process.Start("cc", ["-shared", "-fPIC", "-o", library, Path.Combine(Locations.Root, "tests/Alpro.Actors.Tests/native/stuck.c")])) await compiler.WaitForExitAsync();
+        string library = _out.File("stuck.so"), csv = _out.File("stuck.csv"), hocon = _out.File("impatient.conf");
+        string train = Path.Combine(_world.Folder.Path, "train");
+        string source = Path.Combine(Locations.Root, "tests/Alpro.Actors.Tests/native/stuck.c");
+        using (Process compiler = Process.Start("cc", ["-shared", "-fPIC", "-o", library, source])) await compiler.WaitForExitAsync();
         string[] rows = File.ReadAllLines(Path.Combine(train, "results_train.csv"));
         File.WriteAllLines(csv, [.. rows, "stuck" + rows[1][rows[1].IndexOf(',')..]]);
         File.WriteAllText(Path.Combine(train, "videos", "stuck.mp4"), "");
         File.WriteAllText(hocon, "alpro { lease-timeout = 1s, stop-timeout = 1s, attempts-per-clip = 2 }");
-        Write(_out.File("config.json"), _world.Folder.Path, steps: 7, csv);                              // more than an epoch: it is among the clips
-        using NodeProcess process = NodeProcess.StartProgram(["pretrain", "--config", _out.File("config.json"), "--out", _out.File("stuck"), "--hocon", hocon, "--decoders", "2"],
-            inside: ["env", $"LD_PRELOAD={library}"]);
+        Write(_out.File("config.json"), _world.Folder.Path, steps: 7, csv);      // more than an epoch: it is among the clips
+        string[] command = ["pretrain", "--config", _out.File("config.json"), "--out", _out.File("stuck"), "--hocon", hocon];
+        using NodeProcess process = NodeProcess.StartProgram([.. command, "--decoders", "2"], inside: ["env", $"LD_PRELOAD={library}"]);
         (int code, _) = await process.EndAsync();
         Assert.True(code == CommandLine.Success, process.Errors);
         Assert.Contains("DECODERS STUCK", process.Errors, StringComparison.Ordinal);
@@ -373,11 +375,11 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
         string best = _out.File("killed/model_step_best.pt"), aside = best + ".partial", report = _out.File("killed/report.html");
         string[] command = ["pretrain", "--config", _out.File("config.json"), "--out", _out.File("killed"), "--resume", "--decoders", "1"];
         Directory.CreateDirectory(_out.File("killed"));
-        using (Process pipe = Process.Start("mkfifo", [aside])) await pipe.WaitForExitAsync();          // nobody reads from it: the export stands still
+        using (Process pipe = Process.Start("mkfifo", [aside])) await pipe.WaitForExitAsync();       // nobody reads: the export waits
         using (NodeProcess first = NodeProcess.StartProgram(command))
         {
             using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-            while (!File.Exists(report)) await Task.Delay(20, deadline.Token);                           // which is written before
+            while (!File.Exists(report)) await Task.Delay(20, deadline.Token);                        // which is written before
             first.Kill();
             Assert.Equal(128 + 9, (await first.EndAsync()).Code);
         }
@@ -399,11 +401,13 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
     {
         CorpusConfig corpus = Config(steps: 4).Data.Corpora[0];
         string validation = System.Text.Json.JsonSerializer.Serialize<CorpusConfig[]>([corpus], ConfigLoader.Json);
-        RunConfig config = Config(steps: 4, null, $"data.validation={validation}", "evaluation.maxClips=4", "training.validateEvery=1", "schedule.warmupRatio=0", "optimizer.learningRate=0.1");
+        string[] fast = ["schedule.warmupRatio=0", "optimizer.learningRate=0.1"];                    // what it learns does not last
+        string[] validated = [$"data.validation={validation}", "evaluation.maxClips=4", "training.validateEvery=1"];
+        RunConfig config = Config(steps: 4, null, [.. validated, .. fast]);
         RunResult run = await TrainAsync(config, "damaged");
         File.WriteAllText(_out.File("damaged/config.json"), ConfigLoader.ToJson(config));
         CheckpointStore store = new TrainingRun(config, _out.File("damaged"), false).Store();
-        Assert.InRange(run.State.BestStep!.Value, 1, 3);             // so fast, what it learns does not last
+        Assert.InRange(run.State.BestStep!.Value, 1, 3);
         File.Delete(Path.Combine(store.FolderOf(run.State.BestStep!.Value), Checkpoint.WeightsName));
         (int code, _, string errors) = Commands.AlproProgram.Run("pretrain", "--config", _out.File("damaged/config.json"), "--out", _out.File("damaged"), "--resume");
         Assert.True(code == CommandLine.Success, errors);
@@ -430,8 +434,9 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
         Write(_out.File("config.json"), _world.Folder.Path, steps: 100_000);
         int[] codes = await Task.WhenAll(new[] { 0.2, 0.5, 0.8, 1.1 }.Select(async seconds =>
         {
-            using NodeProcess process = NodeProcess.StartProgram([command, "--config", _out.File("config.json"), "--out", _out.File($"{seconds}"), "--decoders", "1",
-                "--set", task, "--set", $"data.clip.maskProbability={(command == "pretrain" ? 0.15 : 0)}"]);
+            string[] settings = ["--set", task, "--set", $"data.clip.maskProbability={(command == "pretrain" ? 0.15 : 0)}"];
+            using NodeProcess process = NodeProcess.StartProgram(
+                [command, "--config", _out.File("config.json"), "--out", _out.File($"{seconds}"), "--decoders", "1", .. settings]);
             await Task.Delay(TimeSpan.FromSeconds(seconds));
             process.Interrupt();
             return (await process.EndAsync(TimeSpan.FromSeconds(30))).Code;
@@ -539,8 +544,9 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
     {
         await TrainAsync(Config(steps: 2, null, "task=prompter", "model.entities=3", "data.clip.maskProbability=0"), "prompter");
         File.WriteAllLines(_out.File("texts.txt"), ["a red circle", "a blue square"]);
-        string video = Directory.EnumerateFiles(Path.Combine(_world.Folder.Path, "train", "videos"), "*.mp4", SearchOption.AllDirectories).First(path => new FileInfo(path).Length > 1000);
-        (int code, string output, string errors) = Commands.AlproProgram.Run("predict", "--run", _out.File("prompter"), "--video", video, "--texts", _out.File("texts.txt"));
+        string video = Directory.EnumerateFiles(Path.Combine(_world.Folder.Path, "val", "videos"), "*.mp4").First();
+        (int code, string output, string errors) = Commands.AlproProgram.Run(
+            "predict", "--run", _out.File("prompter"), "--video", video, "--texts", _out.File("texts.txt"));
         Assert.True(code == CommandLine.Success, errors);
         Assert.Contains("no match: the run has not trained the head that tells it", output, StringComparison.Ordinal);
         Assert.DoesNotContain("%", output, StringComparison.Ordinal);

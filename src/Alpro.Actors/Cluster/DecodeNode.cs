@@ -58,7 +58,8 @@ public sealed class DecodeNode : ReceiveActor
     protected override void PostStop() => _cluster.Unsubscribe(Self);
 
     /// <summary>Whether a node carries the run: without any of these there is none.</summary>
-    private static bool Carries(Member member) => member.HasRole(ClusterNode.RoleName(NodeRole.Coordinator)) || member.HasRole(ClusterNode.RoleName(NodeRole.Trainer));
+    private static bool Carries(Member member) =>
+        member.HasRole(ClusterNode.RoleName(NodeRole.Coordinator)) || member.HasRole(ClusterNode.RoleName(NodeRole.Trainer));
 
     /// <inheritdoc/>
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(error =>

@@ -208,7 +208,7 @@ public sealed class GroupKeeper : ReceiveActor, IWithTimers
         int world = Largest(free.Length);
         if (world < _least)
         {
-            if (world != _tooFew) _run.Warn($"waiting for more trainers: {world} could share the steps, and --trainers {_least} are expected");
+            if (world != _tooFew) _run.Warn($"waiting for more trainers: {world} can share the steps; expected {_least} (--trainers)");
             _tooFew = world;
             return;
         }

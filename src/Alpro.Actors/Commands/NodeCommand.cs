@@ -236,7 +236,7 @@ internal static class NodeCommand
             using CancellationTokenRegistration asked = stop.Register(() => ended.TrySetResult());
             Action over = () =>
             {
-                if (ended.TrySetResult()) Console.Error.WriteLine("the run has ended: its coordinators and trainers have left, and so does this node");
+                if (ended.TrySetResult()) Console.Error.WriteLine("the run has ended: its trainers have left, and so does this node");
             };
             Action<Exception> failed = reason => ended.TrySetException(reason);
             node.System.ActorOf(Props.Create(() => new DecodeNode(work, over, failed)), "decode-node");

@@ -49,7 +49,8 @@ internal static class PredictCommand
             RunConfig config = run.For(corpus: null, arguments.GetValue(model.Data));
             bool asked = arguments.GetValue(questions)!.Length > 0, answers = config.Task == LearningTask.QuestionAnswering;
             if (asked != answers) throw new UsageException($"{run.Folder}: is a run of {(answers ? "question answering: give --question" : "retrieval: give --texts")}");
-            Prediction prediction = Predict(config, run.Weights, arguments.GetValue(video)!, asked ? arguments.GetValue(questions)! : Lines(arguments.GetValue(texts)!), arguments.GetValue(top) ?? UsualTop);
+            string[] about = asked ? arguments.GetValue(questions)! : Lines(arguments.GetValue(texts)!);
+            Prediction prediction = Predict(config, run.Weights, arguments.GetValue(video)!, about, arguments.GetValue(top) ?? UsualTop);
             var read = prediction.Questions.Select(line => (line.Question, line.UnknownWords)).Concat(prediction.Texts.Select(line => (line.Text, line.UnknownWords)));
             foreach ((string text, IReadOnlyList<string> unknown) in read)
                 if (unknown.Count > 0) Console.Error.WriteLine($"\"{text}\": {string.Join(", ", unknown)}: not in the vocabulary, and without a meaning to the model");

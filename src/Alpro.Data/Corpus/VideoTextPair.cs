@@ -32,8 +32,8 @@ public readonly record struct MediaSource(string Path, long Offset = 0, long Len
         int end = full.IndexOf($"{Shard}/", StringComparison.OrdinalIgnoreCase) + Shard.Length;
         if (end < Shard.Length || !File.Exists(full[..end])) return (new(full), full);
         string key = $"{System.IO.Path.GetFileNameWithoutExtension(full[..end])}{full[end..]}";
-        MediaSource media = TarShardReader.Find(full[..end], key) ?? throw new CorpusException($"{full[..end]}: holds no clip '{full[(end + 1)..]}'; expected the name of its files up to the first dot");
-        return (media, key);
+        if (TarShardReader.Find(full[..end], key) is { } media) return (media, key);
+        throw new CorpusException($"{full[..end]}: holds no clip '{full[(end + 1)..]}'; expected the name of a file up to its first dot");
     }
 }
 

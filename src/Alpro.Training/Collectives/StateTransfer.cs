@@ -28,7 +28,8 @@ internal static class StateTransfer
         int refused = Array.FindIndex([.. group.AllGather(tensor([(long)problems.Length])).data<long>()], count => count > 0);
         if (refused >= 0)
         {
-            string why = Encoding.UTF8.GetString(Bytes(group, Encoding.UTF8.GetBytes(string.Join("; ", problems.Select(problem => $"{problem.Path} {problem.Message}"))), refused));
+            string own = string.Join("; ", problems.Select(problem => $"{problem.Path} {problem.Message}"));
+            string why = Encoding.UTF8.GetString(Bytes(group, Encoding.UTF8.GetBytes(own), refused));
             if (problems.Length > 0) throw new ConfigException($"rank {group.Rank} cannot train with the others", problems);
             throw new CollectivesException(refused, group.Generation, $"cannot train with the others and was refused ({why})");
         }

@@ -71,7 +71,7 @@ public sealed class ClusterRunTests : IClassFixture<TrainingRunTests.World>, IDi
     [Fact]
     public async Task Decode_node_that_stands_still_is_not_waited_for_and_serves_again_when_it_goes_on()
     {
-        // The cluster gives nobody up. So nobody can leave it in order at the end, for the dead would have to agree: that is not waited for.
+        // The cluster gives nobody up. So nobody leaves it in order at the end, for the dead would have to agree: that is not waited for.
         string hocon = _out.File("patient.conf");
         File.WriteAllText(hocon, QuickCluster.Settings + """
 

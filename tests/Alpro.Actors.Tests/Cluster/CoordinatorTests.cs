@@ -10,7 +10,11 @@ public sealed class CoordinatorTests : IClassFixture<TrainingRunTests.World>, ID
     private readonly string _config;
     private readonly string[] _coordinators = [Address(), Address()], _trainers = [Address(), Address()];
 
-    public CoordinatorTests(TrainingRunTests.World world) => TrainingRunTests.Write(_config = _out.File("config.json"), (_world = world).Folder.Path, steps: 150);
+    public CoordinatorTests(TrainingRunTests.World world)
+    {
+        (_world, _config) = (world, _out.File("config.json"));
+        TrainingRunTests.Write(_config, world.Folder.Path, steps: 150);
+    }
 
     public void Dispose() => _out.Dispose();
 
@@ -82,7 +86,7 @@ public sealed class CoordinatorTests : IClassFixture<TrainingRunTests.World>, ID
     [Fact]
     public async Task Trainer_that_is_frozen_and_given_up_finds_itself_out_and_changes_nothing()
     {
-        // A step is one group of clips: one trainer has it, the other is there for when that is lost. The first begins long before the other is there.
+        // A step is one group of clips: one trainer has it, the other is there for when that is lost. The first begins long before.
         TrainingRunTests.Write(_config, _world.Folder.Path, steps: 400);
         using NodeProcess coordinator = StartCoordinator(0, groupSize: 4), first = StartTrainer(0, groupSize: 4, decoders: 1);
         await coordinator.SaysAsync("generation 1: 1 trainer");

@@ -43,7 +43,8 @@ public sealed class PredictCommandTests(ReleasedRuns runs) : IClassFixture<Relea
     public void Clip_in_a_shard_is_scored_as_the_evaluation_scores_it()
     {
         string shard = runs.File("shards/00000.tar"), folder = runs.File("out/shards"), rand = "data.evaluationClip.strategy=\"rand\"";
-        JsonElement[] pairs = [.. File.ReadLines(runs.File("data/msrvtt_ret/txt/test.jsonl")).Take(4).Select(line => JsonDocument.Parse(line).RootElement)];
+        string[] lines = [.. File.ReadLines(runs.File("data/msrvtt_ret/txt/test.jsonl")).Take(4)];
+        JsonElement[] pairs = [.. lines.Select(line => JsonDocument.Parse(line).RootElement)];
         Directory.CreateDirectory(Path.GetDirectoryName(shard)!);
         using (var tar = new TarWriter(File.Create(shard)))
             foreach (JsonElement pair in pairs)
@@ -54,15 +55,19 @@ public sealed class PredictCommandTests(ReleasedRuns runs) : IClassFixture<Relea
                 tar.WriteEntry(text, $"part/{name}.txt");
             }
         string test = JsonSerializer.Serialize(new { name = "shards", annotations = shard, media = runs.File("shards") });
-        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--out", folder, "--set", rand, "--set", $"data.test={test}");
+        string[] run = ["--run", runs.Retrieval, "--set", rand];
+        (int code, _, string errors) = AlproProgram.Run(["evaluate", .. run, "--out", folder, "--set", $"data.test={test}"]);
         Assert.True(code == 0, errors);
         string clip = pairs[2].GetProperty("clip_name").GetString()!;
-        JsonElement[] rows = [.. JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "results.json"))).RootElement.EnumerateArray().Where(row => row.GetProperty("vid_id").GetString() == $"00000/part/{clip}")];
+        JsonElement[] rows = [.. JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "results.json"))).RootElement.EnumerateArray()
+            .Where(row => row.GetProperty("vid_id").GetString() == $"00000/part/{clip}")];
         File.WriteAllLines(runs.File("shards/texts.txt"), pairs.Select(pair => pair.GetProperty("caption").GetString()!));
-        (code, string output, errors) = AlproProgram.Run("predict", "--run", runs.Retrieval, "--video", $"{shard}/part/{clip}", "--texts", runs.File("shards/texts.txt"), "--json", "--set", rand);
+        string[] about = ["--video", $"{shard}/part/{clip}", "--texts", runs.File("shards/texts.txt")];
+        (code, string output, errors) = AlproProgram.Run(["predict", .. run, .. about, "--json"]);
         Assert.True(code == 0, errors);
-        Assert.Equal(rows.Select(row => row.GetProperty("vtc_score").GetSingle()), JsonDocument.Parse(output).RootElement.GetProperty("texts").EnumerateArray().Select(text => text.GetProperty("contrastive").GetSingle()),
-            (one, other) => Math.Abs(one - other) < 1e-4f);
+        JsonElement[] told = [.. JsonDocument.Parse(output).RootElement.GetProperty("texts").EnumerateArray()];
+        Assert.Equal((4, 4), (rows.Length, told.Length));
+        for (int i = 0; i < 4; i++) Assert.Equal(rows[i].GetProperty("vtc_score").GetSingle(), told[i].GetProperty("contrastive").GetSingle(), 1e-4f);
     }
 
     [Fact]

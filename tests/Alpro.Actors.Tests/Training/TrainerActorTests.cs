@@ -32,7 +32,7 @@ public sealed class TrainerActorTests : TestKit, IClassFixture<TrainingRunTests.
         var run = new TrainingRun(ConfigLoader.Load(_out.File("config.json"), ["training.checkpointEvery=1"]), _out.Path, Resume: false);
         await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 });
         using var data = new RunData(run.Config, host.Settings);
-        ClipBatch[] batches = [.. host.Read(data, [.. Enumerable.Range(0, 8).Select(row => (long)row)], run.Config.Data.Clip, batchSize: 4, new())];
+        ClipBatch[] batches = [.. host.Read(data, [0, 1, 2, 3, 4, 5, 6, 7], run.Config.Data.Clip, batchSize: 4, new())];
         var start = new TrainState { TotalSteps = 2, StepsPerEpoch = 6, Data = data.Contents() };
         TestProbe parent = CreateTestProbe(), checkpoints = CreateTestProbe();
         (ActorSettings settings, IActorRef writer) = (host.Settings, checkpoints.Ref);

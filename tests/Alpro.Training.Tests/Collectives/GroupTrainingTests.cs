@@ -278,8 +278,8 @@ public sealed class GroupTrainingTests
         Assert.Contains("rank 1 cannot train with the others: 1 problem" + Environment.NewLine + "  data.corpora[0]: is 24 rows on rank 0 and 23 rows here",
             Assert.IsType<ConfigException>(failures[1]).Message, StringComparison.Ordinal);
         // The other waits for the next group, and knows why.
-        Assert.Equal("rank 1 cannot train with the others and was refused (data.corpora[0] is 24 rows on rank 0 and 23 rows here); generation 1 is over",
-            Assert.IsType<CollectivesException>(failures[0]).Message);
+        Assert.StartsWith("rank 1 cannot train with the others and was refused (data.corpora[0] is 24 rows on rank 0 and 23 rows here); ",
+            Assert.IsType<CollectivesException>(failures[0]).Message, StringComparison.Ordinal);
     }
 
     private static void AssertSame(IReadOnlyList<StepRecord> wanted, IReadOnlyList<StepRecord> found, double tolerance)

@@ -16,8 +16,8 @@ namespace Alpro.Tests.Support;
 /// </summary>
 internal sealed partial class Chaos : IDisposable
 {
-    /// <summary>Shorter than the cluster bears; long enough for heartbeats; until a trainer that has joined is known to the others.</summary>
-    private static readonly TimeSpan _standstill = TimeSpan.FromSeconds(2), _moment = TimeSpan.FromMilliseconds(200), _known = TimeSpan.FromSeconds(2);
+    /// <summary>Less than the cluster bears, and enough for a trainer to be known that has joined; time for heartbeats.</summary>
+    private static readonly TimeSpan _standstill = TimeSpan.FromSeconds(2), _moment = TimeSpan.FromMilliseconds(200);
 
     private static readonly TimeSpan _look = TimeSpan.FromMilliseconds(20), _stalled = TimeSpan.FromMinutes(3), _ending = TimeSpan.FromMinutes(2);
 
@@ -283,17 +283,17 @@ internal sealed partial class Chaos : IDisposable
         }
     }
 
-    /// <summary>Whether another has begun to validate after the cluster has taken out what was killed: then it may join again in the middle.</summary>
+    /// <summary>Whether another has begun to validate since the cluster has taken out what was killed, which may then join again.</summary>
     private bool IsTimeToJoin(Loss loss) => _validator is { IsUp: true } && _validationBegan - loss.At > _settings.Outage;
 
     /// <summary>
-    /// Makes the validation long in whose middle a trainer shall join: the one that validates stands still, but for moments in which it is seen to
-    /// live.
+    /// Makes the validation long in whose middle a trainer shall join: the one that validates stands still, but for moments in which it is
+    /// seen to live.
     /// </summary>
     private void SlowValidation()
     {
         DateTimeOffset now = TimeProvider.System.GetUtcNow();
-        bool slow = _joiner is not null && _validator is { Process.HasEnded: false } && !(now - _joined > _known);
+        bool slow = _joiner is not null && _validator is { Process.HasEnded: false } && !(now - _joined > _standstill);
         if (!slow) _joiner = null;
         if (_held is not null && (!slow || now - _heldSince > _standstill))
         {
@@ -371,7 +371,13 @@ internal sealed partial class Chaos : IDisposable
         }
     }
 
-    private static string Word(Strike strike) => strike switch { Strike.Killed => "killed", Strike.KilledUntilValidation => "killed until another validates", Strike.Frozen => "frozen", _ => "cut off" };
+    private static string Word(Strike strike) => strike switch
+    {
+        Strike.Killed => "killed",
+        Strike.KilledUntilValidation => "killed until another validates",
+        Strike.Frozen => "frozen",
+        _ => "cut off",
+    };
 
     private bool HasEnded() => _step + 1 >= _total && _nodes.Where(node => node.Role == "coordinator").All(node => node.Process.HasEnded && node.Process.ExitCode == CommandLine.Success);
 
@@ -382,7 +388,7 @@ internal sealed partial class Chaos : IDisposable
         foreach (ChaosNode node in _nodes)
         {
             if (node.OutageEnds is not null) continue;               // struck shortly before the end: it is not waited for
-            if (node is { Role: "decoder", IsUp: false, Process.HasEnded: false }) node.Process.Terminate();         // it has not joined, and knows of no run
+            if (node is { Role: "decoder", IsUp: false, Process.HasEnded: false }) node.Process.Terminate();         // it has joined no run
             (int code, string output) = await node.Process.EndAsync(_ending);
             bool ended = code == CommandLine.Success || (code == CommandLine.Interrupted && node.Role == "decoder");   // told to before it had joined
             if (!ended && !node.IsStruck) _problems.Add($"{node.Name} ended with exit code {code} after the run: {LastWords(node)}");

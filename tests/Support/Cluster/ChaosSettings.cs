@@ -70,7 +70,8 @@ internal sealed record ChaosSettings
     public Action<string> Say { get; init; } = static _ => { };
 
     /// <summary>Everything that can be done to the nodes of a run.</summary>
-    public static IReadOnlyList<(string Role, Strike Strike)> All(int coordinators, int decoders, int trainers, int evaluators, bool validates) =>
+    public static IReadOnlyList<(string Role, Strike Strike)> All(
+        int coordinators, int decoders, int trainers, int evaluators, bool validates) =>
     [
         .. trainers > 0 ? new[] { ("coordinator", Strike.Killed) } : [],
         .. coordinators > 1 ? new[] { ("coordinator", Strike.Frozen) } : [],

@@ -33,7 +33,8 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
     public override IEnumerable<AnnotationFields> Rows() => shards.SelectMany(Rows);
 
     /// <summary>Where the media of the row with a name lie in a shard; null where it has no such row.</summary>
-    public static MediaSource? Find(string shard, string name) => Rows(shard).FirstOrDefault(row => row.Problem is null && row[Key] is [var key] && key == name)?.Media;
+    public static MediaSource? Find(string shard, string name) =>
+        Rows(shard).FirstOrDefault(row => row.Problem is null && row[Key] is [var key] && key == name)?.Media;
 
     private static IEnumerable<AnnotationFields> Rows(string shard)
     {
