@@ -365,7 +365,7 @@ public sealed class TrainingRunTests : IClassFixture<TrainingRunTests.World>, ID
         Assert.DoesNotContain("are written now", Coordinator().Errors, StringComparison.Ordinal);
 
         (int Code, string Output, string Errors) Coordinator() => Commands.AlproProgram.Run("node", "--role", "coordinator", "--config", _out.File("config.json"), "--out", _out.File("late"),
-            "--trainers", "1", "--resume", "--port", $"{NodeProcess.FreePort()}", "--data-port", "0");
+            "--trainers", "1", "--resume", "--port", $"{NodeProcess.FreePort()}", "--data-port", "0", "--hocon", QuickCluster.File);
     }
 
     [Fact]

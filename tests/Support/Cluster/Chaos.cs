@@ -17,7 +17,7 @@ namespace Alpro.Tests.Support;
 internal sealed partial class Chaos : IDisposable
 {
     /// <summary>Less than the cluster bears, and enough for a trainer to be known that has joined; time for heartbeats.</summary>
-    private static readonly TimeSpan _standstill = TimeSpan.FromSeconds(2), _moment = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan _standstill = TimeSpan.FromSeconds(2), _moment = TimeSpan.FromMilliseconds(80);
 
     private static readonly TimeSpan _look = TimeSpan.FromMilliseconds(20), _stalled = TimeSpan.FromMinutes(3), _ending = TimeSpan.FromMinutes(2);
 
@@ -176,9 +176,7 @@ internal sealed partial class Chaos : IDisposable
     private void OnReady(ChaosNode node, string address, DateTimeOffset at)
     {
         node.Address = address;
-        if (node != _joiner) return;
-        _joined = at;
-        if (_validator is not null) Recovered(JoinedMeanwhile, at - _validationBegan);
+        if (node == _joiner) _joined = at;
     }
 
     private void OnDecoderLost(ChaosNode from, string address, int clips, DateTimeOffset at)
@@ -293,7 +291,12 @@ internal sealed partial class Chaos : IDisposable
     private void SlowValidation()
     {
         DateTimeOffset now = TimeProvider.System.GetUtcNow();
-        bool slow = _joiner is not null && _validator is { Process.HasEnded: false } && !(now - _joined > _standstill);
+        bool slow = _joiner is not null && _validator is { Process.HasEnded: false };
+        if (slow && now - _joined > _standstill)
+        {
+            Recovered(JoinedMeanwhile, _joined!.Value - _validationBegan);
+            slow = false;
+        }
         if (!slow) _joiner = null;
         if (_held is not null && (!slow || now - _heldSince > _standstill))
         {
