@@ -99,8 +99,7 @@ internal static class NodeCommand
             {
                 if (own == NodeRole.Coordinator) await FinishWithoutTrainersAsync(member, run);
                 await member.DisposeAsync();
-                Console.Error.WriteLine($"the run in {output} is complete: {steps} steps");
-                return ExitCode.Success;
+                return Complete(run, steps);
             }
             return own == NodeRole.Trainer ? await TrainWithOthersAsync(arguments, member, run, stop) : await KeepGroupsAsync(member, run, least, stop);
 
@@ -182,6 +181,12 @@ internal static class NodeCommand
             .Any(member => member.Status == MemberStatus.Up && member.HasRole(ClusterNode.RoleName(NodeRole.Coordinator)) && !member.UniqueAddress.Equals(cluster.SelfUniqueAddress));
     }
 
+    private static int Complete(TrainingRun run, long steps)
+    {
+        Console.Error.WriteLine($"the run in {run.Folder} is complete: {steps} steps");
+        return ExitCode.Success;
+    }
+
     private static int GivenUp()
     {
         Console.Error.WriteLine("this node has ended itself: it was frozen, or cut off from more than half of the others, and these go on without it; start it again, a coordinator with --resume");
@@ -226,8 +231,9 @@ internal static class NodeCommand
         }
         catch (OperationCanceledException)
         {
-            // The cluster's end is the actors'; else it was told to stop while it waited for other trainers.
-            return Akka.Cluster.Cluster.Get(node.System).IsTerminated ? GivenUp() : ExitCode.Interrupted;
+            // The cluster's end is the actors'; else it was told to stop while it waited for others, who may have come to the end without it.
+            if (Akka.Cluster.Cluster.Get(node.System).IsTerminated) return GivenUp();
+            return new RunEnd(run.Store()).Find() is { } steps ? Complete(run, steps) : ExitCode.Interrupted;
         }
     }
 
