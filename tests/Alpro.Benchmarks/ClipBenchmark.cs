@@ -75,7 +75,7 @@ internal static partial class ClipBenchmark
             collator.Add(request.Slot, clip);
             collating += CpuNanoseconds() - loaded;
             loading += loaded - start;
-            if (collator.Missing > 0) continue;
+            if (collator.Unsettled > 0) continue;
             collator.Take()!.Dispose();
             collator = new Collator(request.Step + 1, BatchSize, settings);
         }

@@ -83,7 +83,8 @@ internal readonly record struct AffineWarp(double M11, double M12, double M13, d
             }
             // Weights of 32 down fit 16 bits; times those across they need 18.
             Vector128<ushort> column = above * (ushort)(Fractions - down) + below * (ushort)down;
-            Vector128<uint> left = Vector128.WidenLower(column), next = Vector128.WidenLower(Vector128.Shuffle(column, Vector128.Create((ushort)3, 4, 5, 0, 0, 0, 0, 0)));
+            Vector128<uint> left = Vector128.WidenLower(column),
+                next = Vector128.WidenLower(Vector128.Shuffle(column, Vector128.Create((ushort)3, 4, 5, 0, 0, 0, 0, 0)));
             Vector128<uint> sum = left * (uint)(Fractions - right) + next * (uint)right + Vector128.Create((uint)Fractions * Fractions / 2);
             Vector128<ushort> rounded = (sum >> (2 * FractionBits)).AsUInt16();
             target = (byte)rounded[0];

@@ -6,7 +6,7 @@ namespace Alpro.Data.Clips;
 /// Crops and RandAugment (paper section 4.1 and its released code). One choice holds for all frames of a clip, drawn from its request's
 /// streams. Keeps its scratch memory between clips; belongs to one thread.
 /// </summary>
-public sealed class FrameAugmenter
+internal sealed class FrameAugmenter
 {
     private const int VideoLevel = 5, ImageLevel = 7, Operations = 2;
 
@@ -100,7 +100,9 @@ public sealed class FrameAugmenter
         }
     }
 
-    /// <summary>Ten draws of area and (log-uniform) aspect; where none fits inside, the middle of the image with the nearest aspect allowed.</summary>
+    /// <summary>
+    /// Ten draws of area and (log-uniform) aspect. Where none fits inside, the middle of the image with the nearest aspect allowed.
+    /// </summary>
     private static PixelRectangle DrawCut(int width, int height, ref SeededRandom random)
     {
         const double lowest = 3 / 4.0, highest = 4 / 3.0;
@@ -109,9 +111,11 @@ public sealed class FrameAugmenter
             double area = random.NextDouble(0.2, 1) * width * height;
             double aspect = Math.Exp(random.NextDouble(Math.Log(lowest), Math.Log(highest)));
             int w = (int)Math.Round(Math.Sqrt(area * aspect)), h = (int)Math.Round(Math.Sqrt(area / aspect));
-            if (w >= 1 && h >= 1 && w <= width && h <= height) return new(random.NextInt32(width - w + 1), random.NextInt32(height - h + 1), w, h);
+            if (w >= 1 && h >= 1 && w <= width && h <= height)
+                return new(random.NextInt32(width - w + 1), random.NextInt32(height - h + 1), w, h);
         }
-        int fittingWidth = Math.Clamp((int)Math.Round(height * highest), 1, width), fittingHeight = Math.Clamp((int)Math.Round(width / lowest), 1, height);
+        int fittingWidth = Math.Clamp((int)Math.Round(height * highest), 1, width),
+            fittingHeight = Math.Clamp((int)Math.Round(width / lowest), 1, height);
         return new((width - fittingWidth) / 2, (height - fittingHeight) / 2, fittingWidth, fittingHeight);
     }
 }

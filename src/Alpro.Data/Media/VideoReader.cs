@@ -17,13 +17,14 @@ public sealed class VideoReader : IFrameReader
     /// <exception cref="InvalidOperationException">The native library is not available.</exception>
     public VideoReader(DecodeLimits limits)
     {
-        if (!NativeDecoder.IsAvailable) throw new InvalidOperationException($"Videos cannot be decoded in this process: {NativeDecoder.WhyNot}");
+        if (!NativeDecoder.IsAvailable)
+            throw new InvalidOperationException($"Videos cannot be decoded in this process: {NativeDecoder.WhyNot}");
         long deadline = (long)Math.Min(limits.Deadline.TotalNanoseconds, long.MaxValue / 4);
         _reader = NativeDecoder.New(new(deadline, limits.MaxPixels, limits.MaxPackets));
     }
 
     /// <summary>What the last call to <see cref="Open"/> and to <see cref="Read"/> took.</summary>
-    public DecodeStatistics Statistics
+    internal DecodeStatistics Statistics
     {
         get
         {

@@ -3,7 +3,9 @@ using Alpro.Data.Clips;
 
 namespace Alpro.Data.Sampling;
 
-/// <summary>What a stream of random numbers is for. Each purpose has its own stream, so that a new draw in one cannot shift another.</summary>
+/// <summary>
+/// What a stream of random numbers is for. Each purpose has its own stream, so that a new draw in one cannot shift another.
+/// </summary>
 public enum RandomPurpose
 {
     /// <summary>Which corpus a step draws from.</summary>

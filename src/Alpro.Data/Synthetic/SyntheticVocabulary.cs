@@ -1,6 +1,8 @@
 namespace Alpro.Data.Synthetic;
 
-/// <summary>A WordPiece vocabulary for the synthetic world: the special pieces, letters and digits that spell any word, and the world's own words.</summary>
+/// <summary>
+/// A WordPiece vocabulary for the synthetic world: the special pieces, letters and digits that spell any word, and the world's own words.
+/// </summary>
 internal static class SyntheticVocabulary
 {
     private const string Letters = "abcdefghijklmnopqrstuvwxyz0123456789";
@@ -22,6 +24,7 @@ internal static class SyntheticVocabulary
         .. Letters.Select(letter => letter.ToString()),
         .. Letters.Select(letter => "##" + letter), "##es",
         .. s_words.Concat(SyntheticScene.Shapes).Concat(SyntheticScene.Colors).Concat(SyntheticScene.Motions).Concat(SyntheticScene.Counts)
-            .Concat(SyntheticScene.Sizes).Concat(SyntheticScene.Patterns).Concat(SyntheticScene.Grounds).Distinct().Where(word => word.Length > 1),
+            .Concat(SyntheticScene.Sizes).Concat(SyntheticScene.Patterns).Concat(SyntheticScene.Grounds).Distinct()
+            .Where(word => word.Length > 1),
     ];
 }

@@ -16,7 +16,9 @@ internal ref struct BasicTokenizer
 
     private BasicTokenizer(Span<char> output) => _output = output;
 
-    /// <summary>Characters of output that the first <paramref name="maxWords"/> words of a text of <paramref name="length"/> characters can need.</summary>
+    /// <summary>
+    /// Characters of output that the first <paramref name="maxWords"/> words of a text of <paramref name="length"/> characters can need.
+    /// </summary>
     public static int OutputBound(int length, int maxWords)
     {
         // A word is at most MaxWordLength pairs of surrogates and a space, and a character makes at most three and a space; the last

@@ -10,8 +10,8 @@ internal readonly record struct CharacterMapping(int Code, bool Isolated = false
 
 /// <summary>
 /// The character rules of BERT's uncased tokenizer as a table (<c>characters.txt</c>): cleaning, isolation of punctuation and ideographs,
-/// accents stripped, lower case. A table rather than the runtime's own, because the runtime normalises nothing in invariant mode,
-/// and because its Unicode version moves: a caption must not change its tokens with it.
+/// accents stripped, lower case. The runtime's own rules do not serve: in invariant mode they normalise nothing, and their Unicode version
+/// moves. A caption must not change its tokens with it.
 /// </summary>
 internal static class CharacterTable
 {

@@ -30,9 +30,9 @@ public sealed class FuzzTests
                     reader.Read([0, frames / 3, frames - 1], Side, Side, ResizeFilter.Bilinear, new byte[3 * Side * Side * 3]);
                     read++;
                 }
-                catch (UnreadableClipException e)
+                catch (UnreadableClipException exception)
                 {
-                    reasons[e.Reason] = reasons.GetValueOrDefault(e.Reason) + 1;
+                    reasons[exception.Reason] = reasons.GetValueOrDefault(exception.Reason) + 1;
                 }
                 Assert.False(reasons.ContainsKey(RejectReason.DecoderDied) || reasons.ContainsKey(RejectReason.TimedOut), $"round {round}, {kind}: {string.Join(", ", reasons)}");
             }

@@ -102,7 +102,7 @@ public sealed class DecoderLink : ReceiveActor
 
     private void Read(IActorRef self)
     {
-        var receiver = new ClipReceiver(_stream, _served.Clips, _served.Numbers);
+        var receiver = new ClipReceiver(_stream, new(_served.Clips), _served.Numbers);
         try
         {
             while (true)

@@ -3,9 +3,9 @@ using System.Buffers.Binary;
 namespace Alpro.Data.Corpora.Annotations;
 
 /// <summary>
-/// Checks the footer and the page headers of a parquet file before the library reads them. The library believes them: where they are damaged
-/// it reads on behind their end for ever, makes room for whatever number they name, or overflows its stack. What passes here is as the format
-/// has it, ends where it should, and claims nothing beyond the file.
+/// Checks the footer and the page headers of a parquet file before the library reads them, for the library believes them. Where they are
+/// damaged, it reads on for ever behind their end, makes room for whatever number they name, or overflows its stack. What passes here is as
+/// the format has it, ends where it should, and claims nothing beyond the file.
 /// </summary>
 internal sealed class ParquetStructure
 {
@@ -72,7 +72,8 @@ internal sealed class ParquetStructure
         Dictionary<long, long> ends = [];
         foreach (Dictionary<int, object?> group in Structures(file, 4))
             foreach (Dictionary<int, object?> chunk in Structures(group, 1))
-                if (chunk.GetValueOrDefault(3) is Dictionary<int, object?> column) ends[Begin(column)] = EndOfPages(stream, column, Number(group, 3));
+                if (chunk.GetValueOrDefault(3) is Dictionary<int, object?> column)
+                    ends[Begin(column)] = EndOfPages(stream, column, Number(group, 3));
         return ends;
     }
 
@@ -125,7 +126,8 @@ internal sealed class ParquetStructure
         if (position < 4 || position >= stream.Length) throw Unsound($"a page is said to be at byte {position}");
         for (long length = FirstPiece; ; length *= 16)
         {
-            var header = new ParquetStructure(Piece(stream, position, (int)Math.Min(length, Math.Min(stream.Length - position, Array.MaxLength))));
+            var header = new ParquetStructure(Piece(stream, position,
+                (int)Math.Min(length, Math.Min(stream.Length - position, Array.MaxLength))));
             try
             {
                 return (header.Structure("Page"), header._at);

@@ -1,6 +1,7 @@
 using System.Formats.Tar;
 using System.Text.Json;
 using Alpro.Data.Media;
+using static Alpro.Data.Corpora.Annotations.AnnotationFormat;
 
 namespace Alpro.Data.Corpora.Annotations;
 
@@ -14,10 +15,33 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
     /// <summary>The name under which a row's key is found.</summary>
     public const string Key = "__key__";
 
-    private static readonly string[] s_videos = [".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v"], s_images = [".jpg", ".jpeg", ".png", ".webp"];
+    private static readonly string[] s_videos = [".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v"],
+        s_images = [".jpg", ".jpeg", ".png", ".webp"];
+
+    /// <summary>A caption, or a question with its answer, and the media of the kind that the first shard has.</summary>
+    public override AnnotationColumns Columns => new(["caption"], [], Kind(), "", static (fields, _, _) =>
+        fields["question"] is [var question, ..]
+        ? new(One(fields, Key), [], [question], One(fields, "answer"), One(fields, "answer_type"), fields.Media)
+        : new(One(fields, Key), [], fields["caption"], Media: fields.Media));
+
+    /// <summary>The shards of a folder or glob, in the order of their names.</summary>
+    /// <param name="pattern">Full path of the folder, of one shard, or of a pattern of names.</param>
+    /// <param name="error">Makes the error of a corpus out of a message.</param>
+    public static string[] Find(string pattern, Func<string, DataException> error)
+    {
+        string folder = Directory.Exists(pattern) ? pattern : Path.GetDirectoryName(pattern)!;
+        string names = Directory.Exists(pattern) ? "*.tar" : Path.GetFileName(pattern);
+        string[] shards = Directory.Exists(folder) ? [.. Directory.EnumerateFiles(folder, names).Order(StringComparer.Ordinal)] : [];
+        if (shards.Length == 0) throw error($"there are no shards {Path.Combine(folder, names)}");
+        if (shards.FirstOrDefault(shard => !shard.EndsWith(".tar", StringComparison.OrdinalIgnoreCase)) is { } other)
+            throw error($"{other} is not a plain tar file; compressed shards cannot be read in place, uncompress them");
+        return shards;
+    }
+
+    public override IEnumerable<AnnotationFields> Rows() => shards.SelectMany(Rows);
 
     /// <summary>What the media members of the shards are, told by the first of them.</summary>
-    public MediaKind Kind()
+    private MediaKind Kind()
     {
         foreach (string shard in shards)
         {
@@ -28,10 +52,9 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
                 if (s_images.Contains(Split(entry.Name).Extension)) return MediaKind.Image;
             }
         }
-        throw new DataException($"{shards[0]} and the other shards hold neither videos ({string.Join(", ", s_videos)}) nor images ({string.Join(", ", s_images)}).");
+        throw new DataException($"{shards[0]} and the other shards hold neither videos ({string.Join(", ", s_videos)}) nor images "
+            + $"({string.Join(", ", s_images)}).");
     }
-
-    public override IEnumerable<AnnotationFields> Rows() => shards.SelectMany(Rows);
 
     private static IEnumerable<AnnotationFields> Rows(string shard)
     {
@@ -59,9 +82,9 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
                 do entry = Next(tar); while (entry is { EntryType: not (TarEntryType.RegularFile or TarEntryType.V7RegularFile) });
                 return entry;
             }
-            catch (Exception error) when (error is InvalidDataException or EndOfStreamException)
+            catch (Exception exception) when (exception is InvalidDataException or EndOfStreamException)
             {
-                damage = error.Message;
+                damage = exception.Message;
                 return null;
             }
         }
@@ -74,9 +97,9 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
         {
             return tar.GetNextEntry();
         }
-        catch (Exception error) when (error is FormatException or OverflowException or ArgumentException)
+        catch (Exception exception) when (exception is FormatException or OverflowException or ArgumentException)
         {
-            throw new InvalidDataException(error.Message, error);
+            throw new InvalidDataException(exception.Message, exception);
         }
     }
 
@@ -118,11 +141,12 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
             }
             try
             {
-                foreach ((string name, JsonElement value) in JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(Text(bytes)) ?? []) _values.TryAdd(name, value);
+                var values = JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(Text(bytes));
+                foreach ((string name, JsonElement value) in values ?? []) _values.TryAdd(name, value);
             }
-            catch (JsonException error)
+            catch (JsonException exception)
             {
-                _problem = $"{entry.Name} is not a JSON object: {error.Message}";
+                _problem = $"{entry.Name} is not a JSON object: {exception.Message}";
             }
         }
 
@@ -132,7 +156,8 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
             if (_media is null && _values.Count == 0) return null;
             if (_problem is not null) return new MalformedFields(_problem);
             if (_media is null) return new MalformedFields($"{key} has no video or image in {shard}");
-            _values[TarShardReader.Key] = JsonSerializer.SerializeToElement($"{Path.GetFileNameWithoutExtension(shard)}/{key}");       // shards may number their members alike
+            // shards may number their members alike
+            _values[TarShardReader.Key] = JsonSerializer.SerializeToElement($"{Path.GetFileNameWithoutExtension(shard)}/{key}");
             return new JsonObjectReader.Row(_values, _media);
         }
     }
