@@ -40,8 +40,8 @@ internal sealed class ArchiveUnpacker(IReadOnlyList<string> extensions)
         {
             using FileStream file = File.OpenRead(archive);
             if (IsZip(archive)) UnpackZip(file);
-            else if (archive.EndsWith("gz", StringComparison.OrdinalIgnoreCase)) UnpackTar(new GZipStream(file, CompressionMode.Decompress), file);
-            else UnpackTar(file, file);
+            else if (!archive.EndsWith("gz", StringComparison.OrdinalIgnoreCase)) UnpackTar(file, file);
+            else UnpackTar(new GZipStream(file, CompressionMode.Decompress), file);
         }
         catch (Exception exception) when (exception is InvalidDataException or EndOfStreamException or FormatException)
         {

@@ -67,7 +67,10 @@ internal sealed class DatasetPreparer(DatasetRecipe recipe, ConversionSettings? 
         List<PreparationFailure> failures = [];
         Dictionary<string, string> unpacked = [];
         foreach (string archive in archives)
-            unpacked[Path.GetFileName(archive)] = await UnpackAsync(archive, originals, failures, progress, cancellation).ConfigureAwait(false);
+        {
+            string found = await UnpackAsync(archive, originals, failures, progress, cancellation).ConfigureAwait(false);
+            unpacked[Path.GetFileName(archive)] = found;
+        }
         string[] media = Media(originals);
         if (media.Length == 0 && failures.Count == 0)
             throw new DataException($"{source} holds neither archives (.zip, .tar, .tar.gz) nor media files "
@@ -129,7 +132,8 @@ internal sealed class DatasetPreparer(DatasetRecipe recipe, ConversionSettings? 
 
     private string[] Media(string folder) =>
         [.. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
-            .Where(path => recipe.Extensions.Contains(Path.GetExtension(path).ToLowerInvariant()) && !Path.GetFileName(path).StartsWith('.'))
+            .Where(path => recipe.Extensions.Contains(Path.GetExtension(path).ToLowerInvariant()))
+            .Where(path => !Path.GetFileName(path).StartsWith('.'))
             .Order(StringComparer.Ordinal)];
 
     private static bool IsWithin(string folder, string path) =>

@@ -164,7 +164,9 @@ public static class SyntheticWorld
     }
 
     private static void WriteCsv(string path, List<SyntheticClip> clips) =>
-        File.WriteAllLines(path, clips.Select((clip, i) => $"{clip.Id},{clip.Caption},{i / 50},{i / 50 * 50 + 1:D6}_{i / 50 * 50 + 50:D6},PT00H00M02S,").Prepend("videoid,name,page_idx,page_dir,duration,contentUrl"));
+        File.WriteAllLines(path,
+            clips.Select((clip, i) => $"{clip.Id},{clip.Caption},{i / 50},{i / 50 * 50 + 1:D6}_{i / 50 * 50 + 50:D6},PT00H00M02S,")
+                .Prepend("videoid,name,page_idx,page_dir,duration,contentUrl"));
 
     private static void WriteRetrieval(string path, List<SyntheticClip> clips) =>
         File.WriteAllLines(path, clips.Select(clip => JsonSerializer.Serialize(new { clip_name = clip.Id, caption = clip.Caption })));
@@ -181,7 +183,8 @@ public static class SyntheticWorld
     private static string ImageName(SyntheticClip image, bool jpeg) => image.Id + (jpeg ? ".jpg" : ".png");
 
     private static async Task RenderAsync(
-        string folder, SyntheticWorldSettings settings, (string Folder, List<SyntheticClip> Clips)[] splits, List<SyntheticClip> images, IProgress<double>? progress, CancellationToken cancellation)
+        string folder, SyntheticWorldSettings settings, (string Folder, List<SyntheticClip> Clips)[] splits, List<SyntheticClip> images,
+        IProgress<double>? progress, CancellationToken cancellation)
     {
         string clip = $"{FfmpegCommand.Deterministic} -c:v libx264 -preset ultrafast -tune zerolatency -qp 18 -pix_fmt yuv420p"
             + $" -x264-params keyint={settings.Frames}:min-keyint={settings.Frames}:scenecut=0 -f segment -segment_time "
