@@ -102,6 +102,7 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
             Device = device.type == DeviceType.CPU ? $"cpu, {config.TorchThreads} threads" : gpus?.Cards[Math.Max(0, device.index)].Name ?? device.ToString(),
             Driver = gpus?.Driver,
             Attention = AttentionBackend.Of(device, config.Training.Precision),
+            Blocks = device.type == DeviceType.CPU ? null : AttentionBackend.OfBlocks(config.Model.Vision, config.Data.Clip.Frames),
             Tf32 = device.type == DeviceType.CPU ? null : Tf32(),
             Finished = TimeProvider.System.GetUtcNow(),
             Seconds = Stopwatch.GetElapsedTime(began).TotalSeconds,
