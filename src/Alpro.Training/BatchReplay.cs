@@ -91,7 +91,7 @@ public static class BatchReplay
         using var trainer = new Trainer(config, model, new(), state)
         {
             BeforeUpdate = parameters => badGradients.AddRange(
-                parameters.Slots.Where(slot => IsBad(FlatParameters.View(parameters.Gradients, slot))).Select(slot => slot.Name)),
+                parameters.Sections.Where(section => IsBad(FlatParameters.View(parameters.Gradients, section))).Select(section => section.Name)),
         };
         StepRecord record = trainer.Advance(batch, default);
         return new(state.Step, batch.Keys, record.Loss, record.Terms, record.GradientNorm, badWeights, badGradients);

@@ -18,8 +18,8 @@ public sealed class BatchTensors : IDisposable
     /// </summary>
     private const long Ignored = -100;
 
-    private static readonly float[] Mean = [0.48145466f, 0.4578275f, 0.40821073f];
-    private static readonly float[] Deviation = [0.26862954f, 0.26130258f, 0.27577711f];
+    private static readonly float[] _mean = [0.48145466f, 0.4578275f, 0.40821073f];
+    private static readonly float[] _deviation = [0.26862954f, 0.26130258f, 0.27577711f];
 
     private readonly Device _device;
     private readonly int _patch;
@@ -31,8 +31,8 @@ public sealed class BatchTensors : IDisposable
     {
         (_device, _patch) = (device, patchSize);
         using var scope = NewDisposeScope();
-        _scale_C11 = tensor([.. Deviation.Select(deviation => 1 / (255 * deviation))], [3, 1, 1]).to(device).DetachFromDisposeScope();
-        _shift_C11 = tensor([.. Mean.Zip(Deviation, (mean, deviation) => mean / deviation)], [3, 1, 1]).to(device).DetachFromDisposeScope();
+        _scale_C11 = tensor([.. _deviation.Select(deviation => 1 / (255 * deviation))], [3, 1, 1]).to(device).DetachFromDisposeScope();
+        _shift_C11 = tensor([.. _mean.Zip(_deviation, (mean, deviation) => mean / deviation)], [3, 1, 1]).to(device).DetachFromDisposeScope();
     }
 
     /// <summary>Sends the pixels of the batch that comes next on their way to the device, behind the work that is queued there.</summary>

@@ -10,13 +10,13 @@ internal sealed class FrameAugmenter
 {
     private const int VideoLevel = 5, ImageLevel = 7, Operations = 2;
 
-    private static readonly AugmentOp[] VideoOps =
+    private static readonly AugmentOp[] _videoOps =
     [
         AugmentOp.Identity, AugmentOp.Contrast, AugmentOp.Brightness, AugmentOp.Sharpness, AugmentOp.ShearX, AugmentOp.ShearY,
         AugmentOp.TranslateX, AugmentOp.TranslateY, AugmentOp.Rotate, AugmentOp.HorizontalFlip,
     ];
 
-    private static readonly AugmentOp[] ImageOps =
+    private static readonly AugmentOp[] _imageOps =
     [
         AugmentOp.Identity, AugmentOp.Brightness, AugmentOp.Sharpness, AugmentOp.ShearX, AugmentOp.ShearY, AugmentOp.TranslateX,
         AugmentOp.TranslateY, AugmentOp.Rotate,
@@ -76,13 +76,13 @@ internal sealed class FrameAugmenter
     public void AugmentVideo(Span<byte> pixels_THWC, ulong seed)
     {
         SeededRandom random = SeededRandom.For(seed, RandomPurpose.Augment);
-        int first = random.NextInt32(VideoOps.Length), second = random.NextInt32(VideoOps.Length - 1);
+        int first = random.NextInt32(_videoOps.Length), second = random.NextInt32(_videoOps.Length - 1);
         if (second >= first) second++;
         for (int at = 0; at < pixels_THWC.Length; at += _scratch_HWC.Length)
         {
             Span<byte> frame_HWC = pixels_THWC.Slice(at, _scratch_HWC.Length);
-            AugmentOps.Apply(VideoOps[first], VideoLevel, frame_HWC, _side, _scratch_HWC);
-            AugmentOps.Apply(VideoOps[second], VideoLevel, frame_HWC, _side, _scratch_HWC);
+            AugmentOps.Apply(_videoOps[first], VideoLevel, frame_HWC, _side, _scratch_HWC);
+            AugmentOps.Apply(_videoOps[second], VideoLevel, frame_HWC, _side, _scratch_HWC);
         }
     }
 
@@ -95,7 +95,7 @@ internal sealed class FrameAugmenter
         if (random.NextDouble() < 0.5) AugmentOps.FlipHorizontally(frame_HWC, _side);
         for (int i = 0; i < Operations; i++)
         {
-            AugmentOp op = ImageOps[random.NextInt32(ImageOps.Length)];
+            AugmentOp op = _imageOps[random.NextInt32(_imageOps.Length)];
             if (random.NextDouble() < 0.5) AugmentOps.Apply(op, ImageLevel, frame_HWC, _side, _scratch_HWC);
         }
     }

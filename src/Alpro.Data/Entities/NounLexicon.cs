@@ -11,7 +11,7 @@ internal sealed class NounLexicon
 {
     private const string InstalledFolder = "/usr/share/wordnet";
 
-    private static readonly HashSet<string> s_stopWords =
+    private static readonly HashSet<string> _stopWords =
     [
         .. """
         a about above across after again against all along already also although always am among an and another any anyone anything
@@ -38,14 +38,14 @@ internal sealed class NounLexicon
     ];
 
     /// <summary>Nouns too, but adjectives in most captions.</summary>
-    private static readonly HashSet<string> s_colors =
+    private static readonly HashSet<string> _colors =
         ["black", "blue", "brown", "gray", "green", "grey", "orange", "pink", "purple", "red", "white", "yellow"];
 
-    private static readonly HashSet<string> s_nounsByEnding =
+    private static readonly HashSet<string> _nounsByEnding =
         ["building", "wedding", "morning", "evening", "ceiling", "king", "ring", "spring", "string", "wing", "painting", "clothing",
             "family", "fly", "butterfly", "lily", "jelly", "belly", "bed", "seed", "weed", "speed", "shed"];
 
-    private static readonly Dictionary<string, string> s_irregular = new()
+    private static readonly Dictionary<string, string> _irregular = new()
     {
         ["men"] = "man", ["women"] = "woman", ["children"] = "child", ["feet"] = "foot", ["teeth"] = "tooth", ["mice"] = "mouse",
             ["geese"] = "goose",
@@ -53,7 +53,7 @@ internal sealed class NounLexicon
     };
 
     private readonly Dictionary<string, int>? _nounSenses, _otherSenses, _nounUses, _otherUses;
-    private readonly Dictionary<string, string> _exceptions = s_irregular;
+    private readonly Dictionary<string, string> _exceptions = _irregular;
 
     /// <summary>The lexicon without a database.</summary>
     public NounLexicon() { }
@@ -75,7 +75,7 @@ internal sealed class NounLexicon
             foreach ((string word, int senses) in File.Exists(Path(part)) ? Senses(Path(part)) : [])
                 _otherSenses[word] = Math.Max(senses, _otherSenses.GetValueOrDefault(word));
         (_nounUses, _otherUses) = Uses(Path("cntlist.rev"));
-        _exceptions = new Dictionary<string, string>(s_irregular);
+        _exceptions = new Dictionary<string, string>(_irregular);
         if (!File.Exists(Path("noun.exc"))) return;
         foreach (string[] pair in File.ReadLines(Path("noun.exc")).Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)))
             if (pair.Length >= 2) _exceptions.TryAdd(pair[0], pair[1]);
@@ -91,14 +91,14 @@ internal sealed class NounLexicon
     /// <summary>Whether a word in lower case is taken for a noun.</summary>
     public bool IsNoun(string word)
     {
-        if (word.Length < 2 || s_stopWords.Contains(word) || s_colors.Contains(word)) return false;
+        if (word.Length < 2 || _stopWords.Contains(word) || _colors.Contains(word)) return false;
         if (_nounSenses is not null)
         {
             if (!_nounSenses.TryGetValue(word, out int senses)) return false;
             int uses = _nounUses!.GetValueOrDefault(word), others = _otherUses!.GetValueOrDefault(word);
             return uses == others ? senses >= _otherSenses!.GetValueOrDefault(word) : uses > others;
         }
-        return s_nounsByEnding.Contains(word) || !(word.EndsWith("ing", StringComparison.Ordinal)
+        return _nounsByEnding.Contains(word) || !(word.EndsWith("ing", StringComparison.Ordinal)
             || word.EndsWith("ly", StringComparison.Ordinal) || word.EndsWith("ed", StringComparison.Ordinal));
     }
 
@@ -106,7 +106,7 @@ internal sealed class NounLexicon
     /// Whether a word that is not taken for a noun can be one: a colour, or what WordNet knows as a noun among other things.
     /// </summary>
     public bool CanBeNoun(string word) =>
-        s_colors.Contains(word) || _nounSenses is not null && !s_stopWords.Contains(word) && _nounSenses.ContainsKey(word);
+        _colors.Contains(word) || _nounSenses is not null && !_stopWords.Contains(word) && _nounSenses.ContainsKey(word);
 
     /// <summary>
     /// The singular of a plural; the word itself where it is none. <paramref name="isKnown"/> tells whether a candidate occurs as a word.

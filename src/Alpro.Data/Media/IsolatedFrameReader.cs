@@ -28,7 +28,7 @@ public sealed record WorkerCommand(string FileName, params string[] Arguments)
 /// </remarks>
 internal sealed class IsolatedFrameReader : IFrameReader
 {
-    private static readonly TimeSpan StartTime = TimeSpan.FromSeconds(30), Grace = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan _startTime = TimeSpan.FromSeconds(30), _grace = TimeSpan.FromSeconds(1);
 
     private readonly DecodeLimits _limits;
     private readonly WorkerCommand _command;
@@ -60,7 +60,7 @@ internal sealed class IsolatedFrameReader : IFrameReader
         if (_worker is null) Start();
         try
         {
-            Watch(_limits.Deadline + Grace);
+            Watch(_limits.Deadline + _grace);
             _requests!.Write(DecodeWorker.OpenRequest);
             _requests.Write(media.Path);
             _requests.Write(media.Offset);
@@ -86,7 +86,7 @@ internal sealed class IsolatedFrameReader : IFrameReader
         FrameReaders.CheckRequest(_info, indices, width, height, pixels_THWC.Length);
         try
         {
-            Watch(_limits.Deadline + Grace);
+            Watch(_limits.Deadline + _grace);
             _requests!.Write(DecodeWorker.ReadRequest);
             _requests.Write(indices.Length);
             _requests.Write(width);
@@ -127,7 +127,7 @@ internal sealed class IsolatedFrameReader : IFrameReader
         _answers = new BinaryReader(_worker.StandardOutput.BaseStream, Encoding.UTF8);
         try
         {
-            Watch(StartTime);
+            Watch(_startTime);
             _requests.Write(_limits.Deadline.Ticks);
             _requests.Write(_limits.MaxPixels);
             _requests.Write(_limits.MaxPackets);
@@ -170,7 +170,7 @@ internal sealed class IsolatedFrameReader : IFrameReader
     private UnreadableClipException Died(IOException cause)
     {
         bool late = _killed;
-        string how = _worker is { } worker && worker.WaitForExit(Grace) ? $"with exit code {worker.ExitCode}" : "without a word";
+        string how = _worker is { } worker && worker.WaitForExit(_grace) ? $"with exit code {worker.ExitCode}" : "without a word";
         Stop();
         _info = default;
         return late

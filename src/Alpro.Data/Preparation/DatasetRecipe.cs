@@ -21,12 +21,12 @@ internal sealed record DatasetRecipe
     public IReadOnlyList<string> KnownMissing { get; init; } = [];
 
     /// <summary>Extensions of the dataset's media.</summary>
-    public IReadOnlyList<string> Extensions { get; init; } = VideoExtensions;
+    public IReadOnlyList<string> Extensions { get; init; } = _videoExtensions;
 
     /// <summary>How its media are converted; null where they are used as they are.</summary>
     public ConversionSettings? Conversion { get; init; }
 
-    private static readonly string[] VideoExtensions =
+    private static readonly string[] _videoExtensions =
         [".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".3gp", ".wmv", ".flv", ".mts", ".ogv"];
 
     /// <summary>The datasets of the paper.</summary>

@@ -12,9 +12,9 @@ internal sealed class ScenePainter
     private const int SubSamples = 4, TrailSteps = 4;
     private const double TrailSpacing = 0.07, TrailStrength = 0.45;
 
-    private static readonly Rgb[] s_colors =
+    private static readonly Rgb[] _colors =
         [new(255, 70, 70), new(60, 230, 80), new(90, 150, 255), new(255, 235, 60), new(210, 100, 255), new(255, 255, 255)];
-    private static readonly (Rgb Ground, Rgb Pattern)[] s_grounds =
+    private static readonly (Rgb Ground, Rgb Pattern)[] _grounds =
         [(new(0, 0, 0), new(40, 40, 40)), (new(75, 75, 75), new(45, 45, 45)), (new(85, 48, 12), new(50, 27, 5)),
             (new(15, 20, 100), new(8, 10, 55))];
 
@@ -30,9 +30,9 @@ internal sealed class ScenePainter
     {
         _side = side;
         _count = scene.Count;
-        _color = s_colors[scene.Color];
+        _color = _colors[scene.Color];
         _radius = (int)Math.Round(side * (scene.Size == 0 ? 0.11 : 0.16));
-        _background = PaintBackground(side, scene.Pattern, s_grounds[scene.Ground], random.NextInt32(side));
+        _background = PaintBackground(side, scene.Pattern, _grounds[scene.Ground], random.NextInt32(side));
         _mask = Mask(scene.Shape, _radius);
         (_alongX, _alongY) = SyntheticScene.Motions[scene.Motion] switch
         {

@@ -8,7 +8,7 @@ internal static class SyntheticVocabulary
     private const string Letters = "abcdefghijklmnopqrstuvwxyz0123456789";
     private const string Marks = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 
-    private static readonly string[] s_words =
+    private static readonly string[] _words =
     [
         "a", "the", "of", "on", "over", "in", "front", "with", "video", "photo", "background",
         "move", "moves", "moving", "stay", "stays", "staying", "nowhere",
@@ -23,7 +23,7 @@ internal static class SyntheticVocabulary
         .. Marks.Select(mark => mark.ToString()),
         .. Letters.Select(letter => letter.ToString()),
         .. Letters.Select(letter => "##" + letter), "##es",
-        .. s_words.Concat(SyntheticScene.Shapes).Concat(SyntheticScene.Colors).Concat(SyntheticScene.Motions).Concat(SyntheticScene.Counts)
+        .. _words.Concat(SyntheticScene.Shapes).Concat(SyntheticScene.Colors).Concat(SyntheticScene.Motions).Concat(SyntheticScene.Counts)
             .Concat(SyntheticScene.Sizes).Concat(SyntheticScene.Patterns).Concat(SyntheticScene.Grounds).Distinct()
             .Where(word => word.Length > 1),
     ];

@@ -17,8 +17,8 @@ internal static class CharacterTable
 {
     private const int HangulFirst = 0xAC00, HangulLast = 0xD7A3;
 
-    private static readonly Range[] Ranges = Load();
-    private static readonly int[] Firsts = Array.ConvertAll(Ranges, range => range.First);
+    private static readonly Range[] _ranges = Load();
+    private static readonly int[] _firsts = Array.ConvertAll(_ranges, range => range.First);
 
     /// <summary>What becomes of a code point.</summary>
     public static CharacterMapping Map(int code)
@@ -26,10 +26,10 @@ internal static class CharacterTable
         if (code is >= 'a' and <= 'z') return new(code);
         if (code is >= HangulFirst and <= HangulLast) return Decompose(code - HangulFirst);
 
-        int at = Array.BinarySearch(Firsts, code);
+        int at = Array.BinarySearch(_firsts, code);
         if (at < 0) at = ~at - 1;
-        if (at < 0 || code > Ranges[at].Last) return new(code);
-        (int first, _, CharacterMapping mapping, bool following) = Ranges[at];
+        if (at < 0 || code > _ranges[at].Last) return new(code);
+        (int first, _, CharacterMapping mapping, bool following) = _ranges[at];
         return following ? mapping with { Code = mapping.Code + code - first } : mapping;
     }
 

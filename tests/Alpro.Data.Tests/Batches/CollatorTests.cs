@@ -7,11 +7,11 @@ namespace Alpro.Data.Tests.Batches;
 
 public class CollatorTests
 {
-    private static readonly ClipSettings Settings = new() { Frames = 2, Size = 4, DecodeSize = 4, TextLength = 5, MaskProbability = 0.15, RegionPatch = 2 };
+    private static readonly ClipSettings _settings = new() { Frames = 2, Size = 4, DecodeSize = 4, TextLength = 5, MaskProbability = 0.15, RegionPatch = 2 };
 
     private static Clip Clip(int slot, long step = 7, int corpus = 1, int size = 4, bool masked = true, int attempt = 0)
     {
-        var clip = new Clip(new(step, slot, attempt, corpus, slot * 10, 99), new(Settings with { Size = size, MaskProbability = masked ? 0.15 : 0 }))
+        var clip = new Clip(new(step, slot, attempt, corpus, slot * 10, 99), new(_settings with { Size = size, MaskProbability = masked ? 0.15 : 0 }))
         {
             Key = $"clip {slot}", Kind = MediaKind.Image, TokenCount = 3, Answer = slot * 2,
         };
@@ -29,7 +29,7 @@ public class CollatorTests
     {
         foreach (int[] order in new int[][] { [0, 1, 2], [2, 0, 1] })
         {
-            using var collator = new Collator(7, 3, Settings);
+            using var collator = new Collator(7, 3, _settings);
             foreach (int place in order)
             {
                 using Clip clip = Clip(place);
@@ -53,7 +53,7 @@ public class CollatorTests
     [Fact]
     public void A_batch_counts_the_clips_that_were_rejected_before_its_own()
     {
-        using var collator = new Collator(7, 3, Settings);
+        using var collator = new Collator(7, 3, _settings);
         foreach ((int place, int attempt) in new[] { (0, 0), (1, 2), (2, 1) })
         {
             using Clip clip = Clip(place, attempt: attempt);
@@ -66,7 +66,7 @@ public class CollatorTests
     [Fact]
     public void An_incomplete_batch_is_not_handed_over()
     {
-        using var collator = new Collator(7, 2, Settings);
+        using var collator = new Collator(7, 2, _settings);
         using Clip clip = Clip(0);
         collator.Add(0, clip);
         Assert.Equal(1, collator.Unsettled);
@@ -76,7 +76,7 @@ public class CollatorTests
     [Fact]
     public void A_batch_is_handed_over_once()
     {
-        using var collator = new Collator(7, 0, Settings);
+        using var collator = new Collator(7, 0, _settings);
         collator.Take()!.Dispose();
         Assert.Throws<InvalidOperationException>(() => collator.Take());
     }
@@ -84,7 +84,7 @@ public class CollatorTests
     [Fact]
     public void Places_left_empty_close_up()
     {
-        using var collator = new Collator(7, 3, Settings);
+        using var collator = new Collator(7, 3, _settings);
         using Clip first = Clip(0), last = Clip(2);
         collator.Add(2, last);
         collator.LeaveEmpty(1);
@@ -102,7 +102,7 @@ public class CollatorTests
     [Fact]
     public void A_place_that_was_left_empty_stays_so()
     {
-        using var collator = new Collator(7, 3, Settings);
+        using var collator = new Collator(7, 3, _settings);
         using Clip first = Clip(0), second = Clip(1), last = Clip(2);
         collator.Add(1, second);
         collator.LeaveEmpty(0);
@@ -118,7 +118,7 @@ public class CollatorTests
     [Fact]
     public void A_batch_of_empty_places_alone_is_none()
     {
-        using var collator = new Collator(7, 1, Settings);
+        using var collator = new Collator(7, 1, _settings);
         collator.LeaveEmpty(0);
         Assert.Null(collator.Take());
     }
@@ -126,7 +126,7 @@ public class CollatorTests
     [Fact]
     public void Clips_that_do_not_belong_are_refused_by_name()
     {
-        using var collator = new Collator(7, 2, Settings);
+        using var collator = new Collator(7, 2, _settings);
         using Clip first = Clip(0), late = Clip(1, step: 6), large = Clip(1, size: 8), plain = Clip(1, masked: false), foreign = Clip(1, corpus: 0);
         collator.Add(0, first);
         Refuses("the place is taken", () => collator.Add(0, first));

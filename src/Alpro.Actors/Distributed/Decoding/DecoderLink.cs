@@ -113,9 +113,9 @@ public sealed class DecoderLink : ReceiveActor
                 else decoder!.Tell(new RemoteDecoder.Arrived(clip));
             }
         }
-        catch (Exception reason) when (reason is IOException or ObjectDisposedException)
+        catch (Exception exception) when (exception is IOException or ObjectDisposedException)
         {
-            self.Tell(new Closed(reason));
+            self.Tell(new Closed(exception));
         }
     }
 }

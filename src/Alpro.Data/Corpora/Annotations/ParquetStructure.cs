@@ -18,7 +18,7 @@ internal sealed class ParquetStructure
     /// The structures of the format by name: what their fields 1, 2, … are. Fields that are not known here are numbers or text, which the
     /// library passes over.
     /// </summary>
-    private static readonly Dictionary<string, string[]> s_structures = """
+    private static readonly Dictionary<string, string[]> _structures = """
         File int [Element] long [Group] [Pair] text [Order] - text
         Pair text text
         Order Empty Empty
@@ -47,7 +47,7 @@ internal sealed class ParquetStructure
         Data2 int int int int int int bool Statistics
         """.Split('\n').Select(line => line.Split(' ')).ToDictionary(words => words[0], words => words[1..]);
 
-    private static readonly Dictionary<string, int> s_types = new()
+    private static readonly Dictionary<string, int> _types = new()
     {
         ["byte"] = 3, ["short"] = 4, ["int"] = 5, ["long"] = 6, ["double"] = 7, ["text"] = 8,
     };
@@ -153,7 +153,7 @@ internal sealed class ParquetStructure
 
     private Dictionary<int, object?> Structure(string name)
     {
-        string[] fields = s_structures[name];
+        string[] fields = _structures[name];
         var values = new Dictionary<int, object?>();
         for (int id = 0; Byte() is not 0 and var head;)
         {
@@ -170,7 +170,7 @@ internal sealed class ParquetStructure
             "-" => type is >= 1 and <= 9,
             "bool" => type is 1 or 2,
             ['[', ..] => type == 9,
-            _ => type == s_types.GetValueOrDefault(kind, 12),
+            _ => type == _types.GetValueOrDefault(kind, 12),
         };
         if (!fits) throw Unsound($"its structure has something of type {type} in place of {kind}");
         switch (type)

@@ -15,8 +15,8 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
     /// <summary>The name under which a row's key is found.</summary>
     public const string Key = "__key__";
 
-    private static readonly string[] s_videos = [".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v"],
-        s_images = [".jpg", ".jpeg", ".png", ".webp"];
+    private static readonly string[] _videos = [".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v"],
+        _images = [".jpg", ".jpeg", ".png", ".webp"];
 
     /// <summary>A caption, or a question with its answer, and the media of the kind that the first shard has.</summary>
     public override AnnotationColumns Columns => new(["caption"], [], Kind(), "", static (fields, _, _) =>
@@ -48,12 +48,12 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
             using var tar = new TarReader(File.OpenRead(shard));
             while (Next(tar) is { } entry)
             {
-                if (s_videos.Contains(Split(entry.Name).Extension)) return MediaKind.Video;
-                if (s_images.Contains(Split(entry.Name).Extension)) return MediaKind.Image;
+                if (_videos.Contains(Split(entry.Name).Extension)) return MediaKind.Video;
+                if (_images.Contains(Split(entry.Name).Extension)) return MediaKind.Image;
             }
         }
-        throw new DataException($"{shards[0]} and the other shards hold neither videos ({string.Join(", ", s_videos)}) nor images "
-            + $"({string.Join(", ", s_images)}).");
+        throw new DataException($"{shards[0]} and the other shards hold neither videos ({string.Join(", ", _videos)}) nor images "
+            + $"({string.Join(", ", _images)}).");
     }
 
     private static IEnumerable<AnnotationFields> Rows(string shard)
@@ -122,7 +122,7 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
 
         public void Add(string extension, TarEntry entry)
         {
-            if (s_videos.Contains(extension) || s_images.Contains(extension))
+            if (_videos.Contains(extension) || _images.Contains(extension))
             {
                 if (entry.Length == 0) _problem = $"{entry.Name} has no bytes";
                 _media = new MediaSource(shard, entry.DataOffset, entry.Length);
