@@ -26,8 +26,8 @@ public sealed record ReplayReport(
     IReadOnlyList<string> BadWeights, IReadOnlyList<string> BadGradients);
 
 /// <summary>
-/// A step set aside in one file, so that it can be done again and looked into: its batch, the weights before it and the configuration.
-/// Where several ranks trained, it is one rank's share, done alone as the first rank does its own.
+/// A step set aside in one file, so that it can be done again: its batch, the weights before it and the configuration. Where several ranks
+/// trained, it is one rank's share, done alone as the first rank does its own.
 /// </summary>
 public static class BatchReplay
 {

@@ -9,7 +9,7 @@ namespace Alpro.Training;
 
 /// <summary>
 /// Makes the tensors of a batch on the model's device. Pixels travel as bytes, through pinned memory where there is a GPU, and are
-/// normalised there; what the host knows (where the masks are) is not asked of the device.
+/// normalised there. What the host knows, such as where the masks are, is not asked of the device.
 /// </summary>
 public sealed class BatchTensors : IDisposable
 {

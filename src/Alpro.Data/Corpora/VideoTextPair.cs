@@ -18,7 +18,7 @@ public sealed record VideoTextPair
     public required MediaSource Media { get; init; }
 
     /// <summary>
-    /// The name of the media wherever it lies: of a file, its name without folder and extension; of a member of a shard, the row's name.
+    /// The name of the media wherever it lies. A file: its name without folder and extension. A member of a shard: the row's name.
     /// </summary>
     public string MediaName => Media.IsWholeFile ? Path.GetFileNameWithoutExtension(Media.Path) : Key;
 

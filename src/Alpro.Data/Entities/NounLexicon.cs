@@ -135,8 +135,8 @@ internal sealed class NounLexicon
     }
 
     /// <summary>
-    /// How often each single word was met as noun, and as the commonest other part of speech: lines of <c>word%part:… sense uses</c>, part
-    /// 1 being nouns.
+    /// How often WordNet met each single word as a noun, and as the commonest other part of speech. Its lines are <c>word%part:… sense
+    /// uses</c>; part 1 means nouns.
     /// </summary>
     private static (Dictionary<string, int> Noun, Dictionary<string, int> Other) Uses(string path)
     {

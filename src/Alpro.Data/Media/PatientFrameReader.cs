@@ -2,8 +2,8 @@
 namespace Alpro.Data.Media;
 
 /// <summary>
-/// Reads through another reader. What failed in a way that may pass is tried again after a wait that grows: a disk or a network share that
-/// does not answer for a while makes no clip unreadable.
+/// Reads through another reader. What failed in a way that may pass is tried again after a wait that grows. So a disk or a network share
+/// that does not answer for a while makes no clip unreadable.
 /// </summary>
 /// <param name="reader">The reader; this one disposes it.</param>
 /// <param name="limits">How often a file is tried, and the first wait.</param>

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Alpro.Data.Media;
 
 /// <summary>
-/// Reads frames of videos and images in this process. Only the packets that wanted frames depend on are decoded, in one thread;
-/// frames are turned as the file asks and scaled as FFmpeg's <c>scale</c> filter does, bit for bit. Allocates nothing per clip.
+/// Reads frames of videos and images in this process. Only the packets that wanted frames depend on are decoded, in one thread. Frames are
+/// turned as the file asks, and scaled as FFmpeg's <c>scale</c> filter does, bit for bit. Allocates nothing per clip.
 /// </summary>
 /// <remarks>Embedded EXIF orientation of images is not applied, as in the reference's loader.</remarks>
 public sealed class VideoReader : IFrameReader

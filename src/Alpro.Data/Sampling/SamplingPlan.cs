@@ -98,8 +98,8 @@ public sealed class SamplingPlan : IClipPlan
     }
 
     /// <summary>
-    /// How many steps before this one drew a corpus. A cursor walks the draws forwards or back from where it last stood: nothing
-    /// for the next step, one hash per step for a jump, so a resumed run needs the step alone.
+    /// How many steps before this one drew a corpus. A cursor walks the draws forwards or back from where it last stood. The next step
+    /// costs nothing, a jump one hash per step. So a resumed run needs the step alone.
     /// </summary>
     private long StepsDrawnBefore(long step, int corpus)
     {

@@ -21,8 +21,8 @@ internal ref struct BasicTokenizer
     /// </summary>
     public static int OutputBound(int length, int maxWords)
     {
-        // A word is at most MaxWordLength pairs of surrogates and a space, and a character makes at most three and a space; the last
-        // character or special token looked at may end one word and be another.
+        // A word is at most MaxWordLength pairs of surrogates and a space. A character makes at most three and a space. The last character
+        // or special token that is looked at may end one word and be another.
         long byWords = maxWords * (2L * MaxWordLength + 1), byLength = 4L * length;
         return checked((int)Math.Min(byWords, byLength)) + 16;
     }

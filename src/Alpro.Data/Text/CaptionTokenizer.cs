@@ -4,8 +4,8 @@ using Microsoft.ML.Tokenizers;
 namespace Alpro.Data.Text;
 
 /// <summary>
-/// Captions to token ids as <c>bert-base-uncased</c> does it (paper section 3.1): cleaned, lower case, accents stripped, split at spaces,
-/// punctuation and ideographs, then into word pieces. Safe to use from several threads at once.
+/// Captions to token ids as <c>bert-base-uncased</c> makes them (paper section 3.1): cleaned, lower case, accents stripped. They are split
+/// at spaces, punctuation and ideographs, then into word pieces. Safe to use from several threads at once.
 /// </summary>
 public sealed class CaptionTokenizer
 {

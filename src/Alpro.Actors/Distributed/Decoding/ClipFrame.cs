@@ -9,8 +9,9 @@ namespace Alpro.Actors.Distributed.Decoding;
 public sealed class DataPlaneException(string message) : IOException(message);
 
 /// <summary>
-/// A clip as it travels: a header of fixed length, an annotation (all of the clip that is not pixels), the pixels, and the XXH3 checksum of
-/// them all. Numbers are little-endian. Both ends know the clip settings, so the lengths are checked before anything is made room for.
+/// A clip as it travels: a header of fixed length, an annotation, the pixels, and the XXH3 checksum of them all. The annotation is all of
+/// the clip that is not pixels. Numbers are little-endian. Both ends know the clip settings, so the lengths are checked before anything is
+/// made room for.
 /// </summary>
 /// <remarks>
 /// Header: mark, length of the annotation, length of the pixels, slot, step, row, seed, attempt, corpus. Annotation: the numbers of all

@@ -6,9 +6,9 @@ using static Alpro.Data.Corpora.Annotations.AnnotationFormat;
 namespace Alpro.Data.Corpora.Annotations;
 
 /// <summary>
-/// Reads WebDataset-style tar shards front to back: the members <c>key.mp4</c> (or another video or image) and <c>key.txt</c>
-/// (the caption) or <c>key.json</c> (an object with <c>caption</c>, or <c>question</c> and <c>answer</c>) make a row. Media bytes
-/// are not read, only where they lie.
+/// Reads WebDataset-style tar shards front to back. The members of one key make a row: <c>key.mp4</c> (or another video or image), and
+/// <c>key.txt</c> with the caption. Or <c>key.json</c>, an object with <c>caption</c>, or with <c>question</c> and <c>answer</c>. Media
+/// bytes are not read, only where they lie.
 /// </summary>
 internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationReader
 {
