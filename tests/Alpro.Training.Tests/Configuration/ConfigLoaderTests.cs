@@ -75,7 +75,7 @@ public sealed class ConfigLoaderTests : IDisposable
     public void Format_that_is_none_is_refused_with_the_nearest_and_all_names() => Assert.Equal(
         """
         run.json: 1 problem
-          line 8: data.corpora[0].format: is "retrieval-json"; expected one of auto, webvid-csv, question-answer-jsonl, retrieval-jsonl, cc3m-json, cc3m-tsv, parquet, tar; did you mean "retrieval-jsonl"?
+          line 7: data.corpora[0].format: is "retrieval-json"; expected one of auto, webvid-csv, question-answer-jsonl, retrieval-jsonl, cc3m-json, cc3m-tsv, parquet, tar; did you mean "retrieval-jsonl"?
         """, Problems(Good.Replace("retrieval-jsonl", "retrieval-json", StringComparison.Ordinal)));
 
     [Fact]
