@@ -25,7 +25,7 @@ internal sealed class CorpusOpener
         _annotations = Path.TrimEndingDirectorySeparator(Path.GetFullPath(Path.Combine(baseFolder, config.Annotations)));
         _container = config.Format.Container ?? AnnotationContainer.Of(_annotations);
         _format = config.Format.Container is null ? AnnotationFormat.OnlyOneOf(_container) : config.Format;
-        _files = _container.HoldsMedia ? TarShardReader.Find(_annotations, Error) : [_annotations];
+        _files = _container.HoldsMedia ? TarShardReader.ShardsAt(_annotations, Error) : [_annotations];
         if (!_container.HoldsMedia && !File.Exists(_annotations)) throw Error($"there is no annotation file {_annotations}");
         if (_files.FirstOrDefault(file => new FileInfo(file).Length == 0) is { } empty) throw Error($"{empty} is empty");
         _mediaRoot = config.Media is null ? Path.GetDirectoryName(_annotations)!
