@@ -110,7 +110,7 @@ public interface IFeatureGather
 /// <summary>One rank: nothing to gather.</summary>
 public sealed class SingleRank : IFeatureGather
 {
-    /// <summary>The one instance.</summary>
+    /// <summary>One serves all: it holds nothing.</summary>
     public static SingleRank Instance { get; } = new();
 
     /// <inheritdoc/>

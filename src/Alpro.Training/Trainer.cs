@@ -148,7 +148,7 @@ public sealed class Trainer : IDisposable
             }
             Drain();
         }
-        catch (Exception reason) when (reason is CollectivesException or ChannelClosedException)
+        catch (Exception exception) when (exception is CollectivesException or ChannelClosedException)
         {
             Drain();                                                 // that step is done, whatever has ended
             throw;

@@ -114,7 +114,7 @@ internal static class EvaluationBenchmark
         var random = new SeededRandom(2);
         for (int first = 0; first < videos; first += size)
         {
-            var batch = new ClipBatch(0, Math.Min(size, videos - first), 4, 224, Padded, masked: false);
+            var batch = new ClipBatch(0, Math.Min(size, videos - first), new(new() { Frames = 4, TextLength = Padded }));
             foreach (ref ulong pixels in System.Runtime.InteropServices.MemoryMarshal.Cast<byte, ulong>(batch.Pixels_BTHWC)) pixels = random.NextUInt64();
             for (int i = 0; i < batch.Size; i++) batch.Keys[i] = Key(first + i);
             yield return batch;

@@ -11,7 +11,7 @@ namespace Alpro.Cli.Commands;
 /// <summary><c>alpro evaluate</c>: scores a checkpoint on held-out videos: retrieval in both directions, or question answering.</summary>
 internal static class EvaluateCommand
 {
-    private static readonly TimeSpan WatchEvery = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan _watchEvery = TimeSpan.FromSeconds(2);
 
     public static Command Create()
     {
@@ -68,7 +68,7 @@ internal static class EvaluateCommand
         string corpus = new EvaluatedRun(run, "", ConfigLoader.LoadForEvaluation(config ?? Path.Combine(run, TrainingRun.ConfigName), overrides: settings)).CorpusOf(test).Corpus.Name;
         var watch = new CheckpointWatch(run, corpus, (weights, copy) =>
             ShowProgressAsync(new EvaluationJob(EvaluatedRun.Open(run, config, copy, settings) with { Source = weights }, test, data, null), job => job.RunAsync(host, stop)), Console.Error.WriteLine);
-        return watch.WatchAsync(WatchEvery, stop);
+        return watch.WatchAsync(_watchEvery, stop);
     }
 
     private static object Summary(EvaluationResult result) => new { checkpoint = result.Receipt.Weights, result.Folder, result.Scores, result.Scores.Chance, result.Receipt.Seconds, result.Receipt };

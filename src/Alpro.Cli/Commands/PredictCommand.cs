@@ -21,7 +21,7 @@ internal static class PredictCommand
 {
     private const int UsualTop = 5;
 
-    private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan _deadline = TimeSpan.FromMinutes(5);
 
     private sealed record AnswerLine(string Answer, double Probability);
 
@@ -89,7 +89,7 @@ internal static class PredictCommand
     private static ClipBatch Load(ClipSettings settings, CaptionTokenizer tokenizer, string video)
     {
         using var corpus = new OneVideo(video);
-        using var loader = new ClipLoader([corpus], settings, tokenizer, FrameReaders.Create(new DecodeLimits { Deadline = Deadline }));
+        using var loader = new ClipLoader([corpus], settings, tokenizer, FrameReaders.Create(new DecodeLimits { Deadline = _deadline }));
         using Clip clip = loader.Load(new RowsInOrder([0], batchSize: 1, row => corpus[row].MediaName).Request(0, 0));
         using var collator = new Collator(step: 0, size: 1, settings);
         collator.Add(0, clip);

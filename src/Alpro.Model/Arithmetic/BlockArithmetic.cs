@@ -64,7 +64,7 @@ internal interface IBlockArithmetic
 /// <summary>Block arithmetic by libtorch's operations, on any device.</summary>
 internal sealed class TorchArithmetic : IBlockArithmetic
 {
-    /// <summary>The one instance.</summary>
+    /// <summary>One serves all: it holds nothing.</summary>
     public static TorchArithmetic Instance { get; } = new();
 
     /// <inheritdoc/>

@@ -16,13 +16,13 @@ public sealed record KeyRule(string Pattern, params string[] Targets)
 /// </summary>
 public sealed class KeyMap
 {
-    private static readonly KeyRule[] ToQuestionAnswering =
+    private static readonly KeyRule[] _toQuestionAnswering =
     [
         new(@"(prompter|mpm_head|text_encoder\.cls)\..*"),
         new(@"text_encoder\.bert\.(.*)", "text_encoder.$1"),
     ];
 
-    private static readonly KeyRule[] ToRetrieval = [new(@"(prompter|mpm_head)\..*")];
+    private static readonly KeyRule[] _toRetrieval = [new(@"(prompter|mpm_head)\..*")];
 
     private readonly KeyRule[][] stages;
 
@@ -62,8 +62,8 @@ public sealed class KeyMap
     /// <summary>This map, followed by what sets a model of the family apart: a downstream model has no prompter, and question answering no language head.</summary>
     public KeyMap For(TorchSharp.torch.nn.Module module) => module switch
     {
-        AlproForRetrieval => new(Scope, [.. stages, ToRetrieval]),
-        AlproForQuestionAnswering => new(Scope, [.. stages, ToQuestionAnswering]),
+        AlproForRetrieval => new(Scope, [.. stages, _toRetrieval]),
+        AlproForQuestionAnswering => new(Scope, [.. stages, _toQuestionAnswering]),
         _ => this,
     };
 

@@ -37,13 +37,13 @@ public sealed class Checkpoint
         using var noGrad = no_grad();
         using (CheckpointFile weights = CheckpointFile.Open(Weights))
             foreach ((string key, Tensor tensor) in model.state_dict())
-                weights.ReadInto(key, parameters.SlotOf(tensor) is { } slot ? FlatParameters.View(parameters.Values, slot) : tensor);
+                weights.ReadInto(key, parameters.SectionOf(tensor) is { } section ? FlatParameters.View(parameters.Values, section) : tensor);
         parameters.Refresh();
         using CheckpointFile moments = CheckpointFile.Open(Path.Combine(Folder, MomentsName));
-        foreach (FlatSlot slot in parameters.Slots)
+        foreach (FlatSection section in parameters.Sections)
         {
-            moments.ReadInto(MomentKey.First(slot), FlatParameters.View(optimizer.FirstMoment, slot));
-            moments.ReadInto(MomentKey.Second(slot), FlatParameters.View(optimizer.SecondMoment, slot));
+            moments.ReadInto(MomentKey.First(section), FlatParameters.View(optimizer.FirstMoment, section));
+            moments.ReadInto(MomentKey.Second(section), FlatParameters.View(optimizer.SecondMoment, section));
         }
         optimizer.Updates = State.Updates;
     }

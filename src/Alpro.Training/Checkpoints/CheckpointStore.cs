@@ -42,7 +42,7 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, Acti
                 Directory.Move(aside, final);
                 FolderEntries.Flush(Folder);
             }
-            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
                 RemoveAside();
                 throw;
@@ -183,9 +183,9 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, Acti
             }
             return null;
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or ArgumentException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            return $"{path}: {failure.Message}";
+            return $"{path}: {exception.Message}";
         }
     }
 

@@ -61,7 +61,7 @@ public interface ICollectives : IDisposable
 /// <summary>One rank: everything is done already.</summary>
 public sealed class SingleCollectives : ICollectives
 {
-    /// <summary>The one instance.</summary>
+    /// <summary>One serves all: it holds nothing.</summary>
     public static SingleCollectives Instance { get; } = new();
 
     /// <inheritdoc/>

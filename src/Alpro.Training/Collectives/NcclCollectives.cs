@@ -58,9 +58,9 @@ public sealed class NcclCollectives : ICollectives
             ring.Broadcast(id, source: 0);
             Call(_ => nccl.Begin(out _communicator, World, name, Rank));
         }
-        catch (Exception reason)
+        catch (Exception exception)
         {
-            ring.Abort(reason);                                      // the others would wait for this rank in NCCL
+            ring.Abort(exception);                                      // the others would wait for this rank in NCCL
             Dispose();
             throw;
         }

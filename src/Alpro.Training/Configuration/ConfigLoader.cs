@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Alpro.Data;
 using Alpro.Data.Corpora;
+using Alpro.Data.Corpora.Annotations;
 using Alpro.Data.Text;
 using Alpro.Model;
 using Alpro.Training.Checkpoints;
@@ -122,7 +123,7 @@ public static class ConfigLoader
             catch (JsonException)
             {
                 string text = node is JsonValue value && value.TryGetValue(out string? name) ? name : "";
-                string? nearest = type.Type.IsEnum ? Spelling.Nearest(text, EnumNames(type.Type)) : null;
+                string? nearest = NamesOf(type.Type) is { } names ? Spelling.Nearest(text, names) : null;
                 problems.Add(path, $"is {Show(node)}; expected {Expected(type.Type)}{(nearest is null ? "" : $"; did you mean \"{nearest}\"?")}");
             }
         }
@@ -238,7 +239,7 @@ public static class ConfigLoader
     public static string Expected(Type type)
     {
         Type plain = Nullable.GetUnderlyingType(type) ?? type;
-        if (plain.IsEnum) return $"one of {string.Join(", ", EnumNames(plain))}";
+        if (NamesOf(plain) is { } names) return $"one of {string.Join(", ", names)}";
         if (plain == typeof(string)) return "a text";
         if (plain == typeof(bool)) return "true or false";
         if (plain == typeof(double)) return "a number";
@@ -246,7 +247,9 @@ public static class ConfigLoader
         return Json.GetTypeInfo(plain).Kind == JsonTypeInfoKind.Enumerable ? "a list [ … ]" : "an object { … }";
     }
 
-    private static IEnumerable<string> EnumNames(Type type) => Enum.GetNames(type).Select(JsonNamingPolicy.KebabCaseLower.ConvertName);
+    /// <summary>The names that a value of a type may have; null where it is no choice among names.</summary>
+    private static IEnumerable<string>? NamesOf(Type type) => type.IsEnum ? Enum.GetNames(type).Select(JsonNamingPolicy.KebabCaseLower.ConvertName)
+        : type == typeof(AnnotationFormat) ? AnnotationFormat.All.Select(format => format.Name) : null;
 
     private static string Show(JsonNode? node)
     {

@@ -3,6 +3,7 @@ using Alpro.Data;
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
 using Alpro.Data.Corpora;
+using Alpro.Data.Corpora.Annotations;
 using Alpro.Data.Entities;
 using Alpro.Model;
 
@@ -97,7 +98,7 @@ internal static class ConfigRules
 
     private static void CheckCorpus(CorpusConfig corpus, string path, ConfigProblems problems)
     {
-        bool pattern = corpus.Annotations.AsSpan().ContainsAny('*', '?') || corpus.Format == CorpusFormat.Tar;
+        bool pattern = corpus.Annotations.AsSpan().ContainsAny('*', '?') || corpus.Format == AnnotationFormat.Tar;
         if (!pattern && !Directory.Exists(corpus.Annotations)) CheckFile(corpus.Annotations, $"{path}.annotations", problems);
         if (corpus.Media is { } media && !Directory.Exists(media)) problems.Add($"{path}.media", $"there is no folder {media}{FileSources.Advice($"{path}.media", media)}");
         problems.Require(corpus.MaxCaptionWords is null or >= 1, $"{path}.maxCaptionWords", corpus.MaxCaptionWords, "at least 1");

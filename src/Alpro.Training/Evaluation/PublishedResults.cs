@@ -26,9 +26,9 @@ public sealed record ComparedReceipt(Receipt Receipt, string? Dataset, IReadOnly
 /// </summary>
 public static class PublishedResults
 {
-    private static readonly string[] RetrievalFigures = ["r1", "r5", "r10", "medianR", "meanR"], AnswerFigures = ["overall_acc", "what_acc", "who_acc", "how_acc", "where_acc", "when_acc"];
+    private static readonly string[] _retrievalFigures = ["r1", "r5", "r10", "medianR", "meanR"], _answerFigures = ["overall_acc", "what_acc", "who_acc", "how_acc", "where_acc", "when_acc"];
 
-    private static readonly (LearningTask Task, string Dataset, double[] Figures)[] Rows =
+    private static readonly (LearningTask Task, string Dataset, double[] Figures)[] _rows =
     [
         (LearningTask.Retrieval, "msrvtt", [33.9, 60.7, 73.2, 3.0, 27.404]),
         (LearningTask.Retrieval, "didemo", [35.9, 67.5, 78.8, 3.0, 19.125]),
@@ -40,7 +40,7 @@ public static class PublishedResults
     public static ComparedReceipt Compare(Receipt receipt)
     {
         bool answering = receipt.Task == LearningTask.QuestionAnswering;
-        (_, string? dataset, double[]? published) = Array.Find(Rows, row => row.Task == receipt.Task && $"{receipt.Corpus} {receipt.Annotations}".Contains(row.Dataset, StringComparison.OrdinalIgnoreCase));
+        (_, string? dataset, double[]? published) = Array.Find(_rows, row => row.Task == receipt.Task && $"{receipt.Corpus} {receipt.Annotations}".Contains(row.Dataset, StringComparison.OrdinalIgnoreCase));
         var remarks = new List<string>();
         if (dataset is null) remarks.Add("no results of this dataset and task were published");
         else if (receipt.Split != "test") remarks.Add($"these are figures of the {receipt.Split} split, and the paper's are of the test split: none stands beside them");
@@ -48,7 +48,7 @@ public static class PublishedResults
         if (receipt.Notes.Count > 0) remarks.AddRange(receipt.Notes);
 
         JsonObject figures = receipt.FiguresWithMissing ?? receipt.Figures;
-        string[] names = answering ? AnswerFigures : RetrievalFigures;
+        string[] names = answering ? _answerFigures : _retrievalFigures;
         return new(receipt, dataset, [.. names.Select((name, i) => (Name: name, Here: (answering ? figures : figures["text2video"]!)[name]?.GetValue<double>(), Published: receipt.Split == "test" ? published?[i] : null))
             .Where(figure => figure.Here is not null)
             .Select(figure => new ComparedFigure(figure.Name, figure.Here!.Value * (answering ? 100 : 1), figure.Published))], remarks);

@@ -31,13 +31,13 @@ public sealed record QuestionAnsweringMetrics(
     [property: JsonPropertyName("byType")] IReadOnlyDictionary<string, AnswerAccuracy> ByType,
     [property: JsonPropertyName("withoutLabel")] int WithoutLabel)
 {
-    private static readonly string[] Types = ["what", "who", "how", "where", "when"];
+    private static readonly string[] _types = ["what", "who", "how", "where", "when"];
 
     /// <summary>The figures of answered questions.</summary>
     public static QuestionAnsweringMetrics Of(IReadOnlyCollection<AnsweredQuestion> questions)
     {
         var byType = questions.GroupBy(question => question.AnswerType)
-            .OrderBy(group => Array.IndexOf(Types, group.Key) is >= 0 and var place ? place : Types.Length)
+            .OrderBy(group => Array.IndexOf(_types, group.Key) is >= 0 and var place ? place : _types.Length)
             .ToDictionary(group => group.Key, group => Accuracy([.. group]));
         return new(Accuracy(questions), byType, questions.Count(question => question.Answer < 0));
 

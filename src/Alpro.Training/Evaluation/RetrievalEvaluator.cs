@@ -16,7 +16,7 @@ namespace Alpro.Training.Evaluation;
 /// </summary>
 public sealed class RetrievalEvaluator : IDisposable
 {
-    private static readonly Scalar Once = 1L;                        // the factor of a sum of whole numbers may be no fraction
+    private static readonly Scalar _once = 1L;                        // the factor of a sum of whole numbers may be no fraction
 
     private readonly AlproModel _model;
     private readonly EvaluationConfig _config;
@@ -91,7 +91,7 @@ public sealed class RetrievalEvaluator : IDisposable
             Tensor[] numbers_P = numbers_3P.narrow(1, done, chunk.Length).unbind(0);
             Tensor places_1L = TensorOps.Range(0, length, _device).unsqueeze(0);
             Tensor mask_PL = places_1L.lt(numbers_P[1].unsqueeze(1)).to_type(ScalarType.Int64);
-            Tensor rows = places_1L.add(numbers_P[0].unsqueeze(1), Once).mul(mask_PL).flatten();              // padding is the row of zeros
+            Tensor rows = places_1L.add(numbers_P[0].unsqueeze(1), _once).mul(mask_PL).flatten();              // padding is the row of zeros
             ProjectedTokens text_P = _textTokens.Map(part => part.index_select(0, rows).unflatten(0, chunk.Length, length));
             ProjectedTokens video_P = _videoTokens.Map(part => part.index_select(0, numbers_P[2]));
             matches.Add(_model.Match(text_P, mask_PL, video_P).to(ScalarType.Float32).softmax(1).select(1, 1).MoveToOuterDisposeScope());

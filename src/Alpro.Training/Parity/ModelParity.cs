@@ -26,11 +26,11 @@ public static class ModelParity
         {
             GoldenSizes sizes = GoldenSizes.Read(config);
             using var exact = new Tf32Off();
-            return [.. Checks.Where(check => File.Exists(Path.Combine(directory, check.File))).SelectMany(check => Rows(directory, check.File, check.Check, sizes, device ?? CPU))];
+            return [.. _checks.Where(check => File.Exists(Path.Combine(directory, check.File))).SelectMany(check => Rows(directory, check.File, check.Check, sizes, device ?? CPU))];
         }
-        catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException)
+        catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException)
         {
-            return [Failed("config.json", fault)];
+            return [Failed("config.json", exception)];
         }
     }
 
@@ -41,15 +41,15 @@ public static class ModelParity
             using var scope = NewDisposeScope();
             return [.. check(Golden.Open(directory, Path.Combine(directory, file), device), sizes).Select(comparison => comparison.Row())];
         }
-        catch (Exception fault) when (fault is CheckpointException or KeyNotFoundException or ExternalException or ArgumentException)
+        catch (Exception exception) when (exception is CheckpointException or KeyNotFoundException or ExternalException or ArgumentException)
         {
-            return [Failed(file, fault)];
+            return [Failed(file, exception)];
         }
     }
 
     private static ParityRow Failed(string item, Exception fault) => new(item, 0, 0, 0, "", false, fault.Message);
 
-    private static readonly (string File, Func<Golden, GoldenSizes, IEnumerable<Comparison>> Check)[] Checks =
+    private static readonly (string File, Func<Golden, GoldenSizes, IEnumerable<Comparison>> Check)[] _checks =
     [
         ("features.safetensors", Features),
         ("resize.safetensors", Resize),

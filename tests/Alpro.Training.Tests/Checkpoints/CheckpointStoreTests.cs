@@ -263,7 +263,7 @@ public sealed class CheckpointStoreTests : IDisposable
     private void Update()
     {
         using var scope = NewDisposeScope();
-        using (no_grad()) foreach (FlatSlot slot in _parameters.Slots) FlatParameters.View(_parameters.Gradients, slot).copy_(randn(slot.Shape));
+        using (no_grad()) foreach (FlatSection section in _parameters.Sections) FlatParameters.View(_parameters.Gradients, section).copy_(randn(section.Shape));
         _optimizer.Step(1e-2);
     }
 

@@ -72,6 +72,13 @@ public sealed class ConfigLoaderTests : IDisposable
         """));
 
     [Fact]
+    public void Format_that_is_none_is_refused_with_the_nearest_and_all_names() => Assert.Equal(
+        """
+        run.json: 1 problem
+          line 7: data.corpora[0].format: is "retrieval-json"; expected one of auto, webvid-csv, question-answer-jsonl, retrieval-jsonl, cc3m-json, cc3m-tsv, parquet, tar; did you mean "retrieval-jsonl"?
+        """, Problems(Good.Replace("retrieval-jsonl", "retrieval-json", StringComparison.Ordinal)));
+
+    [Fact]
     public void Values_of_the_wrong_kind_are_refused_together() => Assert.Equal(
         """
         run.json: 4 problems

@@ -102,7 +102,7 @@ public sealed class DecoderLink : ReceiveActor
 
     private void Read(IActorRef self)
     {
-        var receiver = new ClipReceiver(_stream, _served.Clips, _served.Numbers);
+        var receiver = new ClipReceiver(_stream, new(_served.Clips), _served.Numbers);
         try
         {
             while (true)
@@ -113,9 +113,9 @@ public sealed class DecoderLink : ReceiveActor
                 else decoder!.Tell(new RemoteDecoder.Arrived(clip));
             }
         }
-        catch (Exception reason) when (reason is IOException or ObjectDisposedException)
+        catch (Exception exception) when (exception is IOException or ObjectDisposedException)
         {
-            self.Tell(new Closed(reason));
+            self.Tell(new Closed(exception));
         }
     }
 }

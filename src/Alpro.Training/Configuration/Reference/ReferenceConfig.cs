@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Alpro.Data.Clips;
 using Alpro.Data.Corpora;
+using Alpro.Data.Corpora.Annotations;
 using Alpro.Data.Sampling;
 using Alpro.Data.Text;
 using Alpro.Model;
@@ -200,7 +201,8 @@ public sealed class ReferenceConfig
                 Name = name,
                 Annotations = Path(pickled ? System.IO.Path.ChangeExtension(file, ".csv") : file),
                 Media = entry?["img"] is { } media ? Path($"{media}") : null,
-                Format = webvid ? CorpusFormat.WebvidCsv : images ? CorpusFormat.Cc3mJson : task == LearningTask.QuestionAnswering ? CorpusFormat.QuestionAnswerJsonl : CorpusFormat.RetrievalJsonl,
+                Format = webvid ? AnnotationFormat.WebvidCsv : images ? AnnotationFormat.Cc3mJson
+                    : task == LearningTask.QuestionAnswering ? AnnotationFormat.QuestionAnswerJsonl : AnnotationFormat.RetrievalJsonl,
                 MaxCaptionWords = webvid ? WebvidWords : null,
                 MediaExtension = name.Contains("msvd", StringComparison.Ordinal) ? ".avi" : null,
             });
