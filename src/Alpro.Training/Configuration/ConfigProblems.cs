@@ -27,12 +27,28 @@ internal sealed class ConfigProblems
         if (!fine) Add(path, FormattableString.Invariant($"is {value ?? "null"}; expected {expected}"));
     }
 
+    /// <summary>Notes a file that is named and not there.</summary>
+    public void RequireFile(string? file, string path)
+    {
+        if (file is not null && !File.Exists(file)) Add(path, $"there is no file {file}{MakerOf(file)}");
+    }
+
+    /// <summary>Notes a folder that is named and not there.</summary>
+    public void RequireFolder(string? folder, string path)
+    {
+        if (folder is not null && !Directory.Exists(folder)) Add(path, $"there is no folder {folder}{MakerOf(folder)}");
+    }
+
     /// <summary>Ends the reading of a configuration that has problems.</summary>
     /// <exception cref="ConfigException">There are some.</exception>
     public void ThrowIfAny(string file)
     {
         if (_problems.Count > 0) throw new ConfigException(file, _problems);
     }
+
+    /// <summary>What the demo's configurations name is not there before the demo has run.</summary>
+    private static string MakerOf(string path) =>
+        path.Contains(Path.Combine("out", "demo") + Path.DirectorySeparatorChar, StringComparison.Ordinal) ? "; scripts/demo makes it" : "";
 
     private int? LineOf(string path)
     {

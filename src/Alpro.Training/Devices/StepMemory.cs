@@ -72,9 +72,11 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
 
         private long Hidden => (long)(_width * _vision.MlpRatio);
 
-        private bool Masks => config.Task == LearningTask.Pretrain && config.Data.Clip.MaskProbability > 0;
+        private bool Masks => config.Task == LearningTask.Pretrain && config.Losses.Mlm > 0;
 
-        private bool Region => config.Task == LearningTask.Pretrain && config.Data.Clip.RegionPatch > 0;
+        private bool Matches => config.Losses.Vtm > 0;
+
+        private bool Region => config.Task == LearningTask.Pretrain && config.Losses.Pem > 0;
 
         public StepMemory Count()
         {
@@ -108,7 +110,7 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
             LearningTask.Prompter => 0,
             LearningTask.QuestionAnswering => clips,
             LearningTask.Retrieval => 3 * clips,
-            _ => (config.Losses.Vtm ? 3 * clips : Region ? clips : 0) + (Masks ? clips : 0),
+            _ => (Matches ? 3 * clips : Region ? clips : 0) + (Masks ? clips : 0),
         };
 
         private long Video(bool classOnly)
@@ -155,8 +157,8 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
         private long LastLayers(long sequence) => config.Task switch
         {
             LearningTask.Prompter => 0,
-            LearningTask.Pretrain => (Region ? clips * Layer(1 + _patches, sequence) : config.Losses.Vtm ? clips * Layer(1, sequence) : 0)
-                + (config.Losses.Vtm ? 2 * clips * Layer(1, sequence) : 0) + (Masks ? clips * Layer(_length, sequence) : 0),
+            LearningTask.Pretrain => (Region ? clips * Layer(1 + _patches, sequence) : Matches ? clips * Layer(1, sequence) : 0)
+                + (Matches ? 2 * clips * Layer(1, sequence) : 0) + (Masks ? clips * Layer(_length, sequence) : 0),
             _ => Pairs() * Layer(1, sequence),
         };
 
