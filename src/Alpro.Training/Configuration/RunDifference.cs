@@ -10,7 +10,7 @@ namespace Alpro.Training.Configuration;
 /// <param name="Before">Its JSON in the first; <c>absent</c> where a list is shorter.</param>
 /// <param name="Now">Its JSON in the second.</param>
 /// <param name="ChangesMeaning">Whether a run that continues under the second would compute something else.</param>
-public sealed partial record RunDifference(string Path, string Before, string Now, bool ChangesMeaning)
+internal sealed partial record RunDifference(string Path, string Before, string Now, bool ChangesMeaning)
 {
     private const string Absent = "absent";
 

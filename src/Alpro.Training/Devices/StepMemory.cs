@@ -12,7 +12,7 @@ namespace Alpro.Training.Devices;
 /// <param name="Training">Gradients, in both precisions where the weights are, and both moments.</param>
 /// <param name="Kept">What the forward pass keeps for the backward pass, with the 16-bit copies of weights.</param>
 /// <param name="Passing">What lives for a moment beside all that.</param>
-public sealed record StepMemory(long Weights, long Training, long Kept, long Passing)
+internal sealed record StepMemory(long Weights, long Training, long Kept, long Passing)
 {
     /// <summary>What CUDA, its libraries and the rounding of the allocator take besides.</summary>
     public const long Overhead = 1L << 30;

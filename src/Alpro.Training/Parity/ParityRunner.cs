@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 namespace Alpro.Training.Parity;
 
 /// <summary>Compares this program with whatever golden files lie in a folder.</summary>
-public static class ParityRunner
+internal static class ParityRunner
 {
     private static readonly string[] Folders = ["", "model", "checkpoints", "data", "tokenizer"];
 
