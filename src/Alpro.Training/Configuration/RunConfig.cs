@@ -19,16 +19,16 @@ public sealed record RunConfig
     [MayChange("vision.activationCheckpointing")]
     public ModelConfig Model { get; init; } = new();
 
-    /// <summary>What it learns from.</summary>
+    /// <summary>The corpora, and how their rows become clips.</summary>
     public required DataConfig Data { get; init; }
 
-    /// <summary>The optimizer.</summary>
+    /// <summary>Rate, moments and weight decay of AdamW.</summary>
     public OptimizerConfig Optimizer { get; init; } = new();
 
     /// <summary>The learning rate over the run.</summary>
     public ScheduleConfig Schedule { get; init; } = new();
 
-    /// <summary>The loop.</summary>
+    /// <summary>Batches, length, precision, and when checkpoints are written.</summary>
     public TrainingConfig Training { get; init; } = new();
 
     /// <summary>What the losses of a pretraining run count in their sum; what is absent is off.</summary>

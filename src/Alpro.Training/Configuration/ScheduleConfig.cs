@@ -6,7 +6,7 @@ public enum LearningRateDecay
     /// <summary>Falls in a line to 0 at the last step.</summary>
     Linear,
 
-    /// <summary>Stays.</summary>
+    /// <summary>Stays at its highest.</summary>
     Constant,
 
     /// <summary>Falls with the inverse square root of the step.</summary>
