@@ -30,13 +30,13 @@ internal sealed class ConfigProblems
     /// <summary>Notes a file that is named and not there.</summary>
     public void RequireFile(string? file, string path)
     {
-        if (file is not null && !File.Exists(file)) Add(path, $"there is no file {file}{MakerOf(file)}");
+        if (file is not null && !File.Exists(file)) Add(path, $"there is no file {file}{FileSources.Advice(path, file)}");
     }
 
     /// <summary>Notes a folder that is named and not there.</summary>
     public void RequireFolder(string? folder, string path)
     {
-        if (folder is not null && !Directory.Exists(folder)) Add(path, $"there is no folder {folder}{MakerOf(folder)}");
+        if (folder is not null && !Directory.Exists(folder)) Add(path, $"there is no folder {folder}{FileSources.Advice(path, folder)}");
     }
 
     /// <summary>Ends the reading of a configuration that has problems.</summary>
@@ -45,10 +45,6 @@ internal sealed class ConfigProblems
     {
         if (_problems.Count > 0) throw new ConfigException(file, _problems);
     }
-
-    /// <summary>What the demo's configurations name is not there before the demo has run.</summary>
-    private static string MakerOf(string path) =>
-        path.Contains(Path.Combine("out", "demo") + Path.DirectorySeparatorChar, StringComparison.Ordinal) ? "; scripts/demo makes it" : "";
 
     private int? LineOf(string path)
     {
