@@ -282,7 +282,7 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
 
     [Theory]
     [InlineData("task=pretrain")]
-    [InlineData("task=retrieval", "data.clip.maskProbability=0")]
+    [InlineData("task=retrieval", "data.clip.maskProbability=0", "losses={}")]
     public async Task Run_that_is_told_to_stop_before_it_has_begun_ends(params string[] settings)
     {
         RunConfig config = Config(steps: 4, null, settings);
