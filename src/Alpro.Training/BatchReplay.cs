@@ -21,7 +21,7 @@ namespace Alpro.Training;
 /// <param name="GradientNorm">Norm of all gradients.</param>
 /// <param name="BadWeights">Weights that held something not finite before the step.</param>
 /// <param name="BadGradients">Parameters whose gradient is not finite.</param>
-public sealed record ReplayReport(
+internal sealed record ReplayReport(
     long Step, IReadOnlyList<string> Keys, double Loss, IReadOnlyDictionary<string, TermRecord> Terms, double GradientNorm,
     IReadOnlyList<string> BadWeights, IReadOnlyList<string> BadGradients);
 
@@ -29,7 +29,7 @@ public sealed record ReplayReport(
 /// A step set aside in one file, so that it can be done again: its batch, the weights before it and the configuration. Where several ranks
 /// trained, it is one rank's share, done alone as the first rank does its own.
 /// </summary>
-public static class BatchReplay
+internal static class BatchReplay
 {
     private const string WeightPrefix = "weights.";
 

@@ -11,7 +11,7 @@ namespace Alpro.Training;
 /// Makes the tensors of a batch on the model's device. Pixels travel as bytes, through pinned memory where there is a GPU, and are
 /// normalised there. What the host knows, such as where the masks are, is not asked of the device.
 /// </summary>
-public sealed class BatchTensors : IDisposable
+internal sealed class BatchTensors : IDisposable
 {
     /// <summary>
     /// The label that cross-entropy leaves out: an answer that has no label teaches nothing, and is not right whatever is chosen.

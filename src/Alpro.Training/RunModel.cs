@@ -26,7 +26,7 @@ public static class RunModel
         Generators.Seed(SeededRandom.Mix(config.Seed, (ulong)RandomPurpose.Initialization), device.type);
         AlproModel model = config.Task switch
         {
-            LearningTask.Pretrain => new AlproForPretrain(config.Model) { UseContrastive = config.Losses.Vtc, UseMatching = config.Losses.Vtm },
+            LearningTask.Pretrain => new AlproForPretrain(config.Model) { Weights = config.Losses },
             LearningTask.Prompter => new Prompter(config.Model),
             LearningTask.Retrieval => new AlproForRetrieval(config.Model),
             _ => new AlproForQuestionAnswering(config.Model),

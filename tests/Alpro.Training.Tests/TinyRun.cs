@@ -32,6 +32,7 @@ internal static class TinyRun
             Vocabulary = "",
             Clip = new() { Frames = 2, DecodeSize = 16, Size = 16, TextLength = 8, MaskProbability = task == LearningTask.Pretrain ? 0.15 : 0, RegionPatch = task == LearningTask.Pretrain ? 8 : 0 },
         },
+        Losses = task == LearningTask.Pretrain ? LossWeights.Equal : new(),
         Optimizer = new() { LearningRate = 1e-3, WeightDecay = 0.01 },
         Training = new() { BatchSize = batchSize, Steps = steps, CheckpointEvery = 2, GradientNorm = 1 },
     };

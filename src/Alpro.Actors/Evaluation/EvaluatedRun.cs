@@ -28,7 +28,7 @@ public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Confi
     public bool HasMatching => Config.Task switch
     {
         LearningTask.Prompter => false,
-        LearningTask.Pretrain => Config.Losses.Vtm,
+        LearningTask.Pretrain => Config.Losses.Vtm > 0,
         _ => true,
     };
 

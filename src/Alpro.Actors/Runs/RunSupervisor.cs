@@ -167,7 +167,7 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
         _ledger.TakeBack();
         _run.Started(message.State, message.Loaded);
         var bounds = new ClipCoordinator.Bounds(_run.Config.Data.MaxRejectedFraction, Math.Min(LatestClips, _start.StepsPerEpoch * _plan.BatchSize));
-        ClipSettings clips = _run.Config.Data.Clip;
+        ClipSettings clips = _run.Config.ClipForTraining();
         IClipPlan share = message.Group.World == 1 ? _plan : new RankShare(_plan, message.Group.Rank, message.Group.World, _run.Config.Training.Accumulation);
         IActorRef pipeline = _host.StartPipeline(Context, PipelineName, _host.Settings.DecodersBeside(_generation.TrainersHere), _data, share, clips, message.State.Step, _start.TotalSteps, bounds, _ledger, _generation.Batches.Writer);
         if (!_host.Gate.IsNobody()) _host.Gate.Tell(new DecoderGate.Serve(pipeline, clips, _data.Numbers, _data.Describe(), _ledger));
@@ -302,6 +302,6 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
             }
         }
         return PretrainValidator.Validate(model, state.Step, config.Training.Precision, _host.Read(
-            data, [.. Enumerable.Range(0, (int)data.ValidationRows).Select(row => (long)row)], config.Data.ClipForValidation(), config.Training.BatchSize, new ClipLedger()));
+            data, [.. Enumerable.Range(0, (int)data.ValidationRows).Select(row => (long)row)], config.ClipForValidation(), config.Training.BatchSize, new ClipLedger()));
     }
 }

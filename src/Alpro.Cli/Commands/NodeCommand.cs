@@ -244,7 +244,7 @@ internal static class NodeCommand
         try
         {
             RunData opened = data = new RunData(config, node.Settings);
-            ClipSettings clips = config.Data.Clip;
+            ClipSettings clips = config.ClipForTraining();
             var work = new DecodeNode.Work(() => opened.OpenSource(clips), clips, opened.Describe(), node.Settings, node.Node!.Certificates);
             var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             using CancellationTokenRegistration asked = stop.Register(() => ended.TrySetResult());

@@ -64,7 +64,6 @@ internal interface IBlockArithmetic
 /// <summary>Block arithmetic by libtorch's operations, on any device.</summary>
 internal sealed class TorchArithmetic : IBlockArithmetic
 {
-    /// <summary>One serves all: it holds nothing.</summary>
     public static TorchArithmetic Instance { get; } = new();
 
     /// <inheritdoc/>

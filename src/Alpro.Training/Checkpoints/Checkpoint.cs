@@ -31,7 +31,7 @@ public sealed class Checkpoint
 
     /// <summary>Gives a model and its optimizer the weights and moments they had, and the optimizer the updates it had made.</summary>
     /// <exception cref="CheckpointException">They are of another size.</exception>
-    public void ReadInto(AlproModel model, FlatParameters parameters, AdamW optimizer)
+    internal void ReadInto(AlproModel model, FlatParameters parameters, AdamW optimizer)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();

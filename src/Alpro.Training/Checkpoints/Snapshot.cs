@@ -89,7 +89,7 @@ internal static class MomentKey
 }
 
 /// <summary>Takes snapshots of a model and its optimizer into buffers that are used again.</summary>
-public sealed class SnapshotPool : IDisposable
+internal sealed class SnapshotPool : IDisposable
 {
     /// <summary>Snapshots that may be about at once: one being written, one waiting.</summary>
     public const int Capacity = 2;

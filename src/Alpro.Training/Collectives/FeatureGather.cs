@@ -9,7 +9,7 @@ namespace Alpro.Training.Collectives;
 /// Brings the contrastive features of all ranks together. Backward, each rank's part gets the sum of the gradients that all ranks have for
 /// it: with losses that are means over ranks, the gradient one process would compute.
 /// </summary>
-public sealed class FeatureGather(ICollectives collectives) : IFeatureGather
+internal sealed class FeatureGather(ICollectives collectives) : IFeatureGather
 {
     /// <inheritdoc/>
     public int Rank => collectives.Rank;

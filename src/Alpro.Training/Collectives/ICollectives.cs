@@ -59,9 +59,8 @@ public interface ICollectives : IDisposable
 }
 
 /// <summary>One rank: everything is done already.</summary>
-public sealed class SingleCollectives : ICollectives
+internal sealed class SingleCollectives : ICollectives
 {
-    /// <summary>One serves all: it holds nothing.</summary>
     public static SingleCollectives Instance { get; } = new();
 
     /// <inheritdoc/>

@@ -3,7 +3,7 @@ using TorchSharp;
 namespace Alpro.Training.Collectives;
 
 /// <summary>A group of one rank that others may join: done with everything at once, until it is ended for a larger group.</summary>
-public sealed class SoleRank(long generation) : IWatchedGroup
+internal sealed class SoleRank(long generation) : IWatchedGroup
 {
     private readonly GroupEnd _end = new();
 

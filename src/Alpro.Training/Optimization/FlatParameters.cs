@@ -10,7 +10,7 @@ namespace Alpro.Training.Optimization;
 /// <param name="Shape">Its shape.</param>
 /// <param name="Offset">Its first element.</param>
 /// <param name="Length">Its elements.</param>
-public sealed record FlatSection(string Name, long[] Shape, long Offset, long Length);
+internal sealed record FlatSection(string Name, long[] Shape, long Offset, long Length);
 
 /// <summary>
 /// The trainable parameters of a module as views into one contiguous tensor, and their gradients as views into another: one
@@ -20,7 +20,7 @@ public sealed record FlatSection(string Name, long[] Shape, long Offset, long Le
 /// </summary>
 /// <remarks>Make it last, after the module is on its device: moving a module replaces its parameters. From then on gradients are
 /// set to zero here, not by the module, which would drop the views.</remarks>
-public sealed class FlatParameters : IDisposable
+internal sealed class FlatParameters : IDisposable
 {
     private const long Alignment = 16;                              // elements: 64 bytes, a cache line and a vector at least
 

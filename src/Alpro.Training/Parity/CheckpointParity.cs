@@ -8,7 +8,7 @@ namespace Alpro.Training.Parity;
 /// Checks the checkpoint files of <c>golden/checkpoints</c>: sound ones must hold the expected tensors, broken and malicious ones
 /// must be refused with a message that names the file, and must run nothing.
 /// </summary>
-public static class CheckpointParity
+internal static class CheckpointParity
 {
     private const string Expected = "dtypes_expected.safetensors";
 

@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 namespace Alpro.Training.Parity;
 
 /// <summary>Frame choice and pixel augmentation beside the golden files of <c>data/</c>.</summary>
-public static class DataParity
+internal static class DataParity
 {
     private sealed record Choice(int Vlen, int NumFrm, int[] Uniform, int[] NlvlUniform);
 

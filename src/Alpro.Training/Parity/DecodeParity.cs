@@ -5,7 +5,7 @@ using Alpro.Data.Media;
 namespace Alpro.Training.Parity;
 
 /// <summary>Decoded frames beside the golden ones, which are known by their checksums and channel means.</summary>
-public static class DecodeParity
+internal static class DecodeParity
 {
     private sealed record Case(string File, int TotalFrames, string Strategy, int[] Indices, string Crc32, string[] FrameCrc32, double[][] FrameChannelMeans, double Fps);
 

@@ -13,7 +13,7 @@ namespace Alpro.Training.Parity;
 /// Checks the models against golden numbers of the released code: outputs, losses, gradients and three optimizer steps. Reads whatever
 /// of <c>golden/model</c> lies in a folder; sizes come from its <c>config.json</c>.
 /// </summary>
-public static class ModelParity
+internal static class ModelParity
 {
     /// <summary>One row per item of every golden file in the folder; a file that cannot be checked is a row that failed.</summary>
     /// <param name="directory">The folder.</param>

@@ -1,9 +1,11 @@
+using Alpro.Training.Configuration;
+
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Parity;
 
 /// <summary>Compares this program with whatever golden files lie in a folder.</summary>
-public static class ParityRunner
+internal static class ParityRunner
 {
     private static readonly string[] _folders = ["", "model", "checkpoints", "data", "tokenizer"];
 

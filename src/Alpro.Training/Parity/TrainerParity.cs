@@ -12,7 +12,7 @@ using static TorchSharp.torch;
 namespace Alpro.Training.Parity;
 
 /// <summary>The golden training steps, taken by the trainer itself: its losses, gradient norms, learning rates and weights.</summary>
-public static class TrainerParity
+internal static class TrainerParity
 {
     /// <summary>Rows for <c>pretrain_steps.safetensors</c>, where the folder has it.</summary>
     /// <param name="directory">The folder.</param>

@@ -8,7 +8,7 @@ using Alpro.Training.Configuration;
 namespace Alpro.Training.Records;
 
 /// <summary>What became of a run, as one self-contained page: curves, speed, the ledger of clips and the configuration.</summary>
-public static class Report
+internal static class Report
 {
     /// <summary>The page's name in the output folder.</summary>
     public const string FileName = "report.html";

@@ -1,7 +1,6 @@
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
 using Alpro.Data.Media;
-using Alpro.Data.Sampling;
 
 namespace Alpro.Data.Tests.Batches;
 

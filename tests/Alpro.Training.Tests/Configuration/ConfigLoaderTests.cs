@@ -167,6 +167,62 @@ public sealed class ConfigLoaderTests : IDisposable
     public void Rerank_is_refused_where_nothing_is_matched(string setting) =>
         Assert.Contains("--set evaluation.rerank: is 5; expected null: it chooses what is matched", Problems(Good, setting, "evaluation.rerank=5"), StringComparison.Ordinal);
 
+    [Theory]
+    [InlineData("losses={\"vtc\":true}", """--set losses.vtc: is true; expected a number; losses have weights, as in { "vtc": 1, "vtm": 1, "mlm": 1, "pem": 1 }: 1 in place of true, 0 or absent is off""")]
+    [InlineData("losses.vtm=-1", "--set losses.vtm: is -1; expected a weight: 1 counts it once, 0 leaves it out")]
+    [InlineData("losses={}", """--set losses: is without any; expected one loss at least, as in { "vtc": 1, "vtm": 1, "mlm": 1, "pem": 1 }""")]
+    [InlineData("losses.mlm=1", "data.clip.maskProbability: is 0; expected above 0, since losses.mlm asks for masked words; the paper masks 0.15")]
+    [InlineData("losses.pem=1", "data.clip.regionPatch: is 0; expected model.vision.patchSize, 8, since losses.pem asks for entity modelling")]
+    [InlineData("losses.pem=1", "initialize.prompter: is null; expected the checkpoint of a prompter, since losses.pem asks for entity modelling; train one with task \"prompter\" first")]
+    public void Losses_are_weights_and_what_they_need_is_there(string setting, string expected) =>
+        Assert.Contains(expected, Problems(Good, "task=pretrain", "losses.vtc=1", setting), StringComparison.Ordinal);
+
+    [Fact]
+    public void Losses_belong_to_pretraining() => Assert.Equal(
+        "run.json: 1 problem\n  --set losses: is given; expected it only with the task pretrain: other tasks have the losses they have",
+        Problems(Good, "losses={ \"vtc\": 1 }"));
+
+    [Fact]
+    public void Words_are_masked_and_regions_drawn_only_where_a_loss_needs_them()
+    {
+        File.WriteAllText(_folder.File("prompter.pt"), "");
+        File.WriteAllLines(_folder.File("entities.txt"), ["dog 2", "cat 1"]);
+        string[] settings = ["task=pretrain", "model.entities=2", "data.clip.maskProbability=0.15", "data.clip.regionPatch=8", "data.entities=entities.txt",
+            "initialize.prompter=prompter.pt", """losses={ "vtc": 1, "vtm": 0.5, "mlm": 1, "pem": 2 }"""];
+        RunConfig all = ConfigLoader.Load(Write(Good), settings), fewer = ConfigLoader.Load(Write(Good), [.. settings, "losses.mlm=0", "losses.pem=0"]);
+        Assert.Equal((0.15, 8), (all.ClipForTraining().MaskProbability, all.ClipForTraining().RegionPatch));
+        Assert.Equal((0.15, 8), (all.ClipForValidation().MaskProbability, all.ClipForValidation().RegionPatch));
+        Assert.Equal((0, 0), (fewer.ClipForTraining().MaskProbability, fewer.ClipForTraining().RegionPatch));
+        Assert.Equal((0, 0), (fewer.ClipForValidation().MaskProbability, fewer.ClipForValidation().RegionPatch));
+    }
+
+    [Fact]
+    public void Corpora_are_read_where_the_rest_is_wrong_or_absent()
+    {
+        RunConfig config = ConfigLoader.LoadForCorpora(Write("""
+            { // no such task
+              "task": "retreival", "model": { "entities": 7, "visoin": 3 },
+              "data": { "corpora": [ { "name": "a", "annotations": "nowhere.csv", "media": "videos" } ], "test": { "name": "b", "annotations": "b.csv" },
+                        "entities": "entities.txt", "clip": 3 }
+            }
+            """));
+        Assert.Equal((_folder.File("nowhere.csv"), _folder.File("videos")), (config.Data.Corpora[0].Annotations, config.Data.Corpora[0].Media));
+        Assert.Equal((_folder.File("b.csv"), 0), (config.Data.Test!.Annotations, config.Data.Validation.Count));
+        Assert.Equal((_folder.File("entities.txt"), 7), (config.Data.Entities, config.Model.Entities));
+    }
+
+    [Theory]
+    [InlineData("""{ "data": { "corpora": [] } }""", "line 1: data.corpora: is empty; expected a corpus at least")]
+    [InlineData("""{ "data": {} }""", "line 1: data: lacks \"corpora\", a list [ … ]")]
+    [InlineData("{}", "line 1: data: lacks \"corpora\", a list [ … ]")]
+    [InlineData("[]", "line 1: is []; expected an object { … }")]
+    [InlineData("""{ "data": { "corpora": [ { "nme": "a", "annotations": "a.csv" } ] } }""", "line 1: data.corpora[0].nme: is not a setting; did you mean \"name\"?")]
+    public void Corpora_that_are_named_wrongly_are_refused(string text, string expected)
+    {
+        string file = Write(text);
+        Assert.Contains(expected, Assert.Throws<ConfigException>(() => ConfigLoader.LoadForCorpora(file)).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void What_the_demo_makes_is_said_to_be_made_by_it() =>
         Assert.EndsWith("there is no file out/demo/world/vocab.txt; scripts/demo makes it", Problems(Good, "data.vocabulary=out/demo/world/vocab.txt"), StringComparison.Ordinal);

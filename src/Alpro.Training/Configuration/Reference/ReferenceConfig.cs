@@ -103,7 +103,7 @@ public sealed class ReferenceConfig
                 ValidateEvery = keys.Whole("valid_steps", keys.Whole("min_valid_steps", 100)),
                 CheckpointEvery = steps is { } all ? Math.Max(1, (int)(all * keys.Number("save_steps_ratio", 0.01))) : new TrainingConfig().CheckpointEvery,
             },
-            Losses = task == LearningTask.Pretrain ? new() { Vtc = keys.Flag("use_itc"), Vtm = keys.Flag("use_itm") } : new(),
+            Losses = task == LearningTask.Pretrain ? new() { Vtc = Weight("use_itc"), Vtm = Weight("use_itm"), Mlm = Weight("use_mlm"), Pem = Weight("use_mpm") } : new(),
             Initialize = Initialize(task),
             Evaluation = new() { BatchSize = keys.Whole("val_batch_size", 128), PairBatchSize = keys.Whole("inference_batch_size", 64) },
         };
@@ -111,6 +111,8 @@ public sealed class ReferenceConfig
         keys.Problems.ThrowIfAny(keys.File);
         return new ImportedConfig(config, notes);
     }
+
+    private double Weight(string loss) => keys.Flag(loss) ? 1 : 0;
 
     private LearningTask Task()
     {

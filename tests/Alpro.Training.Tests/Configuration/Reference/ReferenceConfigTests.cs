@@ -1,4 +1,3 @@
-using Alpro.Data.Corpora;
 using Alpro.Data.Corpora.Annotations;
 using Alpro.Model;
 using Alpro.Training.Configuration;
