@@ -4,7 +4,6 @@ using Akka.Actor;
 using Alpro.Actors.Distributed.Decoding;
 using Alpro.Actors.Distributed.Groups;
 using Alpro.Actors.Distributed.Membership;
-using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Pipeline;
 using Alpro.Data;
@@ -20,6 +19,7 @@ using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
 using Alpro.Training.Evaluation;
 using Alpro.Training.Records;
+using Alpro.Training.Tasks;
 
 namespace Alpro.Actors.Runs;
 
@@ -286,11 +286,12 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
     {
         RunConfig config = _run.Config;
         long began = Stopwatch.GetTimestamp();
-        if (config.Task is LearningTask.Retrieval or LearningTask.QuestionAnswering)
+        if (DownstreamTask.Find(config.Task) is { } task)
         {
             try
             {
-                return Downstream.Score(_host, config, data, model).ToRecord(state.Step, Stopwatch.GetElapsedTime(began).TotalSeconds);
+                EvaluationSet set = data.EvaluationSet();
+                return task.Score(model, new EvaluationPlan(data.Corpora[0].Name, config, set), _host.Videos(config, data, set)).ToRecord(state.Step, Stopwatch.GetElapsedTime(began).TotalSeconds);
             }
             catch (Exception error) when (DeviceFaults.Of(error) == DeviceFault.OutOfMemory)
             {

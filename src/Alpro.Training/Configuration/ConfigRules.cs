@@ -160,7 +160,7 @@ internal static class ConfigRules
         problems.Require(evaluation.BatchSize >= 1, "evaluation.batchSize", evaluation.BatchSize, "at least 1");
         problems.Require(evaluation.PairBatchSize >= 1, "evaluation.pairBatchSize", evaluation.PairBatchSize, "at least 1");
         problems.Require(evaluation.Rerank is null or >= 1, "evaluation.rerank", evaluation.Rerank, "at least 1, or null to match every pair");
-        problems.Require(evaluation.Rerank is null || (evaluation.Score == RetrievalScore.Matching && config.Task is not (LearningTask.Prompter or LearningTask.QuestionAnswering)), "evaluation.rerank", evaluation.Rerank,
+        problems.Require(evaluation.Rerank is null || (evaluation.Score == RetrievalScore.Matching && config.Task.Matches()), "evaluation.rerank", evaluation.Rerank,
             "null: it chooses what is matched, and nothing is where evaluation.score is contrastive or the task prompter or question-answering");
         problems.Require(evaluation.MaxClips is null or >= 1, "evaluation.maxClips", evaluation.MaxClips, "at least 1, or null for all");
     }
@@ -180,13 +180,13 @@ internal static class ConfigRules
             problems.Require(config.Data.Clip.RegionPatch == 0, "data.clip.regionPatch", config.Data.Clip.RegionPatch, "0: entity modelling belongs to the task pretrain");
             problems.Require(config.Data.Clip.MaskProbability == 0, "data.clip.maskProbability", config.Data.Clip.MaskProbability, "0: masked language modelling belongs to the task pretrain");
         }
-        if (config.Task == LearningTask.QuestionAnswering)
+        if (config.Task.ChoosesAnswers())
         {
             problems.Require(config.Data.Answers is not null, "data.answers", null, "a JSON file of answers and their labels");
             if (config.Data.Answers is { } answers && File.Exists(answers)) CheckAnswers(answers, config.Model.Answers, problems);
         }
         problems.Require(!config.Model.Reference.FreezeCheckpointed || config.Model.Vision.ActivationCheckpointing, "model.reference.freezeCheckpointed", true, "model.vision.activationCheckpointing to be true with it: it has no meaning alone");
-        if (config.Losses.Vtm && config.Task is LearningTask.Pretrain or LearningTask.Retrieval)
+        if (config.Losses.Vtm && config.Task.Matches())
         {
             problems.Require(config.Training.BatchSize / Math.Max(1, config.Training.Accumulation) >= 2, "training.batchSize", config.Training.BatchSize, "2 clips at least in each part of a batch: matching takes its negatives from them");
             problems.Require(config.Training.GroupSize is not 1, "training.groupSize", config.Training.GroupSize, "2 clips at least: matching takes its negatives from the group");

@@ -57,25 +57,6 @@ public sealed record RunConfig
     }
 }
 
-/// <summary>What a model learns to do.</summary>
-public enum LearningTask
-{
-    /// <summary>
-    /// ALPRO's pretraining (paper section 3.2): VTC and VTM, MLM where <c>data.clip.maskProbability</c> is above 0, and PEM under a
-    /// frozen prompter where <c>data.clip.regionPatch</c> is.
-    /// </summary>
-    Pretrain,
-
-    /// <summary>The prompter: the contrastive loss alone (paper section 3.3).</summary>
-    Prompter,
-
-    /// <summary>Text-video retrieval.</summary>
-    Retrieval,
-
-    /// <summary>Video question answering.</summary>
-    QuestionAnswering,
-}
-
 /// <summary>The corpora of a run and how their rows become clips (<c>data</c>). Paths are relative to the configuration file.</summary>
 public sealed record DataConfig
 {

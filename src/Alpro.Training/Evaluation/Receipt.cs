@@ -19,7 +19,7 @@ public sealed record Receipt
     /// <summary>The file's name in a folder of results.</summary>
     public const string FileName = "receipt.json";
 
-    /// <summary>Retrieval or question answering.</summary>
+    /// <summary>The task.</summary>
     public required LearningTask Task { get; init; }
 
     /// <summary>The corpus's name.</summary>

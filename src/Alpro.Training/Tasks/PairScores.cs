@@ -1,13 +1,14 @@
+using Alpro.Training.Evaluation;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Alpro.Training.Evaluation;
+namespace Alpro.Training.Tasks;
 
 /// <summary>The scores of every text with every video that could be read.</summary>
 /// <param name="VideoKeys">The videos, V.</param>
 /// <param name="Contrastive_TV">Contrastive scores [T, V].</param>
 /// <param name="Matching_TV">Probability of a match [T, V]; NaN for pairs that were not matched.</param>
-public sealed record RetrievalScores(IReadOnlyList<string> VideoKeys, float[] Contrastive_TV, float[] Matching_TV)
+public sealed record PairScores(IReadOnlyList<string> VideoKeys, float[] Contrastive_TV, float[] Matching_TV)
 {
     private const string Texts = "texts", Contrastive = "contrastive", Matching = "matching";
 
