@@ -12,7 +12,9 @@ namespace Alpro.Training.Tasks;
 /// <param name="Rows">The rows, each with its name first.</param>
 public sealed record ScoreTable(IReadOnlyList<string> Columns, IReadOnlyList<IReadOnlyList<string>> Rows);
 
-/// <summary>The scores of a model on the videos and texts of a corpus. The public properties of a task's own are what <c>--json</c> prints.</summary>
+/// <summary>
+/// The scores of a model on the videos and texts of a corpus. A task adds its own figures as public properties: <c>--json</c> prints them.
+/// </summary>
 /// <param name="plan">What was evaluated.</param>
 /// <param name="missing">Videos that could not be read.</param>
 public abstract class DownstreamScores(EvaluationPlan plan, IReadOnlyList<MissingVideo> missing)

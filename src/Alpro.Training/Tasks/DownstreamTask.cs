@@ -25,7 +25,7 @@ public abstract class DownstreamTask
     /// <summary>What messages call it.</summary>
     public abstract string Title { get; }
 
-    /// <summary>The beginning of the keys that its checkpoints alone have, and what they are for a person; null where there are none.</summary>
+    /// <summary>The beginning of the keys that its checkpoints alone have, and what messages call them; null for none.</summary>
     public virtual (string Prefix, string Name)? Head => null;
 
     /// <summary>Whether texts meet all videos, in a second stage, and not their own video alone.</summary>
@@ -84,16 +84,21 @@ public abstract class DownstreamTask
     internal void RequireOwn(string file, IReadOnlyCollection<string> keys)
     {
         if (All.FirstOrDefault(task => task.Head != Head && task.IsHeadAmong(keys)) is { } other)
-            throw new CheckpointException(file, $"is a checkpoint of {other.Title}, and {Title} is asked of it; give it a configuration whose task is "
-                + $"\"{JsonNamingPolicy.KebabCaseLower.ConvertName($"{other.Setting}")}\"");
+        {
+            string name = JsonNamingPolicy.KebabCaseLower.ConvertName($"{other.Setting}");
+            throw new CheckpointException(file,
+                $"is a checkpoint of {other.Title}, and {Title} is asked of it; give it a configuration whose task is \"{name}\"");
+        }
         if (Head is { } head && !IsHeadAmong(keys))
             throw new CheckpointException(file, $"has no {head.Name}, and {Title} is asked of it; fine-tune it for that first");
     }
 
     /// <summary>Scores a model on videos as they are read; those that cannot be read are in <paramref name="missing"/> by then.</summary>
-    private protected abstract DownstreamScores Score(AlproModel model, EvaluationPlan plan, IEnumerable<ClipBatch> videos, IReadOnlyList<MissingVideo> missing);
+    private protected abstract DownstreamScores Score(
+        AlproModel model, EvaluationPlan plan, IEnumerable<ClipBatch> videos, IReadOnlyList<MissingVideo> missing);
 
-    private bool IsHeadAmong(IReadOnlyCollection<string> keys) => Head is { } head && keys.Any(key => key.StartsWith(head.Prefix, StringComparison.Ordinal));
+    private bool IsHeadAmong(IReadOnlyCollection<string> keys) =>
+        Head is { } head && keys.Any(key => key.StartsWith(head.Prefix, StringComparison.Ordinal));
 }
 
 /// <summary>What a model makes of a text and a video.</summary>

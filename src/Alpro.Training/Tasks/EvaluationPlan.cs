@@ -22,5 +22,6 @@ public sealed record EvaluationPlan(string Corpus, RunConfig Config, EvaluationS
     };
 
     private static EvaluationShare[] Stretches(EvaluationStage stage, int all, int size) =>
-        [.. from first in Enumerable.Range(0, (all + size - 1) / size) select new EvaluationShare(stage, first * size, Math.Min(size, all - first * size))];
+        [.. Enumerable.Range(0, (all + size - 1) / size)
+            .Select(share => new EvaluationShare(stage, share * size, Math.Min(size, all - share * size)))];
 }

@@ -46,7 +46,8 @@ public abstract class Evaluator(AlproModel model, EvaluationPlan plan, PartialRe
     }
 
     /// <summary>What is found of videos, and the names of those that the tensors are of, where a later stage needs them.</summary>
-    private protected abstract (IReadOnlyDictionary<string, Tensor> Tensors, IReadOnlyList<string> Keys) DoVideos(IEnumerable<ClipBatch> videos);
+    private protected abstract (IReadOnlyDictionary<string, Tensor> Tensors, IReadOnlyList<string> Keys) DoVideos(
+        IEnumerable<ClipBatch> videos);
 
     /// <summary>What is found of a stretch of texts, for a task with such a stage.</summary>
     private protected virtual IReadOnlyDictionary<string, Tensor> DoTexts(int first, int count, CancellationToken stop) =>

@@ -16,7 +16,7 @@ namespace Alpro.Training.Tasks;
 /// go by length, so that padding is not computed. Both sides lie on the device, where a chunk takes its own by number, and the scores of a
 /// stretch are read when all of it is done: the device is never waited for before.
 /// </summary>
-public sealed class PairScorer : IDisposable
+internal sealed class PairScorer : IDisposable
 {
     private static readonly Scalar Once = 1L;                        // the factor of a sum of whole numbers may be no fraction
 
@@ -38,10 +38,12 @@ public sealed class PairScorer : IDisposable
     /// <param name="videos">The videos, one lot after another; their tokens are disposed here.</param>
     /// <param name="wanted">Which pairs [T, V] are to be matched, by the plan and the contrastive scores.</param>
     /// <exception cref="NotANumberException">A contrastive score is not a number.</exception>
-    internal PairScorer(AlproModel model, EvaluationPlan plan, IEnumerable<EncodedVideos> videos, Func<EvaluationPlan, PairScores, bool[]> wanted)
+    public PairScorer(
+        AlproModel model, EvaluationPlan plan, IEnumerable<EncodedVideos> videos, Func<EvaluationPlan, PairScores, bool[]> wanted)
     {
         TokenizedTexts texts = plan.Set.Texts;
-        (_model, _config, _precision, _texts, _device) = (model, plan.Config.Evaluation, plan.Config.Training.Precision, texts, model.temp.device);
+        (_model, _config, _precision) = (model, plan.Config.Evaluation, plan.Config.Training.Precision);
+        (_texts, _device) = (texts, model.temp.device);
         model.eval();
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();

@@ -8,7 +8,7 @@ namespace Alpro.Training.Tasks;
 /// <param name="VideoKeys">The videos, V.</param>
 /// <param name="Contrastive_TV">Contrastive scores [T, V].</param>
 /// <param name="Matching_TV">Probability of a match [T, V]; NaN for pairs that were not matched.</param>
-public sealed record PairScores(IReadOnlyList<string> VideoKeys, float[] Contrastive_TV, float[] Matching_TV)
+internal sealed record PairScores(IReadOnlyList<string> VideoKeys, float[] Contrastive_TV, float[] Matching_TV)
 {
     private const string Texts = "texts", Contrastive = "contrastive", Matching = "matching";
 
@@ -36,7 +36,7 @@ public sealed record PairScores(IReadOnlyList<string> VideoKeys, float[] Contras
     }
 
     /// <summary>The rows of some texts, as an evaluator writes them down.</summary>
-    internal IReadOnlyDictionary<string, Tensor> ToTensors(int[] texts)
+    public IReadOnlyDictionary<string, Tensor> ToTensors(int[] texts)
     {
         int videos = VideoKeys.Count;
         return new Dictionary<string, Tensor>
@@ -48,7 +48,7 @@ public sealed record PairScores(IReadOnlyList<string> VideoKeys, float[] Contras
     }
 
     /// <summary>Takes rows in that <see cref="ToTensors"/> wrote.</summary>
-    internal void Take(IReadOnlyDictionary<string, Tensor> tensors)
+    public void Take(IReadOnlyDictionary<string, Tensor> tensors)
     {
         long[] texts = tensors[Texts].data<long>().ToArray();
         (float[] contrastive, float[] matching) = (tensors[Contrastive].data<float>().ToArray(), tensors[Matching].data<float>().ToArray());

@@ -25,7 +25,7 @@ public sealed record ComparedReceipt(Receipt Receipt, string? Dataset, IReadOnly
 /// test splits.
 /// </summary>
 /// <param name="Names">The figures' names, as receipts have them.</param>
-/// <param name="ByDataset">A dataset, as it is named in corpora or their annotation files, and its figures in the order of the names.</param>
+/// <param name="ByDataset">Datasets, by a word in the name of a corpus or its annotation file; figures in the order of the names.</param>
 public sealed record PublishedFigures(IReadOnlyList<string> Names, IReadOnlyList<(string Dataset, double[] Figures)> ByDataset)
 {
     /// <summary>The part of a receipt's figures that is compared; null for all of them.</summary>
@@ -42,16 +42,18 @@ public static class PublishedResults
     public static ComparedReceipt Compare(Receipt receipt)
     {
         PublishedFigures published = DownstreamTask.Of(receipt.Task).Published;
-        (string? dataset, double[]? ofDataset) = published.ByDataset.FirstOrDefault(row => $"{receipt.Corpus} {receipt.Annotations}".Contains(row.Dataset, StringComparison.OrdinalIgnoreCase));
+        string corpus = $"{receipt.Corpus} {receipt.Annotations}";
+        (string? dataset, double[]? there) = published.ByDataset.FirstOrDefault(row => corpus.Contains(row.Dataset, StringComparison.OrdinalIgnoreCase));
         var remarks = new List<string>();
         if (dataset is null) remarks.Add("no results of this dataset and task were published");
         else if (receipt.Split != "test") remarks.Add($"these are figures of the {receipt.Split} split, and the paper's are of the test split: none stands beside them");
         if (receipt.Missing.Count > 0) remarks.Add($"{receipt.Missing.Count} of {receipt.Videos} videos are missing, and what belongs to them counts as wrong");
         if (receipt.Notes.Count > 0) remarks.AddRange(receipt.Notes);
 
-        JsonObject figures = receipt.FiguresWithMissing ?? receipt.Figures;
+        JsonNode figures = receipt.FiguresWithMissing ?? receipt.Figures;
+        if (published.Part is { } part) figures = figures[part]!;
         return new(receipt, dataset, [.. published.Names
-            .Select((name, i) => (Name: name, Here: (published.Part is { } part ? figures[part]! : figures)[name]?.GetValue<double>(), Published: receipt.Split == "test" ? ofDataset?[i] : null))
+            .Select((name, i) => (Name: name, Here: figures[name]?.GetValue<double>(), Published: receipt.Split == "test" ? there?[i] : null))
             .Where(figure => figure.Here is not null)
             .Select(figure => new ComparedFigure(figure.Name, figure.Here!.Value * published.Factor, figure.Published))], remarks);
     }

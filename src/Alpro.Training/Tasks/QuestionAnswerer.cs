@@ -13,13 +13,13 @@ namespace Alpro.Training.Tasks;
 /// <param name="Question">Number of the question.</param>
 /// <param name="Labels">Labels, best first.</param>
 /// <param name="Probabilities">Their probabilities.</param>
-public sealed record Answered(int Question, int[] Labels, float[] Probabilities);
+internal sealed record Answered(int Question, int[] Labels, float[] Probabilities);
 
 /// <summary>Video question answering (paper section 4.3): a video is encoded once for all of its questions.</summary>
 /// <param name="model">The model.</param>
 /// <param name="config">Questions of one fusion pass.</param>
 /// <param name="precision">Arithmetic.</param>
-public sealed class QuestionAnswerer(AlproForQuestionAnswering model, EvaluationConfig config, Precision precision)
+internal sealed class QuestionAnswerer(AlproForQuestionAnswering model, EvaluationConfig config, Precision precision)
 {
     private readonly Device _device = model.temp.device;
 

@@ -12,23 +12,18 @@ using static TorchSharp.torch;
 namespace Alpro.Training.Tasks;
 
 /// <summary>Video question answering (paper section 4.3): the best of the known answers to each question about a video.</summary>
-public sealed class QuestionAnswering : DownstreamTask
+internal sealed class QuestionAnswering : DownstreamTask
 {
     private const string Questions = "questions", Labels = "labels", Probabilities = "probabilities";
 
-    /// <inheritdoc/>
     public override LearningTask Setting => LearningTask.QuestionAnswering;
 
-    /// <inheritdoc/>
     public override string Title => "question answering";
 
-    /// <inheritdoc/>
     public override (string Prefix, string Name)? Head => ("classifier.", "classifier of answers");
 
-    /// <inheritdoc/>
     public override bool AsksQuestions => true;
 
-    /// <inheritdoc/>
     public override PublishedFigures Published { get; } = new(["overall_acc", "what_acc", "who_acc", "how_acc", "where_acc", "when_acc"],
     [
         ("msrvtt", [42.12, 36.05, 52.24, 85.67, 42.8, 78.88]),
@@ -36,13 +31,11 @@ public sealed class QuestionAnswering : DownstreamTask
     ])
     { Factor = 100 };
 
-    /// <inheritdoc/>
     public override AlproModel CreateModel(ModelConfig config) => new AlproForQuestionAnswering(config);
 
-    /// <inheritdoc/>
-    public override Evaluator Open(AlproModel model, EvaluationPlan plan, PartialResults results, ReadVideos read) => new AnsweringEvaluator(model, plan, results, read);
+    public override Evaluator Open(AlproModel model, EvaluationPlan plan, PartialResults results, ReadVideos read) =>
+        new AnsweringEvaluator(model, plan, results, read);
 
-    /// <inheritdoc/>
     public override DownstreamScores Read(EvaluationPlan plan, PartialResults results)
     {
         var missing = new List<MissingVideo>();
@@ -52,31 +45,35 @@ public sealed class QuestionAnswering : DownstreamTask
             using var scope = NewDisposeScope();
             (IReadOnlyDictionary<string, Tensor> tensors, _, MissingVideo[] lost) = results.Read(share);
             missing.AddRange(lost);
-            (long[] labels, float[] probabilities) = (tensors[Labels].data<long>().ToArray(), tensors[Probabilities].data<float>().ToArray());
-            answers.AddRange(tensors[Questions].data<long>().ToArray().Select((question, i) => new Answered((int)question, [(int)labels[i]], [probabilities[i]])));
+            (long[] questions, long[] labels) = (tensors[Questions].data<long>().ToArray(), tensors[Labels].data<long>().ToArray());
+            float[] probabilities = tensors[Probabilities].data<float>().ToArray();
+            answers.AddRange(questions.Select((question, i) => new Answered((int)question, [(int)labels[i]], [probabilities[i]])));
         }
         plan.Set.RequireVideos(missing);
         return new AnswerScores(plan, missing, answers);
     }
 
-    /// <inheritdoc/>
     public override IReadOnlyList<TextPrediction> Predict(AlproModel model, EvaluationPlan plan, ClipBatch video, int top)
     {
         Dictionary<int, string> answers = plan.Set.Labels!.ToDictionary(entry => entry.Value, entry => entry.Key);
-        return [.. Answerer(model, plan).Answer([video], plan.Set, Math.Min(top, plan.Config.Model.Answers)).OrderBy(answered => answered.Question).Select(answered => new TextPrediction(
-            null, null, [.. answered.Labels.Zip(answered.Probabilities, (label, probability) => (answers.GetValueOrDefault(label, $"label {label}"), (double)probability))]))];
+        IReadOnlyList<Answered> given = Answerer(model, plan).Answer([video], plan.Set, Math.Min(top, plan.Config.Model.Answers));
+        return [.. given.OrderBy(answered => answered.Question).Select(answered => new TextPrediction(null, null, [.. answered.Labels.Zip(
+            answered.Probabilities, (label, probability) => (answers.GetValueOrDefault(label, $"label {label}"), (double)probability))]))];
     }
 
-    private protected override DownstreamScores Score(AlproModel model, EvaluationPlan plan, IEnumerable<ClipBatch> videos, IReadOnlyList<MissingVideo> missing) =>
+    private protected override DownstreamScores Score(
+        AlproModel model, EvaluationPlan plan, IEnumerable<ClipBatch> videos, IReadOnlyList<MissingVideo> missing) =>
         new AnswerScores(plan, missing, Answerer(model, plan).Answer(videos, plan.Set));
 
     private static QuestionAnswerer Answerer(AlproModel model, EvaluationPlan plan) =>
         new((AlproForQuestionAnswering)model, plan.Config.Evaluation, plan.Config.Training.Precision);
 
     /// <summary>Does shares of question answering: a video and its questions are done together.</summary>
-    private sealed class AnsweringEvaluator(AlproModel model, EvaluationPlan plan, PartialResults results, ReadVideos read) : Evaluator(model, plan, results, read)
+    private sealed class AnsweringEvaluator(AlproModel model, EvaluationPlan plan, PartialResults results, ReadVideos read)
+        : Evaluator(model, plan, results, read)
     {
-        private protected override (IReadOnlyDictionary<string, Tensor> Tensors, IReadOnlyList<string> Keys) DoVideos(IEnumerable<ClipBatch> videos)
+        private protected override (IReadOnlyDictionary<string, Tensor> Tensors, IReadOnlyList<string> Keys) DoVideos(
+            IEnumerable<ClipBatch> videos)
         {
             IReadOnlyList<Answered> answers = Answerer(Model, Plan).Answer(videos, Plan.Set);
             return (new Dictionary<string, Tensor>
@@ -93,30 +90,32 @@ public sealed class QuestionAnswering : DownstreamTask
 /// <param name="plan">What was evaluated.</param>
 /// <param name="missing">Videos that could not be read.</param>
 /// <param name="given">The answer to every question on a video that was read.</param>
-public sealed class AnswerScores(EvaluationPlan plan, IReadOnlyList<MissingVideo> missing, IReadOnlyList<Answered> given) : DownstreamScores(plan, missing)
+internal sealed class AnswerScores(EvaluationPlan plan, IReadOnlyList<MissingVideo> missing, IReadOnlyList<Answered> given)
+    : DownstreamScores(plan, missing)
 {
     /// <summary>Figures over the videos that were read.</summary>
     public QuestionAnsweringMetrics QuestionAnswering { get; } = QuestionAnsweringMetrics.Of(plan.Set, given, withMissing: false);
 
     /// <summary>The same with the questions on missing videos counted as wrong; null when nothing is missing.</summary>
-    public QuestionAnsweringMetrics? QuestionAnsweringWithMissing { get; } = missing.Count == 0 ? null : QuestionAnsweringMetrics.Of(plan.Set, given, withMissing: true);
+    public QuestionAnsweringMetrics? QuestionAnsweringWithMissing { get; } =
+        missing.Count == 0 ? null : QuestionAnsweringMetrics.Of(plan.Set, given, withMissing: true);
 
-    /// <inheritdoc/>
     [JsonIgnore]
     public override JsonObject Figures => QuestionAnswering.ToReference();
 
-    /// <inheritdoc/>
     [JsonIgnore]
     public override JsonObject? FiguresWithMissing => QuestionAnsweringWithMissing?.ToReference();
 
     /// <summary>The accuracy decides which checkpoint is best.</summary>
-    public override ValidationRecord ToRecord(long step, double seconds) =>
-        new(step, QuestionAnswering.Overall.Accuracy, new Dictionary<string, double> { ["accuracy"] = QuestionAnswering.Overall.Accuracy }, seconds);
+    public override ValidationRecord ToRecord(long step, double seconds)
+    {
+        double accuracy = QuestionAnswering.Overall.Accuracy;
+        return new(step, accuracy, new Dictionary<string, double> { ["accuracy"] = accuracy }, seconds);
+    }
 
-    /// <inheritdoc/>
     public override Receipt Complete(Receipt receipt) => receipt with { WithoutLabel = QuestionAnswering.WithoutLabel };
 
-    /// <summary>A row for each question on a video that was read: the right answer (null where it has no label) and the one that was given.</summary>
+    /// <summary>A row for each question on a video that was read: the right answer, null where it has no label, and the given one.</summary>
     private protected override void WriteRows(Utf8JsonWriter json)
     {
         Dictionary<int, string> answers = Plan.Set.Labels!.ToDictionary(entry => entry.Value, entry => entry.Key);

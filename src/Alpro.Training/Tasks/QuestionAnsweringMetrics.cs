@@ -50,7 +50,7 @@ public sealed record QuestionAnsweringMetrics(
     /// <param name="set">The questions.</param>
     /// <param name="answers">What was answered.</param>
     /// <param name="withMissing">Whether questions without an answer count, as wrong; else they are left out.</param>
-    public static QuestionAnsweringMetrics Of(EvaluationSet set, IEnumerable<Answered> answers, bool withMissing)
+    internal static QuestionAnsweringMetrics Of(EvaluationSet set, IEnumerable<Answered> answers, bool withMissing)
     {
         var chosen = answers.ToDictionary(answer => answer.Question, answer => answer.Labels[0]);
         return Of([.. Enumerable.Range(0, set.Answers.Count)

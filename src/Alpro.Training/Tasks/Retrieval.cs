@@ -11,18 +11,14 @@ namespace Alpro.Training.Tasks;
 /// Text-video retrieval (paper section 4.3), in both directions. In the first stage videos are encoded, in the second each text is
 /// matched with the videos on its shortlist.
 /// </summary>
-public class Retrieval : DownstreamTask
+internal class Retrieval : DownstreamTask
 {
-    /// <inheritdoc/>
     public override LearningTask Setting => LearningTask.Retrieval;
 
-    /// <inheritdoc/>
     public override string Title => "retrieval";
 
-    /// <inheritdoc/>
     public override bool HasTextStage => true;
 
-    /// <inheritdoc/>
     public override PublishedFigures Published { get; } = new(["r1", "r5", "r10", "medianR", "meanR"],
     [
         ("msrvtt", [33.9, 60.7, 73.2, 3.0, 27.404]),
@@ -30,7 +26,6 @@ public class Retrieval : DownstreamTask
     ])
     { Part = "text2video" };
 
-    /// <inheritdoc/>
     public override AlproModel CreateModel(ModelConfig config) => new AlproForRetrieval(config);
 
     /// <summary>Scores pairs of the texts of a plan and of videos.</summary>
@@ -40,10 +35,9 @@ public class Retrieval : DownstreamTask
     /// <exception cref="NotANumberException">A contrastive score is not a number.</exception>
     public PairScorer Scorer(AlproModel model, EvaluationPlan plan, IEnumerable<EncodedVideos> videos) => new(model, plan, videos, Wanted);
 
-    /// <inheritdoc/>
-    public override Evaluator Open(AlproModel model, EvaluationPlan plan, PartialResults results, ReadVideos read) => new RetrievalEvaluator(this, model, plan, results, read);
+    public override Evaluator Open(AlproModel model, EvaluationPlan plan, PartialResults results, ReadVideos read) =>
+        new RetrievalEvaluator(this, model, plan, results, read);
 
-    /// <inheritdoc/>
     public override DownstreamScores Read(EvaluationPlan plan, PartialResults results)
     {
         var missing = new List<MissingVideo>();
@@ -66,18 +60,18 @@ public class Retrieval : DownstreamTask
         return Count(plan, missing, scores);
     }
 
-    /// <inheritdoc/>
     public override IReadOnlyList<TextPrediction> Predict(AlproModel model, EvaluationPlan plan, ClipBatch video, int top)
     {
-        EvaluationConfig evaluation = plan.Config.Evaluation with { Rerank = null };
-        using PairScorer scorer = Scorer(model, plan with { Config = plan.Config with { Evaluation = evaluation } }, EncodedVideos.Of(model, plan.Config.Training.Precision, [video]));
-        bool matches = evaluation.Score == RetrievalScore.Matching;                // else the evaluation asks for no match either
+        RunConfig config = plan.Config with { Evaluation = plan.Config.Evaluation with { Rerank = null } };
+        using PairScorer scorer = Scorer(model, plan with { Config = config }, EncodedVideos.Of(model, config.Training.Precision, [video]));
+        bool matches = config.Evaluation.Score == RetrievalScore.Matching;         // else the evaluation asks for no match either
         if (matches) scorer.Match(0, plan.Set.Texts.Count);
         return [.. Enumerable.Range(0, plan.Set.Texts.Count).Select(text =>
             new TextPrediction(matches ? scorer.Scores.Matching_TV[text] : null, scorer.Scores.Contrastive_TV[text], []))];
     }
 
-    private protected override DownstreamScores Score(AlproModel model, EvaluationPlan plan, IEnumerable<ClipBatch> videos, IReadOnlyList<MissingVideo> missing)
+    private protected override DownstreamScores Score(
+        AlproModel model, EvaluationPlan plan, IEnumerable<ClipBatch> videos, IReadOnlyList<MissingVideo> missing)
     {
         using PairScorer scorer = Scorer(model, plan, EncodedVideos.Of(model, plan.Config.Training.Precision, videos));
         if (plan.Config.Evaluation.Score == RetrievalScore.Matching) scorer.Match(0, plan.Set.Texts.Count);
@@ -91,37 +85,40 @@ public class Retrieval : DownstreamTask
     {
         bool[] wanted = new bool[scores.Contrastive_TV.Length];
         int videos = scores.VideoKeys.Count, texts = plan.Set.Texts.Count;
+        float Score(int text, int video) => scores.Contrastive_TV[text * videos + video];
         if (plan.Config.Evaluation.Rerank is not { } keep)
         {
             Array.Fill(wanted, true);
             return wanted;
         }
         for (int t = 0; t < texts; t++)
-            foreach (int v in Enumerable.Range(0, videos).OrderByDescending(v => scores.Contrastive_TV[t * videos + v]).Take(keep)) wanted[t * videos + v] = true;
+            foreach (int v in Enumerable.Range(0, videos).OrderByDescending(v => Score(t, v)).Take(keep)) wanted[t * videos + v] = true;
         for (int v = 0; v < videos; v++)
-            foreach (int t in Enumerable.Range(0, texts).OrderByDescending(t => scores.Contrastive_TV[t * videos + v]).Take(keep)) wanted[t * videos + v] = true;
+            foreach (int t in Enumerable.Range(0, texts).OrderByDescending(t => Score(t, v)).Take(keep)) wanted[t * videos + v] = true;
         return wanted;
     }
 
     /// <summary>Counts what was found.</summary>
-    private protected virtual DownstreamScores Count(EvaluationPlan plan, IReadOnlyList<MissingVideo> missing, PairScores pairs) => new RetrievalScores(plan, missing, pairs);
+    private protected virtual DownstreamScores Count(EvaluationPlan plan, IReadOnlyList<MissingVideo> missing, PairScores pairs) =>
+        new RetrievalScores(plan, missing, pairs);
 }
 
 /// <summary>Does shares of retrieval.</summary>
-internal sealed class RetrievalEvaluator(Retrieval task, AlproModel model, EvaluationPlan plan, PartialResults results, ReadVideos read) : Evaluator(model, plan, results, read)
+internal sealed class RetrievalEvaluator(Retrieval task, AlproModel model, EvaluationPlan plan, PartialResults results, ReadVideos read)
+    : Evaluator(model, plan, results, read)
 {
     private const string Tokens = "tokens", Features = "features";
 
     private PairScorer? _scorer;
 
-    /// <inheritdoc/>
     public override void Dispose()
     {
         _scorer?.Dispose();
         base.Dispose();
     }
 
-    private protected override (IReadOnlyDictionary<string, Tensor> Tensors, IReadOnlyList<string> Keys) DoVideos(IEnumerable<ClipBatch> videos)
+    private protected override (IReadOnlyDictionary<string, Tensor> Tensors, IReadOnlyList<string> Keys) DoVideos(
+        IEnumerable<ClipBatch> videos)
     {
         EncodedVideos[] encoded = [.. EncodedVideos.Of(Model, Plan.Config.Training.Precision, videos)];
         var tensors = new Dictionary<string, Tensor>();

@@ -11,7 +11,8 @@ namespace Alpro.Training.Tasks;
 /// <param name="plan">What was evaluated.</param>
 /// <param name="missing">Videos that could not be read.</param>
 /// <param name="pairs">The scores of the pairs.</param>
-public sealed class RetrievalScores(EvaluationPlan plan, IReadOnlyList<MissingVideo> missing, PairScores pairs) : DownstreamScores(plan, missing)
+internal sealed class RetrievalScores(EvaluationPlan plan, IReadOnlyList<MissingVideo> missing, PairScores pairs)
+    : DownstreamScores(plan, missing)
 {
     /// <summary>Decimals to which the released code rounds a score before it ranks by it.</summary>
     public const int ReferenceDecimals = 4;
@@ -23,23 +24,21 @@ public sealed class RetrievalScores(EvaluationPlan plan, IReadOnlyList<MissingVi
     public RetrievalMetrics RetrievalRounded { get; } = pairs.Metrics(plan.Set, withMissing: false, ByContrast(plan), ReferenceDecimals);
 
     /// <summary>The same videos ranked by the contrastive scores, where that is not what the configuration says.</summary>
-    public RetrievalMetrics? RetrievalByContrast { get; } = ByContrast(plan) ? null : pairs.Metrics(plan.Set, withMissing: false, byContrast: true);
+    public RetrievalMetrics? RetrievalByContrast { get; } =
+        ByContrast(plan) ? null : pairs.Metrics(plan.Set, withMissing: false, byContrast: true);
 
     /// <summary>The same with the texts of missing videos counted as not found; null when nothing is missing.</summary>
-    public RetrievalMetrics? RetrievalWithMissing { get; } = missing.Count == 0 ? null : pairs.Metrics(plan.Set, withMissing: true, ByContrast(plan));
+    public RetrievalMetrics? RetrievalWithMissing { get; } =
+        missing.Count == 0 ? null : pairs.Metrics(plan.Set, withMissing: true, ByContrast(plan));
 
-    /// <inheritdoc/>
     public override double Chance => 100.0 / (Videos - Missing.Count);
 
-    /// <inheritdoc/>
     [JsonIgnore]
     public override JsonObject Figures => Retrieval.ToReference();
 
-    /// <inheritdoc/>
     [JsonIgnore]
     public override JsonObject? FiguresWithMissing => RetrievalWithMissing?.ToReference();
 
-    /// <inheritdoc/>
     [JsonIgnore]
     public override ScoreTable Table
     {
@@ -57,24 +56,28 @@ public sealed class RetrievalScores(EvaluationPlan plan, IReadOnlyList<MissingVi
                 rows.Add(Row("text to video, contrastive", contrast.TextToVideo));
                 rows.Add(Row("video to text, contrastive", contrast.VideoToText));
             }
-            rows.Add(["chance", $"{Chance:0.0}", $"{Math.Min(100, 5 * Chance):0.0}", $"{Math.Min(100, 10 * Chance):0.0}", $"{middle:0.0}", $"{middle:0.0}", ""]);
+            double chance5 = Math.Min(100, 5 * Chance), chance10 = Math.Min(100, 10 * Chance);
+            rows.Add(["chance", $"{Chance:0.0}", $"{chance5:0.0}", $"{chance10:0.0}", $"{middle:0.0}", $"{middle:0.0}", ""]);
             return new(["", "R@1", "R@5", "R@10", "median rank", "mean rank", "ties"], rows);
 
-            static string[] Row(string name, RankMetrics figures) =>
-                [name, $"{figures.R1:0.0}", $"{figures.R5:0.0}", $"{figures.R10:0.0}", $"{figures.MedianR:0.0}", $"{figures.MeanR:0.0}", $"{figures.Ties}"];
+            static string[] Row(string name, RankMetrics of) =>
+                [name, $"{of.R1:0.0}", $"{of.R5:0.0}", $"{of.R10:0.0}", $"{of.MedianR:0.0}", $"{of.MeanR:0.0}", $"{of.Ties}"];
         }
     }
 
     /// <summary>The mean of both R@1 decides which checkpoint is best.</summary>
-    public override ValidationRecord ToRecord(long step, double seconds) => new(step, (Retrieval.TextToVideo.R1 + Retrieval.VideoToText.R1) / 2, new Dictionary<string, double>
+    public override ValidationRecord ToRecord(long step, double seconds)
     {
-        ["text2videoR1"] = Retrieval.TextToVideo.R1,
-        ["text2videoR5"] = Retrieval.TextToVideo.R5,
-        ["text2videoR10"] = Retrieval.TextToVideo.R10,
-        ["video2textR1"] = Retrieval.VideoToText.R1,
-    }, seconds);
+        (RankMetrics videos, RankMetrics texts) = (Retrieval.TextToVideo, Retrieval.VideoToText);
+        return new(step, (videos.R1 + texts.R1) / 2, new Dictionary<string, double>
+        {
+            ["text2videoR1"] = videos.R1,
+            ["text2videoR5"] = videos.R5,
+            ["text2videoR10"] = videos.R10,
+            ["video2textR1"] = texts.R1,
+        }, seconds);
+    }
 
-    /// <inheritdoc/>
     public override Receipt Complete(Receipt receipt) => receipt with
     {
         Score = Plan.Config.Evaluation.Score,
@@ -83,7 +86,7 @@ public sealed class RetrievalScores(EvaluationPlan plan, IReadOnlyList<MissingVi
         Ties = Retrieval.TextToVideo.Ties,
     };
 
-    /// <summary>A row for each pair: video, number of the text, probability of a match (null for pairs that were not matched), contrastive score.</summary>
+    /// <summary>A row for each pair: video, number of the text, probability of a match (null off the shortlist), similarity.</summary>
     private protected override void WriteRows(Utf8JsonWriter json)
     {
         for (int text = 0, at = 0; text < Texts; text++)
