@@ -103,8 +103,8 @@ public sealed record EvaluationJob(EvaluationTarget Target, bool Test, string? D
             Tf32 = device.type == DeviceType.CPU ? null : Tf32(),
             Finished = TimeProvider.System.GetUtcNow(),
             Seconds = Stopwatch.GetElapsedTime(began).TotalSeconds,
-            Figures = scores.Figures,
-            FiguresWithMissing = scores.FiguresWithMissing,
+            Figures = scores.Figures(withMissing: false),
+            FiguresWithMissing = scores.Missing.Count > 0 ? scores.Figures(withMissing: true) : null,
         });
         scores.Write(folder);
         receipt.Write(folder);

@@ -84,7 +84,7 @@ internal static class EvaluateCommand
     private static void Show(IAnsiConsole console, EvaluationResult result)
     {
         DownstreamScores scores = result.Scores;
-        if (scores.Table is { } figures)
+        if (scores.ToTable() is { } figures)
         {
             int found = scores.Videos - scores.Missing.Count;
             var table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{scores.Corpus}: {scores.Texts} texts, {found} videos, {result.Receipt.Seconds:0.0} s"))

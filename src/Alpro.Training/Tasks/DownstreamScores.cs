@@ -35,23 +35,18 @@ public abstract class DownstreamScores(EvaluationPlan plan, IReadOnlyList<Missin
     public virtual double Chance => 0;
 
     /// <summary>The line that the released code prints: over the videos that were read.</summary>
-    public string Line => PythonLiteral.Of(Figures);
+    public string Line => PythonLiteral.Of(Figures(withMissing: false));
 
     /// <summary>The same with what belongs to missing videos counted as not found; null when nothing is missing.</summary>
     [JsonIgnore]
-    public string? LineWithMissing => FiguresWithMissing is { } figures ? PythonLiteral.Of(figures) : null;
+    public string? LineWithMissing => missing.Count > 0 ? PythonLiteral.Of(Figures(withMissing: true)) : null;
+
+    /// <summary>The figures, under the names that the released code gives them.</summary>
+    /// <param name="withMissing">Whether what belongs to missing videos counts, as wrong; else it is left out.</param>
+    public abstract JsonObject Figures(bool withMissing);
 
     /// <summary>More than the line says, for a person; null for no more.</summary>
-    [JsonIgnore]
-    public virtual ScoreTable? Table => null;
-
-    /// <summary>The figures over the videos that were read, under the names that the released code gives them.</summary>
-    [JsonIgnore]
-    public abstract JsonObject Figures { get; }
-
-    /// <summary>The same with what belongs to missing videos counted as wrong; null when nothing is missing.</summary>
-    [JsonIgnore]
-    public abstract JsonObject? FiguresWithMissing { get; }
+    public virtual ScoreTable? ToTable() => null;
 
     /// <summary>As the record of a validation, whose score decides which checkpoint is best.</summary>
     public abstract ValidationRecord ToRecord(long step, double seconds);
@@ -73,7 +68,7 @@ public abstract class DownstreamScores(EvaluationPlan plan, IReadOnlyList<Missin
             WriteRows(json);
             json.WriteEndArray();
         });
-        WholeFile.Write(Path.Combine(folder, "scores.json"), stream => JsonSerializer.Serialize(stream, Figures));
+        WholeFile.Write(Path.Combine(folder, "scores.json"), stream => JsonSerializer.Serialize(stream, Figures(withMissing: false)));
     }
 
     private protected EvaluationPlan Plan => plan;

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.Json.Serialization;
 using Alpro.Data.Batches;
 using Alpro.Model;
 using Alpro.Training.Configuration;
@@ -100,11 +99,7 @@ internal sealed class AnswerScores(EvaluationPlan plan, IReadOnlyList<MissingVid
     public QuestionAnsweringMetrics? QuestionAnsweringWithMissing { get; } =
         missing.Count == 0 ? null : QuestionAnsweringMetrics.Of(plan.Set, given, withMissing: true);
 
-    [JsonIgnore]
-    public override JsonObject Figures => QuestionAnswering.ToReference();
-
-    [JsonIgnore]
-    public override JsonObject? FiguresWithMissing => QuestionAnsweringWithMissing?.ToReference();
+    public override JsonObject Figures(bool withMissing) => ((withMissing ? QuestionAnsweringWithMissing : null) ?? QuestionAnswering).ToReference();
 
     /// <summary>The accuracy decides which checkpoint is best.</summary>
     public override ValidationRecord ToRecord(long step, double seconds)

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.Json.Serialization;
 using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
 using Alpro.Training.Records;
@@ -33,36 +32,28 @@ internal sealed class RetrievalScores(EvaluationPlan plan, IReadOnlyList<Missing
 
     public override double Chance => 100.0 / (Videos - Missing.Count);
 
-    [JsonIgnore]
-    public override JsonObject Figures => Retrieval.ToReference();
+    public override JsonObject Figures(bool withMissing) => ((withMissing ? RetrievalWithMissing : null) ?? Retrieval).ToReference();
 
-    [JsonIgnore]
-    public override JsonObject? FiguresWithMissing => RetrievalWithMissing?.ToReference();
-
-    [JsonIgnore]
-    public override ScoreTable Table
+    public override ScoreTable ToTable()
     {
-        get
+        (double chance5, double chance10) = (Math.Min(100, 5 * Chance), Math.Min(100, 10 * Chance));
+        double middle = (Videos - Missing.Count + 1) / 2.0;
+        var rows = new List<IReadOnlyList<string>>
         {
-            double middle = (Videos - Missing.Count + 1) / 2.0;
-            var rows = new List<IReadOnlyList<string>>
-            {
-                Row("text to video", Retrieval.TextToVideo),
-                Row("video to text", Retrieval.VideoToText),
-                Row($"text to video, scores of {ReferenceDecimals} decimals", RetrievalRounded.TextToVideo),
-            };
-            if (RetrievalByContrast is { } contrast)
-            {
-                rows.Add(Row("text to video, contrastive", contrast.TextToVideo));
-                rows.Add(Row("video to text, contrastive", contrast.VideoToText));
-            }
-            double chance5 = Math.Min(100, 5 * Chance), chance10 = Math.Min(100, 10 * Chance);
-            rows.Add(["chance", $"{Chance:0.0}", $"{chance5:0.0}", $"{chance10:0.0}", $"{middle:0.0}", $"{middle:0.0}", ""]);
-            return new(["", "R@1", "R@5", "R@10", "median rank", "mean rank", "ties"], rows);
-
-            static string[] Row(string name, RankMetrics of) =>
-                [name, $"{of.R1:0.0}", $"{of.R5:0.0}", $"{of.R10:0.0}", $"{of.MedianR:0.0}", $"{of.MeanR:0.0}", $"{of.Ties}"];
+            Row("text to video", Retrieval.TextToVideo),
+            Row("video to text", Retrieval.VideoToText),
+            Row($"text to video, scores of {ReferenceDecimals} decimals", RetrievalRounded.TextToVideo),
+        };
+        if (RetrievalByContrast is { } contrast)
+        {
+            rows.Add(Row("text to video, contrastive", contrast.TextToVideo));
+            rows.Add(Row("video to text, contrastive", contrast.VideoToText));
         }
+        rows.Add(["chance", $"{Chance:0.0}", $"{chance5:0.0}", $"{chance10:0.0}", $"{middle:0.0}", $"{middle:0.0}", ""]);
+        return new(["", "R@1", "R@5", "R@10", "median rank", "mean rank", "ties"], rows);
+
+        static string[] Row(string name, RankMetrics of) =>
+            [name, $"{of.R1:0.0}", $"{of.R5:0.0}", $"{of.R10:0.0}", $"{of.MedianR:0.0}", $"{of.MeanR:0.0}", $"{of.Ties}"];
     }
 
     /// <summary>The mean of both R@1 decides which checkpoint is best.</summary>
