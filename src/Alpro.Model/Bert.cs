@@ -41,13 +41,16 @@ public sealed class Bert : Module
     public Tensor EncodeText(Tensor ids_BL, Tensor mask_BL, bool classOnly = false)
     {
         using var scope = NewDisposeScope();
-        Tensor tokens_BLD = embeddings.Forward(ids_BL), mask_B11L = ScoreMask(mask_BL, tokens_BLD);
+        long[] sizes = ids_BL.shape;
+        Tensor tokens_RD = embeddings.Forward(ids_BL, sizes[1]).flatten(0, 1), mask_B11L = ScoreMask(mask_BL, tokens_RD);
         for (int i = 0; i < fusionLayer; i++)
         {
-            tokens_BLD = BackwardMark.Enter(encoder.layer[i], tokens_BLD);
-            tokens_BLD = encoder.layer[i].Forward(classOnly && i == fusionLayer - 1 ? tokens_BLD.narrow(1, 0, 1) : tokens_BLD, tokens_BLD, mask_B11L);
+            tokens_RD = BackwardMark.Enter(encoder.layer[i], tokens_RD);
+            bool oneRow = classOnly && i == fusionLayer - 1;
+            Tensor rows_RD = oneRow ? tokens_RD.unflatten(0, sizes[0], -1).select(1, 0) : tokens_RD;
+            tokens_RD = encoder.layer[i].Forward(rows_RD, tokens_RD, sizes[0], mask_B11L, oneRow);
         }
-        return tokens_BLD.MoveToOuterDisposeScope();
+        return tokens_RD.unflatten(0, sizes[0], -1).MoveToOuterDisposeScope();
     }
 
     /// <summary>
@@ -56,14 +59,15 @@ public sealed class Bert : Module
     public FusedTokens Fuse(TokenPairs pairs)
     {
         using var scope = NewDisposeScope();
-        Tensor tokens_BSD = cat([pairs.Text_PLD, pairs.Video_PVD], 1);
-        Tensor mask_B11S = functional.pad(ScoreMask(pairs.Mask_PL, tokens_BSD), [0, pairs.Video_PVD.shape[1]]);
+        long[] video = pairs.Video_PVD.shape;
+        Tensor tokens_RD = cat([pairs.Text_PLD, pairs.Video_PVD], 1).flatten(0, 1);
+        Tensor mask_P11S = functional.pad(ScoreMask(pairs.Mask_PL, tokens_RD), [0, video[1]]);
         for (int i = fusionLayer; i < encoder.layer.Count - 1; i++)
         {
-            tokens_BSD = BackwardMark.Enter(encoder.layer[i], tokens_BSD);
-            tokens_BSD = encoder.layer[i].Forward(tokens_BSD, tokens_BSD, mask_B11S);
+            tokens_RD = BackwardMark.Enter(encoder.layer[i], tokens_RD);
+            tokens_RD = encoder.layer[i].Forward(tokens_RD, tokens_RD, video[0], mask_P11S);
         }
-        return new(tokens_BSD.MoveToOuterDisposeScope(), mask_B11S.MoveToOuterDisposeScope());
+        return new(tokens_RD.unflatten(0, video[0], -1).MoveToOuterDisposeScope(), mask_P11S.MoveToOuterDisposeScope());
     }
 
     /// <summary>What the first fusion layer computes of tokens [B, M, D] of one side alone, to be used again with others of the other side.</summary>
@@ -76,23 +80,30 @@ public sealed class Bert : Module
     public FusedTokens Fuse(ProjectedTokens text_P, Tensor mask_PL, ProjectedTokens video_P)
     {
         using var scope = NewDisposeScope();
-        Tensor mask_P11S = functional.pad(ScoreMask(mask_PL, text_P.Tokens_BMD), [0, video_P.Tokens_BMD.shape[1]]);
-        Tensor tokens_PSD = fusionLayer == encoder.layer.Count - 1
-            ? cat([text_P.Tokens_BMD, video_P.Tokens_BMD], 1)
-            : encoder.layer[fusionLayer].Forward(ProjectedTokens.Zip([text_P, video_P], sides => cat(sides, 1)), mask_P11S);
-        for (int i = fusionLayer + 1; i < encoder.layer.Count - 1; i++) tokens_PSD = encoder.layer[i].Forward(tokens_PSD, tokens_PSD, mask_P11S);
-        return new(tokens_PSD.MoveToOuterDisposeScope(), mask_P11S.MoveToOuterDisposeScope());
+        long[] video = video_P.Tokens_BMD.shape;
+        Tensor mask_P11S = functional.pad(ScoreMask(mask_PL, text_P.Tokens_BMD), [0, video[1]]);
+        Tensor tokens_RD = fusionLayer == encoder.layer.Count - 1
+            ? cat([text_P.Tokens_BMD, video_P.Tokens_BMD], 1).flatten(0, 1)
+            : encoder.layer[fusionLayer].Forward(Joined(text_P, video_P), video[0], mask_P11S);
+        for (int i = fusionLayer + 1; i < encoder.layer.Count - 1; i++)
+            tokens_RD = encoder.layer[i].Forward(tokens_RD, tokens_RD, video[0], mask_P11S);
+        return new(tokens_RD.unflatten(0, video[0], -1).MoveToOuterDisposeScope(), mask_P11S.MoveToOuterDisposeScope());
+
+        static ProjectedTokens Joined(params ProjectedTokens[] sides) => ProjectedTokens.Zip(sides, parts => cat(parts, 1).flatten(0, 1));
     }
 
     /// <summary>The last fusion layer at these rows of each sequence only, [B, Q, D] in the order given.</summary>
     public Tensor LastLayer(FusedTokens fused, params ReadOnlySpan<(long Start, long Count)> rows)
     {
         using var scope = NewDisposeScope();
+        long sequences = fused.Tokens_BSD.shape[0];
         Tensor tokens_BSD = BackwardMark.Enter(encoder.layer[^1], fused.Tokens_BSD);
         var parts = new Tensor[rows.Length];
         for (int i = 0; i < parts.Length; i++) parts[i] = tokens_BSD.narrow(1, rows[i].Start, rows[i].Count);
-        Tensor queries_BQD = parts.Length == 1 ? parts[0] : cat(parts, 1);
-        return encoder.layer[^1].Forward(queries_BQD, tokens_BSD, fused.Mask_B11S).MoveToOuterDisposeScope();
+        Tensor queries_RD = (parts.Length == 1 ? parts[0] : cat(parts, 1)).flatten(0, 1);
+        bool oneRow = rows is [(_, 1)];
+        Tensor last_RD = encoder.layer[^1].Forward(queries_RD, tokens_BSD.flatten(0, 1), sequences, fused.Mask_B11S, oneRow);
+        return last_RD.unflatten(0, sequences, -1).MoveToOuterDisposeScope();
     }
 
     private static Tensor ScoreMask(Tensor mask_BL, Tensor like) => mask_BL.to_type(like.dtype).OneMinus().Times(Padding).unsqueeze(1).unsqueeze(1);
@@ -238,10 +249,10 @@ public sealed class BertEmbeddings : Module
     }
 
     /// <summary>Ids int64 [B, L] to [B, L, D].</summary>
-    public Tensor Forward(Tensor ids_BL)
+    public Tensor Forward(Tensor ids_BL, long length)
     {
         using var scope = NewDisposeScope();
-        Tensor positions_LD = position_embeddings.weight!.narrow(0, 0, ids_BL.shape[1]);
+        Tensor positions_LD = position_embeddings.weight!.narrow(0, 0, length);
         Tensor words_BLD = word_embeddings.call(ids_BL).Plus(token_type_embeddings.weight!.narrow(0, 0, 1)).Plus(positions_LD);
         return functional.dropout(LayerNorm.call(words_BLD), dropout, training).MoveToOuterDisposeScope();
     }
@@ -281,27 +292,37 @@ public sealed class BertLayer : Module
     }
 
     /// <summary>What its attention makes of tokens, each alone.</summary>
-    internal ProjectedTokens Project(Tensor tokens_BMD) =>
-        new(tokens_BMD, attention.self.query.Apply(tokens_BMD), attention.self.key.Apply(tokens_BMD), attention.self.value.Apply(tokens_BMD));
-
-    /// <summary>The layer's output [B, S, D] for a whole sequence whose projections are known.</summary>
-    internal Tensor Forward(ProjectedTokens tokens, Tensor mask_B11S)
+    internal ProjectedTokens Project(Tensor tokens_BMD)
     {
-        using var scope = NewDisposeScope();
-        return Finish(attention.self.Forward(tokens, mask_B11S), tokens.Tokens_BMD).MoveToOuterDisposeScope();
+        Tensor tokens_RD = tokens_BMD.flatten(0, 1);
+        return new(tokens_BMD, Of(attention.self.query), Of(attention.self.key), Of(attention.self.value));
+
+        Tensor Of(Linear projection) => projection.Apply(tokens_RD).view_as(tokens_BMD);
     }
 
-    /// <summary>The layer's output [B, Q, D] for rows of a sequence [B, S, D]: all of it, or those that are wanted.</summary>
-    internal Tensor Forward(Tensor rows_BQD, Tensor tokens_BSD, Tensor mask_B11S)
+    /// <summary>The layer's output [B * S, D] for whole sequences whose projections are known.</summary>
+    internal Tensor Forward(ProjectedTokens tokens_RD, long sequences, Tensor mask_B11S)
     {
         using var scope = NewDisposeScope();
-        return Finish(attention.self.Forward(rows_BQD, tokens_BSD, mask_B11S), rows_BQD).MoveToOuterDisposeScope();
+        return Finish(attention.self.Forward(tokens_RD, sequences, mask_B11S), tokens_RD.Tokens_BMD).MoveToOuterDisposeScope();
     }
 
-    private Tensor Finish(Tensor context_BQD, Tensor rows_BQD)
+    /// <summary>The layer's output [B * Q, D] for rows of sequences [B * S, D]: all of them, or those that are wanted.</summary>
+    /// <param name="rows_RD">The rows.</param>
+    /// <param name="tokens_RD">The sequences, one after another.</param>
+    /// <param name="sequences">B.</param>
+    /// <param name="mask_B11S">What is added to attention scores.</param>
+    /// <param name="oneRow">Whether each sequence has one row that is wanted.</param>
+    internal Tensor Forward(Tensor rows_RD, Tensor tokens_RD, long sequences, Tensor mask_B11S, bool oneRow = false)
     {
-        Tensor attended_BQD = attention.output.Forward(context_BQD, rows_BQD);
-        return output.Forward(intermediate.Forward(attended_BQD), attended_BQD);
+        using var scope = NewDisposeScope();
+        return Finish(attention.self.Forward(rows_RD, tokens_RD, sequences, mask_B11S, oneRow), rows_RD).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Finish(Tensor context_RD, Tensor rows_RD)
+    {
+        Tensor attended_RD = attention.output.Forward(context_RD, rows_RD);
+        return output.Forward(intermediate.Forward(attended_RD), attended_RD);
     }
 }
 
@@ -325,8 +346,9 @@ public sealed class BertAttention : Module
 /// <summary>Multi-head attention.</summary>
 public sealed class BertSelfAttention : Module
 {
-    private readonly int heads;
+    private readonly int heads, width;
     private readonly double dropout;
+    private readonly Scalar scale;                                   // of scores; rooted here
 
     /// <summary>D to D.</summary>
     public readonly Linear query;
@@ -339,7 +361,8 @@ public sealed class BertSelfAttention : Module
 
     internal BertSelfAttention(TextConfig config) : base(nameof(BertSelfAttention))
     {
-        heads = config.Heads;
+        (heads, width) = (config.Heads, config.Width);
+        scale = 1 / Math.Sqrt(width / heads);
         dropout = config.AttentionDropout;
         query = Linear(config.Width, config.Width);
         key = Linear(config.Width, config.Width);
@@ -347,52 +370,52 @@ public sealed class BertSelfAttention : Module
         RegisterComponents();
     }
 
-    /// <summary>What rows [B, Q, D] read from tokens [B, S, D].</summary>
-    internal Tensor Forward(Tensor rows_BQD, Tensor tokens_BSD, Tensor mask_B11S)
+    /// <summary>What rows [B * Q, D] read from tokens [B * S, D] of their sequences.</summary>
+    internal Tensor Forward(Tensor rows_RD, Tensor tokens_RD, long sequences, Tensor mask_B11S, bool oneRow)
     {
         using var scope = NewDisposeScope();
-        if (rows_BQD.shape[1] == 1) return OneRow(rows_BQD, tokens_BSD, mask_B11S).MoveToOuterDisposeScope();
-        return Attend(query.Apply(rows_BQD), key.Apply(tokens_BSD), value.Apply(tokens_BSD), mask_B11S).MoveToOuterDisposeScope();
+        if (oneRow) return OneRow(rows_RD, tokens_RD.unflatten(0, sequences, -1), mask_B11S).MoveToOuterDisposeScope();
+        return Attend(query.Apply(rows_RD), key.Apply(tokens_RD), value.Apply(tokens_RD), sequences, mask_B11S).MoveToOuterDisposeScope();
     }
 
     /// <summary>What all tokens read from each other, their projections known.</summary>
-    internal Tensor Forward(ProjectedTokens tokens, Tensor mask_B11S) => Attend(tokens.Query_BMD, tokens.Key_BMD, tokens.Value_BMD, mask_B11S);
+    internal Tensor Forward(ProjectedTokens tokens_RD, long sequences, Tensor mask_B11S) =>
+        Attend(tokens_RD.Query_BMD, tokens_RD.Key_BMD, tokens_RD.Value_BMD, sequences, mask_B11S);
 
-    private Tensor Attend(Tensor query_BQD, Tensor key_BSD, Tensor value_BSD, Tensor mask_B11S)
+    private Tensor Attend(Tensor query_RD, Tensor key_RD, Tensor value_RD, long sequences, Tensor mask_B11S)
     {
         using var scope = NewDisposeScope();
-        Tensor query_BHQd = Heads(query_BQD), key_BHSd = Heads(key_BSD), value_BHSd = Heads(value_BSD);
-        double drop = training ? dropout : 0;
-        Tensor context_BHQd = drop > 0 && query_BQD.device_type == DeviceType.CPU
+        Tensor query_BHQd = Heads(query_RD), key_BHSd = Heads(key_RD), value_BHSd = Heads(value_RD);
+        double drop = dropout > 0 && training ? dropout : 0;
+        Tensor context_BHQd = drop > 0 && query_RD.device_type == DeviceType.CPU
             ? WithDropout(query_BHQd, key_BHSd, value_BHSd, mask_B11S)
             : functional.scaled_dot_product_attention(query_BHQd, key_BHSd, value_BHSd, mask_B11S, drop);
-        return context_BHQd.transpose(1, 2).flatten(2).MoveToOuterDisposeScope();
-    }
+        return context_BHQd.transpose(1, 2).reshape(-1, width).MoveToOuterDisposeScope();
 
-    private Tensor Heads(Tensor x_BMD) => x_BMD.unflatten(2, heads, -1).transpose(1, 2);
+        Tensor Heads(Tensor x_RD) => x_RD.view(sequences, -1, heads, width / heads).transpose(1, 2);
+    }
 
     // For one row it costs less to bring the query to the tokens than keys and values of all tokens to the query: q.(Kx) = (K'q).x, and
     // the sum of w(Vx) is V(the sum of wx). A key's bias adds the same to all scores of a row, which softmax does not see.
-    private Tensor OneRow(Tensor row_B1D, Tensor tokens_BSD, Tensor mask_B11S)
+    private Tensor OneRow(Tensor row_BD, Tensor tokens_BSD, Tensor mask_B11S)
     {
-        Tensor query_HBd = query.Apply(row_B1D).unflatten(2, heads, -1).squeeze(1).transpose(0, 1);
+        Tensor query_HBd = query.Apply(row_BD).unflatten(1, heads, -1).transpose(0, 1);
         Tensor query_BHD = query_HBd.bmm(key.weight!.unflatten(0, heads, -1)).transpose(0, 1);
-        Tensor scores_BHS = query_BHD.Times(1 / Math.Sqrt(query_HBd.shape[2])).bmm(tokens_BSD.transpose(1, 2)).Plus(mask_B11S.squeeze(1));
+        Tensor scores_BHS = query_BHD.mul(scale).bmm(tokens_BSD.transpose(1, 2)).Plus(mask_B11S.squeeze(1));
         Tensor weights_BHS = functional.dropout(scores_BHS.softmax(-1), dropout, training);
         Tensor context_HBd = weights_BHS.bmm(tokens_BSD).transpose(0, 1).bmm(value.weight!.unflatten(0, heads, -1).transpose(1, 2));
         Tensor bias_BHd = weights_BHS.sum(2, keepdim: true).mul(value.bias!.unflatten(0, heads, -1));
-        return context_HBd.transpose(0, 1).Plus(bias_BHd).flatten(1).unsqueeze(1);
+        return context_HBd.transpose(0, 1).Plus(bias_BHd).flatten(1);
     }
 
     // Written out: on the CPU the fused form with dropout is a slower one.
     private Tensor WithDropout(Tensor query_BHQd, Tensor key_BHSd, Tensor value_BHSd, Tensor mask_B11S)
     {
-        long sequences = query_BHQd.shape[0];
         Tensor mask_G1S = mask_B11S.expand(-1, heads, -1, -1).flatten(0, 1);
-        Tensor scaled_GQd = query_BHQd.flatten(0, 1).Times(1 / Math.Sqrt(query_BHQd.shape[3]));
+        Tensor scaled_GQd = query_BHQd.flatten(0, 1).mul(scale);
         Tensor scores_GQS = scaled_GQd.bmm(key_BHSd.flatten(0, 1).transpose(1, 2)).add_(mask_G1S, TensorOps.One);
         Tensor weights_GQS = functional.dropout(scores_GQS.softmax(-1), dropout, training);
-        return weights_GQS.bmm(value_BHSd.flatten(0, 1)).unflatten(0, sequences, heads);
+        return weights_GQS.bmm(value_BHSd.flatten(0, 1)).unflatten(0, -1, heads);
     }
 }
 
@@ -408,11 +431,11 @@ public sealed class BertIntermediate : Module
         RegisterComponents();
     }
 
-    /// <summary>[B, Q, D] to [B, Q, hidden].</summary>
-    public Tensor Forward(Tensor x_BQD)
+    /// <summary>[R, D] to [R, hidden].</summary>
+    public Tensor Forward(Tensor x_RD)
     {
         using var scope = NewDisposeScope();
-        return functional.gelu(dense.Apply(x_BQD)).MoveToOuterDisposeScope();
+        return functional.gelu(dense.Apply(x_RD)).MoveToOuterDisposeScope();
     }
 }
 
@@ -435,10 +458,10 @@ public sealed class BertOutput : Module
         RegisterComponents();
     }
 
-    /// <summary>[B, Q, *] and the residual [B, Q, D] to [B, Q, D].</summary>
-    public Tensor Forward(Tensor x, Tensor residual_BQD)
+    /// <summary>[R, *] and the residual [R, D] to [R, D].</summary>
+    public Tensor Forward(Tensor x, Tensor residual_RD)
     {
         using var scope = NewDisposeScope();
-        return LayerNorm.call(functional.dropout(dense.Apply(x), dropout, training).Plus(residual_BQD)).MoveToOuterDisposeScope();
+        return LayerNorm.call(functional.dropout(dense.Apply(x), dropout, training).Plus(residual_RD)).MoveToOuterDisposeScope();
     }
 }

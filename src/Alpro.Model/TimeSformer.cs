@@ -70,7 +70,7 @@ public sealed class TimeSformer : Module
     public readonly Linear head;
 
     /// <summary>Runs our own kernels; null for a GPU's launcher on a GPU, and none elsewhere.</summary>
-    internal IKernelLauncher? Launcher { get; set; }
+    internal KernelLauncher? Launcher { get; set; }
 
     /// <summary>Whether our own kernels are used where they can be.</summary>
     internal bool UsesKernels { get; set; } = true;
@@ -115,42 +115,46 @@ public sealed class TimeSformer : Module
     internal Tensor Rows(Tensor video_BTCHW, bool classOnly = false)
     {
         using var scope = NewDisposeScope();
-        long clips = video_BTCHW.shape[0], frames = video_BTCHW.shape[1];
-        long rows = video_BTCHW.shape[3] / config.PatchSize, columns = video_BTCHW.shape[4] / config.PatchSize, patches = rows * columns;
+        long[] sizes = video_BTCHW.shape;
+        long rows = sizes[3] / config.PatchSize, columns = sizes[4] / config.PatchSize, patches = rows * columns;
+        var shape = new RowShape(sizes[0], sizes[1], 1 + patches);
+        (long clips, long frames, _) = shape;
         Tensor position_1MD = Positions(rows, columns);
         Tensor patches_BTND = patch_embed.Forward(video_BTCHW.flatten(0, 1)).unflatten(0, clips, frames);
         patches_BTND = patches_BTND.Plus(position_1MD.narrow(1, 1, patches).Plus(Times(frames).transpose(0, 1)));
         Tensor class_B1D = cls_token.Plus(position_1MD.narrow(1, 0, 1));
-        Tensor rows_BTMD = cat([class_B1D.unsqueeze(1).expand(clips, frames, -1, -1), patches_BTND], 2);
+        Tensor rows_RD = cat([class_B1D.unsqueeze(1).expand(clips, frames, -1, -1), patches_BTND], 2).flatten(0, 2);
 
-        IBlockArithmetic arithmetic = (UsesKernels ? VisionKernels.For(rows_BTMD, config.Width, config.Heads, Launcher) : null) ?? (IBlockArithmetic)TorchArithmetic.Instance;
-        Tensor? drops_LF = training && config.DropPathRate > 0 && config.Depth > 1 ? DropPath.Draw(config, clips, frames, patches, rows_BTMD.device) : null;
+        VisionKernels? kernels = UsesKernels ? VisionKernels.For(rows_RD, (int)frames, config.Width, config.Heads, Launcher) : null;
+        IBlockArithmetic arithmetic = kernels ?? (IBlockArithmetic)TorchArithmetic.Instance;
+        bool trains = training;
+        bool dropsPaths = trains && config.DropPathRate > 0 && config.Depth > 1;
+        Tensor[][] drops = dropsPaths ? DropPath.Factors(DropPath.Draw(config, shape, rows_RD.device), shape) : [];
         for (int i = 0; i < blocks.Count; i++)
         {
             SpaceTimeBlock block = blocks[i];
             bool classRow = classOnly && i == blocks.Count - 1;
-            rows_BTMD = BackwardMark.Enter(block, rows_BTMD);
-            Tensor[] drop = drops_LF is null || i == 0 ? [] : DropPath.Factors(drops_LF.select(0, i), clips, frames, patches);
-            rows_BTMD = config.ActivationCheckpointing && training && is_grad_enabled()
-                ? ActivationCheckpoint.Run((rows, drop) => block.Forward(rows, arithmetic, drop, classRow), rows_BTMD, drop)
-                : block.Forward(rows_BTMD, arithmetic, drop, classRow);
+            rows_RD = BackwardMark.Enter(block, rows_RD);
+            Tensor[] drop = dropsPaths && i > 0 ? drops[i] : [];
+            rows_RD = config.ActivationCheckpointing && trains && is_grad_enabled()
+                ? ActivationCheckpoint.Run((rows, drop) => block.Forward(rows, shape, arithmetic, drop, classRow), rows_RD, drop)
+                : block.Forward(rows_RD, shape, arithmetic, drop, classRow);
         }
-        return norm.call(rows_BTMD).MoveToOuterDisposeScope();
+        return norm.call(rows_RD).view(clips, frames, classOnly ? 1 : shape.OfFrame, -1).MoveToOuterDisposeScope();
     }
 
     // [1, 1 + rows * columns, D]: the stored grid is square.
     private Tensor Positions(long rows, long columns)
     {
-        long stored = pos_embed.shape[1] - 1;
+        long side = config.ImageSize / config.PatchSize, stored = side * side;
         if (stored == rows * columns) return pos_embed;
-        long side = (long)Math.Sqrt(stored);
         Tensor grid_1DHW = pos_embed.narrow(1, 1, stored).transpose(1, 2).reshape(1, -1, side, side);
         grid_1DHW = functional.interpolate(grid_1DHW, [rows, columns], mode: InterpolationMode.Nearest);
         return cat([pos_embed.narrow(1, 0, 1), grid_1DHW.flatten(2).transpose(1, 2)], 1);
     }
 
     // [1, frames, D]
-    private Tensor Times(long frames) => time_embed.shape[1] == frames
+    private Tensor Times(long frames) => config.Frames == frames
         ? time_embed
         : functional.interpolate(time_embed.transpose(1, 2), [frames], mode: InterpolationMode.Nearest).transpose(1, 2);
 }
@@ -174,10 +178,11 @@ public sealed class PatchEmbedding : Module
     public Tensor Forward(Tensor frames_QCHW)
     {
         using var scope = NewDisposeScope();
-        long rows = frames_QCHW.shape[2] / side, columns = frames_QCHW.shape[3] / side;
-        Tensor pixels_QNP = frames_QCHW.narrow(2, 0, rows * side).narrow(3, 0, columns * side)
-            .unflatten(3, columns, side).unflatten(2, rows, side).permute(0, 2, 4, 1, 3, 5).reshape(-1, rows * columns, 3 * side * side);
-        return TensorOps.Linear(pixels_QNP, proj.weight!.flatten(1), proj.bias).MoveToOuterDisposeScope();
+        long[] sizes = frames_QCHW.shape;
+        long rows = sizes[2] / side, columns = sizes[3] / side;
+        Tensor pixels_RP = frames_QCHW.narrow(2, 0, rows * side).narrow(3, 0, columns * side)
+            .unflatten(3, columns, side).unflatten(2, rows, side).permute(0, 2, 4, 1, 3, 5).reshape(-1, 3 * side * side);
+        return functional.linear(pixels_RP, proj.weight!.flatten(1), proj.bias).unflatten(0, -1, rows * columns).MoveToOuterDisposeScope();
     }
 }
 
@@ -217,22 +222,25 @@ public sealed class SpaceTimeBlock : Module
         RegisterComponents();
     }
 
-    /// <summary>Rows [B, T, M, D] to rows of the same shape, or to the class token's alone, [B, T, 1, D].</summary>
-    /// <param name="x_BTMD">The rows.</param>
+    /// <summary>Rows [B * T * M, D] to as many, or to those of the class token alone, [B * T, D].</summary>
+    /// <param name="x_RD">The rows.</param>
+    /// <param name="rows">What they are.</param>
     /// <param name="arithmetic">What is done between matrix products.</param>
     /// <param name="drop">Factors of the three branches, or none.</param>
     /// <param name="classOnly">Whether the class token alone is wanted.</param>
-    internal Tensor Forward(Tensor x_BTMD, IBlockArithmetic arithmetic, Tensor[] drop, bool classOnly)
+    internal Tensor Forward(Tensor x_RD, RowShape rows, IBlockArithmetic arithmetic, Tensor[] drop, bool classOnly)
     {
         using var scope = NewDisposeScope();
         (Tensor? dropTime, Tensor? dropSpace, Tensor? dropMlp) = drop is [var time, var space, var mlps] ? (time, space, mlps) : default((Tensor?, Tensor?, Tensor?));
-        Tensor context_BTMD = arithmetic.TimeContext(temporal_attn.qkv.Apply(arithmetic.Norm(temporal_norm1, x_BTMD)), temporal_attn.Heads);
-        (x_BTMD, Tensor? norm_BTMD) = arithmetic.Add(x_BTMD, temporal_fc, temporal_attn.proj.Apply(context_BTMD), Branch.Time, dropTime, norm1);
+        Tensor qkv_RE = temporal_attn.qkv.Apply(arithmetic.Norm(temporal_norm1, x_RD, rows));
+        Tensor time_RD = temporal_attn.proj.Apply(arithmetic.TimeContext(qkv_RE, rows, temporal_attn.Heads));
+        (x_RD, Tensor? norm_RD) = arithmetic.Add(x_RD, rows, temporal_fc, time_RD, Branch.Time, dropTime, norm1);
 
-        Tensor space_QMD = attn.Context(norm_BTMD!.flatten(0, 1), arithmetic, classOnly);
-        if (classOnly) x_BTMD = x_BTMD.narrow(2, 0, 1);
-        (x_BTMD, norm_BTMD) = arithmetic.Add(x_BTMD, attn.proj, space_QMD.view_as(x_BTMD), Branch.Space, dropSpace, norm2);
-        return arithmetic.Add(x_BTMD, mlp.fc2, functional.gelu(mlp.fc1.Apply(norm_BTMD!)), Branch.Mlp, dropMlp, null).Sum_BTMD.MoveToOuterDisposeScope();
+        Tensor space_RD = attn.Context(norm_RD!, rows, arithmetic, classOnly);
+        if (classOnly) (x_RD, rows) = (VisionAttention.FirstRows(x_RD, rows), rows with { OfFrame = 1 });
+        (x_RD, norm_RD) = arithmetic.Add(x_RD, rows, attn.proj, space_RD, Branch.Space, dropSpace, norm2);
+        Tensor hidden_RE = functional.gelu(mlp.fc1.Apply(norm_RD!));
+        return arithmetic.Add(x_RD, rows, mlp.fc2, hidden_RE, Branch.Mlp, dropMlp, null).Sum_RD.MoveToOuterDisposeScope();
     }
 
     internal void SilenceTime()
@@ -251,6 +259,8 @@ public sealed class SpaceTimeBlock : Module
 /// <summary>Multi-head self-attention with one projection to queries, keys and values.</summary>
 public sealed class VisionAttention : Module
 {
+    private readonly int width;
+
     /// <summary>D to 3 D.</summary>
     public readonly Linear qkv;
 
@@ -259,7 +269,7 @@ public sealed class VisionAttention : Module
 
     internal VisionAttention(VisionConfig config) : base(nameof(VisionAttention))
     {
-        Heads = config.Heads;
+        (Heads, width) = (config.Heads, config.Width);
         qkv = Linear(config.Width, 3 * config.Width);
         proj = Linear(config.Width, config.Width);
         RegisterComponents();
@@ -268,26 +278,28 @@ public sealed class VisionAttention : Module
     /// <summary>How many heads.</summary>
     internal int Heads { get; }
 
-    /// <summary>Sequences [Q, M, D] to what they read, before <see cref="proj"/>: of the same shape, or of their first rows alone, [Q, 1, D].</summary>
-    internal Tensor Context(Tensor sequences_QMD, IBlockArithmetic arithmetic, bool firstRow = false)
+    /// <summary>The first row of each frame, [B * T, D], of all rows [B * T * M, D].</summary>
+    internal static Tensor FirstRows(Tensor x_RD, RowShape rows) => x_RD.view(rows.Clips * rows.Frames, rows.OfFrame, -1).select(1, 0);
+
+    /// <summary>
+    /// Frames' rows [B * T * M, D] to what they read, before <see cref="proj"/>: as many, or those of the first rows alone, [B * T, D].
+    /// </summary>
+    internal Tensor Context(Tensor x_RD, RowShape rows, IBlockArithmetic arithmetic, bool firstRow = false)
     {
         using var scope = NewDisposeScope();
         IReadOnlyList<Tensor> qkv_QHMd = firstRow
-            ? [.. Split(Part(sequences_QMD.narrow(1, 0, 1), 0, 1), 1), .. Split(Part(sequences_QMD, 1, 2), 2)]
-            : arithmetic.Split(qkv.Apply(sequences_QMD), Heads);
+            ? [.. Part(FirstRows(x_RD, rows), rows with { OfFrame = 1 }, 0, 1), .. Part(x_RD, rows, 1, 2)]
+            : arithmetic.Split(qkv.Apply(x_RD), rows, Heads);
         Tensor context_QHMd = functional.scaled_dot_product_attention(qkv_QHMd[0], qkv_QHMd[1], qkv_QHMd[2]);
-        return context_QHMd.transpose(1, 2).flatten(2).MoveToOuterDisposeScope();
+        return context_QHMd.transpose(1, 2).reshape(-1, width).MoveToOuterDisposeScope();
     }
 
-    // Of the projections to queries, keys and values, some.
-    private Tensor Part(Tensor x_QMD, long first, long count)
+    // Of queries, keys and values, some: [Q, H, M, d] each.
+    private Tensor[] Part(Tensor x_RD, RowShape rows, long first, long count)
     {
-        long width = x_QMD.shape[2];
-        return TensorOps.Linear(x_QMD, qkv.weight!.narrow(0, first * width, count * width), qkv.bias!.narrow(0, first * width, count * width));
+        Tensor weight_ED = qkv.weight!.narrow(0, first * width, count * width), bias_E = qkv.bias!.narrow(0, first * width, count * width);
+        return TorchArithmetic.Split(functional.linear(x_RD, weight_ED, bias_E), rows, count, Heads);
     }
-
-    // Projections [Q, M, count * D] to each [Q, H, M, d].
-    private Tensor[] Split(Tensor projected, long count) => TorchArithmetic.Split(projected, count, Heads);
 }
 
 /// <summary>Two linear layers with an exact GELU between them.</summary>
@@ -312,17 +324,19 @@ public sealed class VisionMlp : Module
 internal static class DropPath
 {
     /// <summary>The factors of all blocks [depth, B * M + B * T + B], in one draw.</summary>
-    public static Tensor Draw(VisionConfig config, long clips, long frames, long patches, Device device)
+    public static Tensor Draw(VisionConfig config, RowShape rows, Device device)
     {
         using var scope = NewDisposeScope();
         Tensor keep_L1 = linspace(1, 1 - config.DropPathRate, config.Depth, dtype: ScalarType.Float32, device: device).unsqueeze(1);
-        return rand(config.Depth, clips * (1 + patches + frames + 1), device: device).Plus(keep_L1).floor_().div_(keep_L1).MoveToOuterDisposeScope();
+        Tensor drawn_LF = rand(config.Depth, rows.Clips * (rows.OfFrame + rows.Frames + 1), device: device);
+        return drawn_LF.Plus(keep_L1).floor_().div_(keep_L1).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Those of one block's branches: over time [B, M], over space [B, T], of the MLP [B].</summary>
-    public static Tensor[] Factors(Tensor drops_F, long clips, long frames, long patches)
+    /// <summary>Those of each block's branches: over time [B * M], over space [B * T], of the MLP [B].</summary>
+    public static Tensor[][] Factors(Tensor drops_LF, RowShape rows)
     {
-        long time = clips * (1 + patches), space = clips * frames;
-        return [drops_F.narrow(0, 0, time).view(clips, -1), drops_F.narrow(0, time, space).view(clips, -1), drops_F.narrow(0, time + space, clips)];
+        Tensor[] branches_LF = drops_LF.split([rows.Clips * rows.OfFrame, rows.Clips * rows.Frames, rows.Clips], 1);
+        Tensor[][] branches = [.. branches_LF.Select(branch_LF => branch_LF.unbind(0))];
+        return [.. branches[0].Select((_, block) => branches.Select(branch => branch[block]).ToArray())];
     }
 }

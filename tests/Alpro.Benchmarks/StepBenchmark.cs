@@ -17,7 +17,7 @@ namespace Alpro.Benchmarks;
 internal static class StepBenchmark
 {
     internal const int Length = 30, MaskedPerText = 4;
-    private const int Side = 2048, Products = 3;
+    private const int Side = 2048, Products = 3, MostCalled = 12;
 
     public static int Run(string[] args)
     {
@@ -33,11 +33,13 @@ internal static class StepBenchmark
         Tensor matrix = randn(Side, Side);
 
         Cost forward = Cost.Worst, backward = Cost.Worst, update = Cost.Worst, whole = Cost.Worst, multiply = Cost.Worst;
-        long allocated = 0, tensors = 0, calls = 0;
+        long allocated = 0, tensors = 0;
+        Dictionary<string, long> calls = [];
         for (int step = 0; step <= steps; step++)                           // the first warms up
         {
             multiply = multiply.Least(Cost.Of(() => { for (int i = 0; i < Products; i++) matrix.mm(matrix).Dispose(); }));
-            long bytes = GC.GetTotalAllocatedBytes(precise: true), before = Tensor.TotalCount, called = clock?.Calls().Values.Sum() ?? 0;
+            long bytes = GC.GetTotalAllocatedBytes(precise: true), before = Tensor.TotalCount;
+            Dictionary<string, long> called = clock?.Calls() ?? [];
             using (NewDisposeScope())
             {
                 Tensor loss = null!;
@@ -48,7 +50,7 @@ internal static class StepBenchmark
             }
             allocated = GC.GetTotalAllocatedBytes(precise: true) - bytes;
             tensors = Tensor.TotalCount - before;
-            calls = (clock?.Calls().Values.Sum() ?? 0) - called;
+            calls = (clock?.Calls() ?? []).ToDictionary(entry => entry.Key, entry => entry.Value - called.GetValueOrDefault(entry.Key));
         }
 
         var flops = new StepFlops(config, clips, Length, MaskedPerText * clips);
@@ -64,7 +66,9 @@ internal static class StepBenchmark
         table.AddRow("memory at peak, GB", $"{PeakBytes() / 1e9:F2}", "");
         table.AddRow("allocated per step, managed KB", $"{allocated / 1e3:F0}", "");
         table.AddRow("tensors left per step", $"{tensors}", "");
-        if (clock is not null) table.AddRow("calls into libtorch per step", $"{calls}", "");
+        if (clock is not null) table.AddRow("calls into libtorch per step", $"{calls.Values.Sum()}", "");
+        foreach ((string name, long count) in calls.OrderByDescending(entry => entry.Value).Take(MostCalled))
+            table.AddRow($"  {name}", $"{count}", "");
         AnsiConsole.Profile.Width = 120;
         AnsiConsole.Write(table);
         return 0;

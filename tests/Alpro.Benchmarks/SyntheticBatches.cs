@@ -6,7 +6,12 @@ using Alpro.Training.Configuration;
 namespace Alpro.Benchmarks;
 
 /// <summary>Random batches, made when they are asked for; the time that takes is known.</summary>
-internal sealed class SyntheticBatches(RunConfig config, long first = 0, LibtorchClock? clock = null) : ChannelReader<ClipBatch>
+/// <param name="config">The run.</param>
+/// <param name="first">The step of the first.</param>
+/// <param name="clock">Says what the trainer's thread spends in libtorch between two batches.</param>
+/// <param name="write">Writes over what is random.</param>
+internal sealed class SyntheticBatches(
+    RunConfig config, long first = 0, LibtorchClock? clock = null, Action<ClipBatch, SeededRandom>? write = null) : ChannelReader<ClipBatch>
 {
     private readonly List<double> _milliseconds = [];
     private readonly List<(ulong Inside, ulong Calls)> _libtorch = [];
@@ -46,6 +51,7 @@ internal sealed class SyntheticBatches(RunConfig config, long first = 0, Libtorc
             batch.MaskLabels_BL![i] = i % 7 == 3 ? batch.TokenIds_BL[i] : -100;
         }
         for (int i = 0; i < batch.Size; i++) (batch.Keys[i], batch.Regions_B[i]) = ($"clip{i}", new(0, 0, 32, 32));
+        write?.Invoke(batch, random);
         _milliseconds.Add(watch.Elapsed.TotalMilliseconds);
         return batch;
     }

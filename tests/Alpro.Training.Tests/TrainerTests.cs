@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using Alpro.Benchmarks;
 using Alpro.Data.Batches;
 using Alpro.Model;
 using Alpro.Model.Arithmetic;

@@ -100,6 +100,7 @@ public sealed record EvaluationJob(EvaluationTarget Target, bool Test, string? D
             Device = device.type == DeviceType.CPU ? $"cpu, {config.TorchThreads} threads" : gpus?.Cards[Math.Max(0, device.index)].Name ?? device.ToString(),
             Driver = gpus?.Driver,
             Attention = AttentionBackend.Of(device, config.Training.Precision),
+            Blocks = device.type == DeviceType.CPU ? null : AttentionBackend.OfBlocks(config.Model.Vision, config.Data.Clip.Frames),
             Tf32 = device.type == DeviceType.CPU ? null : Tf32(),
             Finished = TimeProvider.System.GetUtcNow(),
             Seconds = Stopwatch.GetElapsedTime(began).TotalSeconds,

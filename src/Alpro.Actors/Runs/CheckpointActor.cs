@@ -90,6 +90,10 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers
                 Context.Parent.Tell(new Failed(new RunFailedException(
                     $"the checkpoint of step {snapshot.State.Step} could not be written in {_settings.CheckpointTries} tries (alpro.checkpoint.tries): {failure.Message}; make room, and go on with --resume", failure)));
             }
+            catch (Exception error) when (LostDevice.Passes(error, _run.DeviceLost))
+            {
+                throw;                                               // met here first: a GPU copies a snapshot in its own time
+            }
         }
         foreach (IActorRef asker in _flushing) asker.Tell(new Flushed(_last?.Folder));
         _flushing.Clear();

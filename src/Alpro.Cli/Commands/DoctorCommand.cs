@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Alpro.Actors;
 using Alpro.Data.Media;
+using Alpro.Model;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
 using Spectre.Console;
@@ -49,7 +50,7 @@ internal static class DoctorCommand
         yield return new("disk", disk.AvailableFreeSpace > 1L << 30, $"{disk.AvailableFreeSpace >> 30} GiB free here", "free at least 1 GiB: checkpoints are written aside before they replace older ones");
         Gpus? driver = Gpus.Find();
         bool usable = IsCudaUsable();
-        foreach (Finding finding in ExamineGpus(driver, usable)) yield return finding;
+        foreach (Finding finding in ExamineGpus(driver, usable, config)) yield return finding;
         if (config is not null) yield return Fits(config, trainers, usable ? driver : null, memory.TotalAvailableMemoryBytes);
         string? gen0 = Environment.GetEnvironmentVariable("DOTNET_GCgen0size");
         yield return new("garbage collector", true, gen0 is null
@@ -89,7 +90,7 @@ internal static class DoctorCommand
     }
 
     /// <summary>The cards, and what libtorch does with them; where there is a driver and libtorch cannot use it, the remedy.</summary>
-    private static IEnumerable<Finding> ExamineGpus(Gpus? driver, bool usable)
+    private static IEnumerable<Finding> ExamineGpus(Gpus? driver, bool usable, RunConfig? config)
     {
         if (driver is null)
         {
@@ -120,6 +121,8 @@ internal static class DoctorCommand
         yield return new("CUDA", true, $"libtorch uses {torch.cuda.device_count()} of them; NCCL {NcclVersion()}");
         yield return new("attention", true, string.Join(", ", Enum.GetValues<Precision>().Select(precision =>
             $"{AttentionBackend.Of(torch.CUDA, precision)} in {ConfigCommand.NameOf(precision)}")));
+        VisionConfig vision = config?.Model.Vision ?? new();
+        yield return new("vision kernels", true, AttentionBackend.OfBlocks(vision, config?.Data.Clip.Frames ?? vision.Frames));
     }
 
     private static bool IsCudaUsable()

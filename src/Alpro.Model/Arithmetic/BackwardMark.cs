@@ -42,6 +42,7 @@ public sealed class BackwardMark : autograd.SingleTensorFunction<BackwardMark>
         ((Action)ctx.get_data("left"))();
         returned?.Dispose();
         returned = grad_output.alias().DetachFromDisposeScope();
+        grad_output.Dispose();                                       // of no dispose scope on the autograd engine's threads
         return [null!, returned];
     }
 

@@ -21,30 +21,44 @@ internal enum Branch
     Mlp,
 }
 
+/// <summary>What the rows of a matrix [B * T * M, D] are: each frame's, frame after frame, clip after clip.</summary>
+/// <param name="Clips">B.</param>
+/// <param name="Frames">T.</param>
+/// <param name="OfFrame">M.</param>
+internal readonly record struct RowShape(long Clips, long Frames, long OfFrame)
+{
+    /// <summary>B * T * M.</summary>
+    public long Count => Clips * Frames * OfFrame;
+}
+
 /// <summary>
 /// The parts of a vision block between its matrix products. B clips, T frames, M rows of a frame (a copy of the class token, then the patches),
-/// D channels.
+/// R = B * T * M rows in all, Q = B * T frames, D channels.
 /// </summary>
 internal interface IBlockArithmetic
 {
     /// <summary>The norm of a residual, for a matrix product.</summary>
-    Tensor Norm(LayerNorm norm, Tensor x_BTMD);
+    Tensor Norm(LayerNorm norm, Tensor x_RD, RowShape rows);
 
-    /// <summary>Queries, keys and values [B, T, M, 3 D] to what each patch reads from its frames; rows of the class token mean nothing.</summary>
-    Tensor TimeContext(Tensor qkv_BTME, int heads);
+    /// <summary>
+    /// Queries, keys and values [R, 3 D] to what each patch reads from its frames, [R, D]; rows of the class token mean nothing.
+    /// </summary>
+    Tensor TimeContext(Tensor qkv_RE, RowShape rows, int heads);
 
-    /// <summary>Queries, keys and values [Q, M, 3 D] to each, [Q, H, M, d].</summary>
-    IReadOnlyList<Tensor> Split(Tensor qkv_QME, int heads);
+    /// <summary>Queries, keys and values [R, 3 D] to each, [Q, H, M, d].</summary>
+    IReadOnlyList<Tensor> Split(Tensor qkv_RE, RowShape rows, int heads);
 
     /// <summary>Adds a branch to a residual.</summary>
-    /// <param name="x_BTMD">The residual.</param>
+    /// <param name="x_RD">The residual.</param>
+    /// <param name="rows">What its rows are.</param>
     /// <param name="last">The last layer of the branch.</param>
-    /// <param name="inner_BTME">What it is given.</param>
+    /// <param name="inner_RE">What it is given.</param>
     /// <param name="branch">Which branch it is.</param>
-    /// <param name="factors">What the branches of sequences are multiplied by; null for 1.</param>
+    /// <param name="factors">What the branches of sequences are multiplied by, one after another; null for 1.</param>
     /// <param name="next">The norm that follows, if one does.</param>
     /// <returns>The sum, and its norm.</returns>
-    (Tensor Sum_BTMD, Tensor? Norm_BTMD) Add(Tensor x_BTMD, Linear last, Tensor inner_BTME, Branch branch, Tensor? factors, LayerNorm? next);
+    (Tensor Sum_RD, Tensor? Norm_RD) Add(
+        Tensor x_RD, RowShape rows, Linear last, Tensor inner_RE, Branch branch, Tensor? factors, LayerNorm? next);
 }
 
 /// <summary>Block arithmetic by libtorch's operations, on any device.</summary>
@@ -54,47 +68,61 @@ internal sealed class TorchArithmetic : IBlockArithmetic
     public static TorchArithmetic Instance { get; } = new();
 
     /// <inheritdoc/>
-    public Tensor Norm(LayerNorm norm, Tensor x_BTMD) => norm.call(x_BTMD);
+    public Tensor Norm(LayerNorm norm, Tensor x_RD, RowShape rows) => norm.call(x_RD);
 
     /// <inheritdoc/>
-    public Tensor TimeContext(Tensor qkv_BTME, int heads)
+    public Tensor TimeContext(Tensor qkv_RE, RowShape rows, int heads)
     {
         using var scope = NewDisposeScope();
-        long clips = qkv_BTME.shape[0], patches = qkv_BTME.shape[2] - 1;
-        Tensor[] qkv_QHTd = qkv_BTME.narrow(2, 1, patches).unflatten(3, 3, heads, -1).permute(3, 0, 2, 4, 1, 5).flatten(1, 2).unbind(0);
+        Tensor qkv_BTM3Hd = qkv_RE.view(rows.Clips, rows.Frames, rows.OfFrame, 3, heads, -1);
+        Tensor[] qkv_QHTd = qkv_BTM3Hd.permute(3, 0, 2, 4, 1, 5).flatten(1, 2).unbind(0);
         Tensor context_QHTd = functional.scaled_dot_product_attention(qkv_QHTd[0], qkv_QHTd[1], qkv_QHTd[2]);
-        Tensor context_BTND = context_QHTd.unflatten(0, clips, patches).permute(0, 3, 1, 2, 4).flatten(3);
-        return functional.pad(context_BTND, [0, 0, 1, 0]).MoveToOuterDisposeScope();
+        Tensor context_BTMHd = context_QHTd.unflatten(0, rows.Clips, rows.OfFrame).permute(0, 3, 1, 2, 4);
+        return context_BTMHd.reshape(rows.Count, -1).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
-    public IReadOnlyList<Tensor> Split(Tensor qkv_QME, int heads) => Split(qkv_QME, 3, heads);
+    public IReadOnlyList<Tensor> Split(Tensor qkv_RE, RowShape rows, int heads) => Split(qkv_RE, rows, 3, heads);
 
-    /// <summary>Some projections [Q, M, count * D] to each, [Q, H, M, d].</summary>
-    public static Tensor[] Split(Tensor projected_QME, long count, int heads) => projected_QME.unflatten(2, count, heads, -1).permute(2, 0, 3, 1, 4).unbind(0);
+    /// <summary>Some projections [R, count * D] to each, [Q, H, M, d].</summary>
+    public static Tensor[] Split(Tensor projected_RE, RowShape rows, long count, int heads) =>
+        projected_RE.view(rows.Clips * rows.Frames, rows.OfFrame, count, heads, -1).permute(2, 0, 3, 1, 4).unbind(0);
 
     /// <inheritdoc/>
-    public (Tensor Sum_BTMD, Tensor? Norm_BTMD) Add(Tensor x_BTMD, Linear last, Tensor inner_BTME, Branch branch, Tensor? factors, LayerNorm? next)
+    public (Tensor Sum_RD, Tensor? Norm_RD) Add(
+        Tensor x_RD, RowShape rows, Linear last, Tensor inner_RE, Branch branch, Tensor? factors, LayerNorm? next)
     {
         using var scope = NewDisposeScope();
-        long patches = x_BTMD.shape[2] - 1;
-        Tensor sum_BTMD = branch switch
+        (long clips, long frames, long each) = rows;
+        Tensor sum_RD = branch switch
         {
-            Branch.Time => cat([x_BTMD.narrow(2, 0, 1), Patches(x_BTMD).Plus(last.Apply(Patches(Scaled(inner_BTME, factors?.unsqueeze(1).unsqueeze(3)))))], 2),
-            Branch.Space => Space(Scaled(last.Apply(inner_BTME), factors?.unsqueeze(2).unsqueeze(3))),
-            _ => x_BTMD.Plus(Scaled(last.Apply(inner_BTME), factors?.view(-1, 1, 1, 1))),
+            Branch.Time => Time(),
+            Branch.Space => Space(),
+            _ => x_RD.Plus(factors is null ? last.Apply(inner_RE) : Scaled(Grid(last.Apply(inner_RE)), clips, 1, 1).flatten(0, 2)),
         };
-        Tensor? norm_BTMD = next?.call(sum_BTMD);
-        return (sum_BTMD.MoveToOuterDisposeScope(), norm_BTMD?.MoveToOuterDisposeScope());
+        Tensor? norm_RD = next?.call(sum_RD);
+        return (sum_RD.MoveToOuterDisposeScope(), norm_RD?.MoveToOuterDisposeScope());
 
-        Tensor Patches(Tensor rows_BTMD) => rows_BTMD.narrow(2, 1, patches);
-
-        Tensor Space(Tensor branch_BTMD)
+        Tensor Time()
         {
-            Tensor class_BT1D = x_BTMD.narrow(2, 0, 1).Plus(branch_BTMD.narrow(2, 0, 1).mean([1], keepdim: true));
-            return patches == 0 ? class_BT1D : cat([class_BT1D, Patches(x_BTMD).Plus(Patches(branch_BTMD))], 2);
+            Tensor x_BTMD = Grid(x_RD), inner_NE = Patches(Scaled(Grid(inner_RE), clips, 1, each)).flatten(0, 2);
+            Tensor branch_BTND = last.Apply(inner_NE).view(clips, frames, each - 1, -1);
+            return cat([Class(x_BTMD), Patches(x_BTMD).Plus(branch_BTND)], 2).flatten(0, 2);
         }
-    }
 
-    private static Tensor Scaled(Tensor branch, Tensor? factors) => factors is null ? branch : branch.mul(factors);
+        Tensor Space()
+        {
+            Tensor x_BTMD = Grid(x_RD), branch_BTMD = Scaled(Grid(last.Apply(inner_RE)), clips, frames, 1);
+            Tensor class_BT1D = Class(x_BTMD).Plus(Class(branch_BTMD).mean([1], keepdim: true));
+            return (each == 1 ? class_BT1D : cat([class_BT1D, Patches(x_BTMD).Plus(Patches(branch_BTMD))], 2)).flatten(0, 2);
+        }
+
+        Tensor Grid(Tensor rows_RD) => rows_RD.view(clips, frames, each, -1);
+
+        Tensor Class(Tensor rows_BTMD) => rows_BTMD.narrow(2, 0, 1);
+
+        Tensor Patches(Tensor rows_BTMD) => rows_BTMD.narrow(2, 1, each - 1);
+
+        Tensor Scaled(Tensor rows_BTMD, params long[] shape) => factors is null ? rows_BTMD : rows_BTMD.mul(factors.view([.. shape, 1]));
+    }
 }

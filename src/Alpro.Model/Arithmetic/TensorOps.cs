@@ -68,16 +68,12 @@ public static class TensorOps
         return a.clamp_(min, max);
     }
 
-    /// <summary>A linear layer of [..., in].</summary>
-    public static Tensor Apply(this Linear layer, Tensor x) => Linear(x, layer.weight!, layer.bias);
-
     /// <summary>
-    /// [..., in] by a weight [out, in] and a bias. As a matrix: of more dimensions libtorch's C++ interface makes a product and then a sum with
-    /// the bias, which in mixed precision is its slowest kind of sum.
+    /// A linear layer of a matrix [R, in]. The encoders keep their tokens as matrices: of more dimensions libtorch's C++ interface makes a
+    /// product and then a sum with the bias, which in mixed precision is its slowest kind of sum; and a view costs as much of the host's
+    /// time as an operation.
     /// </summary>
-    public static Tensor Linear(Tensor x, Tensor weight, Tensor? bias = null) => x.dim() == 2
-        ? nn.functional.linear(x, weight, bias)
-        : nn.functional.linear(x.flatten(0, -2), weight, bias).view([.. x.shape[..^1], weight.shape[0]]);
+    public static Tensor Apply(this Linear layer, Tensor x_RI) => nn.functional.linear(x_RI, layer.weight!, layer.bias);
 
     /// <summary>The same numbers in at least 32 bits.</summary>
     public static Tensor InFull(this Tensor a) => a.dtype == ScalarType.BFloat16 ? a.to(ScalarType.Float32) : a;

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Alpro.Model;
 using Alpro.Training.Configuration;
+using Alpro.Training.Devices;
 using Alpro.Training.Optimization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -8,18 +9,21 @@ using static TorchSharp.torch;
 namespace Alpro.Training.Checkpoints;
 
 /// <summary>
-/// A run at one step, copied off the training thread's tensors: weights, moments and state. Whoever writes it gives it back by
-/// disposing it; at most <see cref="SnapshotPool.Capacity"/> are about at a time, so a trainer whose checkpoints are not written
-/// fast enough waits instead of filling the memory.
+/// A run at one step, copied off the training thread's tensors: weights, moments and state. A GPU copies in its own time, in its order of
+/// work, and whoever reads waits for it: there is no other way to the numbers. Whoever writes it gives it back by disposing it; at most
+/// <see cref="SnapshotPool.Capacity"/> are about at a time, so a trainer whose checkpoints are not written fast enough waits instead of
+/// filling the memory.
 /// </summary>
 public sealed class Snapshot : IDisposable
 {
     private readonly SnapshotPool _pool;
+    private readonly Tensor _values, _firstMoment, _secondMoment;    // in the places that the slots say
+    private readonly IDeviceMark? _copied;                           // null where a copy is done when it returns
 
-    internal Snapshot(SnapshotPool pool, long length, bool pinned)
+    internal Snapshot(SnapshotPool pool, long length, bool pinned, IDeviceMark? copied)
     {
-        _pool = pool;
-        (Values, FirstMoment, SecondMoment) = (Buffer(), Buffer(), Buffer());
+        (_pool, _copied) = (pool, copied);
+        (_values, _firstMoment, _secondMoment) = (Buffer(), Buffer(), Buffer());
 
         // From a GPU ten times as fast into memory that stays where it is.
         Tensor Buffer()
@@ -31,42 +35,48 @@ public sealed class Snapshot : IDisposable
     }
 
     /// <summary>Where the run stands.</summary>
-    public TrainState State { get; internal set; } = null!;
+    public TrainState State { get; private set; } = null!;
 
     /// <summary>Its configuration.</summary>
     public RunConfig Config => _pool.Config;
 
-    /// <summary>The trainable weights, in the places that the slots say.</summary>
-    internal Tensor Values { get; }
-
-    /// <summary>The optimizer's first moment, in the same places.</summary>
-    internal Tensor FirstMoment { get; }
-
-    /// <summary>The optimizer's second moment.</summary>
-    internal Tensor SecondMoment { get; }
-
     /// <summary>The complete state dict; tensors live as long as the caller's dispose scope.</summary>
     public IEnumerable<KeyValuePair<string, Tensor>> Weights()
     {
-        return [.. _pool.Entries.Select(entry => KeyValuePair.Create(entry.Key, entry.Slot is { } slot ? FlatParameters.View(Values, slot) : entry.Fixed!))];
+        _copied?.Wait();
+        return [.. _pool.Entries.Select(entry =>
+            KeyValuePair.Create(entry.Key, entry.Slot is { } slot ? FlatParameters.View(_values, slot) : entry.Fixed!))];
     }
 
     /// <summary>The optimizer's moments, named <c>first.</c> and <c>second.</c> with the parameter's key.</summary>
     public IEnumerable<KeyValuePair<string, Tensor>> Moments()
     {
+        _copied?.Wait();
         return [.. _pool.Slots.SelectMany(slot => new[]
         {
-            KeyValuePair.Create(MomentKey.First(slot), FlatParameters.View(FirstMoment, slot)),
-            KeyValuePair.Create(MomentKey.Second(slot), FlatParameters.View(SecondMoment, slot)),
+            KeyValuePair.Create(MomentKey.First(slot), FlatParameters.View(_firstMoment, slot)),
+            KeyValuePair.Create(MomentKey.Second(slot), FlatParameters.View(_secondMoment, slot)),
         })];
     }
 
     /// <summary>Gives it back.</summary>
     public void Dispose() => _pool.GiveBack(this);
 
+    /// <summary>Queues the copies.</summary>
+    internal void Take(FlatParameters parameters, AdamW optimizer, TrainState state)
+    {
+        _values.copy_(parameters.Values, nonBlocking: true);
+        _firstMoment.copy_(optimizer.FirstMoment, nonBlocking: true);
+        _secondMoment.copy_(optimizer.SecondMoment, nonBlocking: true);
+        _copied?.Set();
+        State = state;
+    }
+
+    // libtorch keeps pinned memory until the copies into it are done.
     internal void Free()
     {
-        foreach (Tensor buffer in new[] { Values, FirstMoment, SecondMoment }) buffer.Dispose();
+        foreach (Tensor buffer in new[] { _values, _firstMoment, _secondMoment }) buffer.Dispose();
+        _copied?.Dispose();
     }
 }
 
@@ -87,12 +97,14 @@ public sealed class SnapshotPool : IDisposable
     private readonly FlatParameters _parameters;
     private readonly AdamW _optimizer;
     private readonly BlockingCollection<Snapshot> _free = [];
+    private readonly bool _pinned;
     private int _made;
 
     /// <summary>Snapshots of a model whose trainable parameters are in flat buffers.</summary>
     public SnapshotPool(RunConfig config, AlproModel model, FlatParameters parameters, AdamW optimizer)
     {
-        (Config, _parameters, _optimizer) = (config, parameters, optimizer);
+        (Config, _parameters, _optimizer, _pinned) = (config, parameters, optimizer, parameters.Device.type == DeviceType.CUDA);
+        Marks = _pinned ? static () => new CudaMark() : static () => null;
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         Slots = [.. parameters.Slots];
@@ -103,25 +115,25 @@ public sealed class SnapshotPool : IDisposable
 
     internal RunConfig Config { get; }
 
+    /// <summary>Makes the mark that stands behind a snapshot's copies; null where these are done when they return.</summary>
+    internal Func<IDeviceMark?> Marks { private get; init; }
+
     internal IReadOnlyList<FlatSlot> Slots { get; }
 
     /// <summary>The state dict: what is trained is in a slot of the flat buffers, what is not never changes and is kept once.</summary>
     internal IReadOnlyList<(string Key, FlatSlot? Slot, Tensor? Fixed)> Entries { get; }
 
-    /// <summary>Copies weights and moments; waits while all buffers are about.</summary>
+    /// <summary>Copies weights and moments, on a GPU when that has done what is queued; waits while all buffers are about.</summary>
     public Snapshot Take(TrainState state)
     {
         if (!_free.TryTake(out Snapshot? snapshot))
         {
-            if (_made < Capacity) (snapshot, _made) = (new(this, _parameters.Length, _parameters.Device.type == DeviceType.CUDA), _made + 1);
+            if (_made < Capacity) (snapshot, _made) = (new(this, _parameters.Length, _pinned, Marks()), _made + 1);
             else snapshot = _free.Take();
         }
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        snapshot.Values.copy_(_parameters.Values);
-        snapshot.FirstMoment.copy_(_optimizer.FirstMoment);
-        snapshot.SecondMoment.copy_(_optimizer.SecondMoment);
-        snapshot.State = state;
+        snapshot.Take(_parameters, _optimizer, state);
         return snapshot;
     }
 

@@ -99,7 +99,7 @@ internal static class ConfigRules
     {
         bool pattern = corpus.Annotations.AsSpan().ContainsAny('*', '?') || corpus.Format == CorpusFormat.Tar;
         if (!pattern && !Directory.Exists(corpus.Annotations)) CheckFile(corpus.Annotations, $"{path}.annotations", problems);
-        if (corpus.Media is { } media && !Directory.Exists(media)) problems.Add($"{path}.media", $"there is no folder {media}{MakerOf(media)}");
+        if (corpus.Media is { } media && !Directory.Exists(media)) problems.Add($"{path}.media", $"there is no folder {media}{FileSources.Advice($"{path}.media", media)}");
         problems.Require(corpus.MaxCaptionWords is null or >= 1, $"{path}.maxCaptionWords", corpus.MaxCaptionWords, "at least 1");
     }
 
@@ -221,9 +221,6 @@ internal static class ConfigRules
 
     private static void CheckFile(string? file, string path, ConfigProblems problems)
     {
-        if (file is not null && !File.Exists(file)) problems.Add(path, $"there is no file {file}{MakerOf(file)}");
+        if (file is not null && !File.Exists(file)) problems.Add(path, $"there is no file {file}{FileSources.Advice(path, file)}");
     }
-
-    /// <summary>What the demo's configurations name is not there before the demo has run.</summary>
-    private static string MakerOf(string path) => path.Contains(Path.Combine("out", "demo") + Path.DirectorySeparatorChar, StringComparison.Ordinal) ? "; scripts/demo makes it" : "";
 }

@@ -1,16 +1,18 @@
 using System.Runtime.InteropServices;
+using Alpro.Model;
+using Alpro.Model.Arithmetic.Kernels;
 using Alpro.Training.Configuration;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Devices;
 
-/// <summary>Which of libtorch's attention kernels computes the model's attention on a device.</summary>
-public static unsafe partial class AttentionBackend
+/// <summary>Which kernels compute the vision encoder on a device.</summary>
+public static class AttentionBackend
 {
     private static readonly string[] _names = ["math", "flash", "memory-efficient", "cuDNN"];
 
-    /// <summary>The one that libtorch chooses for attention as the vision encoder has it.</summary>
+    /// <summary>The one of libtorch's attention kernels that it chooses for attention over space.</summary>
     /// <param name="device">The device.</param>
     /// <param name="precision">The run's arithmetic.</param>
     public static string Of(Device device, Precision precision)
@@ -18,23 +20,29 @@ public static unsafe partial class AttentionBackend
         using var scope = NewDisposeScope();
         Tensor x = zeros([2, 12, 197, 64], precision == Precision.Fp32 ? ScalarType.Float32 : ScalarType.BFloat16, device);
         // query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa; the answer takes the first place
-        ulong* stack = stackalloc ulong[8] { Handle(x), Handle(x), Handle(x), 0, 0, 0, 0, 0 };
-        if (Call("aten::_fused_sdp_choice", "", stack) != 0) return "unknown";
+        Span<ulong> stack =
+        [
+            Dispatcher.Of(x), Dispatcher.Of(x), Dispatcher.Of(x), Dispatcher.None,
+            Dispatcher.Of(0.0), Dispatcher.Of(false), Dispatcher.None, Dispatcher.Of(false),
+        ];
+        try
+        {
+            Dispatcher.Call("aten::_fused_sdp_choice", "", stack);
+        }
+        catch (InvalidOperationException)
+        {
+            return "unknown";
+        }
         return stack[0] < (ulong)_names.Length ? _names[stack[0]] : $"number {(long)stack[0]}";
     }
 
-    // The call takes the handle over.
-    private static ulong Handle(Tensor tensor)
+    /// <summary>What computes attention over time, and all between the matrix products of a vision block, on this process's GPU.</summary>
+    /// <param name="vision">The encoder.</param>
+    /// <param name="frames">Frames of a clip.</param>
+    /// <returns>"ours", or "libtorch's" with the reason.</returns>
+    public static string OfBlocks(VisionConfig vision, int frames)
     {
-        nint handle;
-        return NewHandle(tensor.Handle, &handle) == 0 ? (ulong)handle : throw new InvalidOperationException("libtorch gave no handle of a tensor.");
+        KernelLauncher? launcher = null;
+        return VisionKernels.WhyNot(vision.Width, vision.Heads, frames, ref launcher) is { } why ? $"libtorch's, not ours: {why}" : "ours";
     }
-
-    [LibraryImport("torch_cpu", EntryPoint = "aoti_torch_call_dispatcher", StringMarshalling = StringMarshalling.Utf8)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int Call(string name, string overload, ulong* stack);
-
-    [LibraryImport("torch_cpu", EntryPoint = "aoti_torch_new_tensor_handle")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int NewHandle(nint tensor, nint* handle);
 }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using Alpro.Model.Arithmetic.Kernels;
 
 namespace Alpro.Training.Devices;
 
@@ -19,33 +20,30 @@ public sealed record Gpu(string Name, long Memory, Version Capability);
 /// <param name="Problem">Why it can see none, in the driver's words.</param>
 public sealed unsafe record Gpus(string? Driver, Version Cuda, IReadOnlyList<Gpu> Cards, string? Problem)
 {
-    private const int NameLength = 96, Major = 75, Minor = 76;
+    private const int NameLength = 96;
 
     /// <summary>What the driver says; null where there is none.</summary>
     public static Gpus? Find()
     {
-        if (!NativeLibrary.TryLoad("libcuda.so.1", out nint cuda)) return null;
-        int version = 0, count = 0;
-        ((delegate* unmanaged<int*, int>)NativeLibrary.GetExport(cuda, "cuDriverGetVersion"))(&version);
-        int result = ((delegate* unmanaged<uint, int>)NativeLibrary.GetExport(cuda, "cuInit"))(0);
-        if (result == 0) result = ((delegate* unmanaged<int*, int>)NativeLibrary.GetExport(cuda, "cuDeviceGetCount"))(&count);
+        if (!CudaDriver.IsThere) return null;
+        int count = 0;
+        _ = CudaDriver.DriverGetVersion(out int version);
+        int result = CudaDriver.Initialize(0);
+        if (result == 0) result = CudaDriver.DeviceGetCount(out count);
         byte* words = null;
-        if (result != 0) ((delegate* unmanaged<int, byte**, int>)NativeLibrary.GetExport(cuda, "cuGetErrorString"))(result, &words);
-        return new(DriverVersion(), new(version / 1000, version % 1000 / 10), [.. Enumerable.Range(0, count).Select(ordinal => Card(cuda, ordinal))],
+        if (result != 0) _ = CudaDriver.GetErrorString(result, out words);
+        return new(DriverVersion(), new(version / 1000, version % 1000 / 10), [.. Enumerable.Range(0, count).Select(Card)],
             result == 0 ? null : Marshal.PtrToStringUTF8((nint)words) ?? $"error {result}");
     }
 
-    private static Gpu Card(nint cuda, int ordinal)
+    private static Gpu Card(int ordinal)
     {
-        int device = 0, major = 0, minor = 0;
-        nuint memory = 0;
         byte* name = stackalloc byte[NameLength];
-        ((delegate* unmanaged<int*, int, int>)NativeLibrary.GetExport(cuda, "cuDeviceGet"))(&device, ordinal);
-        ((delegate* unmanaged<byte*, int, int, int>)NativeLibrary.GetExport(cuda, "cuDeviceGetName"))(name, NameLength, device);
-        ((delegate* unmanaged<nuint*, int, int>)NativeLibrary.GetExport(cuda, "cuDeviceTotalMem_v2"))(&memory, device);
-        var attribute = (delegate* unmanaged<int*, int, int, int>)NativeLibrary.GetExport(cuda, "cuDeviceGetAttribute");
-        attribute(&major, Major, device);
-        attribute(&minor, Minor, device);
+        _ = CudaDriver.DeviceGet(out int device, ordinal);
+        _ = CudaDriver.DeviceGetName(name, NameLength, device);
+        _ = CudaDriver.DeviceTotalMemory(out nuint memory, device);
+        _ = CudaDriver.DeviceGetAttribute(out int major, CudaDriver.CapabilityMajor, device);
+        _ = CudaDriver.DeviceGetAttribute(out int minor, CudaDriver.CapabilityMinor, device);
         return new(Marshal.PtrToStringUTF8((nint)name) ?? "", (long)memory, new(major, minor));
     }
 

@@ -8,8 +8,8 @@ namespace Alpro.Training.Devices;
 /// The memory that a training step takes of its device at the peak, counted from shapes: nothing is built and no device asked. What the
 /// backward pass reads again is counted operation by operation; what is short-lived, where it is largest.
 /// </summary>
-/// <param name="Weights">Weights, trained and frozen.</param>
-/// <param name="Training">Gradients and both moments.</param>
+/// <param name="Weights">Weights, trained and frozen, and those that the model has in bfloat16 besides.</param>
+/// <param name="Training">Gradients, in both precisions where the weights are, and both moments.</param>
 /// <param name="Kept">What the forward pass keeps for the backward pass, with the 16-bit copies of weights.</param>
 /// <param name="Passing">What lives for a moment beside all that.</param>
 public sealed record StepMemory(long Weights, long Training, long Kept, long Passing)
@@ -28,18 +28,23 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
         new Counter(config, config.Training.BatchSize / config.Training.Accumulation / world, gpu).Count();
 
     /// <summary>Trained parameters of a task's model, and frozen ones.</summary>
-    internal static (long Trained, long Frozen) Parameters(LearningTask task, ModelConfig model)
+    /// <param name="task">The task.</param>
+    /// <param name="model">Its model.</param>
+    /// <param name="matrices">Whether only those of matrices and embeddings are counted, which can be in bfloat16.</param>
+    internal static (long Trained, long Frozen) Parameters(LearningTask task, ModelConfig model, bool matrices = false)
     {
+        long vector = matrices ? 0 : 1;
         (VisionConfig vision, TextConfig text) = (model.Vision, model.Text);
         long width = vision.Width, hidden = (long)(width * vision.MlpRatio), side = vision.ImageSize / vision.PatchSize, classes = 400;
-        long attention = Linear(width, 3 * width) + Linear(width, width), norm = 2 * width;
+        long attention = Linear(width, 3 * width) + Linear(width, width), norm = vector * 2 * width;
         long block = 3 * norm + 2 * attention + Linear(width, width) + Linear(width, hidden) + Linear(hidden, width);
-        long patches = Linear(3L * vision.PatchSize * vision.PatchSize, width), positions = width * (1 + 1 + side * side + vision.Frames);
+        long patches = Linear(3L * vision.PatchSize * vision.PatchSize, width);
+        long positions = vector * width * (1 + 1 + side * side + vision.Frames);
         long video = positions + patches + vision.Depth * block + norm + Linear(width, classes);
         long layer = 4 * Linear(width, width) + Linear(width, text.IntermediateSize) + Linear(text.IntermediateSize, width) + 2 * norm;
         long words = width * (text.VocabularySize + text.MaxPositions + 2) + norm + text.Layers * layer;
-        long head = Linear(width, width) + norm + text.VocabularySize;
-        long shared = 1 + video + words + 2 * Linear(width, model.ProjectionWidth) + Linear(width, 2);
+        long head = Linear(width, width) + norm + vector * text.VocabularySize;
+        long shared = vector + video + words + 2 * Linear(width, model.ProjectionWidth) + Linear(width, 2);
         return task switch
         {
             LearningTask.Pretrain => (shared + head + Linear(width, 2 * width) + Linear(2 * width, model.Entities), shared + head),
@@ -47,7 +52,7 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
             _ => (shared + head, 0),
         };
 
-        static long Linear(long from, long to) => from * to + to;
+        long Linear(long from, long to) => (from + vector) * to;
     }
 
     /// <summary>Counts with the sizes of one run: r and h are the bytes of a number of the residual stream and of a matrix product.</summary>
@@ -74,22 +79,25 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
         public StepMemory Count()
         {
             (long trained, long frozen) = Parameters(config.Task, config.Model);
+            bool halved = config.Training.Precision == Precision.Bf16Weights;
+            long halves = halved ? h * Parameters(config.Task, config.Model, matrices: true).Trained : 0;
             bool classOnly = config.Task == LearningTask.Prompter;
             long texts = Masks ? 2 * clips : clips, sequence = _length + 1 + _patches, pairs = Pairs();
             long inputs = clips * _frames * 3 * _vision.ImageSize * _vision.ImageSize * r * (Region ? 2 : 1);
             long kept = inputs + Video(classOnly) + Text(texts, classOnly) + pairs * FusedLayers * Layer(sequence, sequence);
             long last = LastLayers(sequence), masked = Masks ? Vocabulary() : 0;
-            kept += last + masked + (_casts ? 2 * Matrices() : 0);
+            kept += last + masked + (_casts && !halved ? 2 * Matrices() : 0);
 
             // In the forward pass, while the frozen prompter looks at the regions, the pairs are there as they went into the fusion encoder.
             long joined = r * _width * (2 * pairs * sequence + 2 * clips * sequence);
             long looking = pairs == 0 ? 0 : joined - masked + (Region ? NoGradient() : 0);
             // In the backward pass, the gradients inside the first full layer that it comes to.
-            long returning = Math.Max(pairs * Returning(sequence) - last, (long)_text.VocabularySize * _width * (r + (_casts ? h : 0)));
+            long words = (long)_text.VocabularySize * _width * (halved ? h : r + (_casts ? h : 0));
+            long returning = Math.Max(pairs * Returning(sequence) - last, words);
             long again = clips * (Block(false) + Tokens * (2 * h * Hidden + 2 * r * _width)) - last - pairs * FusedLayers * Layer(sequence, sequence);
             if (_vision.ActivationCheckpointing) returning = Math.Max(returning, again);
             long copies = gpu ? 0 : frozen;                          // snapshots keep what never changes in the host's memory
-            return new(r * (trained + frozen + copies), 3 * r * trained, kept, Math.Max(looking, returning));
+            return new(r * (trained + frozen + copies) + halves, 3 * r * trained + halves, kept, Math.Max(looking, returning));
         }
 
         private long FusedLayers => _text.Layers - 1 - _text.FusionLayer;
@@ -115,8 +123,8 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
         /// <summary>A block, per clip.</summary>
         private long Block(bool classOnly)
         {
-            // What attention over time reads and gives goes through two matrix products with the class token's rows; our own kernels keep a little less.
-            long time = (r * _width + Moments) * Tokens + Attention(_frames * _patches) + 2 * h * _width * Tokens;
+            // Attention over time has the class token's rows too; our own kernels keep a little less.
+            long time = (r * _width + Moments) * Tokens + Attention(Tokens) + 2 * h * _width * Tokens;
             long space = (r * _width + Moments) * Tokens + (classOnly ? h * _width * Tokens * 3 : Attention(Tokens));
             return time + space + (classOnly ? 0 : (r * _width + Moments) * Tokens + h * Tokens * (_width + 2 * Hidden));
         }

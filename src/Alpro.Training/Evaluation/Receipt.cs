@@ -85,6 +85,11 @@ public sealed record Receipt
     /// <summary>Which of libtorch's kernels computed the vision encoder's attention.</summary>
     public string? Attention { get; init; }
 
+    /// <summary>
+    /// What computed the vision encoder's blocks on a GPU, products and attention over space apart: our kernels, or libtorch's and why.
+    /// </summary>
+    public string? Blocks { get; init; }
+
     /// <summary>What the GPU computes with TF32 when 32 bits are asked for: nothing, products, convolutions or both.</summary>
     public string? Tf32 { get; init; }
 

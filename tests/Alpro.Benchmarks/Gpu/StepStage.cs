@@ -1,9 +1,13 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Alpro.Data.Clips;
+using Alpro.Data.Text;
 using Alpro.Model;
 using Alpro.Model.Arithmetic;
+using Alpro.Model.Arithmetic.Kernels;
 using Alpro.Training.Configuration;
+using Alpro.Training.Devices;
 using Alpro.Training.Optimization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -11,10 +15,12 @@ using static TorchSharp.torch;
 namespace Alpro.Benchmarks.Gpu;
 
 /// <summary>
-/// <c>step CLIPS...</c>: full-size pretraining steps, all four losses, in mixed precision: each phase alone, then steps end to end. After
-/// <c>torch</c>, with operations of libtorch alone; after <c>halves</c>, with weights in bfloat16. <c>trace CLIPS FILE</c> writes which kernels run, by a library that CUDA_INJECTION64_PATH names.
+/// <c>step [torch | halves] CLIPS</c>: full-size pretraining steps, all four losses, in mixed precision: each phase alone, then steps end
+/// to end; what they take of the memory, beside the count. With <c>torch</c>, by operations of libtorch alone; with <c>halves</c>, with
+/// weights in bfloat16.
+/// <c>step trace CLIPS FILE</c> writes which kernels run, by a library that CUDA_INJECTION64_PATH names.
 /// </summary>
-internal static partial class StepStage
+internal static class StepStage
 {
     private const int Warm = 12, Steps = 10;                         // until the program has been compiled as well as it will be
 
@@ -23,19 +29,15 @@ internal static partial class StepStage
 
     public static void Run(string[] args)
     {
-        if (args is ["trace", var traced, var file])
-        {
-            Measure(int.Parse(traced, CultureInfo.InvariantCulture), true, true, file);
-            return;
-        }
-        bool kernels = true, halves = false;
-        foreach (string argument in args)
-            if (argument is "torch" or "halves") (kernels, halves) = (argument != "torch", argument == "halves");
-            else Measure(int.Parse(argument, CultureInfo.InvariantCulture), kernels, halves);
+        bool traces = args[0] == "trace";
+        int clips = int.Parse(args[traces ? 1 : ^1], CultureInfo.InvariantCulture);
+        Measure(clips, kernels: args[0] != "torch", halves: traces || args[0] == "halves", traces ? args[2] : null);
     }
 
     private static void Measure(int clips, bool kernels, bool halves, string? trace = null)
     {
+        using (zeros(1, device: GpuCheck.Device)) { }                // makes CUDA's context
+        long idle = UsedBytes();
         var config = new ModelConfig();
         using var model = (AlproForPretrain)new AlproForPretrain(config).to(GpuCheck.Device);
         foreach (AlproModel part in new AlproModel[] { model, ((AlproForPretrain)model).prompter }) part.visual_encoder.model.UsesKernels = kernels;
@@ -87,8 +89,29 @@ internal static partial class StepStage
 
         double whole = GpuCheck.Queued(() => { using (NewDisposeScope()) { Forward().backward(); Update(); } }, Steps, 3);
         GpuCheck.Report(new(name, whole, flops / whole / 1e9, Predicted.GetValueOrDefault(clips) is > 0 and var predicted ? predicted : null,
-            $"{clips / whole * 1000:F0} clips/s, {flops / 1e12:F2} TFLOP, device memory {UsedBytes() / 1e9:F1} GB"));
+            $"{clips / whole * 1000:F0} clips/s, {flops / 1e12:F2} TFLOP"));
+        double peak = (UsedBytes() - idle) / 1e9, counted = Counted(config, clips, halves) / 1e9;
+        string memory = $"{peak:F1} GB beside CUDA's own {idle / 1e9:F1}; {counted:F1} by count";
+        GpuCheck.Report(new($"{name}: memory at its peak", Note: memory));
     }
+
+    /// <summary>What <c>alpro doctor</c> counts for the same step.</summary>
+    private static long Counted(ModelConfig model, int clips, bool halves) => StepMemory.Of(new()
+    {
+        Task = LearningTask.Pretrain,
+        Model = model,
+        Data = new()
+        {
+            Corpora = [],
+            Vocabulary = "",
+            Clip = new()
+            {
+                Frames = model.Vision.Frames, Size = model.Vision.ImageSize, TextLength = StepBenchmark.Length,
+                MaskProbability = (double)StepBenchmark.MaskedPerText / StepBenchmark.Length, RegionPatch = model.Vision.PatchSize,
+            },
+        },
+        Training = new() { BatchSize = clips, Precision = halves ? Precision.Bf16Weights : Precision.Bf16 },
+    }).Peak;
 
     private static (double Host, double Whole) Timed(Action action)
     {
@@ -107,9 +130,9 @@ internal static partial class StepStage
     }
 
     /// <summary>What all processes hold of the device's memory: libtorch keeps what it once had, so after a step it is the peak.</summary>
-    private static long UsedBytes() => GpuCheck.Device.type == DeviceType.CUDA && MemoryInfo(out nuint free, out nuint total) == 0 ? (long)(total - free) : 0;
-
-    [LibraryImport("libcuda.so.1", EntryPoint = "cuMemGetInfo_v2")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int MemoryInfo(out nuint free, out nuint total);
+    private static long UsedBytes()
+    {
+        CudaDriver.Check(CudaDriver.MemoryGetInfo(out nuint free, out nuint total), "cuMemGetInfo");
+        return (long)(total - free);
+    }
 }

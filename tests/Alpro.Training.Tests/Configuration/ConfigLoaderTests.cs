@@ -164,6 +164,27 @@ public sealed class ConfigLoaderTests : IDisposable
     public void What_the_demo_makes_is_said_to_be_made_by_it() =>
         Assert.EndsWith("there is no file out/demo/world/vocab.txt; scripts/demo makes it", Problems(Good, "data.vocabulary=out/demo/world/vocab.txt"), StringComparison.Ordinal);
 
+    [Theory]
+    [InlineData("data.vocabulary", "there is no file ext/vocab.txt; BERT's vocabulary is vocab.txt of https://huggingface.co/google-bert/bert-base-uncased")]
+    [InlineData("initialize.vision", "there is no file ext/vocab.txt; a ViT-B/16 is https://github.com/rwightman/pytorch-image-models/")]
+    [InlineData("initialize.checkpoint", "there is no file ext/vocab.txt; the paper's weights are in output.zip, which https://github.com/salesforce/ALPRO links")]
+    [InlineData("data.entities", "there is no file ext/vocab.txt; 'alpro entities --config FILE' makes it")]
+    public void A_file_that_is_absent_is_named_with_where_it_comes_from(string setting, string message) =>
+        Assert.Contains($"--set {setting}: {message}", Problems(Good, $"{setting}=ext/vocab.txt"), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("media", "data/webvid/videos", "WebVid is described at https://github.com/m-bain/webvid")]
+    [InlineData("annotations", "data/cc3m/train.json", "CC3M is at https://ai.google.com/research/ConceptualCaptions/download")]
+    [InlineData("annotations", "data/msrvtt_ret/train.jsonl", "MSR-VTT's annotations are in data.zip, which https://github.com/salesforce/ALPRO links")]
+    [InlineData("media", "data/didemo_ret/videos", "DiDeMo's videos are at https://github.com/LisaAnne/LocalizingMoments")]
+    [InlineData("media", "data/msvd_qa/videos", "MSVD's videos are https://www.cs.utexas.edu/users/ml/clamp/videoDescription/YouTubeClips.tar")]
+    public void What_is_absent_of_a_published_dataset_is_named_with_its_address(string setting, string path, string source) =>
+        Assert.EndsWith($"--set data.corpora[0].{setting}: there is no {(setting == "media" ? "folder" : "file")} {path}; {source}", Problems(Good, $"data.corpora[0].{setting}={path}"), StringComparison.Ordinal);
+
+    [Fact]
+    public void Absent_media_of_ones_own_are_named_alone() =>
+        Assert.EndsWith("there is no folder my/videos", Problems(Good, "data.corpora[0].media=my/videos"), StringComparison.Ordinal);
+
     [Fact]
     public void A_file_that_is_not_there_is_named() =>
         Assert.Contains("nothing.json: 1 problem", Assert.Throws<ConfigException>(() => ConfigLoader.Load("nothing.json")).Message, StringComparison.Ordinal);

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Alpro.Model.Arithmetic.Kernels;
 using Alpro.Training.Devices;
 using TorchSharp;
 
@@ -51,7 +52,7 @@ public sealed class DeviceFaultTests
     [Fact]
     public void A_device_that_fails_while_figures_are_waited_for_is_lost()
     {
-        Readback.Check(0);
-        Assert.Equal(DeviceFault.Lost, DeviceFaults.Of(Record.Exception(() => Readback.Check(719))));
+        CudaDriver.Check(0, "cuEventSynchronize");
+        Assert.Equal(DeviceFault.Lost, DeviceFaults.Of(Record.Exception(() => CudaDriver.Check(719, "cuEventSynchronize"))));
     }
 }

@@ -4,6 +4,7 @@ using Alpro.Data.Clips;
 using Alpro.Model;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
+using Alpro.Training.Optimization;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Tests.Devices;
@@ -37,15 +38,20 @@ public sealed class StepMemoryTests
         (long trained, long frozen) = StepMemory.Parameters(task, model.Config);
         Assert.Equal(model.parameters().Where(parameter => parameter.requires_grad).Sum(parameter => parameter.numel()), trained);
         Assert.Equal(model.parameters().Where(parameter => !parameter.requires_grad).Sum(parameter => parameter.numel()), frozen);
+        using var halves = new FlatParameters(model, halves: true);
+        long halved = halves.Slots.Where(slot => slot.Offset < halves.HalfLength).Sum(slot => slot.Length);
+        Assert.Equal(halved, StepMemory.Parameters(task, model.Config, matrices: true).Trained);
     }
 
     [Theory]
     [InlineData(LearningTask.Pretrain, Precision.Fp32, false)]
     [InlineData(LearningTask.Pretrain, Precision.Bf16, false)]
+    [InlineData(LearningTask.Pretrain, Precision.Bf16Weights, false)]
     [InlineData(LearningTask.Prompter, Precision.Fp32, false)]
     [InlineData(LearningTask.Prompter, Precision.Bf16, false)]
     [InlineData(LearningTask.Retrieval, Precision.Fp32, false)]
     [InlineData(LearningTask.Retrieval, Precision.Bf16, false)]
+    [InlineData(LearningTask.Retrieval, Precision.Bf16Weights, false)]
     [InlineData(LearningTask.QuestionAnswering, Precision.Fp32, false)]
     [InlineData(LearningTask.QuestionAnswering, Precision.Bf16, false)]
     [InlineData(LearningTask.QuestionAnswering, Precision.Fp32, true)]

@@ -1,4 +1,5 @@
 using Alpro.Model.Arithmetic;
+using Alpro.Model.Arithmetic.Kernels;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -83,5 +84,33 @@ public class VisionKernelsTests
         long before = Tensor.TotalCount;
         using (NewDisposeScope()) encoder.Forward(video);
         Assert.Equal(before, Tensor.TotalCount);
+    }
+
+    [KernelTheory, InlineData(0)]
+    public void Kernels_that_do_not_compile_are_told_of_once_and_libtorch_takes_their_place(int _)
+    {
+        using var scope = NewDisposeScope();
+        manual_seed(3);
+        using var encoder = new VisionEncoder(Config(2, 0));
+        Tensor video = randn([2, 2, 3, 16, 16]), expected = encoder.Forward(video);
+        var warnings = new List<string>();
+        var broken = new EmulatedLauncher(KernelLauncher.VisionSource.Value + "\nthis is no kernel;", warnings.Add);
+        encoder.model.Launcher = broken;
+        for (int pass = 0; pass < 2; pass++) TinyModel.AssertEqual(expected, encoder.Forward(video));
+        using var longer = new VisionEncoder(Config(3, 0));
+        longer.model.Launcher = broken;
+        longer.Forward(randn([2, 3, 3, 16, 16]));
+        Assert.Equal(0, broken.Launches);
+        Assert.Contains("this is no kernel", Assert.Single(warnings));
+        Assert.Contains("libtorch's slower operations take their place", warnings[0]);
+    }
+
+    [Fact]
+    public void What_kernels_are_not_made_for_is_said()
+    {
+        KernelLauncher? none = null;
+        Assert.Contains("model.vision.width is 300", VisionKernels.WhyNot(300, 4, 2, ref none));
+        Assert.Contains("have 32", VisionKernels.WhyNot(256, 8, 2, ref none));
+        Assert.Contains("a clip has 9", VisionKernels.WhyNot(256, 4, 9, ref none));
     }
 }

@@ -1,0 +1,36 @@
+using System.CommandLine;
+
+namespace Alpro.Cli.Commands;
+
+/// <summary>The command line: every command of the program under one root.</summary>
+internal static class AlproCommand
+{
+    /// <summary>The root with all its commands.</summary>
+    public static RootCommand Create()
+    {
+        var root = new RootCommand("Alpro.Actors: stream video and text through actors into ALPRO, train it and evaluate it.")
+        {
+            CertsCommand.Create(),
+            CheckpointCommand.Create(),
+            CompareCommand.Create(),
+            ConfigCommand.Create(),
+            CorpusCommand.Create(),
+            DecodeWorkerCommand.Create(),
+            DoctorCommand.Create(),
+            EntitiesCommand.Create(),
+            EvaluateCommand.Create(),
+            TrainCommand.CreateFinetune(),
+            FramesCommand.Create(),
+            NodeCommand.Create(),
+            ParityCommand.Create(),
+            PredictCommand.Create(),
+            PrepareCommand.Create(),
+            TrainCommand.CreatePretrain(),
+            ReplayCommand.Create(),
+            ScanCommand.Create(),
+            VerifyResumeCommand.Create(),
+        };
+        root.Options.Add(CommandLine.Json);
+        return root;
+    }
+}
