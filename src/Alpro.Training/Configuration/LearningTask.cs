@@ -19,7 +19,7 @@ public enum LearningTask
     QuestionAnswering,
 }
 
-/// <summary>What the settings of a task must fit: the rules of a configuration read it.</summary>
+/// <summary>What the settings of a task must fit: the rules of a configuration and the count of memory read it.</summary>
 public static class LearningTasks
 {
     /// <summary>Whether texts are matched with videos: the loss of matching draws negatives from the batch, and <c>evaluation.rerank</c> chooses pairs.</summary>
