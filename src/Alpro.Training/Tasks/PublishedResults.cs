@@ -43,7 +43,8 @@ public static class PublishedResults
     {
         PublishedFigures published = DownstreamTask.Of(receipt.Task).Published;
         string corpus = $"{receipt.Corpus} {receipt.Annotations}";
-        (string? dataset, double[]? there) = published.ByDataset.FirstOrDefault(row => corpus.Contains(row.Dataset, StringComparison.OrdinalIgnoreCase));
+        (string? dataset, double[]? there) =
+            published.ByDataset.FirstOrDefault(row => corpus.Contains(row.Dataset, StringComparison.OrdinalIgnoreCase));
         var remarks = new List<string>();
         if (dataset is null) remarks.Add("no results of this dataset and task were published");
         else if (receipt.Split != "test") remarks.Add($"these are figures of the {receipt.Split} split, and the paper's are of the test split: none stands beside them");

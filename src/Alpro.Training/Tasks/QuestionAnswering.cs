@@ -99,7 +99,8 @@ internal sealed class AnswerScores(EvaluationPlan plan, IReadOnlyList<MissingVid
     public QuestionAnsweringMetrics? QuestionAnsweringWithMissing { get; } =
         missing.Count == 0 ? null : QuestionAnsweringMetrics.Of(plan.Set, given, withMissing: true);
 
-    public override JsonObject Figures(bool withMissing) => ((withMissing ? QuestionAnsweringWithMissing : null) ?? QuestionAnswering).ToReference();
+    public override JsonObject Figures(bool withMissing) =>
+        ((withMissing ? QuestionAnsweringWithMissing : null) ?? QuestionAnswering).ToReference();
 
     /// <summary>The accuracy decides which checkpoint is best.</summary>
     public override ValidationRecord ToRecord(long step, double seconds)
@@ -110,7 +111,7 @@ internal sealed class AnswerScores(EvaluationPlan plan, IReadOnlyList<MissingVid
 
     public override Receipt Complete(Receipt receipt) => receipt with { WithoutLabel = QuestionAnswering.WithoutLabel };
 
-    /// <summary>A row for each question on a video that was read: the right answer, null where it has no label, and the given one.</summary>
+    /// <summary>A row for each question on a video that was read: the right answer (null without a label) and the given one.</summary>
     private protected override void WriteRows(Utf8JsonWriter json)
     {
         Dictionary<int, string> answers = Plan.Set.Labels!.ToDictionary(entry => entry.Value, entry => entry.Key);

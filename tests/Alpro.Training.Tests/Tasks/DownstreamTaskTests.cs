@@ -22,7 +22,8 @@ public sealed class DownstreamTaskTests : IDisposable
     [Fact]
     public void Every_setting_but_pretraining_has_one_task()
     {
-        Assert.Equal(Enum.GetValues<LearningTask>().Except([LearningTask.Pretrain, LearningTask.Prompter]), DownstreamTask.All.Select(task => task.Setting).Order());
+        IEnumerable<LearningTask> downstream = Enum.GetValues<LearningTask>().Except([LearningTask.Pretrain, LearningTask.Prompter]);
+        Assert.Equal(downstream, DownstreamTask.All.Select(task => task.Setting).Order());
         Assert.Null(DownstreamTask.Find(LearningTask.Pretrain));
         Assert.Equal(LearningTask.Retrieval, DownstreamTask.Of(LearningTask.Prompter).Setting);
     }
@@ -74,7 +75,10 @@ public sealed class DownstreamTaskTests : IDisposable
         string file = _out.File("weights.safetensors");
         StateDict.Save(model, file);
         foreach (DownstreamTask other in DownstreamTask.All.Where(other => other.Head != DownstreamTask.Of(setting).Head))
-            Assert.Contains(other.Title, Assert.Throws<CheckpointException>(() => RunModel.Load(config with { Task = other.Setting }, file, CPU)).Message, StringComparison.Ordinal);
+        {
+            var refused = Assert.Throws<CheckpointException>(() => RunModel.Load(config with { Task = other.Setting }, file, CPU));
+            Assert.Contains(other.Title, refused.Message, StringComparison.Ordinal);
+        }
         RunModel.Load(config, file, CPU).Dispose();
     }
 
