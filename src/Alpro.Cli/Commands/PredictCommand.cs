@@ -74,7 +74,7 @@ internal static class PredictCommand
         var tokenizer = new CaptionTokenizer(config.Data.Vocabulary);
         using ClipBatch clip = Load(config.Data.Clip, tokenizer, video);
         using AlproModel model = RunModel.Load(config, weights, RunModel.DefaultDevice);
-        var set = new EvaluationSet([video], [0], TokenizedTexts.Encode(tokenizer, texts, clip.TextLength), new int[texts.Count], [], []) { Labels = RunData.ReadAnswers(config) };
+        var set = new EvaluationSet([clip.Keys[0]], [0], TokenizedTexts.Encode(tokenizer, texts, clip.TextLength), new int[texts.Count], [], []) { Labels = RunData.ReadAnswers(config) };
         var plan = new EvaluationPlan(video, config, set);
         var said = texts.Zip(plan.Task.Predict(model, plan, clip, top), (text, prediction) => (Text: text, Prediction: prediction, Unknown: tokenizer.UnknownWords(text)));
         return plan.Task.AsksQuestions
