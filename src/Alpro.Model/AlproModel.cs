@@ -146,6 +146,15 @@ public abstract class AlproModel : Module
     /// <param name="negatives">The negatives of matching; drawn when not given.</param>
     private protected abstract IReadOnlyList<LossTerm> GroupLosses(ModelInputs inputs, EncodedClips encoded, Similarities? similarities, HardNegatives? negatives);
 
+    /// <summary>
+    /// How the keys of a checkpoint of pretraining become the model's: patterns of whole keys, and the new key with $1 for the pattern's group.
+    /// A null key drops what matches; keys that match nothing stay.
+    /// </summary>
+    internal virtual IReadOnlyList<(string Pattern, string? Key)> FromPretraining => [];
+
+    /// <summary>A pattern of whole keys that evaluation never reads; null for none.</summary>
+    internal virtual string? UnreadKeys => null;
+
     /// <summary>What the contrastive loss counts, where there are features; at 0 it is not computed.</summary>
     private protected virtual double ContrastiveWeight => 1;
 

@@ -2,6 +2,7 @@ using Alpro.Data;
 using Alpro.Data.Entities;
 using Alpro.Data.Text;
 using Alpro.Model;
+using Alpro.Training.Inputs;
 using static TorchSharp.torch;
 
 namespace Alpro.Training;

@@ -11,6 +11,7 @@ using Alpro.Training.Checkpoints;
 using Alpro.Training.Collectives;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
+using Alpro.Training.Inputs;
 using Alpro.Training.Optimization;
 using Alpro.Training.Records;
 using TorchSharp;

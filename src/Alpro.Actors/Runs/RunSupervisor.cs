@@ -5,7 +5,6 @@ using Akka.Event;
 using Alpro.Actors.Distributed.Decoding;
 using Alpro.Actors.Distributed.Groups;
 using Alpro.Actors.Distributed.Membership;
-using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Pipeline;
 using Alpro.Data;
@@ -21,6 +20,7 @@ using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
 using Alpro.Training.Evaluation;
 using Alpro.Training.Records;
+using Alpro.Training.Tasks;
 
 namespace Alpro.Actors.Runs;
 
@@ -290,11 +290,12 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
     {
         RunConfig config = _run.Config;
         long began = Stopwatch.GetTimestamp();
-        if (config.Task is LearningTask.Retrieval or LearningTask.QuestionAnswering)
+        if (DownstreamTask.Find(config.Task) is { } task)
         {
             try
             {
-                return Downstream.Score(_host, config, data, model).ToRecord(state.Step, Stopwatch.GetElapsedTime(began).TotalSeconds);
+                EvaluationSet set = data.EvaluationSet();
+                return task.Score(model, new EvaluationPlan(data.Corpora[0].Name, config, set), _host.Videos(config, data, set)).ToRecord(state.Step, Stopwatch.GetElapsedTime(began).TotalSeconds);
             }
             catch (Exception error) when (DeviceFaults.Of(error) == DeviceFault.OutOfMemory)
             {

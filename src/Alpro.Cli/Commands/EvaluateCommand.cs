@@ -3,12 +3,12 @@ using Alpro.Actors;
 using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
 using Alpro.Training.Configuration;
-using Alpro.Training.Evaluation;
+using Alpro.Training.Tasks;
 using Spectre.Console;
 
 namespace Alpro.Cli.Commands;
 
-/// <summary><c>alpro evaluate</c>: scores a checkpoint on held-out videos: retrieval in both directions, or question answering.</summary>
+/// <summary><c>alpro evaluate</c>: scores a checkpoint on held-out videos.</summary>
 internal static class EvaluateCommand
 {
     private static readonly TimeSpan _watchEvery = TimeSpan.FromSeconds(2);
@@ -21,7 +21,7 @@ internal static class EvaluateCommand
         var output = new Option<string?>("--out") { Description = "Folder of results.json, scores.json and receipt.json; by default RUN/evaluation/CORPUS/CHECKPOINT." };
         var watch = new Option<bool>("--watch") { Description = "Evaluate the checkpoints of --run as they appear, until its training is complete." };
         var command = new Command("evaluate", CommandLine.Describe(
-            "Score a checkpoint on held-out videos: text-video retrieval in both directions, or question answering. The same command continues where it was stopped.",
+            $"Score a checkpoint on held-out videos: {DownstreamTask.Titles}. The same command continues where it was stopped.",
             "alpro evaluate --run output/downstreams/msrvtt_ret/public --split test")) { split, output, watch };
         model.AddTo(command);
         var hocon = TrainCommand.HoconOption();
@@ -65,49 +65,38 @@ internal static class EvaluateCommand
     internal static Task<IReadOnlyList<EvaluationResult>> WatchAsync(RunHost host, string folder, string? config, IReadOnlyList<string> settings, bool test, string? data, CancellationToken stop)
     {
         string run = Path.GetFullPath(folder);
-        string corpus = new EvaluatedRun(run, "", ConfigLoader.LoadForEvaluation(config ?? Path.Combine(run, TrainingRun.ConfigName), overrides: settings)).CorpusOf(test).Corpus.Name;
+        string corpus = new EvaluationTarget(run, "", ConfigLoader.LoadForEvaluation(config ?? Path.Combine(run, TrainingRun.ConfigName), overrides: settings)).CorpusOf(test).Corpus.Name;
         var watch = new CheckpointWatch(run, corpus, (weights, copy) =>
-            ShowProgressAsync(new EvaluationJob(EvaluatedRun.Open(run, config, copy, settings) with { Source = weights }, test, data, null), job => job.RunAsync(host, stop)), Console.Error.WriteLine);
+            ShowProgressAsync(new EvaluationJob(EvaluationTarget.Open(run, config, copy, settings) with { Source = weights }, test, data, null), job => job.RunAsync(host, stop)), Console.Error.WriteLine);
         return watch.WatchAsync(_watchEvery, stop);
     }
 
-    private static object Summary(EvaluationResult result) => new { checkpoint = result.Receipt.Weights, result.Folder, result.Scores, result.Scores.Chance, result.Receipt.Seconds, result.Receipt };
+    private static object Summary(EvaluationResult result) => new { checkpoint = result.Receipt.Weights, result.Folder, Scores = (object)result.Scores, result.Scores.Chance, result.Receipt.Seconds, result.Receipt };
 
     /// <summary>Runs a job while showing how far it is on a terminal, and what it says anywhere.</summary>
     private static async Task<EvaluationResult> ShowProgressAsync(EvaluationJob job, Func<EvaluationJob, Task<EvaluationResult>> run)
     {
         if (Console.IsErrorRedirected) return await run(job with { Say = Console.Error.WriteLine });
         using var bar = new ProgressLine(Console.Error, static () => Console.WindowWidth);
-        return await run(job with { Say = bar.Say, Progressed = done => bar.Show(done, $"evaluate {job.Run.Name}") });
+        return await run(job with { Say = bar.Say, Progressed = done => bar.Show(done, $"evaluate {job.Target.Name}") });
     }
 
     private static void Show(IAnsiConsole console, EvaluationResult result)
     {
         DownstreamScores scores = result.Scores;
-        if (scores.Retrieval is { } retrieval)
+        if (scores.ToTable() is { } figures)
         {
             int found = scores.Videos - scores.Missing.Count;
             var table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{scores.Corpus}: {scores.Texts} texts, {found} videos, {result.Receipt.Seconds:0.0} s"))
-                .AddColumns("", "R@1", "R@5", "R@10", "median rank", "mean rank", "ties");
-            AddRow("text to video", retrieval.TextToVideo);
-            AddRow("video to text", retrieval.VideoToText);
-            AddRow($"text to video, scores of {DownstreamScores.ReferenceDecimals} decimals", scores.RetrievalRounded!.TextToVideo);
-            if (scores.RetrievalByContrast is { } contrast)
-            {
-                AddRow("text to video, contrastive", contrast.TextToVideo);
-                AddRow("video to text, contrastive", contrast.VideoToText);
-            }
-            table.AddRow("chance", $"{scores.Chance:0.0}", $"{Math.Min(100, 5 * scores.Chance):0.0}", $"{Math.Min(100, 10 * scores.Chance):0.0}", $"{(found + 1) / 2.0:0.0}", $"{(found + 1) / 2.0:0.0}", "");
+                .AddColumns([.. figures.Columns]);
+            foreach (IReadOnlyList<string> row in figures.Rows) table.AddRow([.. row]);
             console.Write(table);
-
-            void AddRow(string name, RankMetrics figures) => table.AddRow(
-                name, $"{figures.R1:0.0}", $"{figures.R5:0.0}", $"{figures.R10:0.0}", $"{figures.MedianR:0.0}", $"{figures.MeanR:0.0}", $"{figures.Ties}");
         }
         Console.Out.WriteLine(scores.Line);                          // a program may read it: not wrapped
         if (scores.Missing.Count > 0)
         {
             console.WriteLine($"{scores.Missing.Count} of {scores.Videos} videos are missing: {string.Join(", ", scores.Missing)}");
-            console.WriteLine($"counted as not found: {scores.RetrievalWithMissing?.ToString() ?? scores.QuestionAnsweringWithMissing!.ToString()}");
+            console.WriteLine($"counted as not found: {scores.LineWithMissing}");
         }
         console.WriteLine($"{result.Receipt.Split} split; receipt, results and scores: {result.Folder}");
     }

@@ -7,6 +7,7 @@ using Alpro.Model.Checkpoints;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;
+using Alpro.Training.Tasks;
 using Spectre.Console;
 
 namespace Alpro.Cli.Commands;
@@ -21,7 +22,8 @@ internal static class TrainCommand
         "pretrain", "Pretrain the prompter or ALPRO.", "alpro pretrain --config config/pretrain.json --out output/pretrain", LearningTask.Prompter, LearningTask.Pretrain);
 
     public static Command CreateFinetune() => Create(
-        "finetune", "Fine-tune for retrieval or question answering.", "alpro finetune --config config/msrvtt-retrieval.json --out output/msrvtt", LearningTask.Retrieval, LearningTask.QuestionAnswering);
+        "finetune", $"Fine-tune for {DownstreamTask.Titles}.", "alpro finetune --config config/msrvtt-retrieval.json --out output/msrvtt",
+        [.. DownstreamTask.All.Select(task => task.Setting)]);
 
     private static Command Create(string name, string summary, string example, params LearningTask[] tasks)
     {
@@ -143,7 +145,7 @@ internal static class TrainCommand
             table.AddRow("loss", $"{first:0.000} over the first {over}, {last:0.000} over the last");
             table.AddRow("waiting for data", $"{records.Sum(record => record.WaitMs) / records.Sum(record => record.StepMs + record.BetweenMs):P1} of the time");
         }
-        bool byLoss = run.Config.Task is LearningTask.Pretrain or LearningTask.Prompter;                  // whose score is the loss, negated
+        bool byLoss = DownstreamTask.Find(run.Config.Task) is null;                                       // under pretraining the score is the loss, negated
         if (result.State.BestScore is { } best) table.AddRow("best validation", $"{(byLoss ? $"loss {-best:0.###}" : $"score {best:0.###}")} after step {result.State.BestStep}");
         (RunAccounts accounts, LedgerTotals ledger) = (result.Accounts, result.Ledger);
         table.AddRow("clips", $"{accounts.Planned} planned = {accounts.Delivered} delivered + {accounts.Rejected} rejected + {accounts.Tail} tail{(ledger.InHand > 0 ? $"; {ledger.InHand} more in hand" : "")}");

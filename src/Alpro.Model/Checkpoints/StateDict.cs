@@ -115,13 +115,8 @@ public static class StateDict
         return (sources, unexpected, dropped);
     }
 
-    private static bool IsRead(Module module, string key) => !_neverRead.IsMatch(key) && module switch
-    {
-        AlproForRetrieval => !key.StartsWith("text_encoder.cls.", StringComparison.Ordinal),
-        Prompter => !key.StartsWith("text_encoder.cls.", StringComparison.Ordinal) && !key.StartsWith("itm_head.", StringComparison.Ordinal),
-        AlproForQuestionAnswering => key != "temp" && !Regex.IsMatch(key, @"^(vision_proj|text_proj|itm_head)\."),
-        _ => true,
-    };
+    private static bool IsRead(Module module, string key) =>
+        !_neverRead.IsMatch(key) && !(module is AlproModel { UnreadKeys: { } unread } && Regex.IsMatch(key, $"^(?:{unread})$", RegexOptions.CultureInvariant));
 
     /// <summary>Tied weights are one tensor under several names: the same memory in the same shape.</summary>
     private static (nint, string) Identity(Tensor weight) => (TensorMemory.Address(weight), string.Join(',', weight.shape));

@@ -1,4 +1,5 @@
 using Alpro.Data.Clips;
+using Alpro.Training.Tasks;
 
 namespace Alpro.Training.Configuration;
 
@@ -39,7 +40,7 @@ public sealed record EvaluationConfig
         problems.Require(BatchSize >= 1, "evaluation.batchSize", BatchSize, "at least 1");
         problems.Require(PairBatchSize >= 1, "evaluation.pairBatchSize", PairBatchSize, "at least 1");
         problems.Require(Rerank is null or >= 1, "evaluation.rerank", Rerank, "at least 1, or null to match every pair");
-        bool matches = Score == RetrievalScore.Matching && task is not (LearningTask.Prompter or LearningTask.QuestionAnswering);
+        bool matches = Score == RetrievalScore.Matching && task.Matches();
         problems.Require(Rerank is null || matches, "evaluation.rerank", Rerank,
             "null: it chooses what is matched, and nothing is where evaluation.score is contrastive "
             + "or the task prompter or question-answering");

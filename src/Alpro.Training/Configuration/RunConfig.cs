@@ -124,10 +124,10 @@ public sealed record RunConfig
             problems.Require(Data.Clip.MaskProbability == 0, "data.clip.maskProbability", Data.Clip.MaskProbability,
                 "0: masked language modelling belongs to the task pretrain");
         }
-        if (Task == LearningTask.QuestionAnswering) Data.CheckAnswers(Model.Answers, problems);
+        if (Task.ChoosesAnswers()) Data.CheckAnswers(Model.Answers, problems);
         problems.Require(!Model.Reference.FreezeCheckpointed || Model.Vision.ActivationCheckpointing,
             "model.reference.freezeCheckpointed", true, "model.vision.activationCheckpointing to be true with it: it has no meaning alone");
-        if (Task == LearningTask.Retrieval || (Task == LearningTask.Pretrain && Losses.Vtm > 0)) Training.CheckNegatives(problems);
+        if (Task.Matches() && (Task != LearningTask.Pretrain || Losses.Vtm > 0)) Training.CheckNegatives(problems);
     }
 
     private void CheckLosses(ConfigProblems problems)
@@ -145,23 +145,4 @@ public sealed record RunConfig
             "the checkpoint of a prompter, since losses.pem asks for entity modelling; train one with task \"prompter\" first");
         Data.CheckEntities(Model.Entities, problems);
     }
-}
-
-/// <summary>What a model learns to do.</summary>
-public enum LearningTask
-{
-    /// <summary>
-    /// ALPRO's pretraining (paper section 3.2): the losses that <c>losses</c> gives a weight to, of VTC, VTM, MLM, and PEM under a frozen
-    /// prompter.
-    /// </summary>
-    Pretrain,
-
-    /// <summary>The prompter: the contrastive loss alone (paper section 3.3).</summary>
-    Prompter,
-
-    /// <summary>Text-video retrieval.</summary>
-    Retrieval,
-
-    /// <summary>Video question answering.</summary>
-    QuestionAnswering,
 }

@@ -48,7 +48,7 @@ internal sealed record StepMemory(long Weights, long Training, long Kept, long P
         return task switch
         {
             LearningTask.Pretrain => (shared + head + Linear(width, 2 * width) + Linear(2 * width, model.Entities), shared + head),
-            LearningTask.QuestionAnswering => (shared + Linear(width, 2 * width) + Linear(2 * width, model.Answers), 0),
+            _ when task.ChoosesAnswers() => (shared + Linear(width, 2 * width) + Linear(2 * width, model.Answers), 0),
             _ => (shared + head, 0),
         };
 
@@ -108,9 +108,8 @@ internal sealed record StepMemory(long Weights, long Training, long Kept, long P
         private long Pairs() => config.Task switch
         {
             LearningTask.Prompter => 0,
-            LearningTask.QuestionAnswering => clips,
-            LearningTask.Retrieval => 3 * clips,
-            _ => (Matches ? 3 * clips : Region ? clips : 0) + (Masks ? clips : 0),
+            LearningTask.Pretrain => (Matches ? 3 * clips : Region ? clips : 0) + (Masks ? clips : 0),
+            _ => config.Task.Matches() ? 3 * clips : clips,
         };
 
         private long Video(bool classOnly)

@@ -6,6 +6,7 @@ using Alpro.Model;
 using Alpro.Model.Arithmetic;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
+using Alpro.Training.Inputs;
 using Alpro.Training.Optimization;
 using Alpro.Training.Records;
 using TorchSharp;

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using Alpro.Training.Evaluation;
+using Alpro.Training.Tasks;
 
 namespace Alpro.Training.Parity;
 

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;
 using Alpro.Training.Optimization;
+using Alpro.Training.Tasks;
 using TorchSharp;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;

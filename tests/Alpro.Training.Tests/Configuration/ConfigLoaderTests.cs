@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Alpro.Training.Configuration;
 
 namespace Alpro.Training.Tests.Configuration;
@@ -19,6 +20,8 @@ public sealed class ConfigLoaderTests : IDisposable
           "training": { "batchSize": 8, "steps": 30 }
         }
         """;
+
+    private static readonly string _tasks = string.Join(", ", Enum.GetValues<LearningTask>().Select(task => JsonNamingPolicy.KebabCaseLower.ConvertName($"{task}")));
 
     private readonly TemporaryFolder _folder = new();
 
@@ -57,9 +60,9 @@ public sealed class ConfigLoaderTests : IDisposable
 
     [Fact]
     public void Misspelt_keys_and_names_are_refused_with_line_path_and_nearest_spelling() => Assert.Equal(
-        """
+        $"""
         run.json: 5 problems
-          line 1: task: is "retreival"; expected one of pretrain, prompter, retrieval, question-answering; did you mean "retrieval"?
+          line 1: task: is "retreival"; expected one of {_tasks}; did you mean "retrieval"?
           line 1: data: lacks "vocabulary", a text
           line 2: data.corpora[0].anotations: is not a setting; did you mean "annotations"?
           line 2: data.corpora[0]: lacks "annotations", a text
@@ -80,9 +83,9 @@ public sealed class ConfigLoaderTests : IDisposable
 
     [Fact]
     public void Values_of_the_wrong_kind_are_refused_together() => Assert.Equal(
-        """
+        $$"""
         run.json: 4 problems
-          line 3: task: is null; expected one of pretrain, prompter, retrieval, question-answering
+          line 3: task: is null; expected one of {{_tasks}}
           line 4: model.vision.imageSize: is 32.5; expected a whole number
           line 6: data.corpora: is {}; expected a list [ … ]
           line 9: training.steps: is "many"; expected a whole number

@@ -2,6 +2,7 @@ using Alpro.Data.Corpora.Annotations;
 using Alpro.Model;
 using Alpro.Training.Configuration;
 using Alpro.Training.Configuration.Reference;
+using Alpro.Training.Tasks;
 
 namespace Alpro.Training.Tests.Configuration.Reference;
 

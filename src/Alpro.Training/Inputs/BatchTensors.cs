@@ -5,7 +5,7 @@ using Alpro.Model.Arithmetic;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Alpro.Training;
+namespace Alpro.Training.Inputs;
 
 /// <summary>
 /// Makes the tensors of a batch on the model's device. Pixels travel as bytes, through pinned memory where there is a GPU, and are
