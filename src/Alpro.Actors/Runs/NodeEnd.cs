@@ -16,7 +16,8 @@ public sealed record NodeEnd(int Code, RunResult? Result = null)
     /// <summary>The end of a node that the others go on without; says so on standard error.</summary>
     public static NodeEnd GivenUp()
     {
-        Console.Error.WriteLine("this node has ended itself: it was frozen, or cut off from more than half of the others, and these go on without it; start it again, a coordinator with --resume");
+        Console.Error.WriteLine("this node has ended itself: it was frozen, or cut off from more than half of the others, and these go on "
+            + "without it; start it again, a coordinator with --resume");
         return new(ExitCode.Failure);
     }
 

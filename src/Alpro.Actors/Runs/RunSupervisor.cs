@@ -24,9 +24,9 @@ using Alpro.Training.Records;
 namespace Alpro.Actors.Runs;
 
 /// <summary>
-/// The top of a training run. It starts an attempt: a trainer, the stream that feeds it, and the channel between them. When the trainer fails
-/// in a way that may pass, the supervisor ends the attempt and starts the next one from the last good checkpoint. The steps since are done
-/// again exactly, so a restart costs time and changes nothing.
+/// The top of a training run. It starts an attempt: a trainer, the stream that feeds it, and the channel between them. When the trainer
+/// fails in a way that may pass, the supervisor ends the attempt and starts the next one from the last good checkpoint. The steps since are
+/// done again exactly, so a restart costs time and changes nothing.
 /// </summary>
 internal class RunSupervisor : ReceiveActor, IWithTimers
 {
@@ -259,7 +259,12 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
         (TrainState first, TrainState last) = (_attempt.First!, _attempt.Last!);
         long tail = _plan.TailBefore(last.Step) - _plan.TailBefore(first.Step);
         _finished.TrySetResult(new(last.Step == last.TotalSteps, first.Step, last, _ledger.Totals(tail), _attempt.Number - 1,
-            checkpoint ?? _run.Store().Latest()?.Folder, Stopwatch.GetElapsedTime(_began).TotalSeconds) { Accounts = RunAccounts.Of(last, _plan), Rank = _attempt.Group!.Rank, Unreadable = _run.Unreadable });
+            checkpoint ?? _run.Store().Latest()?.Folder, Stopwatch.GetElapsedTime(_began).TotalSeconds)
+        {
+            Accounts = RunAccounts.Of(last, _plan),
+            Rank = _attempt.Group!.Rank,
+            Unreadable = _run.Unreadable,
+        });
         Context.Stop(Self);
     }
 

@@ -121,7 +121,8 @@ public sealed class TrainerActorTests : TestKit
         for (int number = 0; number < 2; number++) generations.Next();
         Trainer().Tell(Enter(new SoloGroup(1), TinyRun.Batches(_config)));
         _parent.ExpectMsg<TrainerActor.Ready>(_soon);
-        Assert.Contains("generation 2 has formed", _parent.ExpectMsg<TrainerActor.GroupLost>(_soon).Reason.Message, StringComparison.Ordinal);
+        var lost = _parent.ExpectMsg<TrainerActor.GroupLost>(_soon);
+        Assert.Contains("generation 2 has formed", lost.Reason.Message, StringComparison.Ordinal);
         Assert.Empty(Records());
     }
 

@@ -34,7 +34,8 @@ public sealed class DecoderNodeLinkTests : TestKit
         IActorRef gate = _gate.Ref;
         Sys.ActorOf(Props.Create(() => new Forward(gate)), TrainerGate.Name);
         ActorSettings settings = TestClips.Running with { Decoders = 1, MaxDecoderDeathsPerMinute = 2 };
-        var work = new DecodeSupervisor.Work(() => new TestClips.Source(request => _before(request)), TestClips.Settings, new Dictionary<string, string>(), settings, null);
+        Func<IClipSource> open = () => new TestClips.Source(request => _before(request));
+        var work = new DecodeSupervisor.Work(open, TestClips.Settings, new Dictionary<string, string>(), settings, Certificates: null);
         Address here = ((ExtendedActorSystem)Sys).Provider.DefaultAddress;
         _link = _supervisor.ChildActorOf(Props.Create(() => new DecoderNodeLink(here, work)), SupervisorStrategy.StoppingStrategy);
         _supervisor.Watch(_link);

@@ -90,7 +90,7 @@ public sealed class TrainerLinkTests : TestKit
         IActorRef dead = Grant(TestClips.Request(1));
         _pipeline.Watch(dead);
         _link.Tell(new TrainerLink.DecoderDied(TestClips.Request(1)), _node);
-        _pipeline.FishForMessage(message => message is Terminated { ActorRef: var gone } && gone.Equals(dead));        // so its clip goes to another
+        _pipeline.FishForMessage(message => message is Terminated { ActorRef: var gone } && gone.Equals(dead));     // its clip goes to another
         Send(TestClips.Request(1));
         await AwaitConditionAsync(() => Task.FromResult(_ledger.Totals(0).Duplicates == 1));
     }
