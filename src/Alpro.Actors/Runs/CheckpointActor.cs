@@ -101,6 +101,7 @@ internal sealed class CheckpointActor : ReceiveActor, IWithTimers
     private void Save(Snapshot snapshot)
     {
         // The others have newer checkpoints than a trainer that they gave up meanwhile: it must neither write among these, nor remove any.
+        // A trainer that was not given up, but enters the later group, begins that with a checkpoint in place of this one (Trainer.SaveIfLost).
         if (snapshot.State.Generation is > 0 and var own && _generations.Last() is var last && last > own)
         {
             _run.Warn($"checkpoint of step {snapshot.State.Step} is not written: it is of generation {own}, and generation {last} has formed since");

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Threading.Channels;
 using Akka.Actor;
+using Akka.Event;
 using Alpro.Actors.Distributed.Decoding;
 using Alpro.Actors.Distributed.Groups;
 using Alpro.Actors.Distributed.Membership;
@@ -70,6 +71,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     private readonly ClipLedger _ledger;
     private readonly IActorRef _checkpoints;
     private readonly long _began = Stopwatch.GetTimestamp();
+    private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly IActorRef _member = ActorRefs.Nobody;
     private Attempt _attempt = null!;
     private readonly DeathRate _deaths;
@@ -84,7 +86,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
         _plan = data.Plan();
         TrainingConfig training = run.Config.Training;
         _start = new() { TotalSteps = training.Steps ?? training.Epochs!.Value * _plan.StepsPerEpoch, StepsPerEpoch = _plan.StepsPerEpoch, Data = data.Contents() };
-        _deaths = new(host.Settings.MaxRestarts, TimeSpan.FromHours(1), TimeProvider.System);
+        _deaths = new(host.Settings.MaxRestarts, TimeSpan.FromHours(1), host.Time);
         _unreadable = new(run.Unreadable, [.. data.Corpora.Select(corpus => corpus.Name)], append: run.Resume, run.Warn);
         _ledger = new(_unreadable.Add);
         _checkpoints = Context.ActorOf(Props.Create(() => new CheckpointActor(run, host.Settings)), "checkpoints");
@@ -288,7 +290,9 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     /// <summary>Scores the model on the validation corpora, of which the first decides which step is best; called on the trainer's thread.</summary>
     private ValidationRecord Validate(AlproModel model, TrainState state)
     {
+        _log.Info("validating after step {0}", state.Step);
         ValidationRecord[] records = [.. _validation.Select(data => Validate(model, state, data))];
+        _log.Info("validated after step {0}", state.Step);
         var others = _validation.Zip(records).Skip(1).SelectMany(other => other.Second.Figures.Select(figure => KeyValuePair.Create($"{other.First.Corpora[0].Name}/{figure.Key}", figure.Value)));
         return records[0] with { Figures = new Dictionary<string, double>(records[0].Figures.Concat(others)), Seconds = records.Sum(record => record.Seconds) };
     }
