@@ -28,7 +28,7 @@ public sealed record ActorSettings
     /// <summary>After this long without an answer a decoder is given up and its clip given to another.</summary>
     public required TimeSpan LeaseTimeout { get; init; }
 
-    /// <summary>After this long the end of a generation waits no longer for decoders that are stuck in a read.</summary>
+    /// <summary>After this long the end of an attempt waits no longer for decoders that are stuck in a read.</summary>
     public required TimeSpan StopTimeout { get; init; }
 
     /// <summary>Decoders that may die on one clip before the clip is rejected.</summary>

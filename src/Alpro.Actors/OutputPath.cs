@@ -24,9 +24,9 @@ internal static class OutputPath
         {
             return await write();
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new UsageException($"{path}: cannot be written: {error.Message.TrimEnd('.')}; name another place with {option}");
+            throw new UsageException($"{path}: cannot be written: {exception.Message.TrimEnd('.')}; name another place with {option}");
         }
     }
 }

@@ -62,9 +62,9 @@ public static class RunningSettings
         {
             settings = ConfigurationFactory.ParseString(File.ReadAllText(file));
         }
-        catch (FormatException error)
+        catch (FormatException exception)
         {
-            throw new UsageException($"{file}: not HOCON: {error.Message}");
+            throw new UsageException($"{file}: not HOCON: {exception.Message}");
         }
         var problems = new List<ConfigProblem>();
         Check(settings.Root, "", Shipped(), problems);
@@ -117,7 +117,7 @@ public static class RunningSettings
         {
             return rule.Fits(value);
         }
-        catch (Exception error) when (error is FormatException or OverflowException)
+        catch (Exception exception) when (exception is FormatException or OverflowException)
         {
             return false;
         }

@@ -17,7 +17,7 @@ internal static class TraceFile
             lock (_lock) File.AppendAllText(Path, text + Environment.NewLine);
             return true;
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             return false;
         }

@@ -14,6 +14,7 @@ using Alpro.Model.Checkpoints;
 using Alpro.Training;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
+using Alpro.Training.Records;
 using Spectre.Console;
 
 namespace Alpro.Cli;
@@ -129,7 +130,7 @@ public static class CommandLine
     }
 
     private static bool IsBadInput(Exception error) =>
-        error is UsageException or DataException or CheckpointException or ConfigException or UnreadableClipException;
+        error is UsageException or DataException or CheckpointException or ConfigException or UnreadableClipException or RunFolderHeldException;
 
     /// <summary>Whether the message of a failure says all that a person needs.</summary>
     private static bool IsExplained(Exception error) => error is RunFailedException or NonFiniteLossException;

@@ -12,7 +12,7 @@ internal static class RunProgress
     /// <summary>Runs something while showing it.</summary>
     /// <param name="title">What is run.</param>
     /// <param name="train">Runs it; it is given what makes a run watched.</param>
-    public static async Task<RunResult> ShowAsync(string title, Func<Func<TrainingRun, TrainingRun>, Task<RunResult>> train)
+    public static async Task<T> ShowAsync<T>(string title, Func<Func<TrainingRun, TrainingRun>, Task<T>> train)
     {
         if (Console.IsErrorRedirected) return await train(run => Watch(run, Lines(title), Console.Error.WriteLine));
         using var bar = new ProgressLine(Console.Error, static () => Console.WindowWidth);

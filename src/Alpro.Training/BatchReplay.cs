@@ -34,18 +34,18 @@ internal static class BatchReplay
     private const string WeightPrefix = "weights.";
 
     /// <summary>Sets a step aside.</summary>
-    /// <param name="folder">The folder; the file is named by the step.</param>
+    /// <param name="folder">The run's folder.</param>
     /// <param name="batch">Its batch.</param>
     /// <param name="before">The run before the step; disposed here.</param>
     /// <param name="rank">Which rank's share it is, where several trained: each has a file of its own.</param>
     /// <returns>The file.</returns>
-    public static string Save(string folder, ClipBatch batch, Snapshot before, int? rank = null)
+    public static string Save(RunFolder folder, ClipBatch batch, Snapshot before, int? rank = null)
     {
         using (before)
         {
             using var scope = NewDisposeScope();
-            Directory.CreateDirectory(folder);
-            string file = Path.Combine(folder, $"step_{batch.Step:D8}{(rank is { } own ? $"_rank_{own}" : "")}.safetensors");
+            Directory.CreateDirectory(folder.Path);
+            string file = folder.Replay(batch.Step, rank);
             var tensors = new Dictionary<string, Tensor>
             {
                 ["pixels"] = frombuffer(batch.PixelBuffer, ScalarType.Byte, batch.Pixels_BTHWC.Length)

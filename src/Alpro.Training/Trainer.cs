@@ -38,8 +38,8 @@ public sealed class Trainer : IDisposable
     private SnapshotPool _snapshots;
     private long _saved;                                             // the step of the last snapshot given away
     private ValidationRecord? _validation;                           // the last, found here or told by the rank that did
-    private ICollectives _collectives = SingleCollectives.Instance;
-    private FeatureGather _gather = new(SingleCollectives.Instance);
+    private ICollectives _collectives = new SoloGroup();
+    private FeatureGather _gather = new(new SoloGroup());
     private GradientReduction _reduction;
     private readonly Tensor _skipped;                                // steps that were not finite, counted on the device
     private readonly double _skippedAtStart;

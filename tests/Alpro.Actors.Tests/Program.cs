@@ -13,7 +13,7 @@ internal static class Program
         if (arguments is not ["lose-device", string config, string folder]) return 2;
         await using RunHost host = await RunHost.StartAsync();
         // What a changed setting is told by is on the trainer's thread.
-        await host.TrainAsync(new(ConfigLoader.Load(config), folder, Resume: true)
+        await host.TrainAsync(new(ConfigLoader.Load(config), new(folder), Resume: true)
         {
             Warn = _ => throw new ExternalException("CUDA error: an illegal memory access was encountered\nFor debugging consider passing CUDA_LAUNCH_BLOCKING=1"),
         }, default);

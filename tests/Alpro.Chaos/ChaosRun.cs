@@ -247,7 +247,7 @@ internal sealed partial class ChaosRun : IDisposable
         const int tail = 16 << 10;                                   // several records
         try
         {
-            using var file = new FileStream(RunLog.StepsFile(Run), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            using var file = new FileStream(new RunFolder(Run).Steps, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
             file.Seek(-Math.Min(tail, file.Length), SeekOrigin.End);
             using var reader = new StreamReader(file);
             return StepOf().Matches(reader.ReadToEnd()) is [.., var last] ? long.Parse(last.Groups[1].Value) : null;
@@ -404,7 +404,7 @@ internal sealed partial class ChaosRun : IDisposable
             if (output.Split('\n').FirstOrDefault(line => line.Contains("\"accounts\":", StringComparison.Ordinal)) is { } result)
                 accounts = JsonDocument.Parse(result).RootElement.GetProperty("accounts").Deserialize<RunAccounts>(JsonSerializerOptions.Web);
         }
-        RunComparison comparison = RunComparison.Of(Alone, Latest(Alone)!, Run, Latest(Run)!, _settings.Trainers > 0 ? _settings.Tolerance : 0);
+        RunComparison comparison = RunComparison.Of(new(Alone), Latest(Alone)!, new(Run), Latest(Run)!, _settings.Trainers > 0 ? _settings.Tolerance : 0);
         if (comparison.Difference is { } difference) _problems.Add($"the run is not the undisturbed one: {difference}");
         if (accounts is null) _problems.Add("no process said what became of the run's clips");
         else if (accounts.Delivered != _total * _config.Training.BatchSize || accounts.Planned != accounts.Delivered + accounts.Rejected + accounts.Tail) _problems.Add($"the accounts do not add up: {accounts}");
@@ -416,7 +416,7 @@ internal sealed partial class ChaosRun : IDisposable
 
     private const string JoinedMeanwhile = "trainer killed, had joined again while another validated, since that began";
 
-    private static Checkpoint? Latest(string folder) => new CheckpointStore(Path.Combine(folder, "checkpoints")).Latest();
+    private static Checkpoint? Latest(string folder) => new CheckpointStore(new RunFolder(folder).Checkpoints).Latest();
 
     [GeneratedRegex(@"^\s*\[(?:INFO|WARNING)\]\[(\d\d/\d\d/\d{4} \d\d:\d\d:\d\d\.\d+Z)\]")]
     private static partial Regex LoggedAt();

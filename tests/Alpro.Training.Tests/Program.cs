@@ -40,7 +40,7 @@ internal static unsafe class Program
         {
             using AlproModel model = RunModel.Create(config, CPU);
             using Trainer trainer = TinyRun.Trainer(config, new(), model: model);
-            trainer.Join(SingleCollectives.Instance);
+            trainer.Join(new SoloGroup());
             for (long step = 0; step < config.Training.Steps; step++)            // and no snapshot at the end, which a GPU's memory does not hold
             {
                 using ClipBatch batch = TinyRun.Batch(config, step);

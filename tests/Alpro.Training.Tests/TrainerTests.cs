@@ -118,7 +118,7 @@ public sealed class TrainerTests : IDisposable
         using Trainer trainer = TinyRun.Trainer(config, new()
         {
             Record = record => { if (record.Step == 1) Poison(model); },
-            KeepForReplay = (batch, before) => BatchReplay.Save(_folder.File("replay"), batch, before, rank: 1),
+            KeepForReplay = (batch, before) => BatchReplay.Save(new(_folder.File("replay")), batch, before, rank: 1),
         }, model: model);
         NonFiniteLossException failure = Assert.Throws<NonFiniteLossException>(() => trainer.Run(TinyRun.Batches(config)));
         string file = _folder.File("replay/step_00000002_rank_1.safetensors");      // every rank has its own
@@ -284,9 +284,9 @@ public sealed class TrainerTests : IDisposable
             },
         });
         Assert.Throws<CollectivesException>(() => trainer.Run(TinyRun.Batches(config)));
-        trainer.Join(SingleCollectives.Instance);
+        trainer.Join(new SoloGroup());
         Assert.Throws<CollectivesException>(() => trainer.Run(TinyRun.Batches(config, 2)));
-        trainer.Join(SingleCollectives.Instance);
+        trainer.Join(new SoloGroup());
         Assert.Equal(6, trainer.Run(TinyRun.Batches(config, 6)).Step);
         Assert.Equal([2L, 2L, 4L, 6L, 6L], validated);
         Assert.Equal([(2L, 1L), (2L, 1L), (2L, 2L), (4L, 3L), (4L, 4L), (6L, 5L), (6L, 5L), (6L, 6L)], saved);

@@ -13,18 +13,18 @@ namespace Alpro.Actors.Distributed;
 /// Writes and reads the messages between nodes. Each has a manifest with its version; a name that is not in the table is refused, so what
 /// comes off the wire can become one of these records and nothing else. A message whose fields change gets the next version.
 /// </summary>
-public sealed class MessageSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
+internal sealed class MessageSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
 {
     private static readonly JsonSerializerOptions _json = new(JsonSerializerOptions.Strict) { MaxDepth = 8 };
 
     private static readonly Dictionary<string, Type> _types = new()
     {
-        ["offer-1"] = typeof(DecoderGate.Offer),
-        ["welcome-1"] = typeof(ClipUplink.Welcome),
-        ["refused-1"] = typeof(ClipUplink.Refused),
-        ["grant-1"] = typeof(ClipUplink.Grant),
-        ["unreadable-1"] = typeof(DecoderLink.Unreadable),
-        ["died-1"] = typeof(DecoderLink.DecoderDied),
+        ["offer-1"] = typeof(TrainerGate.Offer),
+        ["welcome-1"] = typeof(DecoderNodeLink.Welcome),
+        ["refused-1"] = typeof(DecoderNodeLink.Refused),
+        ["grant-1"] = typeof(DecoderNodeLink.Grant),
+        ["unreadable-1"] = typeof(TrainerLink.Unreadable),
+        ["died-1"] = typeof(TrainerLink.DecoderDied),
         ["report-2"] = typeof(GroupKeeper.Report),
         ["ended-1"] = typeof(GroupKeeper.Ended),
         ["form-1"] = typeof(GroupMember.Form),
@@ -55,9 +55,9 @@ public sealed class MessageSerializer(ExtendedActorSystem system) : SerializerWi
         {
             return JsonSerializer.Deserialize(bytes, type, _json)!;
         }
-        catch (JsonException error)
+        catch (JsonException exception)
         {
-            throw new SerializationException($"message \"{manifest}\" refused: {error.Message}", error);
+            throw new SerializationException($"message \"{manifest}\" refused: {exception.Message}", exception);
         }
     }
 }
@@ -68,7 +68,7 @@ public sealed class MessageSerializer(ExtendedActorSystem system) : SerializerWi
 /// <param name="system">The actor system.</param>
 /// <param name="settings">The settings of the serializer it replaces; Akka hands them over, nothing is read from them.</param>
 #pragma warning disable CS9113                                         // Akka looks for a constructor with these two
-public sealed class RefuseSerializer(ExtendedActorSystem system, Config settings) : Serializer(system)
+internal sealed class RefuseSerializer(ExtendedActorSystem system, Config settings) : Serializer(system)
 #pragma warning restore CS9113
 {
     /// <inheritdoc/>

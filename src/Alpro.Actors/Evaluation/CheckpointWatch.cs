@@ -1,4 +1,3 @@
-using Alpro.Actors.Hosting;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;
@@ -14,9 +13,9 @@ namespace Alpro.Actors.Evaluation;
 /// <param name="corpus">The corpus: what was evaluated on it before is not evaluated again.</param>
 /// <param name="evaluate">Evaluates a copy of weights (the second) of a checkpoint (the first).</param>
 /// <param name="say">Told of what a person should know.</param>
-public sealed class CheckpointWatch(string run, string corpus, Func<string, string, Task<EvaluationResult>> evaluate, Action<string> say)
+public sealed class CheckpointWatch(RunFolder run, string corpus, Func<string, string, Task<EvaluationResult>> evaluate, Action<string> say)
 {
-    private readonly CheckpointStore _store = new(Path.Combine(run, "checkpoints"));
+    private readonly CheckpointStore _store = new(run.Checkpoints);
 
     /// <summary>Watches; returns when the checkpoint of the last step has been evaluated.</summary>
     /// <param name="every">Time between two looks at the folder.</param>
@@ -25,7 +24,7 @@ public sealed class CheckpointWatch(string run, string corpus, Func<string, stri
     public async Task<IReadOnlyList<EvaluationResult>> WatchAsync(TimeSpan every, CancellationToken stop)
     {
         var results = new List<EvaluationResult>();
-        HashSet<long> done = [.. RunLog.Read<EvaluationRecord>(RunLog.EvaluationsFile(run)).Where(record => record.Corpus == corpus).Select(record => record.Step)];
+        HashSet<long> done = [.. RunLog.Read<EvaluationRecord>(run.Evaluations).Where(record => record.Corpus == corpus).Select(record => record.Step)];
         using var timer = new PeriodicTimer(every, TimeProvider.System);
         var end = new RunEnd(_store);
         while (true)
@@ -43,7 +42,7 @@ public sealed class CheckpointWatch(string run, string corpus, Func<string, stri
     private async Task<EvaluationResult?> EvaluateAsync(long step)
     {
         string checkpoint = _store.FolderOf(step), weights = Path.Combine(checkpoint, Checkpoint.WeightsName);
-        string copy = Path.Combine(Directory.CreateDirectory(Path.Combine(run, "evaluation", corpus)).FullName, $"{Path.GetFileName(checkpoint)}.safetensors");
+        string copy = Path.Combine(Directory.CreateDirectory(run.EvaluationsOn(corpus)).FullName, $"{Path.GetFileName(checkpoint)}.safetensors");
         try
         {
             File.Copy(weights, copy, overwrite: true);
@@ -58,7 +57,7 @@ public sealed class CheckpointWatch(string run, string corpus, Func<string, stri
             EvaluationResult result = await evaluate(weights, copy);
             ValidationRecord record = result.Scores.ToRecord(step, result.Receipt.Seconds);
             RunLog.Append(run, new(result.Receipt.Corpus, result.Receipt.Split, result.Receipt.WeightHash, step, record.Score, record.Figures, record.Seconds));
-            Report.Refresh(run, ConfigLoader.FromJson(await File.ReadAllTextAsync(Path.Combine(run, TrainingRun.ConfigName))));
+            Report.Refresh(run, ConfigLoader.FromJson(await File.ReadAllTextAsync(run.Config)));
             return result;
         }
         finally

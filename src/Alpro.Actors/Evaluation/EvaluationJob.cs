@@ -9,6 +9,7 @@ using Alpro.Training;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
 using Alpro.Training.Evaluation;
+using Alpro.Training.Records;
 using Alpro.Training.Tasks;
 using TorchSharp;
 
@@ -53,7 +54,7 @@ public sealed record EvaluationJob(EvaluationTarget Target, bool Test, string? D
         EvaluationSet set = data.EvaluationSet();
         foreach (string note in set.Notes) Say(note);
 
-        string folder = Path.GetFullPath(Output ?? Path.Combine(Target.Folder, "evaluation", corpus.Name, Target.Name));
+        string folder = Path.GetFullPath(Output ?? Path.Combine(new RunFolder(Target.Folder).EvaluationsOn(corpus.Name), Target.Name));
         using FileStream alone = Lock(folder);
         (string weightHash, string configHash, string rowsHash) = (Receipt.HashOf(Target.Weights), Receipt.HashOf(config), set.Hash());
         if (Receipt.Find(folder) is { } before && (before.ConfigHash, before.RowsHash, before.WeightHash) != (configHash, rowsHash, weightHash))

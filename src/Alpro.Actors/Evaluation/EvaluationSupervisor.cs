@@ -14,7 +14,7 @@ namespace Alpro.Actors.Evaluation;
 /// who holds what, and gives a share to another when its holder dies. Texts wait until all videos are done. The results are on disk, so
 /// nothing that is finished is ever done again, by whatever process.
 /// </summary>
-public sealed class EvaluationSupervisor : ReceiveActor
+internal sealed class EvaluationSupervisor : ReceiveActor
 {
     /// <summary>What there is to do, and who watches.</summary>
     /// <param name="Plan">What is evaluated.</param>
@@ -41,14 +41,12 @@ public sealed class EvaluationSupervisor : ReceiveActor
     /// <summary>Sent by an <see cref="EvaluatorActor"/> that is free: the share it held before is on disk.</summary>
     public sealed record RequestShare
     {
-        /// <summary>The one instance.</summary>
         public static readonly RequestShare Instance = new();
     }
 
     /// <summary>Sent by the <see cref="RunHost"/> when the evaluation is asked to stop: what is finished stays.</summary>
     public sealed record Stop
     {
-        /// <summary>The one instance.</summary>
         public static readonly Stop Instance = new();
     }
 

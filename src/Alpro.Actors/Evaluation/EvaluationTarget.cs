@@ -1,4 +1,3 @@
-using Alpro.Actors.Hosting;
 using Alpro.Data.Clips;
 using Alpro.Data.Corpora;
 using Alpro.Data.Text;
@@ -7,6 +6,7 @@ using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
 using Alpro.Training.Configuration.Reference;
 using Alpro.Training.Evaluation;
+using Alpro.Training.Records;
 using Alpro.Training.Tasks;
 
 namespace Alpro.Actors.Evaluation;
@@ -17,7 +17,7 @@ namespace Alpro.Actors.Evaluation;
 /// <param name="Config">The configuration, as far as evaluation reads it.</param>
 public sealed record EvaluationTarget(string Folder, string Weights, RunConfig Config)
 {
-    private const string ReferenceArguments = "log/args.json", ReferenceCheckpoints = "ckpt", Checkpoints = "checkpoints";
+    private const string ReferenceArguments = "log/args.json", ReferenceCheckpoints = "ckpt", Checkpoints = RunFolder.CheckpointsName;
 
     /// <summary>The file that <see cref="Weights"/> is, or is a copy of.</summary>
     public string Source { get; init; } = Weights;
@@ -45,7 +45,7 @@ public sealed record EvaluationTarget(string Folder, string Weights, RunConfig C
         if (run is not null && !Directory.Exists(run)) throw new UsageException($"{run}: there is no such run folder");
         string weights = WeightsIn(checkpoint ?? run ?? throw new UsageException("Name what to evaluate: --run FOLDER, or --config FILE with --checkpoint PATH."));
         string folder = run is null ? HomeOf(weights) : Path.GetFullPath(run);
-        string arguments = Path.Combine(folder, ReferenceArguments), file = config ?? Path.Combine(folder, TrainingRun.ConfigName);
+        string arguments = Path.Combine(folder, ReferenceArguments), file = config ?? new RunFolder(folder).Config;
         if (config is not null || !File.Exists(arguments))
         {
             if (!File.Exists(file)) throw new UsageException($"{file}: there is no such configuration; expected a run folder with config.json (or {ReferenceArguments}), or --config FILE");

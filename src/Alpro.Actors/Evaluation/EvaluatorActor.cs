@@ -8,7 +8,7 @@ namespace Alpro.Actors.Evaluation;
 /// A thin shell round <see cref="Evaluator"/>: asks for a share, does it, asks for the next. It has a thread and a model of its own;
 /// whatever fails stops it, and its share goes to another. Its parent is the <see cref="EvaluationSupervisor"/>.
 /// </summary>
-public sealed class EvaluatorActor : ReceiveActor
+internal sealed class EvaluatorActor : ReceiveActor
 {
     /// <summary>Sent by the <see cref="EvaluationSupervisor"/> in answer to a request for work.</summary>
     public sealed record Evaluate(EvaluationShare Share);

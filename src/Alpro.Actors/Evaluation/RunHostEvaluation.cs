@@ -4,7 +4,7 @@ using Alpro.Actors.Hosting;
 namespace Alpro.Actors.Evaluation;
 
 /// <summary>Evaluation in the actor system of a process.</summary>
-public static class RunHostEvaluation
+internal static class RunHostEvaluation
 {
     private static int _evaluations;
 
@@ -13,7 +13,7 @@ public static class RunHostEvaluation
     /// <param name="work">What to evaluate.</param>
     /// <param name="stop">Asks it to stop; what is finished stays, and the same evaluation goes on from there.</param>
     /// <exception cref="OperationCanceledException">It was asked to stop.</exception>
-    public static async Task EvaluateAsync(this RunHost host, EvaluationSupervisor.Work work, CancellationToken stop)
+    internal static async Task EvaluateAsync(this RunHost host, EvaluationSupervisor.Work work, CancellationToken stop)
     {
         var finished = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         ActorSettings settings = host.Settings;

@@ -32,9 +32,9 @@ public sealed class RunData : IDisposable
             {
                 opened.Add(VideoTextCorpus.Open(corpus, Directory.GetCurrentDirectory()));
             }
-            catch (DataException problem)
+            catch (DataException exception)
             {
-                problems.Add(problem.Message);
+                problems.Add(exception.Message);
             }
         }
         Corpora = opened;
@@ -129,9 +129,9 @@ public sealed class RunData : IDisposable
                 throw new DataException($"{file}: the answer \"{odd}\" has the label {wrong.Value}, and the model has model.answers = {labels}: they do not belong together");
             return answers;
         }
-        catch (JsonException error)
+        catch (JsonException exception)
         {
-            throw new DataException($"{file}: not a JSON object from answers to labels: {error.Message}", error);
+            throw new DataException($"{file}: not a JSON object from answers to labels: {exception.Message}", exception);
         }
     }
 

@@ -32,7 +32,7 @@ public sealed class RunHost : IAsyncDisposable
         Settings = settings;
         Node = node;
         System = host.Services.GetRequiredService<ActorSystem>();
-        if (data is not null) Gate = System.ActorOf(Props.Create(() => new DecoderGate(node!, data)), DecoderGate.Name);
+        if (data is not null) Gate = System.ActorOf(Props.Create(() => new TrainerGate(node!, data)), TrainerGate.Name);
     }
 
     /// <summary>The actor system.</summary>
@@ -44,7 +44,7 @@ public sealed class RunHost : IAsyncDisposable
     /// <summary>The process as a member of a cluster; null where it runs alone.</summary>
     public ClusterNode? Node { get; }
 
-    /// <summary>The <see cref="DecoderGate"/> of a node that may train; nobody elsewhere.</summary>
+    /// <summary>The <see cref="TrainerGate"/> of a node that may train; nobody elsewhere.</summary>
     public IActorRef Gate { get; } = ActorRefs.Nobody;
 
     /// <summary>Given every source of clips before a decoder has it: failures are put in here.</summary>
@@ -98,7 +98,8 @@ public sealed class RunHost : IAsyncDisposable
         if (plan.Steps == 0) yield break;
         var batches = Channel.CreateBounded<ClipBatch>(Settings.Prefetch);
         int decoders = Math.Max(1, Settings.Decoders);               // a node may leave the clips of training to others, but not these
-        IActorRef pipeline = StartPipeline(System, $"read-{Interlocked.Increment(ref _streams)}", decoders, data, plan, clips, 0, plan.Steps, new(1, 0), ledger, batches.Writer);
+        var job = new PipelineJob(plan, clips, FirstStep: 0, EndStep: plan.Steps, new(1, 0), ledger, batches.Writer);
+        IActorRef pipeline = StartPipeline(System, $"read-{Interlocked.Increment(ref _streams)}", data, job, decoders);
         try
         {
             while (batches.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
@@ -124,14 +125,17 @@ public sealed class RunHost : IAsyncDisposable
     }
 
     /// <summary>Starts the stream of a plan's steps into a channel.</summary>
-    internal IActorRef StartPipeline(IActorRefFactory parent, string name, int decoders, RunData data, IClipPlan plan, ClipSettings clips, long firstStep, long endStep,
-        ClipCoordinator.Bounds bounds, ClipLedger ledger, ChannelWriter<ClipBatch> batches)
+    /// <param name="parent">The parent of the <see cref="ClipPipeline"/>.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="data">What the clips are made from.</param>
+    /// <param name="job">Which clips, and where the batches go.</param>
+    /// <param name="decoders">Decoders of the stream.</param>
+    internal IActorRef StartPipeline(IActorRefFactory parent, string name, RunData data, PipelineJob job, int decoders)
     {
         ActorSettings settings = Settings with { Decoders = decoders };
         TimeProvider time = Time;
-        Func<IClipSource> open = () => Source(data.OpenSource(clips));
-        Props coordinator = Props.Create(() => new ClipCoordinator(plan, clips, firstStep, endStep, bounds, settings, ledger, batches, time));
-        return parent.ActorOf(Props.Create(() => new ClipPipeline(coordinator, open, settings, batches, time)), name);
+        Func<IClipSource> open = () => Source(data.OpenSource(job.Clips));
+        return parent.ActorOf(Props.Create(() => new ClipPipeline(job, open, settings, time)), name);
     }
 
     /// <inheritdoc/>

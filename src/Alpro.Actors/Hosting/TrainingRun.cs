@@ -10,13 +10,10 @@ namespace Alpro.Actors.Hosting;
 
 /// <summary>A training run: what, from where, and who watches.</summary>
 /// <param name="Config">What is trained.</param>
-/// <param name="Folder">The output folder.</param>
+/// <param name="Folder">Where the run is kept.</param>
 /// <param name="Resume">Whether to continue from the folder's last checkpoint, if there is one.</param>
-public sealed record TrainingRun(RunConfig Config, string Folder, bool Resume)
+public sealed record TrainingRun(RunConfig Config, RunFolder Folder, bool Resume)
 {
-    /// <summary>The name of the run's configuration in its folder: what it was last begun or continued under.</summary>
-    internal const string ConfigName = "config.json";
-
     /// <summary>Told of each corpus when it is open.</summary>
     public Action<VideoTextCorpus> Opened { get; init; } = static _ => { };
 
@@ -35,17 +32,27 @@ public sealed record TrainingRun(RunConfig Config, string Folder, bool Resume)
     /// <summary>Told of an error after which this process cannot use its GPU, on the thread that met it and before anything is unwound: the process ends.</summary>
     public Action<Exception> DeviceLost { get; init; } = LostDevice.EndProcess;
 
-    /// <summary>The folder of the run's checkpoints.</summary>
-    public string Checkpoints => Path.Combine(Folder, "checkpoints");
-
-    /// <summary>The list of clips that could not be read.</summary>
-    public string Unreadable { get; init; } = Path.Combine(Folder, "unreadable.csv");
-
-    /// <summary>The weights after a number of steps, or the <c>best</c>, as PyTorch reads them.</summary>
-    public string Export(string step) => Path.Combine(Folder, $"model_step_{step}.pt");
+    /// <summary>The list of clips that this process could not read.</summary>
+    public string Unreadable { get; init; } = Folder.Unreadable;
 
     /// <summary>The run's checkpoints.</summary>
-    public CheckpointStore Store() => new(Checkpoints, Config.Training.Keep, Warn);
+    public CheckpointStore Store() => new(Folder.Checkpoints, Config.Training.Keep, Warn);
+
+    /// <summary>Holds the run's folder until the lock is disposed.</summary>
+    /// <param name="cluster">The cluster whose nodes hold it together; null for a process that trains alone.</param>
+    /// <param name="stop">Gives up.</param>
+    /// <exception cref="UsageException">The folder cannot be written.</exception>
+    /// <exception cref="RunFolderHeldException">Others hold it.</exception>
+    public Task<RunLock> HoldAsync(string? cluster, CancellationToken stop) =>
+        OutputPath.WriteAsync(Folder.Path, "--out", () => RunLock.HoldAsync(Folder, cluster, TimeProvider.System, stop));
+
+    /// <summary>Refuses to begin a run over another.</summary>
+    /// <exception cref="UsageException">The folder holds checkpoints, and the run is not resumed.</exception>
+    public void RequireNewOrResumed()
+    {
+        if (!Resume && Store().Steps() is [.., long last])
+            throw new UsageException($"{Folder}: holds a run that has come to step {last}; continue it with --resume, or name another folder with --out");
+    }
 }
 
 /// <summary>How a training run ended.</summary>
@@ -63,6 +70,9 @@ public sealed record RunResult(bool Completed, long FirstStep, TrainState State,
 
     /// <summary>This process's rank among the trainers; the first wrote down the run.</summary>
     public int Rank { get; init; }
+
+    /// <summary>The list of clips that this process could not read.</summary>
+    public required string Unreadable { get; init; }
 }
 
 /// <summary>

@@ -1,4 +1,3 @@
-using System.Threading.Channels;
 using Akka.Actor;
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
@@ -10,7 +9,7 @@ namespace Alpro.Actors.Pipeline;
 /// Gathers clips, in whatever order they arrive, into the batches of the plan, and puts finished batches into the bounded channel
 /// in the order of their steps. A full channel holds the batch here, not the actor: clips still find their places meanwhile.
 /// </summary>
-public sealed class BatchCollator : ReceiveActor
+internal sealed class BatchCollator : ReceiveActor
 {
     /// <summary>Sent by a <see cref="ClipDecoder"/>: a finished clip, which is this actor's from then on.</summary>
     public sealed record ClipDecoded(Clip Clip);
@@ -20,29 +19,20 @@ public sealed class BatchCollator : ReceiveActor
 
     private sealed record RoomInChannel(bool Open);
 
-    private readonly IClipPlan _plan;
-    private readonly ClipSettings _settings;
-    private readonly ClipLedger _ledger;
-    private readonly ChannelWriter<ClipBatch> _batches;
-    private readonly long _endStep;
+    private readonly PipelineJob _job;
     private readonly Dictionary<long, Collator> _open = [];
     private long _next;
     private ClipBatch? _held;                                        // finished, and waiting for room in the channel
 
-    /// <summary>A collator, child of the coordinator, for the steps from <paramref name="firstStep"/> up to <paramref name="endStep"/>.</summary>
-    public BatchCollator(IClipPlan plan, ClipSettings settings, long firstStep, long endStep, ClipLedger ledger, ChannelWriter<ClipBatch> batches)
+    /// <summary>A collator, child of the coordinator.</summary>
+    public BatchCollator(PipelineJob job)
     {
-        _plan = plan;
-        _settings = settings;
-        _next = firstStep;
-        _endStep = endStep;
-        _ledger = ledger;
-        _batches = batches;
+        (_job, _next) = (job, job.FirstStep);
         Receive<ClipDecoded>(message => OnDecoded(message.Clip));
         Receive<PlaceEmpty>(message => OnEmpty(message.Request));
         Receive<RoomInChannel>(message =>
         {
-            if (message.Open) Deliver();                             // else whoever read has gone, and this actor is about to
+            if (message.Open) Deliver();                             // else the reader has gone, and this actor is about to
         });
     }
 
@@ -57,8 +47,8 @@ public sealed class BatchCollator : ReceiveActor
     {
         using (clip)
         {
-            // Twice: its first decoder died, or was given up, after it had delivered. Or late: nobody waits for it any more.
-            if (clip.Request.Step < _next || BatchOf(clip.Request).IsSettled(clip.Request.Slot)) _ledger.Duplicate();
+            // It comes twice where its first decoder was lost after it had delivered, and late where nobody waits for it any more.
+            if (clip.Request.Step < _next || BatchOf(clip.Request).IsSettled(clip.Request.Slot)) _job.Ledger.Duplicate();
             else BatchOf(clip.Request).Add(clip.Request.Slot, clip);
         }
         Advance();
@@ -73,7 +63,7 @@ public sealed class BatchCollator : ReceiveActor
     private Collator BatchOf(ClipRequest request)
     {
         if (!_open.TryGetValue(request.Step, out Collator? batch))
-            _open[request.Step] = batch = new Collator(request.Step, _plan.Places(request.Step), _settings);
+            _open[request.Step] = batch = new Collator(request.Step, _job.Plan.Places(request.Step), _job.Clips);
         return batch;
     }
 
@@ -90,17 +80,17 @@ public sealed class BatchCollator : ReceiveActor
             if (_held is not null)
             {
                 int clips = _held.Size;                              // once written, the batch is the reader's
-                if (!_batches.TryWrite(_held))
+                if (!_job.Batches.TryWrite(_held))
                 {
-                    _batches.WaitToWriteAsync().AsTask().PipeTo(Self, success: open => new RoomInChannel(open), failure: _ => new RoomInChannel(false));
+                    _job.Batches.WaitToWriteAsync().AsTask().PipeTo(Self, success: open => new RoomInChannel(open), failure: _ => new RoomInChannel(false));
                     return;
                 }
                 _held = null;
-                _ledger.Deliver(clips);
+                _job.Ledger.Deliver(clips);
             }
             _open.Remove(_next);
             Context.Parent.Tell(new ClipCoordinator.WindowFreed(_next));
-            if (++_next == _endStep) _batches.TryComplete();
+            if (++_next == _job.EndStep) _job.Batches.TryComplete();
         }
     }
 }

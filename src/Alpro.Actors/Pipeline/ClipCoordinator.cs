@@ -1,8 +1,5 @@
-using System.Threading.Channels;
 using Akka.Actor;
 using Akka.Event;
-using Alpro.Data.Batches;
-using Alpro.Data.Clips;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 
@@ -14,12 +11,11 @@ namespace Alpro.Actors.Pipeline;
 /// decoders make goes to its child, the <see cref="BatchCollator"/>. Restarting either would lose the order, so a fault in them
 /// ends the stream.
 /// </summary>
-public sealed class ClipCoordinator : ReceiveActor, IWithTimers
+internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
 {
     /// <summary>Sent by a <see cref="ClipDecoder"/> that is free: what it held before, it has delivered or reported as unreadable.</summary>
     public sealed record RequestClip
     {
-        /// <summary>The one instance.</summary>
         public static readonly RequestClip Instance = new();
     }
 
@@ -48,11 +44,8 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
 
     private sealed record Lease(ClipRequest Request, long Since);
 
-    private readonly IClipPlan _plan;
-    private readonly long _endStep;
-    private readonly Bounds _bounds;
+    private readonly PipelineJob _job;
     private readonly ActorSettings _settings;
-    private readonly ClipLedger _ledger;
     private readonly IActorRef _collator;
     private readonly TimeProvider _time;
     private readonly ILoggingAdapter _log = Context.GetLogger();
@@ -65,20 +58,11 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
     private int _slot;
     private long _windowEnd;
 
-    /// <summary>A coordinator for the steps from <paramref name="firstStep"/> up to <paramref name="endStep"/>.</summary>
-    public ClipCoordinator(
-        IClipPlan plan, ClipSettings clips, long firstStep, long endStep, Bounds bounds, ActorSettings settings, ClipLedger ledger,
-        ChannelWriter<ClipBatch> batches, TimeProvider time)
+    /// <summary>A coordinator of a <see cref="ClipPipeline"/>.</summary>
+    public ClipCoordinator(PipelineJob job, ActorSettings settings, TimeProvider time)
     {
-        _plan = plan;
-        _step = firstStep;
-        _endStep = endStep;
-        _bounds = bounds;
-        _settings = settings;
-        _ledger = ledger;
-        _collator = Context.ActorOf(Props.Create(() => new BatchCollator(plan, clips, firstStep, endStep, ledger, batches)), "collator");
-        _time = time;
-        _windowEnd = firstStep + settings.Window;
+        (_job, _settings, _time, _step, _windowEnd) = (job, settings, time, job.FirstStep, job.FirstStep + settings.Window);
+        _collator = Context.ActorOf(Props.Create(() => new BatchCollator(job)), "collator");
         Receive<RequestClip>(_ => OnRequestClip());
         Receive<ClipRejected>(message => OnRejected(message.Rejection));
         Receive<WindowFreed>(message => OnWindowFreed(message.Step));
@@ -108,7 +92,7 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
         _deaths.Remove(request);
         if (!_lost.Remove(request, out long since)) return;
         TimeSpan after = _time.GetElapsedTime(since);
-        _ledger.Replace(after);
+        _job.Ledger.Replace(after);
         _log.Info("clip of step {0}, place {1}, made by another {2:F0} ms after its decoder was lost", request.Step, request.Slot, after.TotalMilliseconds);
     }
 
@@ -132,7 +116,7 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
         int deaths = _deaths[request] = _deaths.GetValueOrDefault(request) + 1;
         if (deaths < _settings.AttemptsPerClip)
         {
-            _ledger.Redeliver();
+            _job.Ledger.Redeliver();
             _lost.TryAdd(request, _time.GetTimestamp());
             _returned.Enqueue(request);
         }
@@ -157,17 +141,17 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
 
     private void Reject(Rejection rejection)
     {
-        _ledger.Reject(rejection);
-        int rejected = _ledger.RejectedAmong(_bounds.Window);
-        if (rejected > _bounds.Allowed) throw new TooManyRejectedException(rejected, _bounds, rejection);
+        _job.Ledger.Reject(rejection);
+        int rejected = _job.Ledger.RejectedAmong(_job.Bounds.Window);
+        if (rejected > _job.Bounds.Allowed) throw new TooManyRejectedException(rejected, _job.Bounds, rejection);
         ClipRequest request = rejection.Request;
-        if (!_plan.ReplacesUnreadable)
+        if (!_job.Plan.ReplacesUnreadable)
         {
             _collator.Tell(new BatchCollator.PlaceEmpty(request));
             return;
         }
-        _ledger.Plan();
-        _returned.Enqueue(_plan.Request(request.Step, request.Slot, request.Attempt + 1));
+        _job.Ledger.Plan();
+        _returned.Enqueue(_job.Plan.Request(request.Step, request.Slot, request.Attempt + 1));
     }
 
     private void Grant()
@@ -185,15 +169,15 @@ public sealed class ClipCoordinator : ReceiveActor, IWithTimers
     private ClipRequest? Next()
     {
         if (_returned.TryDequeue(out ClipRequest? returned)) return returned;
-        if (_step >= Math.Min(_endStep, _windowEnd)) return null;
-        ClipRequest request = _plan.Request(_step, _slot);
-        _ledger.Plan();
-        if (++_slot == _plan.Places(_step)) (_step, _slot) = (_step + 1, 0);
+        if (_step >= Math.Min(_job.EndStep, _windowEnd)) return null;
+        ClipRequest request = _job.Plan.Request(_step, _slot);
+        _job.Ledger.Plan();
+        if (++_slot == _job.Plan.Places(_step)) (_step, _slot) = (_step + 1, 0);
         return request;
     }
 }
 
 /// <summary>More clips are unreadable than the configuration allows.</summary>
-public sealed class TooManyRejectedException(int rejected, ClipCoordinator.Bounds bounds, Rejection latest) : RunFailedException(
+internal sealed class TooManyRejectedException(int rejected, ClipCoordinator.Bounds bounds, Rejection latest) : RunFailedException(
     $"{rejected} of the latest {bounds.Window} clips are unreadable, more than data.maxRejectedFraction = {bounds.MaxRejectedFraction} allows; " +
     $"the last: {latest.Path}: {latest.Message}. The list is in unreadable.csv; 'alpro scan' checks a whole corpus.");

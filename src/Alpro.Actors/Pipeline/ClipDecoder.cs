@@ -10,7 +10,7 @@ namespace Alpro.Actors.Pipeline;
 /// Makes one clip after another: read, crop, augment and tokenize are one call on this actor's own thread. An unreadable file is
 /// reported as a fact; any other failure stops the actor, whose clip is then given to another.
 /// </summary>
-public sealed class ClipDecoder : ReceiveActor
+internal sealed class ClipDecoder : ReceiveActor
 {
     /// <summary>Sent by the <see cref="ClipCoordinator"/> in answer to a request for work: what to make, and who gets it.</summary>
     public sealed record Decode(ClipRequest Request, IActorRef Collator);
@@ -30,9 +30,9 @@ public sealed class ClipDecoder : ReceiveActor
             {
                 message.Collator.Tell(new BatchCollator.ClipDecoded(_source!.Load(message.Request)));
             }
-            catch (UnreadableClipException unreadable)
+            catch (UnreadableClipException exception)
             {
-                coordinator.Tell(new ClipCoordinator.ClipRejected(new(message.Request, unreadable.Path, unreadable.Reason, unreadable.Finding)));
+                coordinator.Tell(new ClipCoordinator.ClipRejected(new(message.Request, exception.Path, exception.Reason, exception.Finding)));
             }
             coordinator.Tell(ClipCoordinator.RequestClip.Instance);
         });

@@ -1,6 +1,4 @@
-using System.Threading.Channels;
 using Akka.Actor;
-using Alpro.Data.Batches;
 using Alpro.Data.Clips;
 
 namespace Alpro.Actors.Pipeline;
@@ -10,30 +8,27 @@ namespace Alpro.Actors.Pipeline;
 /// which it replaces when they die. A fault of the stream itself closes the channel with the exception, so that whoever reads
 /// sees it where the batch was expected.
 /// </summary>
-public sealed class ClipPipeline : ReceiveActor
+internal sealed class ClipPipeline : ReceiveActor
 {
-    private readonly Props _coordinator;
+    private readonly PipelineJob _job;
     private readonly Func<IClipSource> _open;
     private readonly ActorSettings _settings;
-    private readonly ChannelWriter<ClipBatch> _batches;
+    private readonly TimeProvider _time;
     private readonly DeathRate _deaths;
     private IActorRef _clips = ActorRefs.Nobody;
     private Exception? _lastDeath;
     private int _started;
 
-    /// <summary>A pipeline whose coordinator is made from <paramref name="coordinator"/> and whose decoders open a source each.</summary>
-    public ClipPipeline(Props coordinator, Func<IClipSource> open, ActorSettings settings, ChannelWriter<ClipBatch> batches, TimeProvider time)
+    /// <summary>A pipeline whose decoders open a source each.</summary>
+    public ClipPipeline(PipelineJob job, Func<IClipSource> open, ActorSettings settings, TimeProvider time)
     {
-        _coordinator = coordinator;
-        _open = open;
-        _settings = settings;
-        _batches = batches;
+        (_job, _open, _settings, _time) = (job, open, settings, time);
         _deaths = new(settings.MaxDecoderDeathsPerMinute, TimeSpan.FromMinutes(1), time);
         Receive<Terminated>(_ => OnDecoderDied());
         Receive<ClipCoordinator.DecoderAbandoned>(message =>
         {
             Context.Stop(message.Decoder);
-            if (!message.Decoder.Path.Parent.Equals(Self.Path)) return;  // another node's: whoever keeps it there sees to it
+            if (!message.Decoder.Path.Parent.Equals(Self.Path)) return;  // another node's, which sees to it
             Context.Unwatch(message.Decoder);
             OnDecoderDied();
         });
@@ -45,12 +40,13 @@ public sealed class ClipPipeline : ReceiveActor
     /// <inheritdoc/>
     protected override void PreStart()
     {
-        _clips = Context.ActorOf(_coordinator, "coordinator");
+        (PipelineJob job, ActorSettings settings, TimeProvider time) = (_job, _settings, _time);
+        _clips = Context.ActorOf(Props.Create(() => new ClipCoordinator(job, settings, time)), "coordinator");
         for (int decoder = 0; decoder < _settings.Decoders; decoder++) StartDecoder();
     }
 
     /// <inheritdoc/>
-    protected override void PostStop() => _batches.TryComplete();
+    protected override void PostStop() => _job.Batches.TryComplete();
 
     /// <inheritdoc/>
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(error =>
@@ -60,7 +56,7 @@ public sealed class ClipPipeline : ReceiveActor
             _lastDeath = error;
             return Directive.Stop;                                   // a decoder: its clip goes to another, a new one starts
         }
-        _batches.TryComplete(error);
+        _job.Batches.TryComplete(error);
         Context.Stop(Self);
         return Directive.Stop;
     });
@@ -69,7 +65,7 @@ public sealed class ClipPipeline : ReceiveActor
     {
         if (_deaths.Exceeded(out int deaths))
         {
-            _batches.TryComplete(new DecodersDyingException(deaths, _lastDeath));
+            _job.Batches.TryComplete(new DecodersDyingException(deaths, _lastDeath));
             Context.Stop(Self);
             return;
         }
@@ -85,6 +81,6 @@ public sealed class ClipPipeline : ReceiveActor
 }
 
 /// <summary>Decoders die faster than is worth replacing them.</summary>
-public sealed class DecodersDyingException(int deaths, Exception? cause) : RunFailedException(
+internal sealed class DecodersDyingException(int deaths, Exception? cause) : RunFailedException(
     $"{deaths} decoders died within a minute (alpro.max-decoder-deaths-per-minute), the last of {cause?.Message ?? "a hang"}. " +
     "A crash in native code can be kept away from the run with alpro.isolation = process.", cause);

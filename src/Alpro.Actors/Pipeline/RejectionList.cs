@@ -8,7 +8,7 @@ namespace Alpro.Actors.Pipeline;
 /// The list of clips that could not be read, as a CSV file that grows as they are met; it is made with its first row. Rows that cannot be
 /// written wait, and are tried again with the next.
 /// </summary>
-public sealed class RejectionList : IDisposable
+internal sealed class RejectionList : IDisposable
 {
     private const int MostWaiting = 10_000;
 
@@ -59,9 +59,9 @@ public sealed class RejectionList : IDisposable
         {
             _rows.Flush();
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException && _rows.Waiting < MostWaiting)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException && _rows.Waiting < MostWaiting)
         {
-            _warn($"{_file} NOT WRITTEN, {_rows.Waiting} rows wait in memory and are tried again with the next: {failure.Message}");
+            _warn($"{_file} NOT WRITTEN, {_rows.Waiting} rows wait in memory and are tried again with the next: {exception.Message}");
         }
     }
 }

@@ -6,25 +6,24 @@ using Alpro.Training.Checkpoints;
 namespace Alpro.Actors.Runs;
 
 /// <summary>
-/// Writes snapshots to disk while training goes on. What fails (a full disk, a folder that cannot be written) is tried again with
-/// growing waits; after too many tries the run fails, with the last good checkpoint as it was.
+/// Writes snapshots to disk while training goes on. A write that fails, as on a full disk, is tried again after growing waits. After too
+/// many tries the run fails, and the last good checkpoint is as it was.
 /// </summary>
-public sealed class CheckpointActor : ReceiveActor, IWithTimers
+internal sealed class CheckpointActor : ReceiveActor, IWithTimers
 {
     /// <summary>Sent by the <see cref="TrainerActor"/>: write this, then give it back.</summary>
     public sealed record Write(Snapshot Snapshot);
 
-    /// <summary>Sent by the <see cref="RunSupervisor"/>, and answered with <see cref="Flushed"/> when all that was sent before is on disk.</summary>
+    /// <summary>Sent by the <see cref="RunSupervisor"/>. The answer is <see cref="Flushed"/>, when all that was sent before is on disk.</summary>
     public sealed record Flush
     {
-        /// <summary>The one instance.</summary>
         public static readonly Flush Instance = new();
     }
 
     /// <summary>The answer to <see cref="Flush"/>: the last checkpoint written, if any was.</summary>
     public sealed record Flushed(string? Checkpoint);
 
-    /// <summary>Told to the parent when a checkpoint cannot be written: the run fails. What is sent afterwards is given back, and not written.</summary>
+    /// <summary>Told to the parent when a checkpoint cannot be written: the run fails. Later snapshots are given back unwritten.</summary>
     public sealed record Failed(Exception Reason);
 
     private sealed record TryAgain
@@ -77,20 +76,20 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers
                 if (!_givenUp) Save(snapshot);
                 _failures = 0;
             }
-            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException && ++_failures < _settings.CheckpointTries)
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException && ++_failures < _settings.CheckpointTries)
             {
                 TimeSpan wait = _settings.CheckpointBackOff * Math.Pow(2, _failures - 1);
-                _run.Warn($"CHECKPOINT NOT WRITTEN at step {snapshot.State.Step} (try {_failures} of {_settings.CheckpointTries}, again in {wait.TotalSeconds:0} s): {failure.Message}");
+                _run.Warn($"CHECKPOINT NOT WRITTEN at step {snapshot.State.Step} (try {_failures} of {_settings.CheckpointTries}, again in {wait.TotalSeconds:0} s): {exception.Message}");
                 Timers.StartSingleTimer(nameof(TryAgain), TryAgain.Instance, wait);
                 return;
             }
-            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
                 (_givenUp, _failures) = (true, 0);                   // it stays, or the trainer would wait for its snapshots for ever
                 Context.Parent.Tell(new Failed(new RunFailedException(
-                    $"the checkpoint of step {snapshot.State.Step} could not be written in {_settings.CheckpointTries} tries (alpro.checkpoint.tries): {failure.Message}; make room, and go on with --resume", failure)));
+                    $"the checkpoint of step {snapshot.State.Step} could not be written in {_settings.CheckpointTries} tries (alpro.checkpoint.tries): {exception.Message}; make room, and go on with --resume", exception)));
             }
-            catch (Exception error) when (LostDevice.Passes(error, _run.DeviceLost))
+            catch (Exception exception) when (LostDevice.Passes(exception, _run.DeviceLost))
             {
                 throw;                                               // met here first: a GPU copies a snapshot in its own time
             }
@@ -101,8 +100,8 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers
 
     private void Save(Snapshot snapshot)
     {
-        // Who was given up while this waited must not write among the others' checkpoints, nor remove what they keep; they have newer ones.
-        // Where it was not given up, but enters the later group, that begins with a checkpoint in place of this one (Trainer.SaveIfLost).
+        // The others have newer checkpoints than a trainer that they gave up meanwhile: it must neither write among these, nor remove any.
+        // A trainer that was not given up, but enters the later group, begins that with a checkpoint in place of this one (Trainer.SaveIfLost).
         if (snapshot.State.Generation is > 0 and var own && _generations.Last() is var last && last > own)
         {
             _run.Warn($"checkpoint of step {snapshot.State.Step} is not written: it is of generation {own}, and generation {last} has formed since");
@@ -111,6 +110,6 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers
         _last = _store.Save(snapshot);                               // tried again, it finds what it wrote
         long step = snapshot.State.Step;
         if (snapshot.Config.Training.ExportEvery is > 0 and var every && step % every == 0)
-            CheckpointStore.Export(_last, _run.Export($"{step}"));
+            CheckpointStore.Export(_last, _run.Folder.Export(step));
     }
 }

@@ -25,16 +25,15 @@ using Alpro.Training.Tasks;
 namespace Alpro.Actors.Runs;
 
 /// <summary>
-/// The top of a training run. It starts a generation - a trainer, the stream that feeds it, the channel between them - and, when the
-/// trainer fails in a way that may pass, ends it whole and starts the next from the last good checkpoint. The steps since are done
-/// again exactly, so a restart costs time and changes nothing.
+/// The top of a training run. It starts an attempt: a trainer, the stream that feeds it, and the channel between them. When the trainer
+/// fails in a way that may pass, the supervisor ends the attempt and starts the next one from the last good checkpoint. The steps since are
+/// done again exactly, so a restart costs time and changes nothing.
 /// </summary>
-public sealed class RunSupervisor : ReceiveActor, IWithTimers
+internal class RunSupervisor : ReceiveActor, IWithTimers
 {
     /// <summary>Sent by the <see cref="RunHost"/> when the run is asked to stop, and on to the trainer: end the step, write a checkpoint.</summary>
     public sealed record Stop
     {
-        /// <summary>The one instance.</summary>
         public static readonly Stop Instance = new();
     }
 
@@ -42,7 +41,7 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
     private const long LatestClips = 10_000;
 
     /// <summary>A trainer, and what feeds it.</summary>
-    private sealed record Generation(int Number, IActorRef Trainer, bool Resume)
+    private sealed record Attempt(int Number, IActorRef Trainer, bool Resume)
     {
         public Channel<ClipBatch> Batches { get; init; } = null!;
 
@@ -74,10 +73,10 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
     private readonly long _began = Stopwatch.GetTimestamp();
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly IActorRef _member = ActorRefs.Nobody;
-    private Generation _generation = null!;
+    private Attempt _attempt = null!;
     private readonly DeathRate _deaths;
     private int _streams;
-    private long _notFinite = -1;                                    // the step at which the last attempt was not a number
+    private long _notFinite = -1;                                    // the step that was not finite in the last attempt
     private bool _stopping;
 
     /// <summary>A run over data that is open; the supervisor disposes it.</summary>
@@ -96,7 +95,7 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
         Receive<GroupMember.Formed>(message => EnterGroup(message.Group, message.FromCheckpoint, message.Here));
         Receive<GroupMember.Over>(message =>
         {
-            if (_generation.Group?.Generation == message.Reason.Generation) _generation.Batches.Writer.TryComplete(message.Reason);
+            if (_attempt.Group?.Generation == message.Reason.Generation) _attempt.Batches.Writer.TryComplete(message.Reason);
         });
         Receive<TrainerActor.GroupLost>(OnGroupLost);
         Receive<TrainerActor.Ready>(OnReady);
@@ -104,15 +103,15 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
         Receive<TrainerActor.Failed>(message => OnFailed(message.Reason));
         Receive<Stop>(_ => OnStop());
         Receive<GroupMember.StopRun>(_ => OnStop());
-        Receive<CheckpointActor.Failed>(message => EndGeneration(_ => Fail(message.Reason)));
-        Receive<Status.Failure>(message => EndGeneration(_ => Fail(message.Cause)));
+        Receive<CheckpointActor.Failed>(message => EndAttempt(_ => Fail(message.Reason)));
+        Receive<Status.Failure>(message => EndAttempt(_ => Fail(message.Cause)));
     }
 
     /// <inheritdoc/>
     public ITimerScheduler Timers { get; set; } = null!;
 
     /// <inheritdoc/>
-    protected override void PreStart() => StartGeneration(1, _run);
+    protected override void PreStart() => StartAttempt(1, _run);
 
     /// <inheritdoc/>
     protected override void PostStop()
@@ -130,24 +129,30 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
         return Directive.Stop;
     });
 
-    private void StartGeneration(int number, TrainingRun run)
+    /// <summary>The trainer of an attempt; tests have others.</summary>
+    protected virtual Props TrainerOf(TrainingRun run)
     {
         (TrainState start, ActorSettings settings, IActorRef checkpoints) = (_start, _host.Settings, _checkpoints);
         Func<AlproModel, TrainState, ValidationRecord>? validate = _validation.Count == 0 ? null : Validate;
-        _generation = new(number, Context.ActorOf(Props.Create(() => new TrainerActor(run, start, settings, checkpoints, validate)), $"trainer-{number}"), run.Resume);
-        if (_member.IsNobody()) EnterGroup(SingleCollectives.Instance, resume: false, here: 1);
+        return Props.Create(() => new TrainerActor(run, start, settings, checkpoints, validate));
+    }
+
+    private void StartAttempt(int number, TrainingRun run)
+    {
+        _attempt = new(number, Context.ActorOf(TrainerOf(run), $"trainer-{number}"), run.Resume);
+        if (_member.IsNobody()) EnterGroup(new SoloGroup(), resume: false, here: 1);
         else _member.Tell(new GroupMember.Free(Step: 0));
     }
 
     private void EnterGroup(ICollectives group, bool resume, int here)
     {
-        _generation = _generation with
+        _attempt = _attempt with
         {
             Batches = Channel.CreateBounded<ClipBatch>(new BoundedChannelOptions(_host.Settings.Prefetch) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait }),
             Group = group,
             TrainersHere = here,
         };
-        _generation.Trainer.Tell(new TrainerActor.Enter(group, _generation.Batches.Reader, resume || _generation.Resume));
+        _attempt.Trainer.Tell(new TrainerActor.Enter(group, _attempt.Batches.Reader, resume || _attempt.Resume));
     }
 
     /// <summary>The trainer keeps its model, and goes on in the next group where the furthest of that stands.</summary>
@@ -155,31 +160,32 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
     {
         _run.Warn($"GROUP LOST, waiting for the next: {message.Reason.Message}");
         if (Context.Child(PipelineName) is { } pipeline) Context.Stop(pipeline);
-        _generation = _generation with { Group = null };
+        _attempt = _attempt with { Group = null };
         if (_stopping) Fail(new OperationCanceledException("stopped while it waited for other trainers"));
         else _member.Tell(new GroupMember.Free(message.Step));
     }
 
     private void OnReady(TrainerActor.Ready message)
     {
-        _generation = _generation with { First = message.State };
+        _attempt = _attempt with { First = message.State };
         _streams++;
         _ledger.TakeBack();
         _run.Started(message.State, message.Loaded);
         var bounds = new ClipCoordinator.Bounds(_run.Config.Data.MaxRejectedFraction, Math.Min(LatestClips, _start.StepsPerEpoch * _plan.BatchSize));
         ClipSettings clips = _run.Config.ClipForTraining();
         IClipPlan share = message.Group.World == 1 ? _plan : new RankShare(_plan, message.Group.Rank, message.Group.World, _run.Config.Training.Accumulation);
-        IActorRef pipeline = _host.StartPipeline(Context, PipelineName, _host.Settings.DecodersBeside(_generation.TrainersHere), _data, share, clips, message.State.Step, _start.TotalSteps, bounds, _ledger, _generation.Batches.Writer);
-        if (!_host.Gate.IsNobody()) _host.Gate.Tell(new DecoderGate.Serve(pipeline, clips, _data.Numbers, _data.Describe(), _ledger));
-        if (_stopping) _generation.Trainer.Tell(Stop.Instance);
+        var job = new PipelineJob(share, clips, message.State.Step, _start.TotalSteps, bounds, _ledger, _attempt.Batches.Writer);
+        IActorRef pipeline = _host.StartPipeline(Context, PipelineName, _data, job, _host.Settings.DecodersBeside(_attempt.TrainersHere));
+        if (!_host.Gate.IsNobody()) _host.Gate.Tell(new TrainerGate.Serve(pipeline, clips, _data.Numbers, _data.Describe(), _ledger));
+        if (_stopping) _attempt.Trainer.Tell(Stop.Instance);
     }
 
     private string PipelineName => $"clips-{_streams}";
 
     private void OnFinished(TrainState state)
     {
-        _generation = _generation with { Last = state };
-        EndGeneration(checkpoint => Complete(checkpoint));
+        _attempt = _attempt with { Last = state };
+        EndAttempt(checkpoint => Complete(checkpoint));
     }
 
     private void OnFailed(Exception reason)
@@ -191,24 +197,24 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
             mayPass = step != _notFinite;                            // the same batch on the same weights: it always will be
             _notFinite = step;
         }
-        if (!mayPass || _stopping || _generation.First is null || _deaths.Exceeded(out int deaths))
+        if (!mayPass || _stopping || _attempt.First is null || _deaths.Exceeded(out int deaths))
         {
-            EndGeneration(_ => Fail(reason));
+            EndAttempt(_ => Fail(reason));
             return;
         }
         _run.Warn($"TRAINER RESTARTED from the last checkpoint ({deaths} of {_host.Settings.MaxRestarts} within an hour): {reason.Message}");
-        EndGeneration(_ => StartGeneration(_generation.Number + 1, _run with { Resume = true }));
+        EndAttempt(_ => StartAttempt(_attempt.Number + 1, _run with { Resume = true }));
     }
 
     /// <summary>
-    /// Stops the generation's actors, waits until they have and until its checkpoints are on disk, and goes on. A decoder may be stuck in the
+    /// Stops the attempt's actors, waits until they have and until its checkpoints are on disk, and goes on. A decoder may be stuck in the
     /// system for ever, on a network share that is gone: its stream is not waited for without end.
     /// </summary>
-    private void EndGeneration(Action<string?> then)
+    private void EndAttempt(Action<string?> then)
     {
         Timers.StartSingleTimer(nameof(StreamOverdue), StreamOverdue.Instance, _host.Settings.StopTimeout);
-        var waiting = new HashSet<IActorRef> { Context.Watch(_generation.Trainer) };
-        Context.Stop(_generation.Trainer);
+        var waiting = new HashSet<IActorRef> { Context.Watch(_attempt.Trainer) };
+        Context.Stop(_attempt.Trainer);
         if (Context.Child(PipelineName) is { } pipeline && !pipeline.IsNobody())
         {
             waiting.Add(Context.Watch(pipeline));
@@ -238,24 +244,29 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
             Receive<Stop>(_ => _stopping = true);
             Receive<CheckpointActor.Failed>(message => then = _ => Fail(message.Reason));
             Receive<Status.Failure>(message => then = _ => Fail(message.Cause));
-            ReceiveAny(_ => { });                                    // the last words of a generation that is over
+            ReceiveAny(_ => { });                                    // the last words of an attempt that is over
         });
 
         void Ended(IActorRef actor)
         {
             if (!waiting.Remove(actor) || waiting.Count > 0) return;
-            while (_generation.Batches is { } batches && batches.Reader.TryRead(out ClipBatch? left)) left.Dispose();
+            while (_attempt.Batches is { } batches && batches.Reader.TryRead(out ClipBatch? left)) left.Dispose();
             _checkpoints.Tell(CheckpointActor.Flush.Instance);
         }
     }
 
     private void Complete(string? checkpoint)
     {
-        if (!_member.IsNobody()) TellEnded(completed: _generation.Last!.Step == _generation.Last.TotalSteps);
-        (TrainState first, TrainState last) = (_generation.First!, _generation.Last!);
+        if (!_member.IsNobody()) TellEnded(completed: _attempt.Last!.Step == _attempt.Last.TotalSteps);
+        (TrainState first, TrainState last) = (_attempt.First!, _attempt.Last!);
         long tail = _plan.TailBefore(last.Step) - _plan.TailBefore(first.Step);
-        _finished.TrySetResult(new(last.Step == last.TotalSteps, first.Step, last, _ledger.Totals(tail), _generation.Number - 1,
-            checkpoint ?? _run.Store().Latest()?.Folder, Stopwatch.GetElapsedTime(_began).TotalSeconds) { Accounts = RunAccounts.Of(last, _plan), Rank = _generation.Group!.Rank });
+        _finished.TrySetResult(new(last.Step == last.TotalSteps, first.Step, last, _ledger.Totals(tail), _attempt.Number - 1,
+            checkpoint ?? _run.Store().Latest()?.Folder, Stopwatch.GetElapsedTime(_began).TotalSeconds)
+        {
+            Accounts = RunAccounts.Of(last, _plan),
+            Rank = _attempt.Group!.Rank,
+            Unreadable = _run.Unreadable,
+        });
         Context.Stop(Self);
     }
 
@@ -269,8 +280,8 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
     private void OnStop()
     {
         _stopping = true;
-        if (_generation.Group is null) Fail(new OperationCanceledException("stopped while it waited for other trainers"));
-        else _generation.Trainer.Tell(Stop.Instance);
+        if (_attempt.Group is null) Fail(new OperationCanceledException("stopped while it waited for other trainers"));
+        else _attempt.Trainer.Tell(Stop.Instance);
     }
 
     /// <summary>Where there is no keeper to hear it, one that comes finds that the trainers have gone, and how far the run is.</summary>
@@ -297,9 +308,9 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
                 EvaluationSet set = data.EvaluationSet();
                 return task.Score(model, new EvaluationPlan(data.Corpora[0].Name, config, set), _host.Videos(config, data, set)).ToRecord(state.Step, Stopwatch.GetElapsedTime(began).TotalSeconds);
             }
-            catch (Exception error) when (DeviceFaults.Of(error) == DeviceFault.OutOfMemory)
+            catch (Exception exception) when (DeviceFaults.Of(exception) == DeviceFault.OutOfMemory)
             {
-                throw DeviceMemoryException.OfEvaluation(error, config);
+                throw DeviceMemoryException.OfEvaluation(exception, config);
             }
         }
         return PretrainValidator.Validate(model, state.Step, config.Training.Precision, _host.Read(

@@ -20,7 +20,7 @@ namespace Alpro.Actors.Runs;
 /// A thin shell round <see cref="Trainer"/>: gives it a thread of its own, the only one that touches the model's tensors, and turns
 /// what happens there into messages. Its parent is the <see cref="RunSupervisor"/>.
 /// </summary>
-public sealed class TrainerActor : ReceiveActor, IWithTimers
+internal sealed class TrainerActor : ReceiveActor, IWithTimers
 {
     /// <summary>Sent by the parent: train in this group, on these batches.</summary>
     /// <param name="Group">The group; the trainer's from then on.</param>
@@ -28,7 +28,10 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     /// <param name="Resume">Whether to begin at the last checkpoint, if that is further than what the trainer has.</param>
     public sealed record Enter(ICollectives Group, ChannelReader<ClipBatch> Batches, bool Resume);
 
-    /// <summary>Told to the parent when the trainer is in its group, and its model built, restored or taken over: batches are wanted from this step on.</summary>
+    /// <summary>
+    /// Told to the parent when the trainer is in its group and has its model, which it built, restored or took over. It wants the batches from this
+    /// step on.
+    /// </summary>
     public sealed record Ready(TrainState State, IReadOnlyList<LoadReport> Loaded, ICollectives Group);
 
     /// <summary>Told to the parent when the group is over before the run: the trainer waits for the next.</summary>
@@ -66,7 +69,7 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     private int _failures, _lastTries;
     private object? _lastWord;                                       // told when all records are written
     private volatile Enter? _current;
-    private long _number;                                            // the highest of the run's groups, when it entered its own
+    private long _generation;                                        // the run's last, when the trainer entered its group
 
     /// <summary>A trainer of a run, which waits for its group.</summary>
     /// <param name="run">The run.</param>
@@ -102,9 +105,9 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
                 if (message.Group.Rank == 0) OpenLog(message.State);
                 _parent.Tell(message);
             }
-            catch (ConfigException damaged)
+            catch (ConfigException exception)
             {
-                Leave(new Failed(damaged));                          // a person's to mend
+                Leave(new Failed(exception));                         // a person's to mend
             }
         });
         Receive<StepRecord>(record =>
@@ -144,30 +147,32 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     /// <inheritdoc/>
     protected override void PostStop()
     {
-        _current?.Group.Abort(new OperationCanceledException("this trainer ends"));   // or all ranks would stop with it
+        // Without this, all ranks of the group would stop with this one.
+        if (_current is { Group: { Generation: > 0 } group }) group.Abort(new OperationCanceledException("this trainer ends"));
         _stop.Cancel();
         _thread?.Join();                                             // a process that ends under a thread in native code crashes
         _log?.Dispose();
     }
 
     /// <summary>
-    /// Writes the run down from here on: the settings under which it was accepted, and each step, with the last steps that the first rank
-    /// before this one died too soon to write.
+    /// Begins to write the run down: the settings under which it was accepted, then each step. The first rank before this one may have died
+    /// before it wrote its last steps, so these are written too.
     /// </summary>
     private void OpenLog(TrainState state)
     {
-        (string file, byte[] config) = (Path.Combine(_run.Folder, TrainingRun.ConfigName), Encoding.UTF8.GetBytes(ConfigLoader.ToJson(_run.Config)));
-        if (!File.Exists(file) || !File.ReadAllBytes(file).AsSpan().SequenceEqual(config)) WholeFile.Write(file, stream => stream.Write(config));
+        (string file, byte[] config) = (_run.Folder.Config, Encoding.UTF8.GetBytes(ConfigLoader.ToJson(_run.Config)));
+        if (!File.Exists(file) || !File.ReadAllBytes(file).AsSpan().SequenceEqual(config))
+            WholeFile.Write(file, stream => stream.Write(config));
         _log = new RunLog(_run.Folder, state.Step, state.Settled);
         if (_recent.Count == 0) return;
-        long written = RunLog.Last<StepRecord>(RunLog.StepsFile(_run.Folder))?.Step ?? -1;
+        long written = RunLog.Last<StepRecord>(_run.Folder.Steps)?.Step ?? -1;
         foreach (StepRecord record in _recent.Where(record => record.Step > written && record.Step < state.Step)) _log.Add(record);
         WriteDown();
     }
 
     /// <summary>
-    /// Writes down what has been recorded. What fails (a full disk) is tried again with growing waits while training goes on, for as long as
-    /// there is room for it in memory; at the end as often as a checkpoint.
+    /// Writes down what has been recorded. A write that fails, as on a full disk, is tried again after growing waits while training goes on, and
+    /// the records wait in memory. It fails the run when too many wait, or at the end after as many tries as a checkpoint has.
     /// </summary>
     private void WriteDown()
     {
@@ -182,11 +187,11 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
             _parent.Tell(_lastWord);
             _lastWord = null;
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException
             && _log!.Waiting < MostWaiting && (_lastWord is null || ++_lastTries < _settings.CheckpointTries))
         {
             double seconds = Math.Min(_longestWait.TotalSeconds, _settings.CheckpointBackOff.TotalSeconds * Math.Pow(2, _failures++));
-            _run.Warn($"RECORDS NOT WRITTEN, {_log.Waiting} wait in memory (try {_failures}, again in {seconds:0} s): {failure.Message}");
+            _run.Warn($"RECORDS NOT WRITTEN, {_log.Waiting} wait in memory (try {_failures}, again in {seconds:0} s): {exception.Message}");
             Timers.StartSingleTimer(nameof(WriteAgain), WriteAgain.Instance, TimeSpan.FromSeconds(seconds));
         }
     }
@@ -211,13 +216,13 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
-            self.Tell(new Failed(new OperationCanceledException("stopped before the first step")));      // told to while it waited for a group
+            self.Tell(new Failed(new OperationCanceledException("stopped before the first step")));  // while it waited for a group
         }
 #pragma warning disable CA1031 // The top of a thread: whatever fails becomes a message, and the supervisor decides.
-        catch (Exception reason) when (LostDevice.Passes(reason, _run.DeviceLost))
+        catch (Exception exception) when (LostDevice.Passes(exception, _run.DeviceLost))
 #pragma warning restore CA1031
         {
-            Exception cause = reason is ChannelClosedException { InnerException: { } inner } ? inner : reason;
+            Exception cause = exception is ChannelClosedException { InnerException: { } inner } ? inner : exception;
             self.Tell(new Failed(DeviceMemoryException.Of(cause, _run.Config, _current?.Group.World ?? 1)));
         }
     }
@@ -245,14 +250,14 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     }
 
     /// <summary>
-    /// A process that was frozen, or cut off, and then given up by the others does not know: the first rank of its group asks the run's folder
-    /// before it writes a step down. Groups lie in one folder, so no two of them go on; without its first rank none does.
+    /// A process that was frozen or cut off does not know that the others have given it up. Therefore the first rank of each group asks the
+    /// run's folder before it writes a step down. All groups share the folder, and none goes on without its first rank, so one at most goes on.
     /// </summary>
     private void ThrowIfGivenUp(ICollectives group)
     {
         if (group.Rank > 0) return;                                  // another asks
         long last = _generations.Last();
-        if (last <= _number) return;
+        if (last <= _generation) return;
         if (group.Generation > 0) throw new CollectivesException(group.Rank, group.Generation, $"was given up while it was away: generation {last} has formed");
         throw new RunFailedException(
             $"{_run.Folder}: another process has gone on with this run while this one was away, which ends; what it did since is not written down");
@@ -262,7 +267,7 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
     private CollectivesException? Train(Trainer trainer, Enter enter, IReadOnlyList<LoadReport> loaded, IActorRef self)
     {
         _current = enter;
-        _number = enter.Group.Generation > 0 ? enter.Group.Generation : _generations.Next();      // one that trains alone takes a number too
+        _generation = enter.Group.Generation > 0 ? enter.Group.Generation : _generations.Next();     // who trains alone takes a number too
         try
         {
             TrainState state;
@@ -276,11 +281,11 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
             self.Tell(new Finished(state));                          // after it has left, for then it is aborted
             return null;
         }
-        catch (CollectivesException lost)
+        catch (CollectivesException exception)
         {
-            return lost;
+            return exception;
         }
-        catch (ChannelClosedException closed) when (closed.InnerException is CollectivesException lost)
+        catch (ChannelClosedException exception) when (exception.InnerException is CollectivesException lost)
         {
             return lost;                                             // told so while it waited for a batch
         }

@@ -2,7 +2,7 @@ using System.CommandLine;
 using Alpro.Actors;
 using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
-using Alpro.Training.Configuration;
+using Alpro.Training.Records;
 using Alpro.Training.Tasks;
 using Spectre.Console;
 
@@ -11,8 +11,6 @@ namespace Alpro.Cli.Commands;
 /// <summary><c>alpro evaluate</c>: scores a checkpoint on held-out videos.</summary>
 internal static class EvaluateCommand
 {
-    private static readonly TimeSpan _watchEvery = TimeSpan.FromSeconds(2);
-
     public static Command Create()
     {
         var model = new ModelOptions();
@@ -24,7 +22,7 @@ internal static class EvaluateCommand
             $"Score a checkpoint on held-out videos: {DownstreamTask.Titles}. The same command continues where it was stopped.",
             "alpro evaluate --run output/downstreams/msrvtt_ret/public --split test")) { split, output, watch };
         model.AddTo(command);
-        var hocon = TrainCommand.HoconOption();
+        var hocon = RunOptions.Hocon();
         command.Options.Add(hocon);
         command.Validators.Add(result =>
         {
@@ -37,9 +35,11 @@ internal static class EvaluateCommand
             await using RunHost host = await RunHost.StartAsync(arguments.GetValue(hocon));
             if (watching)
             {
-                if (!File.Exists(Path.Combine(arguments.GetValue(model.Run)!, TrainingRun.ConfigName)))
-                    throw new UsageException($"{arguments.GetValue(model.Run)}: there is no run to watch; expected its {TrainingRun.ConfigName}, which training writes when it begins");
-                IReadOnlyList<EvaluationResult> results = await WatchAsync(host, arguments.GetValue(model.Run)!, arguments.GetValue(model.Config), arguments.GetValue(model.Settings)!, test, arguments.GetValue(model.Data), stop);
+                var run = new RunFolder(Path.GetFullPath(arguments.GetValue(model.Run)!));
+                if (!File.Exists(run.Config))
+                    throw new UsageException($"{arguments.GetValue(model.Run)}: there is no run to watch; expected its {RunFolder.ConfigName}, which training writes when it begins");
+                IReadOnlyList<EvaluationResult> results = await EvaluationProgress.WatchAsync(
+                    host, run, arguments.GetValue(model.Config), arguments.GetValue(model.Settings)!, test, arguments.GetValue(model.Data), stop);
                 CommandLine.Result(arguments, results.Select(Summary), _ =>
                 {
                     foreach (EvaluationResult result in results) Console.Out.WriteLine($"{Path.GetFileName(result.Folder)}: {result.Scores.Line}");
@@ -47,39 +47,14 @@ internal static class EvaluateCommand
                 return ExitCode.Success;
             }
             var job = new EvaluationJob(model.Open(arguments), test, arguments.GetValue(model.Data), arguments.GetValue(output));
-            EvaluationResult only = await ShowProgressAsync(job, watched => watched.RunAsync(host, stop));
+            EvaluationResult only = await EvaluationProgress.ShowAsync(job, watched => watched.RunAsync(host, stop));
             CommandLine.Result(arguments, Summary(only), console => Show(console, only));
             return ExitCode.Success;
         });
         return command;
     }
 
-    /// <summary>Evaluates the checkpoints of a run as they appear, until it is complete.</summary>
-    /// <param name="host">Where the actors are.</param>
-    /// <param name="folder">The run's folder.</param>
-    /// <param name="config">A configuration in place of the run's, which need not have begun; null for that one.</param>
-    /// <param name="settings">Changes to it.</param>
-    /// <param name="test">Whether on the test split, else on validation.</param>
-    /// <param name="data">A folder to look in for the data first; null for none.</param>
-    /// <param name="stop">Asks it to stop.</param>
-    internal static Task<IReadOnlyList<EvaluationResult>> WatchAsync(RunHost host, string folder, string? config, IReadOnlyList<string> settings, bool test, string? data, CancellationToken stop)
-    {
-        string run = Path.GetFullPath(folder);
-        string corpus = new EvaluationTarget(run, "", ConfigLoader.LoadForEvaluation(config ?? Path.Combine(run, TrainingRun.ConfigName), overrides: settings)).CorpusOf(test).Corpus.Name;
-        var watch = new CheckpointWatch(run, corpus, (weights, copy) =>
-            ShowProgressAsync(new EvaluationJob(EvaluationTarget.Open(run, config, copy, settings) with { Source = weights }, test, data, null), job => job.RunAsync(host, stop)), Console.Error.WriteLine);
-        return watch.WatchAsync(_watchEvery, stop);
-    }
-
     private static object Summary(EvaluationResult result) => new { checkpoint = result.Receipt.Weights, result.Folder, Scores = (object)result.Scores, result.Scores.Chance, result.Receipt.Seconds, result.Receipt };
-
-    /// <summary>Runs a job while showing how far it is on a terminal, and what it says anywhere.</summary>
-    private static async Task<EvaluationResult> ShowProgressAsync(EvaluationJob job, Func<EvaluationJob, Task<EvaluationResult>> run)
-    {
-        if (Console.IsErrorRedirected) return await run(job with { Say = Console.Error.WriteLine });
-        using var bar = new ProgressLine(Console.Error, static () => Console.WindowWidth);
-        return await run(job with { Say = bar.Say, Progressed = done => bar.Show(done, $"evaluate {job.Target.Name}") });
-    }
 
     private static void Show(IAnsiConsole console, EvaluationResult result)
     {

@@ -1,28 +1,20 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using Akka.Actor;
-using Akka.Cluster;
 using Akka.Configuration;
 using Alpro.Actors;
-using Alpro.Actors.Distributed.Decoding;
-using Alpro.Actors.Distributed.Groups;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
-using Alpro.Data.Clips;
 using Alpro.Training;
-using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
 
 namespace Alpro.Cli.Commands;
 
-/// <summary><c>alpro node</c>: one process of a cluster. A coordinator trains as <c>alpro pretrain</c> does, or keeps those together that train.</summary>
+/// <summary><c>alpro node</c>: one process of a cluster, in one of its roles.</summary>
 internal static class NodeCommand
 {
-    private static readonly TimeSpan _lookEvery = TimeSpan.FromSeconds(2), _trainersEvery = TimeSpan.FromMilliseconds(200);
-
     public static Command Create()
     {
         var role = new Option<NodeRole>("--role") { Description = "What the node does.", Required = true };
@@ -53,7 +45,7 @@ internal static class NodeCommand
                 result.AddError($"--seed {seed}: expected a node as host:port, such as trainer-host:4053.");
         });
         var certificates = new Option<string?>("--certificates") { Description = "Folder of the node's certificates, in place of alpro.cluster.certificates." };
-        var decoders = TrainCommand.DecodersOption();
+        var decoders = RunOptions.Decoders();
         var command = new Command("node", CommandLine.Describe("Run one process of a cluster.", "alpro node --role decoder --config config/pretrain.json --seed trainer-host:4053"))
         {
             role, file, settings, folder, resume, hocon, name, host, bind, port, dataPort, ringPort, seeds, certificates, decoders, trainers, gpu,
@@ -66,7 +58,7 @@ internal static class NodeCommand
             }
             catch (OperationCanceledException) when (!stop.IsCancellationRequested)
             {
-                return GivenUp();                                    // its actors have ended
+                return NodeEnd.GivenUp().Code;                       // its actors have ended
             }
         });
         return command;
@@ -77,52 +69,23 @@ internal static class NodeCommand
                 throw new UsageException($"--gpu {index}: the process sees no such GPU that libtorch can use; expected the number of one, from 0; 'alpro doctor' lists them");
             RunConfig config = ConfigLoader.Load(arguments.GetValue(file)!, arguments.GetValue(settings));
             NodeRole own = arguments.GetValue(role);
-            int least = arguments.GetValue(trainers);
-            if (own == NodeRole.Decoder)
-            {
-                await DecodeAsync(await StartAsync(end: null), config, stop);
-                return ExitCode.Success;
-            }
-            string output = Path.GetFullPath(arguments.GetValue(folder) ?? throw new UsageException("--out is missing: expected the run's folder, which coordinators, trainers and evaluators share"));
-            var run = new TrainingRun(config, output, Resume: own == NodeRole.Coordinator && arguments.GetValue(resume));
-            var end = new RunEnd(run.Store());
-            if (own == NodeRole.Evaluator) return await EvaluateAsync(await StartAsync(end), output, arguments.GetValue(file)!, arguments.GetValue(settings)!, stop);
-            if (own == NodeRole.Coordinator)
-            {
-                config.RequireShares(Math.Max(1, least));
-                TrainCommand.RequireNewOrResumed(run);
-                if (least == 0) return await TrainCommand.RunAsync(arguments, "train", run, () => StartAsync(end: null), stop);
-            }
-            RunHost member = await StartAsync(end);
-            using RunFolder held = await HoldAsync(member);
-            if (end.Find() is { } steps)
-            {
-                if (own == NodeRole.Coordinator) await FinishWithoutTrainersAsync(member, run);
-                await member.DisposeAsync();
-                return Complete(run, steps);
-            }
-            return own == NodeRole.Trainer ? await TrainWithOthersAsync(arguments, member, run, stop) : await KeepGroupsAsync(member, run, least, stop);
+            var start = new NodeStart(arguments.GetValue(hocon), RunOptions.With(arguments.GetValue(decoders)), Join);
+            if (own == NodeRole.Decoder) return (await DecoderNode.RunAsync(start, config, stop)).Code;
+            string output = arguments.GetValue(folder)
+                ?? throw new UsageException("--out is missing: expected the run's folder, which coordinators, trainers and evaluators share");
+            var run = new TrainingRun(config, new(Path.GetFullPath(output)), Resume: own == NodeRole.Coordinator && arguments.GetValue(resume));
+            if (own == NodeRole.Evaluator) return (await EvaluatorNode.RunAsync(start, run.Folder, WatchAsync, stop)).Code;
+            NodeEnd end = await RunProgress.ShowAsync("train", watched => own == NodeRole.Trainer
+                ? TrainerNode.RunAsync(start, watched(run), stop)
+                : CoordinatorNode.RunAsync(start, watched(run), arguments.GetValue(trainers), stop));
+            if (end.Result is { } result) RunSummary.Show(arguments, run, result);
+            return end.Code;
 
-            async Task<RunHost> StartAsync(RunEnd? end)
+            async Task WatchAsync(RunHost node, CancellationToken ended)
             {
-                RunHost node = await RunHost.StartAsync(arguments.GetValue(hocon) ?? RunningSettings.ConfFile("cluster.conf"), TrainCommand.With(arguments.GetValue(decoders)), Join);
-                await JoinedAsync(node, end, stop);
-                if (own != NodeRole.Coordinator || least > 0 || !HasOthers(node)) return node;
-                await node.DisposeAsync();
-                throw new UsageException("another coordinator is in the cluster, and this one was told to train by itself; expected --trainers N, for a coordinator that stands by to take the other's place");
-            }
-
-            async Task<RunFolder> HoldAsync(RunHost member)
-            {
-                try
-                {
-                    return await RunFolder.HoldAsync(output, $"{member.Node!.Name}@{member.Node.Seeds[0]}", TimeProvider.System, stop);
-                }
-                catch
-                {
-                    await member.DisposeAsync();
-                    throw;
-                }
+                IReadOnlyList<EvaluationResult> results = await EvaluationProgress.WatchAsync(
+                    node, run.Folder, arguments.GetValue(file), arguments.GetValue(settings)!, test: false, data: null, ended);
+                foreach (EvaluationResult result in results) Console.Out.WriteLine($"{Path.GetFileName(result.Folder)}: {result.Scores.Line}");
             }
 
             ClusterNode Join(Config settings)
@@ -143,149 +106,4 @@ internal static class NodeCommand
     }
 
     private static Option<int?> PortOption(string name, string description) => CommandLine.Between(new Option<int?>(name) { Description = description }, 0, ushort.MaxValue);
-
-    /// <summary>Forms groups of trainers until the run is over, or stands by to. Told to end, it leaves that to another coordinator; the last one ends the run.</summary>
-    private static async Task<int> KeepGroupsAsync(RunHost node, TrainingRun run, int least, CancellationToken stop)
-    {
-        await using RunHost leaving = node;
-        var over = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
-        var left = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var endRun = new CancellationTokenSource();
-        node.System.ActorOf(GroupKeeper.Manager(node.System, run with { Warn = Console.Error.WriteLine }, least, over, endRun.Token), GroupKeeper.ManagerName);
-        using CancellationTokenRegistration asked = stop.Register(() =>
-        {
-            if (HasOthers(node)) left.TrySetResult();
-            else endRun.Cancel();
-        });
-        Task first = await Task.WhenAny(over.Task, left.Task, node.System.WhenTerminated);
-        if (first == left.Task) return ExitCode.Success;
-        if (first != over.Task) return GivenUp();
-        if (!await over.Task) return ExitCode.Interrupted;
-        await FinishWithoutTrainersAsync(node, run);
-        return ExitCode.Success;
-    }
-
-    /// <summary>When the last trainer has left, having written what a run leaves, or has been given up: then it is written here, if it is not there.</summary>
-    private static async Task FinishWithoutTrainersAsync(RunHost node, TrainingRun run)
-    {
-        var cluster = Akka.Cluster.Cluster.Get(node.System);
-        while (!cluster.IsTerminated && cluster.State.Members.Any(member => member.HasRole(ClusterNode.RoleName(NodeRole.Trainer)))) await Task.Delay(_trainersEvery, TimeProvider.System);
-        TrainCommand.FinishLate(run, node.Settings);
-    }
-
-    /// <summary>Whether the cluster has another coordinator.</summary>
-    private static bool HasOthers(RunHost node)
-    {
-        var cluster = Akka.Cluster.Cluster.Get(node.System);
-        return cluster.State.Members.Except(cluster.State.Unreachable)
-            .Any(member => member.Status == MemberStatus.Up && member.HasRole(ClusterNode.RoleName(NodeRole.Coordinator)) && !member.UniqueAddress.Equals(cluster.SelfUniqueAddress));
-    }
-
-    private static int Complete(TrainingRun run, long steps)
-    {
-        Console.Error.WriteLine($"the run in {run.Folder} is complete: {steps} steps");
-        return ExitCode.Success;
-    }
-
-    private static int GivenUp()
-    {
-        Console.Error.WriteLine("this node has ended itself: it was frozen, or cut off from more than half of the others, and these go on without it; start it again, a coordinator with --resume");
-        return ExitCode.Failure;
-    }
-
-    /// <summary>Scores the run's checkpoints as they appear, until the run is complete or this node is told to leave.</summary>
-    private static async Task<int> EvaluateAsync(RunHost node, string folder, string config, IReadOnlyList<string> settings, CancellationToken stop)
-    {
-        await using RunHost leaving = node;
-        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        Task<IReadOnlyList<EvaluationResult>> watching = EvaluateCommand.WatchAsync(node, folder, config, settings, test: false, data: null, ended.Token);
-        if (await Task.WhenAny(watching, node.System.WhenTerminated) != watching && !stop.IsCancellationRequested) return GivenUp();
-        try
-        {
-            foreach (EvaluationResult result in await watching) Console.Out.WriteLine($"{Path.GetFileName(result.Folder)}: {result.Scores.Line}");
-        }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
-        {
-            // What is finished stays; the next evaluator goes on from there.
-        }
-        catch (InvalidOperationException) when (Akka.Cluster.Cluster.Get(node.System).IsTerminated)
-        {
-            return GivenUp();                                        // there are no actors any more
-        }
-        return ExitCode.Success;
-    }
-
-    /// <summary>Trains in the groups that the coordinator forms, until the run is over or this node is told to leave.</summary>
-    private static async Task<int> TrainWithOthersAsync(ParseResult arguments, RunHost node, TrainingRun run, CancellationToken stop)
-    {
-        await using RunHost leaving = node;
-        run = run with { Unreadable = Path.Combine(run.Folder, $"unreadable-{node.Node!.Host}-{Akka.Cluster.Cluster.Get(node.System).SelfAddress.Port}.csv") };
-        Task<RunResult> training = RunProgress.ShowAsync("train", watched => node.TrainAsync(watched(run), CancellationToken.None));
-        var left = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        using CancellationTokenRegistration asked = stop.Register(() => left.TrySetResult());
-        if (await Task.WhenAny(training, left.Task) == left.Task) return ExitCode.Success;
-        try
-        {
-            RunResult result = await training;
-            return result.Rank == 0 ? TrainCommand.Finish(arguments, run, result) : result.Completed ? ExitCode.Success : ExitCode.Interrupted;
-        }
-        catch (OperationCanceledException)
-        {
-            // The cluster's end is the actors'; else it was told to stop while it waited for others, who may have come to the end without it.
-            if (Akka.Cluster.Cluster.Get(node.System).IsTerminated) return GivenUp();
-            return new RunEnd(run.Store()).Find() is { } steps ? Complete(run, steps) : ExitCode.Interrupted;
-        }
-    }
-
-    /// <summary>Makes clips until the run has ended, or the cluster, or the node is told to stop.</summary>
-    private static async Task DecodeAsync(RunHost node, RunConfig config, CancellationToken stop)
-    {
-        RunData? data = null;
-        try
-        {
-            RunData opened = data = new RunData(config, node.Settings);
-            ClipSettings clips = config.ClipForTraining();
-            var work = new DecodeNode.Work(() => opened.OpenSource(clips), clips, opened.Describe(), node.Settings, node.Node!.Certificates);
-            var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            using CancellationTokenRegistration asked = stop.Register(() => ended.TrySetResult());
-            Action over = () =>
-            {
-                if (ended.TrySetResult()) Console.Error.WriteLine("the run has ended: its trainers have left, and so does this node");
-            };
-            Action<Exception> failed = reason => ended.TrySetException(reason);
-            node.System.ActorOf(Props.Create(() => new DecodeNode(work, over, failed)), "decode-node");
-            await await Task.WhenAny(ended.Task, node.System.WhenTerminated);
-        }
-        finally
-        {
-            await node.DisposeAsync();                               // decoders stop before the corpora close under them
-            data?.Dispose();
-        }
-    }
-
-    /// <summary>
-    /// Waits until the node is a member of its cluster, and says so on standard error. Whoever has come when the run was at its end finds no
-    /// cluster any more: it waits no longer than that is so.
-    /// </summary>
-    private static async Task JoinedAsync(RunHost node, RunEnd? end, CancellationToken stop)
-    {
-        var cluster = Akka.Cluster.Cluster.Get(node.System);
-        var up = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        cluster.RegisterOnMemberUp(() => up.TrySetResult());
-        try
-        {
-            while (await Task.WhenAny(up.Task, Task.Delay(_lookEvery, TimeProvider.System, stop)) != up.Task)
-            {
-                stop.ThrowIfCancellationRequested();
-                if (end?.Find() is not null) return;
-                if (cluster.IsTerminated) throw new OperationCanceledException();
-            }
-        }
-        catch
-        {
-            await node.DisposeAsync();
-            throw;
-        }
-        Console.Error.WriteLine($"ready: {ClusterNode.RoleName(node.Node!.Role)} {cluster.SelfAddress}");
-    }
 }

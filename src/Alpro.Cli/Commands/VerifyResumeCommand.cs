@@ -66,7 +66,7 @@ internal static class VerifyResumeCommand
 
     private static async Task<Verdict> VerifyAsync(string config, string[] overrides, int steps, long[] killPoints, string root, CancellationToken stop)
     {
-        (string straight, string broken) = (Path.Combine(root, "straight"), Path.Combine(root, "broken"));
+        (RunFolder straight, RunFolder broken) = (new(Path.Combine(root, "straight")), new(Path.Combine(root, "broken")));
         CommandLine.Error.WriteLine($"straight: {steps} steps");
         await RunAsync(config, overrides, straight, killAt: null, decoders: 1, stop);
         foreach (long point in killPoints)
@@ -79,13 +79,13 @@ internal static class VerifyResumeCommand
 
         return new(killPoints, RunComparison.Of(straight, End(straight), broken, End(broken)));
 
-        static Checkpoint End(string folder) => new CheckpointStore(Path.Combine(folder, "checkpoints")).Latest() ?? throw new UsageException($"{folder}: the run left no checkpoint");
+        static Checkpoint End(RunFolder folder) => new CheckpointStore(folder.Checkpoints).Latest() ?? throw new UsageException($"{folder}: the run left no checkpoint");
     }
 
     /// <summary>Trains in a process of its own, to the end or until it has recorded a step and is killed.</summary>
-    private static async Task RunAsync(string config, string[] overrides, string folder, long? killAt, int decoders, CancellationToken stop)
+    private static async Task RunAsync(string config, string[] overrides, RunFolder folder, long? killAt, int decoders, CancellationToken stop)
     {
-        string[] words = ["pretrain", "--config", config, "--out", folder, "--resume", "--decoders", $"{decoders}", .. overrides.SelectMany(setting => new[] { "--set", setting })];
+        string[] words = ["pretrain", "--config", config, "--out", folder.Path, "--resume", "--decoders", $"{decoders}", .. overrides.SelectMany(setting => new[] { "--set", setting })];
         using var process = new Process { StartInfo = new("dotnet", [typeof(VerifyResumeCommand).Assembly.Location, .. words]) { RedirectStandardError = true, RedirectStandardOutput = true } };
         process.Start();
         Task<string> said = process.StandardError.ReadToEndAsync(stop), result = process.StandardOutput.ReadToEndAsync(stop);
@@ -93,7 +93,7 @@ internal static class VerifyResumeCommand
         {
             while (killAt is { } point && !process.HasExited)
             {
-                if (File.Exists(RunLog.StepsFile(folder)) && RunLog.Read<StepRecord>(RunLog.StepsFile(folder)).LastOrDefault() is { } last && last.Step >= point) process.Kill();
+                if (File.Exists(folder.Steps) && RunLog.Read<StepRecord>(folder.Steps).LastOrDefault() is { } last && last.Step >= point) process.Kill();
                 else await Task.Delay(20, stop);
             }
             await process.WaitForExitAsync(stop);

@@ -15,7 +15,7 @@ public interface ICollectives : IDisposable
     /// <summary>Number of ranks.</summary>
     int World { get; }
 
-    /// <summary>Number of this group among those that trained the run: who belongs to an older one changes nothing in a newer.</summary>
+    /// <summary>Number of this group among those that trained the run; 0 where one process trains alone. Members of an older group change nothing in a newer.</summary>
     long Generation { get; }
 
     /// <summary>Puts the sum over all ranks, bit for bit the same on each, in place of a contiguous tensor of 32-bit or 64-bit floats.</summary>
@@ -55,51 +55,5 @@ public interface ICollectives : IDisposable
         Tensor count = tensor([here ? 1f : 0f]);
         AllReduce(count);
         return count.item<float>() > 0;
-    }
-}
-
-/// <summary>One rank: everything is done already.</summary>
-internal sealed class SingleCollectives : ICollectives
-{
-    public static SingleCollectives Instance { get; } = new();
-
-    /// <inheritdoc/>
-    public int Rank => 0;
-
-    /// <inheritdoc/>
-    public int World => 1;
-
-    /// <inheritdoc/>
-    public long Generation => 0;
-
-    /// <inheritdoc/>
-    public void AllReduce(Tensor tensor)
-    {
-    }
-
-    /// <inheritdoc/>
-    public Tensor AllGather(Tensor own) => own;
-
-    /// <inheritdoc/>
-    public void Broadcast(Tensor tensor, int source)
-    {
-    }
-
-    /// <inheritdoc/>
-    public void ThrowIfOver()
-    {
-    }
-
-    /// <summary>Nobody else is there to be told.</summary>
-    public void Abort(Exception reason)
-    {
-    }
-
-    /// <inheritdoc/>
-    public bool Any(bool here) => here;
-
-    /// <inheritdoc/>
-    public void Dispose()
-    {
     }
 }

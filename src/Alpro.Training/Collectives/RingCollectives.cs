@@ -45,7 +45,7 @@ internal sealed class RingCollectives : IWatchedGroup
     /// <exception cref="CollectivesException">A neighbour did not come in time, or is in another generation.</exception>
     public static async Task<RingCollectives> JoinAsync(RingGroup group, Socket listener, RingSettings settings, CancellationToken cancel = default)
     {
-        if (group.World < 2) throw new ArgumentException("A ring has two ranks at least; one rank has SingleCollectives.", nameof(group));
+        if (group.World < 2) throw new ArgumentException("A ring has two ranks at least; one rank has SoloGroup.", nameof(group));
         using var forming = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         forming.CancelAfter(settings.Forming);
         Task<RingLink> next = RingLink.Connect(group, settings, forming.Token), previous = RingLink.Accept(group, listener, settings, forming.Token);

@@ -10,11 +10,6 @@ namespace Alpro.Training.Records;
 /// <summary>What became of a run, as one self-contained page: curves, speed, the ledger of clips and the configuration.</summary>
 internal static class Report
 {
-    /// <summary>The page's name in the output folder.</summary>
-    public const string FileName = "report.html";
-
-    private const string LedgerName = "ledger.json";
-
     private const string Style = """
         :root { color-scheme: light dark; --ink: light-dark(#1d2433, #e6e9ef); --quiet: light-dark(#667085, #98a2b3); --line: light-dark(#e4e7ec, #343b49); --card: light-dark(#fff, #1b202b) }
         body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: light-dark(#f6f7f9, #12161e); margin: 0 auto; max-width: 1180px; padding: 2rem 1rem }
@@ -28,27 +23,26 @@ internal static class Report
         """;
 
     /// <summary>Writes the page from the records in a run's output folder.</summary>
-    /// <param name="folder">The output folder; the page is <see cref="FileName"/> in it.</param>
+    /// <param name="folder">The output folder; the page is its <see cref="RunFolder.Report"/>.</param>
     /// <param name="config">The run.</param>
     /// <param name="ledger">What became of the clips: names and numbers.</param>
     /// <returns>The page's path.</returns>
-    public static string Write(string folder, RunConfig config, IReadOnlyList<KeyValuePair<string, string>> ledger)
+    public static string Write(RunFolder folder, RunConfig config, IReadOnlyList<KeyValuePair<string, string>> ledger)
     {
-        StepRecord[] steps = [.. RunLog.Read<StepRecord>(RunLog.StepsFile(folder))];
-        ValidationRecord[] validations = [.. RunLog.Read<ValidationRecord>(RunLog.ValidationsFile(folder))];
-        EvaluationRecord[] evaluations = [.. RunLog.Read<EvaluationRecord>(RunLog.EvaluationsFile(folder)).OrderBy(evaluation => evaluation.Step)];
+        StepRecord[] steps = [.. RunLog.Read<StepRecord>(folder.Steps)];
+        ValidationRecord[] validations = [.. RunLog.Read<ValidationRecord>(folder.Validations)];
+        EvaluationRecord[] evaluations = [.. RunLog.Read<EvaluationRecord>(folder.Evaluations).OrderBy(evaluation => evaluation.Step)];
         string page = Page(config, ledger, steps, validations, evaluations);
-        string file = Path.Combine(folder, FileName);
-        WholeFile.Write(file, stream => stream.Write(Encoding.UTF8.GetBytes(page)));
-        WholeFile.Write(Path.Combine(folder, LedgerName), stream => JsonSerializer.Serialize(stream, ledger));
-        return file;
+        WholeFile.Write(folder.Report, stream => stream.Write(Encoding.UTF8.GetBytes(page)));
+        WholeFile.Write(folder.Ledger, stream => JsonSerializer.Serialize(stream, ledger));
+        return folder.Report;
     }
 
     /// <summary>Writes the page of a run that is over once more, with the evaluations that were made since; does nothing while there is no page.</summary>
-    public static void Refresh(string folder, RunConfig config)
+    public static void Refresh(RunFolder folder, RunConfig config)
     {
-        string ledger = Path.Combine(folder, LedgerName);
-        if (File.Exists(ledger)) Write(folder, config, JsonSerializer.Deserialize<KeyValuePair<string, string>[]>(File.ReadAllBytes(ledger))!);
+        if (!File.Exists(folder.Ledger)) return;
+        Write(folder, config, JsonSerializer.Deserialize<KeyValuePair<string, string>[]>(File.ReadAllBytes(folder.Ledger))!);
     }
 
     private static string Page(RunConfig config, IReadOnlyList<KeyValuePair<string, string>> ledger, StepRecord[] steps, ValidationRecord[] validations, EvaluationRecord[] evaluations)

@@ -18,17 +18,17 @@ internal sealed record RunComparison(int Steps, int Tensors, string? Difference)
     public double WeightDifference { get; init; }
 
     /// <summary>Compares the output folders of two runs.</summary>
-    /// <param name="one">The records' folder of the first run.</param>
+    /// <param name="one">The folder of the first run.</param>
     /// <param name="oneEnd">Its last checkpoint.</param>
-    /// <param name="other">The records' folder of the second run.</param>
+    /// <param name="other">The folder of the second run.</param>
     /// <param name="otherEnd">Its last checkpoint.</param>
     /// <param name="tolerance">
     /// How far losses and weights may be apart, and gradient norms ten times as far in proportion: a rectified unit that is at zero has its gradient or
     /// has none, as rounding decides, and the loss is the same. 0 asks for the same bits. Clips must always be the same.
     /// </param>
-    public static RunComparison Of(string one, Checkpoint oneEnd, string other, Checkpoint otherEnd, double tolerance = 0)
+    public static RunComparison Of(RunFolder one, Checkpoint oneEnd, RunFolder other, Checkpoint otherEnd, double tolerance = 0)
     {
-        StepRecord[] left = [.. RunLog.Read<StepRecord>(RunLog.StepsFile(one))], right = [.. RunLog.Read<StepRecord>(RunLog.StepsFile(other))];
+        StepRecord[] left = [.. RunLog.Read<StepRecord>(one.Steps)], right = [.. RunLog.Read<StepRecord>(other.Steps)];
         string? difference = left.Length != right.Length ? $"{left.Length} steps and {right.Length}" : null;
         double losses = 0;
         foreach ((StepRecord a, StepRecord b) in left.Zip(right))

@@ -26,33 +26,24 @@ public sealed class RunLog : IDisposable
     /// <param name="step">Steps that it has done, 0 for a new one.</param>
     /// <param name="settled">The last step after which it was validated if that was due, <see cref="TrainState.Settled"/>.</param>
     /// <exception cref="ConfigException">A line at the end of the records is none of ours.</exception>
-    public RunLog(string folder, long step, long settled)
+    public RunLog(RunFolder folder, long step, long settled)
     {
-        Directory.CreateDirectory(folder);
-        _steps = Reopen(StepsFile(folder), (StepRecord record) => record.Step < step);
-        _validations = Reopen(ValidationsFile(folder), (ValidationRecord record) => record.Step <= settled);
+        Directory.CreateDirectory(folder.Path);
+        _steps = Reopen(folder.Steps, (StepRecord record) => record.Step < step);
+        _validations = Reopen(folder.Validations, (ValidationRecord record) => record.Step <= settled);
         DateTimeOffset now = TimeProvider.System.GetUtcNow();
-        string name = $"events.out.tfevents.{now.ToUnixTimeMilliseconds()}.{Environment.MachineName}.{Environment.ProcessId}.{step}";
-        _events = new(Path.Combine(folder, "tensorboard", name));
+        _events = new(folder.TensorBoard(now, step));
         _events.Add(TensorBoardRecords.Version(now));
         _events.Add(TensorBoardRecords.Start(now, step));
-        if (Last<ValidationRecord>(ValidationsFile(folder)) is { } last && last.Step >= step) Show(last);        // its step is not done again
+        if (Last<ValidationRecord>(folder.Validations) is { } last && last.Step >= step) Show(last);        // its step is not done again
     }
 
     /// <summary>Records that are not in their files yet.</summary>
     public int Waiting => _steps.Waiting + _validations.Waiting + _events.Waiting;
 
-    /// <summary>The file of the steps' records.</summary>
-    public static string StepsFile(string folder) => Path.Combine(folder, "steps.jsonl");
-
-    /// <summary>The file of the validations' records.</summary>
-    public static string ValidationsFile(string folder) => Path.Combine(folder, "validation.jsonl");
-
-    /// <summary>The file of what other processes found of the run's checkpoints.</summary>
-    public static string EvaluationsFile(string folder) => Path.Combine(folder, "evaluation.jsonl");
-
     /// <summary>Adds what another process found; the records above are the run's own.</summary>
-    public static void Append(string folder, EvaluationRecord record) => File.AppendAllText(EvaluationsFile(folder), JsonSerializer.Serialize(record, Json) + "\n");
+    public static void Append(RunFolder folder, EvaluationRecord record) =>
+        File.AppendAllText(folder.Evaluations, JsonSerializer.Serialize(record, Json) + "\n");
 
     /// <summary>The records of a file, in order and as they are read; none where there is no file. A last line cut short by a crash is left out.</summary>
     /// <exception cref="ConfigException">A line is no record.</exception>

@@ -19,12 +19,12 @@ public sealed class MessageSerializerTests : TestKit
 
     private static readonly IWireMessage[] _messages =
     [
-        new DecoderGate.Offer(4, new Dictionary<string, string> { ["data.clip"] = "{\"frames\":4}" }),
-        new ClipUplink.Welcome("host-a", 4153, DataPlane.NewToken()),
-        new ClipUplink.Refused("data.vocabulary: the run has A, the node B"),
-        new ClipUplink.Grant(_request),
-        new DecoderLink.Unreadable(new Rejection(_request, "/videos/ü.mp4", RejectReason.Truncated, "ends at frame 3")),
-        new DecoderLink.DecoderDied(_request),
+        new TrainerGate.Offer(4, new Dictionary<string, string> { ["data.clip"] = "{\"frames\":4}" }),
+        new DecoderNodeLink.Welcome("host-a", 4153, DataPlane.NewToken()),
+        new DecoderNodeLink.Refused("data.vocabulary: the run has A, the node B"),
+        new DecoderNodeLink.Grant(_request),
+        new TrainerLink.Unreadable(new Rejection(_request, "/videos/ü.mp4", RejectReason.Truncated, "ends at frame 3")),
+        new TrainerLink.DecoderDied(_request),
         new GroupKeeper.Report("host-b:4253", 3, true, 12),
         new GroupKeeper.Ended(true),
         new GroupMember.Form(4, 1, ["host-a:4253", "host-b:4253"], true),
@@ -67,7 +67,7 @@ public sealed class MessageSerializerTests : TestKit
 
     [Fact]
     public void Type_that_is_no_message_between_nodes_is_not_sent() =>
-        Assert.Throws<SerializationException>(() => Serializer.Manifest(new DecoderLink.Make(_request)));
+        Assert.Throws<SerializationException>(() => Serializer.Manifest(new TrainerLink.Make(_request)));
 
     [Fact]
     public void Nothing_enters_or_leaves_in_a_format_that_names_types()

@@ -45,10 +45,9 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
     {
         time ??= TimeProvider.System;
         Channel<ClipBatch> batches = Channel.CreateBounded<ClipBatch>(2);
-        var bounds = new ClipCoordinator.Bounds(maxRejected, 100);
-        Props coordinator = Props.Create(() => new ClipCoordinator(plan, _clips, first, steps, bounds, settings, _ledger, batches.Writer, time));
+        var job = new PipelineJob(plan, _clips, first, steps, new(maxRejected, 100), _ledger, batches.Writer);
         Func<IClipSource> open = () => new FakeSource(before);
-        return (Sys.ActorOf(Props.Create(() => new ClipPipeline(coordinator, open, settings, batches.Writer, time))), batches.Reader);
+        return (Sys.ActorOf(Props.Create(() => new ClipPipeline(job, open, settings, time))), batches.Reader);
     }
 
     private static async Task<List<string>> ReadAsync(ChannelReader<ClipBatch> batches)
@@ -160,12 +159,12 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
             var ledger = new ClipLedger(list.Add);
             Channel<ClipBatch> batches = Channel.CreateBounded<ClipBatch>(2);
             ActorSettings settings = Settings(2);
-            Props coordinator = Props.Create(() => new ClipCoordinator(plan, _clips, 0, plan.StepsPerEpoch, new(0.15, 10_000), settings, ledger, batches.Writer, TimeProvider.System));
+            var job = new PipelineJob(plan, _clips, 0, plan.StepsPerEpoch, new(0.15, 10_000), ledger, batches.Writer);
             Func<IClipSource> open = () => new FakeSource(static request =>
             {
                 if (request.Row % 10 == 3) throw new UnreadableClipException(RejectReason.Corrupt, $"row{request.Row}.mp4", "injected, with a \"quote\"");
             });
-            Sys.ActorOf(Props.Create(() => new ClipPipeline(coordinator, open, settings, batches.Writer, TimeProvider.System)));
+            Sys.ActorOf(Props.Create(() => new ClipPipeline(job, open, settings, TimeProvider.System)));
             Assert.Equal(2_500, (await ReadAsync(batches.Reader)).Count);
             totals = ledger.Totals(plan.TailBefore(plan.StepsPerEpoch));
         }
@@ -240,11 +239,9 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
     {
         Channel<ClipBatch> batches = Channel.CreateBounded<ClipBatch>(2);
         ActorSettings settings = Settings(2) with { MaxDecoderDeathsPerMinute = 5 };
-        ClipLedger ledger = _ledger;
-        SamplingPlan plan = _plan;
-        Props coordinator = Props.Create(() => new ClipCoordinator(plan, _clips, 0, 10, new(0.1, 10), settings, ledger, batches.Writer, TimeProvider.System));
+        var job = new PipelineJob(_plan, _clips, 0, 10, new(0.1, 10), _ledger, batches.Writer);
         Func<IClipSource> open = () => throw new IOException("no such device");
-        Sys.ActorOf(Props.Create(() => new ClipPipeline(coordinator, open, settings, batches.Writer, TimeProvider.System)));
+        Sys.ActorOf(Props.Create(() => new ClipPipeline(job, open, settings, TimeProvider.System)));
         var failure = await Assert.ThrowsAsync<DecodersDyingException>(() => ReadAsync(batches.Reader));
         Assert.Contains("no such device", failure.ToString(), StringComparison.Ordinal);
     }
@@ -312,7 +309,8 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
     {
         var rows = new RowsInOrder([0, 1, 2], batchSize: 3, static row => $"video {row}");
         Channel<ClipBatch> batches = Channel.CreateBounded<ClipBatch>(2);
-        IActorRef collator = Sys.ActorOf(Props.Create(() => new BatchCollator(rows, _clips, 0, rows.Steps, _ledger, batches.Writer)));
+        var job = new PipelineJob(rows, _clips, 0, rows.Steps, new(1, 0), _ledger, batches.Writer);
+        IActorRef collator = Sys.ActorOf(Props.Create(() => new BatchCollator(job)));
         using var source = new FakeSource(static _ => { });
         collator.Tell(new BatchCollator.PlaceEmpty(rows.Request(0, 0)));
         foreach (int place in (int[])[1, 0, 2]) collator.Tell(new BatchCollator.ClipDecoded(source.Load(rows.Request(0, place))));

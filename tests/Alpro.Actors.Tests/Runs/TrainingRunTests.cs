@@ -40,7 +40,7 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
 
     private string WithUnreadable() => SmallRun.WithUnreadable(_world.Folder.Path, _out.File("some-bad.csv"));
 
-    private double[] Losses(string folder) => !File.Exists(RunLog.StepsFile(_out.File(folder))) ? [] : [.. RunLog.Read<StepRecord>(RunLog.StepsFile(_out.File(folder))).Select(record => record.Loss)];
+    private double[] Losses(string folder) => !File.Exists(new RunFolder(_out.File(folder)).Steps) ? [] : [.. RunLog.Read<StepRecord>(new RunFolder(_out.File(folder)).Steps).Select(record => record.Loss)];
 
     [Fact]
     public async Task Decoders_one_two_or_four_give_the_same_loss_at_every_step()
@@ -100,7 +100,7 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
         RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 2, LeaseTimeout = TimeSpan.FromSeconds(1), StopTimeout = TimeSpan.FromSeconds(2) });
         host.Source = source => new StuckSource(source, free, () => Interlocked.Increment(ref loads) == 3);
         long began = TimeProvider.System.GetTimestamp();
-        RunResult result = await host.TrainAsync(new(Config(steps: 6), _out.File("stuck"), false) { Warn = said.Add }, CancellationToken.None);
+        RunResult result = await host.TrainAsync(new(Config(steps: 6), new(_out.File("stuck")), false) { Warn = said.Add }, CancellationToken.None);
         await host.DisposeAsync();
         Assert.InRange(TimeProvider.System.GetElapsedTime(began).TotalSeconds, 2, 40);
         Assert.True(result.Completed);
@@ -154,7 +154,7 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
         Assert.True(chaotic.Accounts.Rejected > 0);
         Assert.Equal(calm.Accounts, chaotic.Accounts);
         Assert.Equal(0, chaotic.Ledger.InHand);
-        Assert.Null(RunComparison.Of(_out.File("calm"), Last(config, "calm"), _out.File("chaotic"), Last(config, "chaotic")).Difference);
+        Assert.Null(RunComparison.Of(new(_out.File("calm")), Last(config, "calm"), new(_out.File("chaotic")), Last(config, "chaotic")).Difference);
     }
 
     [Fact]
@@ -193,7 +193,7 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
     {
         RunConfig config = Config(steps: 6);
         await TrainAsync(config, "run");
-        string records = RunLog.StepsFile(_out.File("run")), torn = File.ReadAllText(records) + "{\"step\": 6, \"epo";
+        string records = new RunFolder(_out.File("run")).Steps, torn = File.ReadAllText(records) + "{\"step\": 6, \"epo";
         File.WriteAllText(records, torn);
         Assert.True((await TrainAsync(config, "run", resume: true)).Completed);
         Assert.Equal(6, Losses("run").Length);
@@ -237,7 +237,7 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
         Directory.CreateDirectory(_out.File("failing"));
         await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 });
         host.Time = clock;
-        var run = new TrainingRun(config, _out.File("failing"), Resume: false)
+        var run = new TrainingRun(config, new(_out.File("failing")), Resume: false)
         {
             Warn = said.Add,
             Started = (_, _) => fails = failures++ < 4,              // once each time that it is started
@@ -262,7 +262,7 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
         string validation = System.Text.Json.JsonSerializer.Serialize<CorpusConfig[]>([corpus with { Name = "first" }, corpus with { Name = "second" }], ConfigLoader.Json);
         RunConfig config = Config(steps: 2, null, $"data.validation={validation}", "evaluation.maxClips=5");
         RunResult result = await TrainAsync(config, "validated");
-        ValidationRecord record = Assert.Single(RunLog.Read<ValidationRecord>(RunLog.ValidationsFile(_out.File("validated"))));
+        ValidationRecord record = Assert.Single(RunLog.Read<ValidationRecord>(new RunFolder(_out.File("validated")).Validations));
         Assert.Equal(record.Figures["loss"], record.Figures["second/loss"]);
         Assert.Equal((2, 2, record.Score), (result.State.Settled, result.State.BestStep!.Value, result.State.BestScore!.Value));
         var refused = await Assert.ThrowsAsync<DataException>(() => TrainAsync(Config(steps: 2, null, $"data.validation={validation}", "evaluation.maxClips=1"), "one"));
@@ -305,7 +305,7 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
     {
         var taken = await Assert.ThrowsAsync<RunFailedException>(() => TrainAsync(Config(steps: 400), "taken", stepped: record =>
         {
-            if (record.Step == 3) new Generations(_out.File("taken")).Next();
+            if (record.Step == 3) new Generations(new(_out.File("taken"))).Next();
         }));
         Assert.Contains("another process has gone on with this run", taken.Message, StringComparison.Ordinal);
         Assert.InRange(Losses("taken").Length, 4, 399);
@@ -335,7 +335,7 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
         File.WriteAllText(_out.File("stuck/checkpoints"), "");       // no folder can be made there
         await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1, CheckpointTries = 2, CheckpointBackOff = TimeSpan.FromMilliseconds(50) });
         var failed = await Assert.ThrowsAsync<RunFailedException>(
-            () => host.TrainAsync(new(Config(steps: 100_000), _out.File("stuck"), Resume: false), CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(60)));
+            () => host.TrainAsync(new(Config(steps: 100_000), new(_out.File("stuck")), Resume: false), CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(60)));
         Assert.StartsWith("the checkpoint of step 5 could not be written in 2 tries", failed.Message, StringComparison.Ordinal);
     }
 
@@ -356,7 +356,7 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
         RunConfig config = Config(steps: 12, null, "training.exportEvery=5");
         await TrainAsync(config, "exports");
         Assert.Equal(["model_step_10.pt", "model_step_5.pt"], Directory.EnumerateFiles(_out.File("exports"), "*.pt").Select(Path.GetFileName).Order(StringComparer.Ordinal));
-        using CheckpointFile exported = CheckpointFile.Open(_out.File("exports/model_step_10.pt")), kept = CheckpointFile.Open(Path.Combine(new TrainingRun(config, _out.File("exports"), false).Store().FolderOf(10), Checkpoint.WeightsName));
+        using CheckpointFile exported = CheckpointFile.Open(_out.File("exports/model_step_10.pt")), kept = CheckpointFile.Open(Path.Combine(new TrainingRun(config, new(_out.File("exports")), false).Store().FolderOf(10), Checkpoint.WeightsName));
         Assert.Equal(kept.Tensors.Keys.Order(), exported.Tensors.Keys.Order());
     }
 
@@ -400,7 +400,7 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
         Assert.Empty(said);
     }
 
-    private Checkpoint Last(RunConfig config, string folder) => new TrainingRun(config, _out.File(folder), false).Store().Latest()!;
+    private Checkpoint Last(RunConfig config, string folder) => new TrainingRun(config, new(_out.File(folder)), false).Store().Latest()!;
 
     [Fact]
     public async Task Missing_media_folder_is_named_before_anything_starts()
@@ -416,6 +416,6 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
         RunConfig config = Config(steps: 6);
         await TrainAsync(config, "clean");
         Assert.DoesNotContain(Directory.EnumerateFileSystemEntries(_out.File("clean"), "*", SearchOption.AllDirectories), path => path.EndsWith(".partial", StringComparison.Ordinal) || path.EndsWith(".tmp", StringComparison.Ordinal));
-        Assert.NotNull(new TrainingRun(config, _out.File("clean"), false).Store().Latest());
+        Assert.NotNull(new TrainingRun(config, new(_out.File("clean")), false).Store().Latest());
     }
 }

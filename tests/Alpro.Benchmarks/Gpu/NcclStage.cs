@@ -21,7 +21,7 @@ internal static class NcclStage
         using var scope = NewDisposeScope();
         Tensor values = arange(Gradients, dtype: ScalarType.Float32, device: CUDA), wanted = values.clone();
         long began = Stopwatch.GetTimestamp();
-        using (var group = new NcclCollectives(new SoleRank(1)))
+        using (var group = new NcclCollectives(new SoloGroup(1)))
         {
             GpuCheck.Report(new("NCCL: a group forms", Stopwatch.GetElapsedTime(began).TotalMilliseconds, Note: "the first of the process"));
             group.AllReduce(values);
@@ -36,7 +36,7 @@ internal static class NcclStage
             group.ThrowIfOver();
         }
         Abort(values);
-        using (var group = new NcclCollectives(new SoleRank(3)))
+        using (var group = new NcclCollectives(new SoloGroup(3)))
         {
             group.AllReduce(values);
             Require(values.equal(wanted.mul(2)).all().item<bool>(), "after an abort the next group does not sum");
@@ -56,7 +56,7 @@ internal static class NcclStage
     /// <summary>Aborts, from another thread, a group whose operations go on.</summary>
     private static void Abort(Tensor values)
     {
-        using var group = new NcclCollectives(new SoleRank(2));
+        using var group = new NcclCollectives(new SoloGroup(2));
         long aborted = 0;
         using var underWay = new ManualResetEventSlim();
         var aborter = new Thread(() =>

@@ -30,13 +30,13 @@ public sealed class ClusterRunTests : IClassFixture<SmallWorld>, IDisposable
 
     private NodeProcess StartDecoder(string config, params string[] more) => NodeProcess.Start(["--role", "decoder", "--config", config, "--decoders", "2", "--port", "0", "--seed", _seed, .. more]);
 
-    private static double[] Losses(string folder) => File.Exists(RunLog.StepsFile(folder)) ? [.. RunLog.Read<StepRecord>(RunLog.StepsFile(folder)).Select(record => record.Loss)] : [];
+    private static double[] Losses(string folder) => File.Exists(new RunFolder(folder).Steps) ? [.. RunLog.Read<StepRecord>(new RunFolder(folder).Steps).Select(record => record.Loss)] : [];
 
     private async Task<double[]> LossesOfOneProcessAsync()
     {
         Directory.CreateDirectory(_out.File("alone"));
         await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 });
-        await host.TrainAsync(new(ConfigLoader.Load(_config), _out.File("alone"), Resume: false), CancellationToken.None);
+        await host.TrainAsync(new(ConfigLoader.Load(_config), new(_out.File("alone")), Resume: false), CancellationToken.None);
         return Losses(_out.File("alone"));
     }
 

@@ -151,7 +151,7 @@ public sealed class ControlPlaneTests : IDisposable
         (RunHost forger, _) = await StartAsync(NodeRole.Decoder, null, hocon);
         await using var second = forger;
         Assert.True(await BecomesMemberAsync(forger, TimeSpan.FromSeconds(30)));
-        forger.System.ActorSelection($"akka.tcp://alpro@127.0.0.1:{_port}/user/{DecoderGate.Name}").Tell(new DecoderGate.Offer(1, new Dictionary<string, string>()));
+        forger.System.ActorSelection($"akka.tcp://alpro@127.0.0.1:{_port}/user/{TrainerGate.Name}").Tell(new TrainerGate.Offer(1, new Dictionary<string, string>()));
         await WaitAsync(() => log.Any(Refusal));
         Assert.Single(log, Refusal);
         Assert.Equal(2, Members(coordinator));
@@ -170,7 +170,7 @@ public sealed class ControlPlaneTests : IDisposable
         using var peer = new TcpListener(IPAddress.Loopback, 0);
         peer.Start();
         int port = ((IPEndPoint)peer.LocalEndpoint).Port;
-        coordinator.System.ActorSelection(new RootActorPath(Akka.Cluster.Cluster.Get(coordinator.System).SelfAddress.WithPort(port)) / "user" / DecoderGate.Name).Tell("hello");
+        coordinator.System.ActorSelection(new RootActorPath(Akka.Cluster.Cluster.Get(coordinator.System).SelfAddress.WithPort(port)) / "user" / TrainerGate.Name).Tell("hello");
         using (TcpClient called = await peer.AcceptTcpClientAsync())
             if (standsStill) await WaitAsync(() => log.Any(line => line.Contains($":{port}", StringComparison.Ordinal)));
 

@@ -39,7 +39,7 @@ public sealed class CoordinatorTests : IClassFixture<SmallWorld>, IDisposable
 
     private NodeProcess StartDecoder() => Start("decoder", "127.0.0.1:0", groupSize: 2, "--decoders", "1");
 
-    private static StepRecord[] Records(string folder) => File.Exists(RunLog.StepsFile(folder)) ? [.. RunLog.Read<StepRecord>(RunLog.StepsFile(folder))] : [];
+    private static StepRecord[] Records(string folder) => File.Exists(new RunFolder(folder).Steps) ? [.. RunLog.Read<StepRecord>(new RunFolder(folder).Steps)] : [];
 
     private async Task WaitForStepAsync(long step)
     {
@@ -51,7 +51,7 @@ public sealed class CoordinatorTests : IClassFixture<SmallWorld>, IDisposable
     {
         Directory.CreateDirectory(_out.File("alone"));
         await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 });
-        await host.TrainAsync(new(ConfigLoader.Load(_config, [$"training.groupSize={groupSize}"]), _out.File("alone"), Resume: false), CancellationToken.None);
+        await host.TrainAsync(new(ConfigLoader.Load(_config, [$"training.groupSize={groupSize}"]), new(_out.File("alone")), Resume: false), CancellationToken.None);
     }
 
     private void AssertTrainedAsAlone()
@@ -146,7 +146,7 @@ public sealed class CoordinatorTests : IClassFixture<SmallWorld>, IDisposable
     {
         Directory.CreateDirectory(_out.File("cluster"));
         await using (RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 }))
-            await host.TrainAsync(new(ConfigLoader.Load(_config, ["training.steps=3"]), _out.File("cluster"), Resume: false), CancellationToken.None);
+            await host.TrainAsync(new(ConfigLoader.Load(_config, ["training.steps=3"]), new(_out.File("cluster")), Resume: false), CancellationToken.None);
         using NodeProcess coordinator = StartCoordinator(1, groupSize: 4, resume: true), trainer = StartTrainer(0, groupSize: 4, decoders: 1);
         foreach (NodeProcess node in new[] { coordinator, trainer })
         {

@@ -34,7 +34,7 @@ public sealed class EvaluatorNodeTests : IClassFixture<SmallWorld>, IDisposable
         Assert.True(trained == ExitCode.Success, coordinator.Errors);
         (int code, string output) = await evaluator.EndAsync();
         Assert.True(code == ExitCode.Success, evaluator.Errors);
-        Assert.Equal([5, 10, 15], RunLog.Read<EvaluationRecord>(RunLog.EvaluationsFile(_out.File("run"))).Select(record => record.Step));
+        Assert.Equal([5, 10, 15], RunLog.Read<EvaluationRecord>(new RunFolder(_out.File("run")).Evaluations).Select(record => record.Step));
         Assert.Equal(3, output.Split("step_000000", StringSplitOptions.None).Length - 1);
     }
 

@@ -26,7 +26,7 @@ public sealed class TrainerGroupTests : IClassFixture<SmallWorld>, IDisposable
 
     private NodeProcess StartTrainer() => NodeProcess.Start(["--role", "trainer", .. Common("--decoders", "1", "--port", "0", "--data-port", "0", "--ring-port", "0", "--json")]);
 
-    private static StepRecord[] Records(string folder) => File.Exists(RunLog.StepsFile(folder)) ? [.. RunLog.Read<StepRecord>(RunLog.StepsFile(folder))] : [];
+    private static StepRecord[] Records(string folder) => File.Exists(new RunFolder(folder).Steps) ? [.. RunLog.Read<StepRecord>(new RunFolder(folder).Steps)] : [];
 
     private async Task WaitForStepAsync(long step)
     {
@@ -47,7 +47,7 @@ public sealed class TrainerGroupTests : IClassFixture<SmallWorld>, IDisposable
         Directory.CreateDirectory(_out.File("alone"));
         RunResult undisturbed;
         await using (RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 }))
-            undisturbed = await host.TrainAsync(new(ConfigLoader.Load(_config, ["training.groupSize=2"]), _out.File("alone"), Resume: false), CancellationToken.None);
+            undisturbed = await host.TrainAsync(new(ConfigLoader.Load(_config, ["training.groupSize=2"]), new(_out.File("alone")), Resume: false), CancellationToken.None);
 
         (int code, _) = await coordinator.EndAsync();
         Assert.True(code == ExitCode.Success, coordinator.Errors + second.Errors + third.Errors);

@@ -69,7 +69,7 @@ public sealed class TrainCommandTests(SmallWorld world) : IClassFixture<SmallWor
         Assert.False(File.Exists(aside));
         using CheckpointFile exported = CheckpointFile.Open(best);
         Assert.NotEmpty(exported.Tensors);
-        Assert.Equal(4, RunLog.Read<StepRecord>(RunLog.StepsFile(_out.File("killed"))).Count());
+        Assert.Equal(4, RunLog.Read<StepRecord>(new RunFolder(_out.File("killed")).Steps).Count());
     }
 
     [Fact]
@@ -82,7 +82,7 @@ public sealed class TrainCommandTests(SmallWorld world) : IClassFixture<SmallWor
         RunConfig config = Config(steps: 4, null, [.. validated, .. fast]);
         RunResult run = await SmallRun.TrainAsync(config, _out.File("damaged"));
         File.WriteAllText(_out.File("damaged/config.json"), ConfigLoader.ToJson(config));
-        CheckpointStore store = new TrainingRun(config, _out.File("damaged"), false).Store();
+        CheckpointStore store = new TrainingRun(config, new(_out.File("damaged")), false).Store();
         Assert.InRange(run.State.BestStep!.Value, 1, 3);
         File.Delete(Path.Combine(store.FolderOf(run.State.BestStep!.Value), Checkpoint.WeightsName));
         (int code, _, string errors) = AlproProgram.Run("pretrain", "--config", _out.File("damaged/config.json"), "--out", _out.File("damaged"), "--resume");
@@ -99,6 +99,22 @@ public sealed class TrainCommandTests(SmallWorld world) : IClassFixture<SmallWor
         Assert.Equal(ExitCode.Failure, code);
         Assert.Contains("clips are unreadable, more than data.maxRejectedFraction = 0 allows", Assert.Single(errors.Split('\n'), line => line.StartsWith("alpro: ", StringComparison.Ordinal)), StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Same_command_is_refused_while_the_first_lives_and_one_that_was_killed_holds_nothing()
+    {
+        Config(steps: 100_000);
+        var run = new RunFolder(_out.File("run"));
+        string[] command = ["pretrain", "--config", _out.File("config.json"), "--out", run.Path, "--resume", "--decoders", "1"];
+        using NodeProcess first = NodeProcess.StartProgram(command);
+        while (!File.Exists(run.Steps)) await Task.Delay(20);
+        (int code, _, string errors) = AlproProgram.Run(command);
+        Assert.Equal(ExitCode.BadInput, code);
+        Assert.Contains($"is written by process {first.Id} on {Environment.MachineName}", errors, StringComparison.Ordinal);
+        first.Kill();
+        await first.EndAsync();
+        (await RunLock.HoldAsync(run, cluster: null, TimeProvider.System, CancellationToken.None)).Dispose();
     }
 
     [Theory]

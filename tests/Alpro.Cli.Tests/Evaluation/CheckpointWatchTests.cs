@@ -26,18 +26,18 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
         RunConfig config = Config(keep: 9);
         await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 });
         Task<IReadOnlyList<EvaluationResult>> watching = Watch(host).WatchAsync(TimeSpan.FromMilliseconds(50), default);
-        RunResult trained = await host.TrainAsync(new(config, _out.Path, Resume: false), default);
-        Report.Write(_out.Path, config, [KeyValuePair.Create("planned", "24")]);
+        RunResult trained = await host.TrainAsync(new(config, new(_out.Path), Resume: false), default);
+        Report.Write(new(_out.Path), config, [KeyValuePair.Create("planned", "24")]);
         IReadOnlyList<EvaluationResult> results = await watching;
 
         Assert.True(trained.Completed);
         Assert.DoesNotContain(_said, line => line.Contains("DIED", StringComparison.Ordinal));
         Assert.Equal(["step_00000002", "step_00000004", "step_00000006"], results.Select(result => Path.GetFileName(result.Folder)));
-        EvaluationRecord[] records = [.. RunLog.Read<EvaluationRecord>(RunLog.EvaluationsFile(_out.Path))];
+        EvaluationRecord[] records = [.. RunLog.Read<EvaluationRecord>(new RunFolder(_out.Path).Evaluations)];
         Assert.Equal([2, 4, 6], records.Select(record => record.Step));
         Assert.Equal(3, records.Select(record => record.WeightHash).Distinct().Count());
         Assert.All(results, result => Assert.Equal("validation", result.Receipt.Split));
-        Assert.Contains("world-val: text2videoR1", File.ReadAllText(Path.Combine(_out.Path, Report.FileName)));
+        Assert.Contains("world-val: text2videoR1", File.ReadAllText(new RunFolder(_out.Path).Report));
 
         Assert.Empty(await Watch(host).WatchAsync(TimeSpan.FromMilliseconds(50), default));
     }
@@ -47,9 +47,9 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
     {
         RunConfig config = Config(keep: 9);
         await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 });
-        await host.TrainAsync(new(config, _out.Path, Resume: false), default);
+        await host.TrainAsync(new(config, new(_out.Path), Resume: false), default);
         // The second of three goes while the first is evaluated, the first itself too: it has been copied.
-        var watch = new CheckpointWatch(_out.Path, "world-val", (weights, copy) =>
+        var watch = new CheckpointWatch(new(_out.Path), "world-val", (weights, copy) =>
         {
             foreach (string step in new[] { "step_00000002", "step_00000004" })
                 if (weights.Contains("step_00000002", StringComparison.Ordinal)) Directory.Delete(_out.File($"checkpoints/{step}"), recursive: true);
@@ -65,7 +65,7 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
     {
         RunConfig config = Config(keep: 1);
         await using (RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 }))
-            await host.TrainAsync(new(config, _out.Path, Resume: false), default);
+            await host.TrainAsync(new(config, new(_out.Path), Resume: false), default);
         (int code, string output, string errors) = AlproProgram.Run("evaluate", "--run", _out.Path, "--config", Given, "--watch", "--json");
         Assert.True(code == 0, errors);
         Assert.Equal(_out.File("evaluation/world-val/step_00000006"), Assert.Single(JsonDocument.Parse(output).RootElement.EnumerateArray()).GetProperty("folder").GetString());
@@ -74,7 +74,7 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
         Assert.Equal("test", Receipt.Read(JsonDocument.Parse(output).RootElement.GetProperty("folder").GetString()!).Split);
     }
 
-    private CheckpointWatch Watch(RunHost host) => new(_out.Path, "world-val", (weights, copy) => Job(weights, copy).RunAsync(host, default), _said.Add);
+    private CheckpointWatch Watch(RunHost host) => new(new(_out.Path), "world-val", (weights, copy) => Job(weights, copy).RunAsync(host, default), _said.Add);
 
     private EvaluationJob Job(string weights, string copy) =>
         new(EvaluationTarget.Open(_out.Path, Given, copy, []) with { Source = weights }, Test: false, Data: null, Output: null) { Say = _said.Add };

@@ -22,7 +22,7 @@ public sealed class NcclCollectivesTests
 
         static float[][] Outcome(int world, Func<ICollectives, ICollectives> over)
         {
-            ICollectives[] ranks = world == 1 ? [new SoleRank(1)] : TestRing.Form(world);
+            ICollectives[] ranks = world == 1 ? [new SoloGroup(1)] : TestRing.Form(world);
             return TestRing.OnThreads(world, rank =>
             {
                 using ICollectives group = over(ranks[rank]);
@@ -53,7 +53,7 @@ public sealed class NcclCollectivesTests
     {
         for (int round = 0; round < 200; round++)
         {
-            using var group = NcclStandIn.Over(new SoleRank(round));
+            using var group = NcclStandIn.Over(new SoloGroup(round));
             using Tensor own = ones(Length);
             var aborter = new Thread(() =>
             {

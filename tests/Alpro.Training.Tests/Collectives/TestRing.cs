@@ -37,7 +37,7 @@ internal sealed class TestRing : IDisposable
     /// <summary>A group of so many ranks; one rank needs no ring.</summary>
     public static ICollectives[] Form(int world, Func<int, RingSettings>? settings = null)
     {
-        if (world == 1) return [SingleCollectives.Instance];
+        if (world == 1) return [new SoloGroup()];
         using var ring = new TestRing(world);
         return ring.Form(settings);
     }

@@ -13,33 +13,33 @@ public sealed class RunLogTests : IDisposable
     [Fact]
     public void What_is_written_is_read_and_a_resumed_run_writes_on_after_its_checkpoint()
     {
-        using (var log = new RunLog(_folder.Path, 0, 0))
+        using (var log = new RunLog(new(_folder.Path), 0, 0))
         {
             for (int step = 0; step < 5; step++) log.Add(Record(step, loss: step == 4 ? double.NaN : step));
             log.Add(new ValidationRecord(4, 0.5, new Dictionary<string, double> { ["r1"] = 0.5 }, 1));
             log.Add(new ValidationRecord(5, 0.6, new Dictionary<string, double> { ["r1"] = 0.6 }, 1));
             log.Flush();
         }
-        File.AppendAllText(RunLog.StepsFile(_folder.Path), "{\"step\": 5, \"epo");     // a crash in the middle of a line
-        Assert.True(double.IsNaN(RunLog.Read<StepRecord>(RunLog.StepsFile(_folder.Path)).Last().Loss));
+        File.AppendAllText(new RunFolder(_folder.Path).Steps, "{\"step\": 5, \"epo");     // a crash in the middle of a line
+        Assert.True(double.IsNaN(RunLog.Read<StepRecord>(new RunFolder(_folder.Path).Steps).Last().Loss));
 
-        using (var log = new RunLog(_folder.Path, 4, 4))
+        using (var log = new RunLog(new(_folder.Path), 4, 4))
         {
             log.Add(Record(4, loss: 4));
             log.Flush();
         }
-        Assert.Equal([0.0, 1, 2, 3, 4], RunLog.Read<StepRecord>(RunLog.StepsFile(_folder.Path)).Select(record => record.Loss));
-        Assert.Equal([4L], RunLog.Read<ValidationRecord>(RunLog.ValidationsFile(_folder.Path)).Select(record => record.Step));
-        new RunLog(_folder.Path, 4, 3).Dispose();                    // which validates again
-        Assert.Empty(RunLog.Read<ValidationRecord>(RunLog.ValidationsFile(_folder.Path)));
+        Assert.Equal([0.0, 1, 2, 3, 4], RunLog.Read<StepRecord>(new RunFolder(_folder.Path).Steps).Select(record => record.Loss));
+        Assert.Equal([4L], RunLog.Read<ValidationRecord>(new RunFolder(_folder.Path).Validations).Select(record => record.Step));
+        new RunLog(new(_folder.Path), 4, 3).Dispose();                    // which validates again
+        Assert.Empty(RunLog.Read<ValidationRecord>(new RunFolder(_folder.Path).Validations));
         Assert.NotEmpty(Directory.EnumerateFiles(_folder.File("tensorboard"), "events.out.tfevents*"));
     }
 
     [Fact]
     public void A_line_that_is_no_record_is_named_and_disturbs_nobody_who_does_not_need_it()
     {
-        string file = RunLog.StepsFile(_folder.Path);
-        using (var log = new RunLog(_folder.Path, 0, 0))
+        string file = new RunFolder(_folder.Path).Steps;
+        using (var log = new RunLog(new(_folder.Path), 0, 0))
         {
             for (int step = 0; step < 500; step++) log.Add(Record(step, loss: step));
             log.Flush();
@@ -49,26 +49,26 @@ public sealed class RunLogTests : IDisposable
         File.WriteAllLines(file, lines);
         Assert.Contains($"{file}: 1 problem{Environment.NewLine}  line 10: is no record of a run", Assert.Throws<ConfigException>(() => RunLog.Read<StepRecord>(file).Count()).Message, StringComparison.Ordinal);
         Assert.Equal(499, RunLog.Last<StepRecord>(file)!.Step);
-        using (var log = new RunLog(_folder.Path, 400, 400))
+        using (var log = new RunLog(new(_folder.Path), 400, 400))
         {
             log.Add(Record(400, loss: 1));
             log.Flush();
         }
         Assert.Equal((401, 400), (File.ReadLines(file).Count(), RunLog.Last<StepRecord>(file)!.Step));
-        Assert.Contains("  line 10: ", Assert.Throws<ConfigException>(() => new RunLog(_folder.Path, 20, 20)).Message, StringComparison.Ordinal);
+        Assert.Contains("  line 10: ", Assert.Throws<ConfigException>(() => new RunLog(new(_folder.Path), 20, 20)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Records_of_any_length_are_found_again_whatever_the_crash_left_behind()
     {
-        string file = RunLog.ValidationsFile(_folder.Path);
+        string file = new RunFolder(_folder.Path).Validations;
         string[] lines = [.. Enumerable.Range(1, 60).Select(step => System.Text.Json.JsonSerializer.Serialize(
             new ValidationRecord(step, step, new Dictionary<string, double> { [new string('x', step * 5000)] = 1 }, 1), RunLog.Json))];
         File.WriteAllText(file, string.Join('\n', lines) + "\n" + new string('\0', 300_000));
         Assert.Equal(Enumerable.Range(1, 60).Select(step => (long)step), RunLog.Read<ValidationRecord>(file).Select(record => record.Step));
         foreach (int step in (int[])[60, 59, 31, 30, 2, 1, 0])
         {
-            new RunLog(_folder.Path, step, step).Dispose();
+            new RunLog(new(_folder.Path), step, step).Dispose();
             Assert.Equal(lines[..step], File.ReadAllLines(file));
             Assert.Equal(step == 0 ? null : step, RunLog.Last<ValidationRecord>(file)?.Step);
         }
@@ -97,7 +97,7 @@ public sealed class RunLogTests : IDisposable
     {
         foreach (int from in new[] { 0, 3 })
         {
-            using var log = new RunLog(_folder.Path, from, from);
+            using var log = new RunLog(new(_folder.Path), from, from);
             for (int step = from; step < 5; step++) log.Add(Record(step, loss: step));
             log.Flush();
         }
@@ -121,13 +121,13 @@ public sealed class RunLogTests : IDisposable
     [Fact]
     public void The_report_is_one_page_that_fetches_nothing()
     {
-        using (var log = new RunLog(_folder.Path, 0, 0))
+        using (var log = new RunLog(new(_folder.Path), 0, 0))
         {
             for (int step = 0; step < 1000; step++) log.Add(Record(step, loss: 1 / (1.0 + step)));
             log.Add(new ValidationRecord(1000, 0.5, new Dictionary<string, double> { ["text2videoR1"] = 42 }, 1));
             log.Flush();
         }
-        Report.Write(_folder.Path, TinyRun.Config(), [new("delivered", "4000"), new("rejected <b>", "3")]);
+        Report.Write(new(_folder.Path), TinyRun.Config(), [new("delivered", "4000"), new("rejected <b>", "3")]);
         string page = File.ReadAllText(_folder.File("report.html"));
         Assert.DoesNotMatch(new Regex("(src|href|url)\\s*[=(]"), page);
         foreach (string expected in new[] { "1000 steps", "Validation: text2videoR1", "Clips per second", "rejected &lt;b&gt;", "&quot;learningRate&quot;: 0.001" })
@@ -138,13 +138,13 @@ public sealed class RunLogTests : IDisposable
     [Fact]
     public void The_report_counts_hours_beyond_a_day_and_shows_a_single_validation()
     {
-        using (var log = new RunLog(_folder.Path, 0, 0))
+        using (var log = new RunLog(new(_folder.Path), 0, 0))
         {
             log.Add(Record(0, loss: 1) with { StepMs = 30 * 3600 * 1000.0 });
             log.Add(new ValidationRecord(1, 0.5, new Dictionary<string, double> { ["accuracy"] = 0.947 }, 1));
             log.Flush();
         }
-        Report.Write(_folder.Path, TinyRun.Config(), []);
+        Report.Write(new(_folder.Path), TinyRun.Config(), []);
         string page = File.ReadAllText(_folder.File("report.html"));
         Assert.Contains(" clips in 30:00:00: ", page, StringComparison.Ordinal);
         string chart = page[page.IndexOf("Validation: accuracy", StringComparison.Ordinal)..];

@@ -42,7 +42,7 @@ internal static class SmallRun
         Task disturbing = disturb?.Invoke(host, over.Token) ?? Task.CompletedTask;
         try
         {
-            return await host.TrainAsync(new(config, folder, resume) { Stepped = stepped ?? (static _ => { }), Warn = warn ?? (static _ => { }) }, stop);
+            return await host.TrainAsync(new(config, new(folder), resume) { Stepped = stepped ?? (static _ => { }), Warn = warn ?? (static _ => { }) }, stop);
         }
         finally
         {

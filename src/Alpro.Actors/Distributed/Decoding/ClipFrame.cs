@@ -7,7 +7,7 @@ using Alpro.Training.Configuration;
 namespace Alpro.Actors.Distributed.Decoding;
 
 /// <summary>Bytes that are no clip came in on the data plane: the connection is of no more use.</summary>
-public sealed class DataPlaneException(string message) : IOException(message);
+internal sealed class DataPlaneException(string message) : IOException(message);
 
 /// <summary>
 /// A clip as it travels: a header of fixed length, an annotation, the pixels, and the XXH3 checksum of them all. The annotation is all of

@@ -9,7 +9,7 @@ namespace Alpro.Actors.Distributed.Decoding;
 /// <summary>Sends clips over one connection of the data plane. Used from one thread.</summary>
 /// <param name="stream">The connection.</param>
 /// <param name="layout">What the clips consist of, as the other end knows it too.</param>
-public sealed class ClipSender(Stream stream, ClipLayout layout)
+internal sealed class ClipSender(Stream stream, ClipLayout layout)
 {
     private readonly byte[] _head = new byte[ClipFrame.MaxHead(layout)];
     private readonly byte[] _checksum = new byte[ClipFrame.ChecksumLength];
@@ -40,7 +40,7 @@ public sealed class ClipSender(Stream stream, ClipLayout layout)
 /// <param name="stream">The connection.</param>
 /// <param name="layout">What the clips consist of, as the other end knows it too.</param>
 /// <param name="numbers">What the clips may name by number.</param>
-public sealed class ClipReceiver(Stream stream, ClipLayout layout, ClipNumbers numbers)
+internal sealed class ClipReceiver(Stream stream, ClipLayout layout, ClipNumbers numbers)
 {
     private readonly byte[] _head = new byte[ClipFrame.MaxHead(layout)];
     private readonly byte[] _checksum = new byte[ClipFrame.ChecksumLength];

@@ -9,29 +9,29 @@ namespace Alpro.Actors.Distributed.Decoding;
 /// <see cref="ClipDecoder"/> does. It asks for the next clip when the last has arrived here, not when it was made over there: a clip that is lost on
 /// the way is still held by somebody, and given to another when this actor stops.
 /// </summary>
-public sealed class RemoteDecoder : ReceiveActor
+internal sealed class RemoteDecoder : ReceiveActor
 {
-    /// <summary>Told by the <see cref="DecoderLink"/>'s reading thread: the clip has come.</summary>
+    /// <summary>Told by the <see cref="TrainerLink"/>'s reading thread: the clip has come.</summary>
     public sealed record Arrived(Clip Clip);
 
     private readonly IActorRef _pipeline;
     private IActorRef _collator = ActorRefs.Nobody;
 
-    /// <summary>A stand-in, child of a <see cref="DecoderLink"/>, that works for a <see cref="ClipPipeline"/>.</summary>
+    /// <summary>A stand-in, child of a <see cref="TrainerLink"/>, that works for a <see cref="ClipPipeline"/>.</summary>
     public RemoteDecoder(IActorRef pipeline)
     {
         _pipeline = pipeline;
         Receive<ClipDecoder.Decode>(message =>
         {
             _collator = message.Collator;
-            Context.Parent.Tell(new DecoderLink.Make(message.Request));
+            Context.Parent.Tell(new TrainerLink.Make(message.Request));
         });
         Receive<Arrived>(message =>
         {
             _collator.Tell(new BatchCollator.ClipDecoded(message.Clip));
             pipeline.Tell(ClipCoordinator.RequestClip.Instance);
         });
-        Receive<DecoderLink.Unreadable>(message =>
+        Receive<TrainerLink.Unreadable>(message =>
         {
             pipeline.Tell(new ClipCoordinator.ClipRejected(message.Rejection));
             pipeline.Tell(ClipCoordinator.RequestClip.Instance);

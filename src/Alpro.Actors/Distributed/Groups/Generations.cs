@@ -1,19 +1,20 @@
 using System.Text;
 using Alpro.Model.Checkpoints;
+using Alpro.Training.Records;
 
 namespace Alpro.Actors.Distributed.Groups;
 
 /// <summary>
-/// The numbers of a run's groups of trainers, in a file of its folder, which all of them share. A number is given out once, whoever asks, and
-/// whenever it died: so whoever finds a later one than that of its own group knows that it has been given up, whatever it has missed.
+/// The generations of a run's groups of trainers, in a file of the run's folder, which all trainers share. Each number is given out once,
+/// even if its receiver dies. So a trainer that finds a later number than its group's knows that the others have given it up.
 /// </summary>
 /// <param name="folder">The run's folder.</param>
-public sealed class Generations(string folder)
+internal sealed class Generations(RunFolder folder)
 {
-    /// <summary>How long another is waited for that is being given a number, which takes milliseconds.</summary>
+    /// <summary>How long to wait for another process that takes a number, which is a matter of milliseconds.</summary>
     private static readonly TimeSpan _patience = TimeSpan.FromSeconds(5);
 
-    private readonly string _file = Path.Combine(folder, "generation"), _turn = Path.Combine(folder, "generation.lock");
+    private readonly string _file = folder.Generation.Number, _turn = folder.Generation.Lock;
 
     /// <summary>The last number that was given out; 0 before the first. It never waits: the file is replaced as a whole.</summary>
     /// <exception cref="InvalidDataException">The file holds something else.</exception>
@@ -47,9 +48,9 @@ public sealed class Generations(string folder)
             {
                 turn = new(_turn, FileMode.OpenOrCreate, FileAccess.Write, FileShare.None);
             }
-            catch (IOException other)
+            catch (IOException exception)
             {
-                refused = other;
+                refused = exception;
             }
             return turn is not null;
         }

@@ -16,7 +16,7 @@ namespace Alpro.Actors.Distributed.Groups;
 /// It keeps nothing that it does not learn again: who trains, from the trainers' reports; which number is the next, and whether the run is
 /// over, from its folder. So it may die and begin anew, here or elsewhere, while the trainers go on in the group that they have.
 /// </summary>
-public sealed class GroupKeeper : ReceiveActor, IWithTimers
+internal sealed class GroupKeeper : ReceiveActor, IWithTimers
 {
     /// <summary>Sent by a <see cref="GroupMember"/> twice a second.</summary>
     /// <param name="Endpoint">Where it listens for its neighbour in a ring, <c>host:port</c>.</param>

@@ -11,10 +11,10 @@ using Alpro.Training.Records;
 namespace Alpro.Actors.Distributed.Groups;
 
 /// <summary>
-/// A trainer's side of the groups, child of its <see cref="RunSupervisor"/>: reports to the <see cref="GroupKeeper"/>, and enters the groups that it
-/// names. A group has a number that only grows; whoever is told of an older one than it has been in does nothing.
+/// A trainer's side of the groups, child of its <see cref="RunSupervisor"/>. It reports to the <see cref="GroupKeeper"/>, and enters the groups that
+/// the keeper names. The generation of a group only grows; messages from older generations are ignored.
 /// </summary>
-public sealed class GroupMember : ReceiveActor, IWithTimers
+internal sealed class GroupMember : ReceiveActor, IWithTimers
 {
     /// <summary>Sent by the <see cref="GroupKeeper"/>: enter a group.</summary>
     /// <param name="Generation">Its number.</param>
@@ -29,7 +29,6 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
     /// <summary>Sent by the <see cref="GroupKeeper"/>: all ranks shall stop, with a checkpoint.</summary>
     public sealed record StopRun : IWireMessage
     {
-        /// <summary>The one instance.</summary>
         public static readonly StopRun Instance = new();
     }
 
@@ -53,7 +52,7 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
         public static readonly ReportAgain Instance = new();
     }
 
-    /// <summary>All ranks are told at once and begin at once, whatever their trainers do; one that does not come has died.</summary>
+    /// <summary>How long a group may take to form. All ranks are told at once, so one that does not come has died.</summary>
     private static readonly TimeSpan _forming = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan _reportEvery = TimeSpan.FromMilliseconds(500);
@@ -129,7 +128,7 @@ public sealed class GroupMember : ReceiveActor, IWithTimers
         (_generation, _inGroup) = (form.Generation, true);
         if (form.Endpoints.Count == 1)
         {
-            Enter(new SoleRank(form.Generation), form.FromCheckpoint, here: 1);
+            Enter(new SoloGroup(form.Generation), form.FromCheckpoint, here: 1);
             return;
         }
         DnsEndPoint[] endpoints =

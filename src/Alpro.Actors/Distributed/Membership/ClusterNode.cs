@@ -109,9 +109,9 @@ public sealed record ClusterNode
         {
             return Dns.GetHostAddresses(name)[0];
         }
-        catch (Exception error) when (error is SocketException or ArgumentException)
+        catch (Exception exception) when (exception is SocketException or ArgumentException)
         {
-            throw new UsageException($"alpro.cluster.{setting} = {name}: {error.Message}; expected {expected}");
+            throw new UsageException($"alpro.cluster.{setting} = {name}: {exception.Message}; expected {expected}");
         }
     }
 
@@ -129,10 +129,10 @@ public sealed record ClusterNode
             socket.Listen();
             return socket;
         }
-        catch (SocketException error)
+        catch (SocketException exception)
         {
             socket.Dispose();
-            throw new UsageException($"{new IPEndPoint(address, port)}: {error.Message}; expected a port that is free, and an address of this machine; "
+            throw new UsageException($"{new IPEndPoint(address, port)}: {exception.Message}; expected a port that is free, and an address of this machine; "
                 + $"choose another with {option} or alpro.cluster.ports, and the address with --bind or alpro.cluster.bind");
         }
     }

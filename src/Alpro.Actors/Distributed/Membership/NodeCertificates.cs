@@ -31,9 +31,9 @@ public sealed class NodeCertificates : IDisposable
             return new(X509CertificateLoader.LoadCertificateFromFile(Path.Combine(folder, AuthorityFile)),
                 X509Certificate2.CreateFromPemFile(Path.Combine(folder, CertificateFile), Path.Combine(folder, KeyFile)));
         }
-        catch (Exception error) when (error is IOException or CryptographicException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or CryptographicException or UnauthorizedAccessException)
         {
-            throw new UsageException($"{folder}: expected {AuthorityFile}, {CertificateFile} and {KeyFile} as 'alpro certs' makes them: {error.Message}");
+            throw new UsageException($"{folder}: expected {AuthorityFile}, {CertificateFile} and {KeyFile} as 'alpro certs' makes them: {exception.Message}");
         }
     }
 

@@ -10,7 +10,7 @@ namespace Alpro.Actors.Distributed.Membership;
 /// Akka's timers on a thread of their own. Akka's scheduler runs on the thread pool: where that is busy for longer than the failure detector
 /// bears, no heartbeat is sent, whatever threads the dispatchers have, and a healthy node is taken for dead.
 /// </summary>
-public sealed class ThreadScheduler : SchedulerBase, IDisposable
+internal sealed class ThreadScheduler : SchedulerBase, IDisposable
 {
     private sealed record Timer(Action Action, TimeSpan? Interval, ICancelable? Cancelable);
 
@@ -84,10 +84,10 @@ public sealed class ThreadScheduler : SchedulerBase, IDisposable
                 timer.Action();
             }
 #pragma warning disable CA1031 // The top of a thread that all timers share: one that fails must not take the others, or the process, with it.
-            catch (Exception problem)
+            catch (Exception exception)
 #pragma warning restore CA1031
             {
-                Log.Error(problem, "a scheduled action failed and is not repeated");
+                Log.Error(exception, "a scheduled action failed and is not repeated");
                 continue;
             }
             // The interval counts from now: after the process stood still, what was missed is not made up for at once.

@@ -9,7 +9,7 @@ namespace Alpro.Actors.Distributed.Membership;
 /// voters, or half of them with the lowest address. It takes the others out of the cluster; the other side ends itself. Every node decides
 /// for itself by what it sees, when that has not changed for a while.
 /// </summary>
-public sealed class VoterMajority : IDowningProvider
+internal sealed class VoterMajority : IDowningProvider
 {
     /// <summary>Role of the nodes that are counted: coordinators and trainers.</summary>
     internal const string Voter = "voter";

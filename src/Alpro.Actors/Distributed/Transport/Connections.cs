@@ -31,10 +31,10 @@ internal static class Connections
             await socket.ConnectAsync(host, port, time.Token);
             return await SecureAsync(new NetworkStream(socket, ownsSocket: true), certificates, host, time.Token);
         }
-        catch (Exception error) when (error is SocketException or AuthenticationException or CryptographicException or OperationCanceledException or IOException)
+        catch (Exception exception) when (exception is SocketException or AuthenticationException or CryptographicException or OperationCanceledException or IOException)
         {
             socket.Dispose();
-            throw new IOException($"no connection to {host}:{port}: {(error is OperationCanceledException ? $"no answer within {_proofTime.TotalSeconds:0} s" : error.Message)}", error);
+            throw new IOException($"no connection to {host}:{port}: {(exception is OperationCanceledException ? $"no answer within {_proofTime.TotalSeconds:0} s" : exception.Message)}", exception);
         }
     }
 
@@ -57,9 +57,9 @@ internal static class Connections
                 await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = host, ClientCertificates = [certificates.Own], RemoteCertificateValidationCallback = Trusts }, stop);
             return tls;
         }
-        catch (AuthenticationException refusal) when (distrust is not null)
+        catch (AuthenticationException exception) when (distrust is not null)
         {
-            throw new AuthenticationException(distrust, refusal);
+            throw new AuthenticationException(distrust, exception);
         }
 
         bool Trusts(object sender, X509Certificate? peer, X509Chain? chain, SslPolicyErrors errors)
@@ -96,9 +96,9 @@ internal static class Connections
                         peer = await socket.AcceptAsync(stop);
                         from = peer.RemoteEndPoint!;
                     }
-                    catch (SocketException error)
+                    catch (SocketException exception)
                     {
-                        refused($"a caller could not be heard: {error.Message}");
+                        refused($"a caller could not be heard: {exception.Message}");
                         await Task.Delay(_acceptAgain, TimeProvider.System, stop);
                         continue;
                     }
@@ -125,10 +125,10 @@ internal static class Connections
                     peer.NoDelay = true;
                     await admit(await SecureAsync(new NetworkStream(peer, ownsSocket: true), certificates, host: null, time.Token), from, time.Token);
                 }
-                catch (Exception error) when (error is IOException or SocketException or AuthenticationException or CryptographicException or OperationCanceledException)
+                catch (Exception exception) when (exception is IOException or SocketException or AuthenticationException or CryptographicException or OperationCanceledException)
                 {
                     peer.Dispose();
-                    refused($"{from}: {(error is OperationCanceledException ? $"did not show who it is within {_proofTime.TotalSeconds:0} s" : error.Message)}");
+                    refused($"{from}: {(exception is OperationCanceledException ? $"did not show who it is within {_proofTime.TotalSeconds:0} s" : exception.Message)}");
                 }
                 finally
                 {

@@ -88,9 +88,9 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
         {
             return Open(await Connections.ConnectAsync(remoteAddress.Host!, remoteAddress.Port!.Value, _node.Certificates, _stop.Token), remoteAddress);
         }
-        catch (IOException problem)
+        catch (IOException exception)
         {
-            throw new InvalidAssociationException(problem.Message);      // Akka logs it with all that it bears
+            throw new InvalidAssociationException(exception.Message);      // Akka logs it with all that it bears
         }
     }
 
@@ -188,7 +188,7 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
                     _stream.Write(frame, 0, sizeof(int) + payload.Length);
                 }
             }
-            catch (Exception gone) when (IsGone(gone))
+            catch (Exception exception) when (IsGone(exception))
             {
                 Close();                                             // the thread that receives says so
             }
@@ -227,9 +227,9 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
                     listener.Notify(new InboundPayload(UnsafeByteOperations.UnsafeWrap(payload)));
                 }
             }
-            catch (Exception gone) when (IsGone(gone))
+            catch (Exception exception) when (IsGone(exception))
             {
-                _log.Debug("control connection with {0} has ended: {1}", RemoteAddress, gone.Message);
+                _log.Debug("control connection with {0} has ended: {1}", RemoteAddress, exception.Message);
             }
             Close();
             _stream.Dispose();                                       // the other thread may be in the middle of it

@@ -5,7 +5,7 @@ using Alpro.Actors.Distributed.Membership;
 namespace Alpro.Actors.Distributed.Transport;
 
 /// <summary>Connections by which clips travel: whoever calls shows the token that the control plane gave it.</summary>
-public static class DataPlane
+internal static class DataPlane
 {
     /// <summary>Bytes of a token.</summary>
     public const int TokenLength = 16;

@@ -43,7 +43,7 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
     }
 
     private TrainingRun Run(string groupSize) =>
-        new(ConfigLoader.Load(_out.File("config.json"), [$"training.groupSize={groupSize}"]), _out.Path, true) { Warn = _said.Enqueue };
+        new(ConfigLoader.Load(_out.File("config.json"), [$"training.groupSize={groupSize}"]), new(_out.Path), true) { Warn = _said.Enqueue };
 
     private IActorRef Keeper(int least, string groupSize = "2")
     {
@@ -106,7 +106,7 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
     /// <summary>As if so many groups had formed.</summary>
     private void GiveOut(int numbers)
     {
-        var generations = new Generations(_out.Path);
+        var generations = new Generations(new(_out.Path));
         for (int number = 0; number < numbers; number++) generations.Next();
     }
 

@@ -12,11 +12,11 @@ using Alpro.Data.Clips;
 namespace Alpro.Actors.Distributed.Decoding;
 
 /// <summary>
-/// Lets decode nodes in, at <c>/user/decoders</c> of the node that trains. A node that offers its decoders is told where to bring clips, with
-/// a token that is good once; the connection that shows the token becomes a <see cref="DecoderLink"/> into the stream that is served.
-/// When that stream ends its links end, and the nodes offer themselves again.
+/// Lets decode nodes in, at <c>/user/decoders</c> of the node that trains. A node that offers its decoders is told where to bring clips, and
+/// receives a token that is good once. The connection that shows the token becomes a <see cref="TrainerLink"/> into the stream that is served.
+/// When the stream ends, its links end, and the nodes offer themselves again.
 /// </summary>
-public sealed class DecoderGate : ReceiveActor
+internal sealed class TrainerGate : ReceiveActor
 {
     /// <summary>Name of the gate under <c>/user</c>.</summary>
     public const string Name = "decoders";
@@ -30,7 +30,7 @@ public sealed class DecoderGate : ReceiveActor
     public sealed record Serve(
         IActorRef Pipeline, ClipSettings Clips, ClipNumbers Numbers, IReadOnlyDictionary<string, string> Data, ClipLedger Ledger);
 
-    /// <summary>Sent by a <see cref="ClipUplink"/> on a decode node, again and again until it is answered.</summary>
+    /// <summary>Sent by a <see cref="DecoderNodeLink"/> on a decode node, again and again until it is answered.</summary>
     /// <param name="Decoders">Clips it makes at once.</param>
     /// <param name="Data">What decides a clip over there.</param>
     public sealed record Offer(int Decoders, IReadOnlyDictionary<string, string> Data) : IWireMessage;
@@ -52,7 +52,7 @@ public sealed class DecoderGate : ReceiveActor
     /// <summary>A gate that listens on the node's data port.</summary>
     /// <param name="node">The node.</param>
     /// <param name="socket">A socket on that port; it is the gate's.</param>
-    public DecoderGate(ClusterNode node, Socket socket)
+    public TrainerGate(ClusterNode node, Socket socket)
     {
         (_node, _socket) = (node, socket);
         Receive<Serve>(message =>
@@ -90,13 +90,13 @@ public sealed class DecoderGate : ReceiveActor
         if (Differences(_stream.Data, offer.Data) is { Length: > 0 } differences)
         {
             _log.Warning("decode node {0} refused: {1}", Sender.Path.Address, differences);
-            Sender.Tell(new ClipUplink.Refused(differences));
+            Sender.Tell(new DecoderNodeLink.Refused(differences));
             return;
         }
         foreach (string earlier in _invited.Where(invited => invited.Value.Node.Equals(Sender)).Select(invited => invited.Key).ToList()) _invited.Remove(earlier);
         string token = DataPlane.NewToken();
         _invited[token] = new(Sender, offer.Decoders);
-        Sender.Tell(new ClipUplink.Welcome(_node.Host, ((IPEndPoint)_socket.LocalEndPoint!).Port, token));
+        Sender.Tell(new DecoderNodeLink.Welcome(_node.Host, ((IPEndPoint)_socket.LocalEndPoint!).Port, token));
     }
 
     private void OnProven(Proven message)
@@ -109,7 +109,7 @@ public sealed class DecoderGate : ReceiveActor
         }
         // One clip in each decoder's hands, and one on its way: an idle decoder has its next request at once.
         int clips = Math.Clamp(2 * invitation.Decoders, 1, MaxClipsPerNode);
-        Context.ActorOf(Props.Create(() => new DecoderLink(stream, invitation.Node, clips, message.Stream)));
+        Context.ActorOf(Props.Create(() => new TrainerLink(stream, invitation.Node, clips, message.Stream)));
     }
 
     private void OnStreamEnded(IActorRef pipeline)

@@ -10,17 +10,17 @@ using Alpro.Data.Sampling;
 namespace Alpro.Actors.Distributed.Decoding;
 
 /// <summary>
-/// One decode node as the training node sees it: its connection, and a <see cref="RemoteDecoder"/> for every clip it may have in hand. A grant is
-/// the credit to send that one clip, so what is granted bounds what either end holds, and the window of the coordinator bounds the grants.
-/// When the connection or the node is lost, or the node does not answer, this actor stops with its children, and their clips go to others; a node
-/// that was only away finds its connection closed and offers itself again. Nothing needs the cluster's agreement that it is lost: a clip is a clip.
+/// The training node's end of a link to one decode node: its connection, and a <see cref="RemoteDecoder"/> for every clip that the node may have
+/// in hand. A grant is the credit to send one clip. So the grants bound what either end holds, and the window of the coordinator bounds the grants.
+/// When the connection or the node is lost, or the node does not answer, this actor stops with its children, and their clips go to others. A node
+/// that was only away finds its connection closed and offers itself again. The cluster need not agree that it is lost: a clip is a clip.
 /// </summary>
-public sealed class DecoderLink : ReceiveActor
+internal sealed class TrainerLink : ReceiveActor
 {
-    /// <summary>Sent by a <see cref="ClipUplink"/>: a clip that was granted cannot be made.</summary>
+    /// <summary>Sent by a <see cref="DecoderNodeLink"/>: a clip that was granted cannot be made.</summary>
     public sealed record Unreadable(Rejection Rejection) : IWireMessage;
 
-    /// <summary>Sent by a <see cref="ClipUplink"/>: the decoder of this clip died.</summary>
+    /// <summary>Sent by a <see cref="DecoderNodeLink"/>: the decoder of this clip died.</summary>
     public sealed record DecoderDied(ClipRequest Request) : IWireMessage;
 
     /// <summary>Sent by a <see cref="RemoteDecoder"/>: have this clip made, and give it to the sender.</summary>
@@ -28,7 +28,7 @@ public sealed class DecoderLink : ReceiveActor
 
     private sealed record Closed(Exception Reason);
 
-    private readonly DecoderGate.Serve _served;
+    private readonly TrainerGate.Serve _served;
     private readonly IActorRef _node;
     private readonly int _clips;
     private readonly Stream _stream;
@@ -39,16 +39,16 @@ public sealed class DecoderLink : ReceiveActor
 
     /// <summary>A link to a node.</summary>
     /// <param name="served">The stream it joins.</param>
-    /// <param name="node">The node's <see cref="ClipUplink"/>.</param>
+    /// <param name="node">The node's <see cref="DecoderNodeLink"/>.</param>
     /// <param name="clips">Clips that the node may have in hand.</param>
     /// <param name="stream">The connection that clips come over; the link disposes it.</param>
-    public DecoderLink(DecoderGate.Serve served, IActorRef node, int clips, Stream stream)
+    public TrainerLink(TrainerGate.Serve served, IActorRef node, int clips, Stream stream)
     {
         (_served, _node, _clips, _stream) = (served, node, clips, stream);
         Receive<Make>(message =>
         {
             _granted[message.Request] = Sender;
-            _node.Tell(new ClipUplink.Grant(message.Request));
+            _node.Tell(new DecoderNodeLink.Grant(message.Request));
         });
         Receive<Unreadable>(message =>
         {

@@ -8,19 +8,19 @@ using Alpro.Data.Sampling;
 namespace Alpro.Actors.Distributed.Decoding;
 
 /// <summary>
-/// A decode node's side of its link to one training node: offers the node's decoders, connects, hands what is granted to whichever decoder is
-/// free. To its decoders it is the coordinator, and its <see cref="ClipOutlet"/> is the collator. Whatever goes wrong with the link ends this
-/// actor; the <see cref="DecodeNode"/> starts the next, which offers itself anew.
+/// The decode node's end of a link to one training node. It offers the node's decoders, connects, and hands each granted clip to a free
+/// decoder. To its decoders it is the coordinator, and its <see cref="DecoderNodeOutlet"/> is the collator. Whatever goes wrong with the link
+/// ends this actor; the <see cref="DecodeSupervisor"/> starts the next, which offers itself anew.
 /// </summary>
-public sealed class ClipUplink : ReceiveActor, IWithTimers
+internal sealed class DecoderNodeLink : ReceiveActor, IWithTimers
 {
-    /// <summary>Sent by the <see cref="DecoderGate"/>: bring clips there, and show this token.</summary>
+    /// <summary>Sent by the <see cref="TrainerGate"/>: bring clips there, and show this token.</summary>
     public sealed record Welcome(string Host, int Port, string Token) : IWireMessage;
 
-    /// <summary>Sent by the <see cref="DecoderGate"/>: this node's clips would not be those of the run.</summary>
+    /// <summary>Sent by the <see cref="TrainerGate"/>: this node's clips would not be those of the run.</summary>
     public sealed record Refused(string Reason) : IWireMessage;
 
-    /// <summary>Sent by a <see cref="DecoderLink"/>: make this clip.</summary>
+    /// <summary>Sent by a <see cref="TrainerLink"/>: make this clip.</summary>
     public sealed record Grant(ClipRequest Request) : IWireMessage;
 
     private sealed record OfferAgain
@@ -36,7 +36,7 @@ public sealed class ClipUplink : ReceiveActor, IWithTimers
     private static readonly TimeSpan _offerEvery = TimeSpan.FromMilliseconds(500);
 
     private readonly ActorSelection _gate;
-    private readonly DecodeNode.Work _work;
+    private readonly DecodeSupervisor.Work _work;
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly CancellationTokenSource _stop = new();
     private readonly DeathRate _deaths;
@@ -47,10 +47,10 @@ public sealed class ClipUplink : ReceiveActor, IWithTimers
     private Stream? _stream;
     private Exception? _lastDeath;
 
-    /// <summary>An uplink to the node at an address.</summary>
-    public ClipUplink(Address trainer, DecodeNode.Work work)
+    /// <summary>A link to the training node at an address.</summary>
+    public DecoderNodeLink(Address trainer, DecodeSupervisor.Work work)
     {
-        _gate = Context.ActorSelection(new RootActorPath(trainer) / "user" / DecoderGate.Name);
+        _gate = Context.ActorSelection(new RootActorPath(trainer) / "user" / TrainerGate.Name);
         _work = work;
         _deaths = new(work.Settings.MaxDecoderDeathsPerMinute, TimeSpan.FromMinutes(1), TimeProvider.System);
         Become(Offering);
@@ -79,7 +79,7 @@ public sealed class ClipUplink : ReceiveActor, IWithTimers
 
     private void Offering()
     {
-        Receive<OfferAgain>(_ => _gate.Tell(new DecoderGate.Offer(_work.Settings.Decoders, _work.Data)));
+        Receive<OfferAgain>(_ => _gate.Tell(new TrainerGate.Offer(_work.Settings.Decoders, _work.Data)));
         Receive<Refused>(message => Context.Parent.Forward(message));
         Receive<Welcome>(message =>
         {
@@ -99,7 +99,7 @@ public sealed class ClipUplink : ReceiveActor, IWithTimers
             _waiting.Enqueue(message.Request);
             Dispatch();
         });
-        Receive<ClipCoordinator.ClipRejected>(message => _link.Tell(new DecoderLink.Unreadable(message.Rejection)));
+        Receive<ClipCoordinator.ClipRejected>(message => _link.Tell(new TrainerLink.Unreadable(message.Rejection)));
         Receive<ClipCoordinator.RequestClip>(_ =>
         {
             _busy.Remove(Sender);
@@ -118,7 +118,7 @@ public sealed class ClipUplink : ReceiveActor, IWithTimers
         // Nothing is sent this way: what can be read is that the other end has gone.
         stream.ReadAsync(new byte[1], _stop.Token).AsTask().PipeTo(Self, success: _ => new Closed(), failure: _ => new Closed());
         var sender = new ClipSender(stream, new(_work.Clips));
-        _outlet = Context.ActorOf(Props.Create(() => new ClipOutlet(sender)).WithDispatcher("decode-dispatcher"), "outlet");
+        _outlet = Context.ActorOf(Props.Create(() => new DecoderNodeOutlet(sender)).WithDispatcher("decode-dispatcher"), "outlet");
         for (int decoder = 0; decoder < _work.Settings.Decoders; decoder++) StartDecoder();
     }
 
@@ -144,7 +144,7 @@ public sealed class ClipUplink : ReceiveActor, IWithTimers
         if (actor.Equals(_link)) throw new IOException("the training node ended the link");
         if (_deaths.Exceeded(out int deaths)) throw new DecodersDyingException(deaths, _lastDeath);
         _idle.Remove(actor);
-        if (_busy.Remove(actor, out ClipRequest? request)) _link.Tell(new DecoderLink.DecoderDied(request));
+        if (_busy.Remove(actor, out ClipRequest? request)) _link.Tell(new TrainerLink.DecoderDied(request));
         StartDecoder();
     }
 }

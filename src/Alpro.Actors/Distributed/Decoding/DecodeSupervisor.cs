@@ -9,10 +9,10 @@ using Alpro.Data.Clips;
 namespace Alpro.Actors.Distributed.Decoding;
 
 /// <summary>
-/// The top of a decode node: keeps a <see cref="ClipUplink"/> to every node of the cluster that trains, until the last of them and of the
-/// coordinators has left in order: then the run has ended. One that is given up may be started again, and is waited for.
+/// The top of a decode node: keeps a <see cref="DecoderNodeLink"/> to every node of the cluster that trains. When the last of these and of the
+/// coordinators has left in order, the run has ended. One that is given up may be started again, and is waited for.
 /// </summary>
-public sealed class DecodeNode : ReceiveActor
+internal sealed class DecodeSupervisor : ReceiveActor
 {
     /// <summary>What a decode node works with.</summary>
     /// <param name="Open">Opens a source of clips, one for each decoder.</param>
@@ -26,29 +26,29 @@ public sealed class DecodeNode : ReceiveActor
     private readonly Akka.Cluster.Cluster _cluster = Akka.Cluster.Cluster.Get(Context.System);
     private readonly Action<Exception> _failed;
     private readonly ILoggingAdapter _log = Context.GetLogger();
-    private readonly Dictionary<Address, IActorRef> _uplinks = [];
+    private readonly Dictionary<Address, IActorRef> _links = [];
 
-    /// <summary>A decode node.</summary>
+    /// <summary>The supervisor of this node's links.</summary>
     /// <param name="work">What it works with.</param>
     /// <param name="ended">Told when the run has ended.</param>
     /// <param name="failed">Told when it is of no use: its data are other than the run's, or its decoders keep dying.</param>
-    public DecodeNode(Work work, Action ended, Action<Exception> failed)
+    public DecodeSupervisor(Work work, Action ended, Action<Exception> failed)
     {
         (_work, _failed) = (work, failed);
         Receive<ClusterEvent.MemberUp>(message =>
         {
-            if (Carries(message.Member)) StartUplink(message.Member.Address);
+            if (Carries(message.Member)) StartLink(message.Member.Address);
         });
         Receive<ClusterEvent.MemberRemoved>(message =>
         {
-            if (_uplinks.Remove(message.Member.Address, out IActorRef? uplink)) Context.Stop(Context.Unwatch(uplink));
+            if (_links.Remove(message.Member.Address, out IActorRef? link)) Context.Stop(Context.Unwatch(link));
             if (message.PreviousStatus == MemberStatus.Exiting && Carries(message.Member) && !_cluster.State.Members.Any(Carries)) ended();
         });
         Receive<Terminated>(message =>
         {
-            if (_uplinks.FirstOrDefault(uplink => uplink.Value.Equals(message.ActorRef)) is { Value: not null } lost) StartUplink(lost.Key);
+            if (_links.FirstOrDefault(link => link.Value.Equals(message.ActorRef)) is { Value: not null } lost) StartLink(lost.Key);
         });
-        Receive<ClipUplink.Refused>(message => failed(new UsageException($"this node's clips would not be those of the run: {message.Reason}")));
+        Receive<DecoderNodeLink.Refused>(message => failed(new UsageException($"this node's clips would not be those of the run: {message.Reason}")));
         Receive<ClusterEvent.IMemberEvent>(static _ => { });         // on their way up or down
     }
 
@@ -71,9 +71,9 @@ public sealed class DecodeNode : ReceiveActor
         return Directive.Stop;
     }, loggingEnabled: false);
 
-    private void StartUplink(Address trainer)
+    private void StartLink(Address trainer)
     {
         Work work = _work;
-        _uplinks[trainer] = Context.Watch(Context.ActorOf(Props.Create(() => new ClipUplink(trainer, work))));
+        _links[trainer] = Context.Watch(Context.ActorOf(Props.Create(() => new DecoderNodeLink(trainer, work))));
     }
 }

@@ -2,8 +2,9 @@ using TorchSharp;
 
 namespace Alpro.Training.Collectives;
 
-/// <summary>A group of one rank that others may join: done with everything at once, until it is ended for a larger group.</summary>
-internal sealed class SoleRank(long generation) : IWatchedGroup
+/// <summary>A group of one rank: every operation is done at once, until the group is ended, as for a larger one.</summary>
+/// <param name="generation">Its number among the run's groups; 0 where one process trains alone.</param>
+public sealed class SoloGroup(long generation = 0) : IWatchedGroup
 {
     private readonly GroupEnd _end = new();
 

@@ -1,0 +1,42 @@
+using Akka.Actor;
+using Alpro.Actors.Distributed.Decoding;
+using Alpro.Actors.Hosting;
+using Alpro.Data.Clips;
+using Alpro.Training.Configuration;
+
+namespace Alpro.Actors.Runs;
+
+/// <summary>A node that makes clips for the nodes that train.</summary>
+public static class DecoderNode
+{
+    /// <summary>Makes clips until the run has ended, or the cluster, or this node is told to leave.</summary>
+    /// <param name="start">How the node starts.</param>
+    /// <param name="config">The run.</param>
+    /// <param name="stop">Tells the node to leave.</param>
+    public static async Task<NodeEnd> RunAsync(NodeStart start, RunConfig config, CancellationToken stop)
+    {
+        RunHost node = await start.JoinAsync(end: null, stop);
+        RunData? data = null;
+        try
+        {
+            RunData opened = data = new RunData(config, node.Settings);
+            ClipSettings clips = config.Data.Clip;
+            var work = new DecodeSupervisor.Work(() => opened.OpenSource(clips), clips, opened.Describe(), node.Settings, node.Node!.Certificates);
+            var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            using CancellationTokenRegistration asked = stop.Register(() => ended.TrySetResult());
+            Action over = () =>
+            {
+                if (ended.TrySetResult()) Console.Error.WriteLine("the run has ended: its trainers have left, and so does this node");
+            };
+            Action<Exception> failed = reason => ended.TrySetException(reason);
+            node.System.ActorOf(Props.Create(() => new DecodeSupervisor(work, over, failed)), "decode-node");
+            await await Task.WhenAny(ended.Task, node.System.WhenTerminated);
+            return NodeEnd.Success;
+        }
+        finally
+        {
+            await node.DisposeAsync();                               // decoders stop before the corpora close under them
+            data?.Dispose();
+        }
+    }
+}

@@ -1,0 +1,43 @@
+using Akka.Configuration;
+using Alpro.Actors.Distributed.Membership;
+using Alpro.Actors.Hosting;
+using Alpro.Training.Checkpoints;
+
+namespace Alpro.Actors.Runs;
+
+/// <summary>How a process becomes a node of a cluster.</summary>
+/// <param name="Hocon">The running settings; null for <c>hocon/cluster.conf</c>.</param>
+/// <param name="Adjust">Changes settings that the command line sets.</param>
+/// <param name="Join">The node, as the running settings and the command line say.</param>
+public sealed record NodeStart(string? Hocon, Func<ActorSettings, ActorSettings> Adjust, Func<Config, ClusterNode> Join)
+{
+    private static readonly TimeSpan _lookEvery = TimeSpan.FromSeconds(2);
+
+    /// <summary>Starts the node, waits until it is a member of its cluster, and says so on standard error.</summary>
+    /// <param name="end">The end of the run: after it no cluster may be left, and it is not waited for. Null where nothing says so.</param>
+    /// <param name="stop">Gives up.</param>
+    /// <exception cref="OperationCanceledException">The node was told to stop, or has ended itself.</exception>
+    internal async Task<RunHost> JoinAsync(RunEnd? end, CancellationToken stop)
+    {
+        RunHost node = await RunHost.StartAsync(Hocon ?? RunningSettings.ConfFile("cluster.conf"), Adjust, Join);
+        var cluster = Akka.Cluster.Cluster.Get(node.System);
+        var up = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        cluster.RegisterOnMemberUp(() => up.TrySetResult());
+        try
+        {
+            while (await Task.WhenAny(up.Task, Task.Delay(_lookEvery, TimeProvider.System, stop)) != up.Task)
+            {
+                stop.ThrowIfCancellationRequested();
+                if (end?.Find() is not null) return node;
+                if (cluster.IsTerminated) throw new OperationCanceledException();
+            }
+        }
+        catch
+        {
+            await node.DisposeAsync();
+            throw;
+        }
+        Console.Error.WriteLine($"ready: {ClusterNode.RoleName(node.Node!.Role)} {cluster.SelfAddress}");
+        return node;
+    }
+}

@@ -1,0 +1,42 @@
+using Alpro.Actors.Evaluation;
+using Alpro.Actors.Hosting;
+using Alpro.Training.Configuration;
+using Alpro.Training.Records;
+
+namespace Alpro.Cli;
+
+/// <summary>Evaluates while showing on standard error how far it is.</summary>
+internal static class EvaluationProgress
+{
+    private static readonly TimeSpan _watchEvery = TimeSpan.FromSeconds(2);
+
+    /// <summary>Evaluates the checkpoints of a run as they appear, until it is complete.</summary>
+    /// <param name="host">Where the actors are.</param>
+    /// <param name="run">The run's folder.</param>
+    /// <param name="config">A configuration in place of the run's, which need not have begun; null for that one.</param>
+    /// <param name="settings">Changes to it.</param>
+    /// <param name="test">Whether on the test split, else on validation.</param>
+    /// <param name="data">A folder to look in for the data first; null for none.</param>
+    /// <param name="stop">Asks it to stop.</param>
+    public static Task<IReadOnlyList<EvaluationResult>> WatchAsync(
+        RunHost host, RunFolder run, string? config, IReadOnlyList<string> settings, bool test, string? data, CancellationToken stop)
+    {
+        RunConfig used = ConfigLoader.LoadForEvaluation(config ?? run.Config, overrides: settings);
+        string corpus = new EvaluationTarget(run.Path, "", used).CorpusOf(test).Corpus.Name;
+        return new CheckpointWatch(run, corpus, EvaluateAsync, Console.Error.WriteLine).WatchAsync(_watchEvery, stop);
+
+        Task<EvaluationResult> EvaluateAsync(string weights, string copy)
+        {
+            EvaluationTarget evaluated = EvaluationTarget.Open(run.Path, config, copy, settings) with { Source = weights };
+            return ShowAsync(new(evaluated, test, data, null), job => job.RunAsync(host, stop));
+        }
+    }
+
+    /// <summary>Runs a job while showing how far it is on a terminal, and what it says anywhere.</summary>
+    public static async Task<EvaluationResult> ShowAsync(EvaluationJob job, Func<EvaluationJob, Task<EvaluationResult>> run)
+    {
+        if (Console.IsErrorRedirected) return await run(job with { Say = Console.Error.WriteLine });
+        using var bar = new ProgressLine(Console.Error, static () => Console.WindowWidth);
+        return await run(job with { Say = bar.Say, Progressed = done => bar.Show(done, $"evaluate {job.Target.Name}") });
+    }
+}
