@@ -22,12 +22,12 @@ internal static class EvaluationProgress
         RunHost host, RunFolder run, string? config, IReadOnlyList<string> settings, bool test, string? data, CancellationToken stop)
     {
         RunConfig used = ConfigLoader.LoadForEvaluation(config ?? run.Config, overrides: settings);
-        string corpus = new EvaluatedRun(run.Path, "", used).CorpusOf(test).Corpus.Name;
+        string corpus = new EvaluationTarget(run.Path, "", used).CorpusOf(test).Corpus.Name;
         return new CheckpointWatch(run, corpus, EvaluateAsync, CommandLine.Log).WatchAsync(_watchEvery, stop);
 
         Task<EvaluationResult> EvaluateAsync(string weights, string copy)
         {
-            EvaluatedRun evaluated = EvaluatedRun.Open(run.Path, config, copy, settings, CommandLine.Log) with { Source = weights };
+            EvaluationTarget evaluated = EvaluationTarget.Open(run.Path, config, copy, settings, CommandLine.Log) with { Source = weights };
             return ShowAsync(new(evaluated, test, data, null), job => job.RunAsync(host, stop));
         }
     }
@@ -36,6 +36,6 @@ internal static class EvaluationProgress
     public static async Task<EvaluationResult> ShowAsync(EvaluationJob job, Func<EvaluationJob, Task<EvaluationResult>> run)
     {
         using ProgressLine? bar = CommandLine.Events.OpenFoot();
-        return await run(bar is null ? job : job with { Progressed = done => bar.Show(done, $"evaluate {job.Run.Name}") });
+        return await run(bar is null ? job : job with { Progressed = done => bar.Show(done, $"evaluate {job.Target.Name}") });
     }
 }

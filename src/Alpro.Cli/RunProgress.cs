@@ -9,7 +9,7 @@ namespace Alpro.Cli;
 internal static class RunProgress
 {
     /// <summary>Least time between two plain lines.</summary>
-    private static readonly TimeSpan LineEvery = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan _lineEvery = TimeSpan.FromSeconds(5);
 
     /// <summary>Runs something while showing it.</summary>
     /// <param name="title">What is run.</param>
@@ -60,7 +60,7 @@ internal static class RunProgress
         long last = 0;
         return (record, total) =>
         {
-            if (record.Step + 1 < total && TimeProvider.System.GetElapsedTime(last) < LineEvery) return;
+            if (record.Step + 1 < total && TimeProvider.System.GetElapsedTime(last) < _lineEvery) return;
             last = TimeProvider.System.GetTimestamp();
             CommandLine.Log.StepsDone(
                 title, record.Step + 1, total, record.Loss, record.LearningRate, record.ClipsPerSecond, record.WaitShare, record.Rejected);

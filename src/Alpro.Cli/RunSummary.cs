@@ -1,8 +1,8 @@
 using System.CommandLine;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Pipeline;
-using Alpro.Training.Configuration;
 using Alpro.Training.Records;
+using Alpro.Training.Tasks;
 using Spectre.Console;
 
 namespace Alpro.Cli;
@@ -35,21 +35,28 @@ internal static class RunSummary
     {
         StepRecord[] records = [.. RunLog.Read<StepRecord>(run.Folder.Steps)];
         var table = new Table().Border(TableBorder.Rounded).AddColumns("run", run.Folder.Path);
-        table.AddRow("steps", $"{result.State.Step} of {result.State.TotalSteps}{(result.Completed ? "" : ", stopped: continue with --resume")}");
-        table.AddRow("time", $"{result.Seconds:0.0} s, {(result.State.Step - result.FirstStep) * run.Config.Training.BatchSize / result.Seconds:0.0} clips/s");
+        string stopped = result.Completed ? "" : ", stopped: continue with --resume";
+        double clips = (result.State.Step - result.FirstStep) * run.Config.Training.BatchSize;
+        table.AddRow("steps", $"{result.State.Step} of {result.State.TotalSteps}{stopped}");
+        table.AddRow("time", $"{result.Seconds:0.0} s, {clips / result.Seconds:0.0} clips/s");
         if (records.Length > 0)
         {
             int tenth = Math.Max(1, records.Length / 10);
             string over = tenth == 1 ? "step" : $"{tenth} steps";
-            (double first, double last) = (records[..tenth].Average(record => record.Loss), records[^tenth..].Average(record => record.Loss));
+            double first = records[..tenth].Average(record => record.Loss), last = records[^tenth..].Average(record => record.Loss);
+            double share = records.Sum(record => record.WaitMs) / records.Sum(record => record.StepMs + record.BetweenMs);
             table.AddRow("loss", $"{first:0.000} over the first {over}, {last:0.000} over the last");
-            table.AddRow("waiting for data", $"{records.Sum(record => record.WaitMs) / records.Sum(record => record.StepMs + record.BetweenMs):P1} of the time");
+            table.AddRow("waiting for data", $"{share:P1} of the time");
         }
-        bool byLoss = run.Config.Task is LearningTask.Pretrain or LearningTask.Prompter;                  // whose score is the loss, negated
-        if (result.State.BestScore is { } best) table.AddRow("best validation", $"{(byLoss ? $"loss {-best:0.###}" : $"score {best:0.###}")} after step {result.State.BestStep}");
+        bool byLoss = DownstreamTask.Find(run.Config.Task) is null;           // under pretraining the score is the loss, negated
+        if (result.State.BestScore is { } best)
+            table.AddRow("best validation", $"{(byLoss ? $"loss {-best:0.###}" : $"score {best:0.###}")} after step {result.State.BestStep}");
         (RunAccounts accounts, LedgerTotals ledger) = (result.Accounts, result.Ledger);
-        table.AddRow("clips", $"{accounts.Planned} planned = {accounts.Delivered} delivered + {accounts.Rejected} rejected + {accounts.Tail} tail{(ledger.InHand > 0 ? $"; {ledger.InHand} more in hand" : "")}");
-        if (ledger.Rejected > 0) table.AddRow("unreadable", $"{string.Join(", ", ledger.Reasons.Select(reason => $"{reason.Value} {reason.Key}"))}: {result.Unreadable}");
+        string inHand = ledger.InHand > 0 ? $"; {ledger.InHand} more in hand" : "";
+        string reasons = string.Join(", ", ledger.Reasons.Select(reason => $"{reason.Value} {reason.Key}"));
+        table.AddRow("clips",
+            $"{accounts.Planned} planned = {accounts.Delivered} delivered + {accounts.Rejected} rejected + {accounts.Tail} tail{inHand}");
+        if (ledger.Rejected > 0) table.AddRow("unreadable", $"{reasons}: {result.Unreadable}");
         if (result.Restarts > 0) table.AddRow("restarts", $"{result.Restarts}");
         table.AddRow("checkpoint", result.Checkpoint ?? "none");
         if (File.Exists(run.Folder.BestExport)) table.AddRow("for PyTorch", run.Folder.BestExport);

@@ -55,6 +55,9 @@ public sealed class RunHost : IAsyncDisposable
     /// <summary>Given every source of clips before a decoder has it: failures are put in here.</summary>
     public Func<IClipSource, IClipSource> Source { get; set; } = static source => source;
 
+    /// <summary>The clock by which deaths, restarts and answers that do not come are timed.</summary>
+    public TimeProvider Time { get; set; } = TimeProvider.System;
+
     /// <summary>Starts the actor system of a process.</summary>
     /// <param name="hoconFile">The running settings; null for the <c>hocon/alpro.conf</c> that lies beside the program, over which others are laid.</param>
     /// <param name="adjust">Changes settings that the command line sets.</param>
@@ -142,8 +145,9 @@ public sealed class RunHost : IAsyncDisposable
     internal IActorRef StartPipeline(IActorRefFactory parent, string name, RunData data, PipelineJob job, int decoders)
     {
         ActorSettings settings = Settings with { Decoders = decoders };
+        TimeProvider time = Time;
         Func<IClipSource> open = () => Source(data.OpenSource(job.Clips));
-        return parent.ActorOf(Props.Create(() => new ClipPipeline(job, open, settings, TimeProvider.System)), name);
+        return parent.ActorOf(Props.Create(() => new ClipPipeline(job, open, settings, time)), name);
     }
 
     /// <inheritdoc/>

@@ -46,7 +46,7 @@ public sealed record TrainingRun(RunConfig Config, RunFolder Folder, bool Resume
     /// <exception cref="UsageException">The folder cannot be written.</exception>
     /// <exception cref="RunFolderHeldException">Others hold it.</exception>
     public Task<RunLock> HoldAsync(string? cluster, CancellationToken stop) =>
-        OutputPath.WriteAsync(Folder.Path, "--out", () => RunLock.HoldAsync(Folder, cluster, stop));
+        OutputPath.WriteAsync(Folder.Path, "--out", () => RunLock.HoldAsync(Folder, cluster, TimeProvider.System, stop));
 
     /// <summary>Refuses to begin a run over another.</summary>
     /// <exception cref="UsageException">The folder holds checkpoints, and the run is not resumed.</exception>

@@ -1,5 +1,4 @@
 using Akka.Actor;
-using Alpro.Data.Clips;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 using Microsoft.Extensions.Logging;

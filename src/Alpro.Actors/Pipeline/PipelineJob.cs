@@ -14,4 +14,5 @@ namespace Alpro.Actors.Pipeline;
 /// <param name="Ledger">Receives what became of the clips.</param>
 /// <param name="Batches">Receives the batches, in the order of their steps.</param>
 internal sealed record PipelineJob(
-    IClipPlan Plan, ClipSettings Clips, long FirstStep, long EndStep, ClipCoordinator.Bounds Bounds, ClipLedger Ledger, ChannelWriter<ClipBatch> Batches);
+    IClipPlan Plan, ClipSettings Clips, long FirstStep, long EndStep,
+    ClipCoordinator.Bounds Bounds, ClipLedger Ledger, ChannelWriter<ClipBatch> Batches);

@@ -7,15 +7,15 @@ using Microsoft.Extensions.Logging;
 namespace Alpro.Actors.Runs;
 
 /// <summary>
-/// Writes snapshots to disk while training goes on. A write that fails, as on a full disk, is tried again after growing waits. After too many
-/// tries the run fails, and the last good checkpoint is as it was.
+/// Writes snapshots to disk while training goes on. A write that fails, as on a full disk, is tried again after growing waits. After too
+/// many tries the run fails, and the last good checkpoint is as it was.
 /// </summary>
 internal sealed class CheckpointActor : ReceiveActor, IWithTimers
 {
     /// <summary>Sent by the <see cref="TrainerActor"/>: write this, then give it back.</summary>
     public sealed record Write(Snapshot Snapshot);
 
-    /// <summary>Sent by the <see cref="RunSupervisor"/>, and answered with <see cref="Flushed"/> when all that was sent before is on disk.</summary>
+    /// <summary>Sent by the <see cref="RunSupervisor"/>. The answer is <see cref="Flushed"/>, when all that was sent before is on disk.</summary>
     public sealed record Flush
     {
         public static readonly Flush Instance = new();
@@ -24,7 +24,7 @@ internal sealed class CheckpointActor : ReceiveActor, IWithTimers
     /// <summary>The answer to <see cref="Flush"/>: the last checkpoint written, if any was.</summary>
     public sealed record Flushed(string? Checkpoint);
 
-    /// <summary>Told to the parent when a checkpoint cannot be written: the run fails. What is sent afterwards is given back, and not written.</summary>
+    /// <summary>Told to the parent when a checkpoint cannot be written: the run fails. Later snapshots are given back unwritten.</summary>
     public sealed record Failed(Exception Reason);
 
     private sealed record TryAgain
@@ -103,6 +103,7 @@ internal sealed class CheckpointActor : ReceiveActor, IWithTimers
     private void Save(Snapshot snapshot)
     {
         // The others have newer checkpoints than a trainer that they gave up meanwhile: it must neither write among these, nor remove any.
+        // A trainer that was not given up, but enters the later group, begins that with a checkpoint in place of this one (Trainer.SaveIfLost).
         if (snapshot.State.Generation is > 0 and var own && _generations.Last() is var last && last > own)
         {
             _log.CheckpointOutdated(snapshot.State.Step, own, last);

@@ -9,7 +9,7 @@ namespace Alpro.Actors.Runs;
 /// <summary>A node that makes clips for the nodes that train.</summary>
 public static class DecoderNode
 {
-    /// <summary>Makes clips until this node is told to leave, or its cluster has ended.</summary>
+    /// <summary>Makes clips until the run has ended, or the cluster, or this node is told to leave.</summary>
     /// <param name="start">How the node starts.</param>
     /// <param name="config">The run.</param>
     /// <param name="stop">Tells the node to leave.</param>
@@ -24,8 +24,12 @@ public static class DecoderNode
             var work = new DecodeSupervisor.Work(() => opened.OpenSource(clips), clips, opened.Describe(), node.Settings, node.Node!.Certificates);
             var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             using CancellationTokenRegistration asked = stop.Register(() => ended.TrySetResult());
+            Action over = () =>
+            {
+                if (ended.TrySetResult()) node.Log.RunHasEnded();
+            };
             Action<Exception> failed = reason => ended.TrySetException(reason);
-            node.System.ActorOf(Props.Create(() => new DecodeSupervisor(work, failed)), "decode-node");
+            node.System.ActorOf(Props.Create(() => new DecodeSupervisor(work, over, failed)), "decode-node");
             await await Task.WhenAny(ended.Task, node.System.WhenTerminated);
             return NodeEnd.Success;
         }

@@ -13,7 +13,8 @@ public static class EvaluatorNode
     /// <param name="folder">The run's folder.</param>
     /// <param name="watch">Evaluates checkpoints in a node until the run is complete, or the token says stop.</param>
     /// <param name="stop">Tells the node to leave. Finished results stay, and the next evaluator goes on from there.</param>
-    public static async Task<NodeEnd> RunAsync(NodeStart start, RunFolder folder, Func<RunHost, CancellationToken, Task> watch, CancellationToken stop)
+    public static async Task<NodeEnd> RunAsync(
+        NodeStart start, RunFolder folder, Func<RunHost, CancellationToken, Task> watch, CancellationToken stop)
     {
         await using RunHost node = await start.JoinAsync(new RunEnd(new CheckpointStore(folder.Checkpoints)), stop);
         Task watching = watch(node, stop);

@@ -4,7 +4,6 @@ using Akka.Actor;
 using Alpro.Actors.Distributed.Decoding;
 using Alpro.Actors.Distributed.Groups;
 using Alpro.Actors.Distributed.Membership;
-using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Pipeline;
 using Alpro.Data;
@@ -20,14 +19,15 @@ using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
 using Alpro.Training.Evaluation;
 using Alpro.Training.Records;
+using Alpro.Training.Tasks;
 using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Runs;
 
 /// <summary>
-/// The top of a training run. It starts an attempt: a trainer, the stream that feeds it, and the channel between them. When the trainer fails
-/// in a way that may pass, the supervisor ends the attempt and starts the next one from the last good checkpoint. The steps since are done
-/// again exactly, so a restart costs time and changes nothing.
+/// The top of a training run. It starts an attempt: a trainer, the stream that feeds it, and the channel between them. When the trainer
+/// fails in a way that may pass, the supervisor ends the attempt and starts the next one from the last good checkpoint. The steps since are
+/// done again exactly, so a restart costs time and changes nothing.
 /// </summary>
 internal class RunSupervisor : ReceiveActor, IWithTimers
 {
@@ -86,7 +86,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
         _plan = data.Plan();
         TrainingConfig training = run.Config.Training;
         _start = new() { TotalSteps = training.Steps ?? training.Epochs!.Value * _plan.StepsPerEpoch, StepsPerEpoch = _plan.StepsPerEpoch, Data = data.Contents() };
-        _deaths = new(host.Settings.MaxRestarts, TimeSpan.FromHours(1), TimeProvider.System);
+        _deaths = new(host.Settings.MaxRestarts, TimeSpan.FromHours(1), host.Time);
         _unreadable = new(run.Unreadable, [.. data.Corpora.Select(corpus => corpus.Name)], append: run.Resume, _log);
         _ledger = new(_unreadable.Add);
         _checkpoints = Context.ActorOf(Props.Create(() => new CheckpointActor(run, host.Settings)), "checkpoints");
@@ -172,7 +172,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
         _ledger.TakeBack();
         _run.Started(message.State, message.Loaded);
         var bounds = new ClipCoordinator.Bounds(_run.Config.Data.MaxRejectedFraction, Math.Min(LatestClips, _start.StepsPerEpoch * _plan.BatchSize));
-        ClipSettings clips = _run.Config.Data.Clip;
+        ClipSettings clips = _run.Config.ClipForTraining();
         IClipPlan share = message.Group.World == 1 ? _plan : new RankShare(_plan, message.Group.Rank, message.Group.World, _run.Config.Training.Accumulation);
         var job = new PipelineJob(share, clips, message.State.Step, _start.TotalSteps, bounds, _ledger, _attempt.Batches.Writer);
         IActorRef pipeline = _host.StartPipeline(Context, PipelineName, _data, job, _host.Settings.DecodersBeside(_attempt.TrainersHere));
@@ -260,7 +260,12 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
         (TrainState first, TrainState last) = (_attempt.First!, _attempt.Last!);
         long tail = _plan.TailBefore(last.Step) - _plan.TailBefore(first.Step);
         _finished.TrySetResult(new(last.Step == last.TotalSteps, first.Step, last, _ledger.Totals(tail), _attempt.Number - 1,
-            checkpoint ?? _run.Store(_log).Latest()?.Folder, Stopwatch.GetElapsedTime(_began).TotalSeconds) { Accounts = RunAccounts.Of(last, _plan), Rank = _attempt.Group!.Rank, Unreadable = _run.Unreadable });
+            checkpoint ?? _run.Store(_log).Latest()?.Folder, Stopwatch.GetElapsedTime(_began).TotalSeconds)
+        {
+            Accounts = RunAccounts.Of(last, _plan),
+            Rank = _attempt.Group!.Rank,
+            Unreadable = _run.Unreadable,
+        });
         Context.Stop(Self);
     }
 
@@ -284,7 +289,9 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     /// <summary>Scores the model on the validation corpora, of which the first decides which step is best; called on the trainer's thread.</summary>
     private ValidationRecord Validate(AlproModel model, TrainState state)
     {
+        _log.ValidationStarted(state.Step);
         ValidationRecord[] records = [.. _validation.Select(data => Validate(model, state, data))];
+        _log.ValidationEnded(state.Step);
         var others = _validation.Zip(records).Skip(1).SelectMany(other => other.Second.Figures.Select(figure => KeyValuePair.Create($"{other.First.Corpora[0].Name}/{figure.Key}", figure.Value)));
         return records[0] with { Figures = new Dictionary<string, double>(records[0].Figures.Concat(others)), Seconds = records.Sum(record => record.Seconds) };
     }
@@ -293,11 +300,12 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     {
         RunConfig config = _run.Config;
         long began = Stopwatch.GetTimestamp();
-        if (config.Task is LearningTask.Retrieval or LearningTask.QuestionAnswering)
+        if (DownstreamTask.Find(config.Task) is { } task)
         {
             try
             {
-                return Downstream.Score(_host, config, data, model).ToRecord(state.Step, Stopwatch.GetElapsedTime(began).TotalSeconds);
+                EvaluationSet set = data.EvaluationSet();
+                return task.Score(model, new EvaluationPlan(data.Corpora[0].Name, config, set), _host.Videos(config, data, set)).ToRecord(state.Step, Stopwatch.GetElapsedTime(began).TotalSeconds);
             }
             catch (Exception exception) when (DeviceFaults.Of(exception) == DeviceFault.OutOfMemory)
             {
@@ -305,6 +313,6 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
             }
         }
         return PretrainValidator.Validate(model, state.Step, config.Training.Precision, _host.Read(
-            data, [.. Enumerable.Range(0, (int)data.ValidationRows).Select(row => (long)row)], config.Data.ClipForValidation(), config.Training.BatchSize, new ClipLedger()));
+            data, [.. Enumerable.Range(0, (int)data.ValidationRows).Select(row => (long)row)], config.ClipForValidation(), config.Training.BatchSize, new ClipLedger()));
     }
 }

@@ -29,7 +29,10 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
     /// <param name="Resume">Whether to begin at the last checkpoint, if that is further than what the trainer has.</param>
     public sealed record Enter(ICollectives Group, ChannelReader<ClipBatch> Batches, bool Resume);
 
-    /// <summary>Told to the parent when the trainer is in its group, and its model built, restored or taken over: batches are wanted from this step on.</summary>
+    /// <summary>
+    /// Told to the parent when the trainer is in its group and has its model, which it built, restored or took over. It wants the batches from this
+    /// step on.
+    /// </summary>
     public sealed record Ready(TrainState State, IReadOnlyList<LoadReport> Loaded, ICollectives Group);
 
     /// <summary>Told to the parent when the group is over before the run: the trainer waits for the next.</summary>
@@ -146,7 +149,8 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
     /// <inheritdoc/>
     protected override void PostStop()
     {
-        if (_current is { Group: { Generation: > 0 } group }) group.Abort(new OperationCanceledException("this trainer ends"));     // or all ranks would stop
+        // Without this, all ranks of the group would stop with this one.
+        if (_current is { Group: { Generation: > 0 } group }) group.Abort(new OperationCanceledException("this trainer ends"));
         _stop.Cancel();
         _thread?.Join();                                             // a process that ends under a thread in native code crashes
         _records?.Dispose();
@@ -159,7 +163,8 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
     private void OpenLog(TrainState state)
     {
         (string file, byte[] config) = (_run.Folder.Config, Encoding.UTF8.GetBytes(ConfigLoader.ToJson(_run.Config)));
-        if (!File.Exists(file) || !File.ReadAllBytes(file).AsSpan().SequenceEqual(config)) WholeFile.Write(file, stream => stream.Write(config));
+        if (!File.Exists(file) || !File.ReadAllBytes(file).AsSpan().SequenceEqual(config))
+            WholeFile.Write(file, stream => stream.Write(config));
         _records = new RunLog(_run.Folder, state.Step, state.Settled);
         if (_recent.Count == 0) return;
         long written = RunLog.Last<StepRecord>(_run.Folder.Steps)?.Step ?? -1;
@@ -213,7 +218,7 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
-            self.Tell(new Failed(new OperationCanceledException("stopped before the first step")));      // told to while it waited for a group
+            self.Tell(new Failed(new OperationCanceledException("stopped before the first step")));  // while it waited for a group
         }
 #pragma warning disable CA1031 // The top of a thread: whatever fails becomes a message, and the supervisor decides.
         catch (Exception exception) when (LostDevice.Passes(exception, _log, _run.DeviceLost))
@@ -265,13 +270,14 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
     private CollectivesException? Train(Trainer trainer, Enter enter, IReadOnlyList<LoadReport> loaded, IActorRef self)
     {
         _current = enter;
-        _generation = enter.Group.Generation > 0 ? enter.Group.Generation : _generations.Next();      // one that trains alone takes a number too
+        _generation = enter.Group.Generation > 0 ? enter.Group.Generation : _generations.Next();     // who trains alone takes a number too
         try
         {
             TrainState state;
             using (ICollectives group = enter.Group is RingCollectives ring ? NcclCollectives.On(RunModel.DefaultDevice, ring) : enter.Group)
             {
                 trainer.Join(group);
+                if (group is { Rank: 0, Generation: > 0 }) trainer.SaveIfLost(_run.Store().Steps() is [.., long written] ? written : 0);
                 self.Tell(new Ready(trainer.State, loaded, group));
                 state = trainer.Run(enter.Batches, _stop.Token);
             }

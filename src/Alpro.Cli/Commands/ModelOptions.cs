@@ -29,7 +29,7 @@ internal sealed class ModelOptions
     }
 
     /// <summary>The model that the options name.</summary>
-    public EvaluatedRun Open(ParseResult arguments) =>
-        EvaluatedRun.Open(
+    public EvaluationTarget Open(ParseResult arguments) =>
+        EvaluationTarget.Open(
             arguments.GetValue(Run), arguments.GetValue(Config), arguments.GetValue(Checkpoint), arguments.GetValue(Settings)!, CommandLine.Log);
 }

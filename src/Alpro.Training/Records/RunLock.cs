@@ -25,17 +25,18 @@ public sealed class RunLock : IDisposable
     /// <summary>Makes a folder, if there is none, and holds it until the lock is disposed.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="cluster">The name of a cluster, whose nodes hold the folder together; null for a process that trains alone.</param>
+    /// <param name="time">The clock by which others are waited for.</param>
     /// <param name="stop">Gives up.</param>
     /// <exception cref="RunFolderHeldException">Others hold the folder.</exception>
     /// <exception cref="IOException">The folder cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder cannot be written.</exception>
-    public static async Task<RunLock> HoldAsync(RunFolder folder, string? cluster, CancellationToken stop)
+    public static async Task<RunLock> HoldAsync(RunFolder folder, string? cluster, TimeProvider time, CancellationToken stop)
     {
         (string file, string holder) = folder.Holding;
         Directory.CreateDirectory(folder.Path);
         await File.WriteAllBytesAsync(folder.Probe, [], stop);
         File.Delete(folder.Probe);
-        for (long began = TimeProvider.System.GetTimestamp(); ; await Task.Delay(_lookEvery, TimeProvider.System, stop))
+        for (long began = time.GetTimestamp(); ; await Task.Delay(_lookEvery, time, stop))
         {
             if (cluster is not null && Open(file, FileMode.Open, FileAccess.Read, FileShare.Read) is { } shared)
             {
@@ -44,12 +45,12 @@ public sealed class RunLock : IDisposable
             }
             if (Open(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None) is { } alone)
             {
-                var own = new Holder(Environment.MachineName, Environment.ProcessId, TimeProvider.System.GetLocalNow(), cluster);
+                var own = new Holder(Environment.MachineName, Environment.ProcessId, time.GetLocalNow(), cluster);
                 WholeFile.Write(holder, stream => JsonSerializer.Serialize(stream, own));
                 if (cluster is null) return new RunLock(alone);
                 await alone.DisposeAsync();                          // the other nodes may come now, and this one with them
             }
-            else if (TimeProvider.System.GetElapsedTime(began) > _patience) throw Held(folder, Read(holder));
+            else if (time.GetElapsedTime(began) > _patience) throw Held(folder, Read(holder));
         }
     }
 

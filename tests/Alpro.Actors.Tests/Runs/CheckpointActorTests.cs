@@ -22,7 +22,7 @@ namespace Alpro.Actors.Tests.Runs;
 /// <summary>Who may write a checkpoint, and what becomes of one that cannot be written.</summary>
 public sealed class CheckpointActorTests : TestKit
 {
-    private static readonly RunConfig _config = TinyRun.Config() is var config ? config with { Training = config.Training with { ExportEvery = 2 } } : config;
+    private static readonly RunConfig _config = TinyRun.Config() with { Training = TinyRun.Config().Training with { ExportEvery = 2 } };
 
     private readonly TemporaryFolder _out = new();
     private readonly EventCollector _said;
@@ -65,7 +65,8 @@ public sealed class CheckpointActorTests : TestKit
         return _supervisor.ChildActorOf(Props.Create(() => new CheckpointActor(given, settings)));
     }
 
-    private void Write(IActorRef writer, long step, long generation = 0) => writer.Tell(new CheckpointActor.Write(_snapshots.Take(State(step, generation))));
+    private void Write(IActorRef writer, long step, long generation = 0) =>
+        writer.Tell(new CheckpointActor.Write(_snapshots.Take(State(step, generation))));
 
     private static TrainState State(long step, long generation = 0) =>
         new() { Step = step, Settled = step, TotalSteps = 2, StepsPerEpoch = 6, Generation = generation };

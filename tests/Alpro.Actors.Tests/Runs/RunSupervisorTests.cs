@@ -45,8 +45,8 @@ public sealed class RunSupervisorTests : TestKit, IClassFixture<SmallWorld>
     }
 
     /// <summary>A supervisor whose trainers hand all that they are told to a probe.</summary>
-    private sealed class ProbedSupervisor(RunHost host, TrainingRun run, RunData data, TaskCompletionSource<RunResult> finished, IActorRef trainer)
-        : RunSupervisor(host, run, data, [], finished)
+    private sealed class ProbedSupervisor(
+        RunHost host, TrainingRun run, RunData data, TaskCompletionSource<RunResult> finished, IActorRef trainer) : RunSupervisor(host, run, data, [], finished)
     {
         protected override Props TrainerOf(TrainingRun attempt) => Props.Create(() => new Puppet(trainer));
     }
@@ -80,7 +80,8 @@ public sealed class RunSupervisorTests : TestKit, IClassFixture<SmallWorld>
 
     private static NonFiniteLossException NotFinite(long step) => new(new()
     {
-        Step = step, Epoch = 0, Corpus = 0, Clips = "", Loss = double.NaN, Terms = new Dictionary<string, TermRecord>(), LearningRate = 0, GradientNorm = 0,
+        Step = step, Epoch = 0, Corpus = 0, Clips = "", Loss = double.NaN, Terms = new Dictionary<string, TermRecord>(),
+        LearningRate = 0, GradientNorm = 0,
     }, [], file: null);
 
     [Fact]
@@ -115,7 +116,8 @@ public sealed class RunSupervisorTests : TestKit, IClassFixture<SmallWorld>
 
     public static TheoryData<Exception> Lasting { get; } =
     [
-        new ConfigException("config.json", []), new CheckpointException("weights", "injected"), new DataException("injected"), new RunFailedException("injected"),
+        new ConfigException("config.json", []), new CheckpointException("weights", "injected"), new DataException("injected"),
+        new RunFailedException("injected"),
     ];
 
     [Theory]

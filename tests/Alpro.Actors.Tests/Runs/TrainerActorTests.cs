@@ -29,12 +29,19 @@ public sealed class TrainerActorTests : TestKit
     {
         _parent = CreateTestProbe();
         _checkpoints = CreateTestProbe();
-        _checkpoints.SetAutoPilot(new DelegateAutoPilot((_, message) =>
-        {
-            if (message is CheckpointActor.Write write) write.Snapshot.Dispose();
-            return AutoPilot.KeepRunning;
-        }));
     }
+
+    /// <summary>Gives snapshots back, and tells a probe of what they were.</summary>
+    private sealed class Writer : ReceiveActor
+    {
+        public Writer(IActorRef probe) => Receive<CheckpointActor.Write>(message =>
+        {
+            probe.Tell(new Saved(message.Snapshot.State.Step, message.Snapshot.State.Generation));
+            message.Snapshot.Dispose();
+        });
+    }
+
+    private sealed record Saved(long Step, long Generation);
 
     private RunFolder Folder => new(_out.File("run"));
 
@@ -48,7 +55,8 @@ public sealed class TrainerActorTests : TestKit
     {
         RunConfig used = config ?? _config;
         var run = new TrainingRun(used, Folder, Resume: false) { Stepped = stepped ?? (static _ => { }) };
-        (TrainState start, ActorSettings settings, IActorRef checkpoints) = (TinyRun.Start(used), TestClips.Running, _checkpoints.Ref);
+        IActorRef probe = _checkpoints.Ref, checkpoints = Sys.ActorOf(Props.Create(() => new Writer(probe)));
+        (TrainState start, ActorSettings settings) = (TinyRun.Start(used), TestClips.Running);
         return _parent.ChildActorOf(Props.Create(() => new TrainerActor(run, start, settings, checkpoints, null)));
     }
 
@@ -66,7 +74,7 @@ public sealed class TrainerActorTests : TestKit
         Assert.Equal(6, _parent.ExpectMsg<TrainerActor.Finished>(_soon).State.Step);
         Assert.Equal([0L, 1, 2, 3, 4, 5], Records().Select(record => record.Step));
         Assert.Equal(ConfigLoader.ToJson(_config), File.ReadAllText(Folder.Config));
-        for (int step = 2; step <= 6; step += 2) Assert.Equal(step, _checkpoints.ExpectMsg<CheckpointActor.Write>().Snapshot.State.Step);
+        for (int step = 2; step <= 6; step += 2) Assert.Equal(step, _checkpoints.ExpectMsg<Saved>().Step);
     }
 
     [Fact]
@@ -113,6 +121,31 @@ public sealed class TrainerActorTests : TestKit
         Assert.Equal([0L, 1, 2, 3, 4, 5], Records().Select(record => record.Step));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Checkpoint_that_the_next_group_came_before_is_made_good_by_that_group(bool written)
+    {
+        RunConfig config = _config with { Training = _config.Training with { CheckpointEvery = 1, Steps = 2 } };
+        IActorRef trainer = Trainer(config);
+        EnterFor(generation: 1, step: 0);
+        Assert.Equal(new Saved(1, 1), _checkpoints.ExpectMsg<Saved>(_soon));   // and lost: the writer finds that another group has formed
+        _parent.FishForMessage<TrainerActor.GroupLost>(static _ => true, _soon);
+        if (written) Directory.CreateDirectory(new CheckpointStore(Folder.Checkpoints).FolderOf(1));
+        EnterFor(generation: 2, step: 1);
+        if (!written) Assert.Equal(new Saved(1, 2), _checkpoints.ExpectMsg<Saved>(_soon));
+        Assert.Equal(new Saved(2, 2), _checkpoints.ExpectMsg<Saved>(_soon));
+        _parent.FishForMessage<TrainerActor.Finished>(static _ => true, _soon);
+
+        void EnterFor(long generation, long step)
+        {
+            var channel = Channel.CreateUnbounded<ClipBatch>();
+            channel.Writer.TryWrite(TinyRun.Batch(config, step));
+            channel.Writer.Complete(new CollectivesException(1, generation, "makes room for a larger group"));
+            trainer.Tell(Enter(new SoloGroup(generation), channel.Reader));
+        }
+    }
+
     [Fact]
     public void Trainer_that_was_given_up_while_it_was_away_writes_no_step_down()
     {
@@ -121,7 +154,8 @@ public sealed class TrainerActorTests : TestKit
         for (int number = 0; number < 2; number++) generations.Next();
         Trainer().Tell(Enter(new SoloGroup(1), TinyRun.Batches(_config)));
         _parent.ExpectMsg<TrainerActor.Ready>(_soon);
-        Assert.Contains("generation 2 has formed", _parent.ExpectMsg<TrainerActor.GroupLost>(_soon).Reason.Message, StringComparison.Ordinal);
+        var lost = _parent.ExpectMsg<TrainerActor.GroupLost>(_soon);
+        Assert.Contains("generation 2 has formed", lost.Reason.Message, StringComparison.Ordinal);
         Assert.Empty(Records());
     }
 
@@ -152,6 +186,6 @@ public sealed class TrainerActorTests : TestKit
         trainer.Tell(RunSupervisor.Stop.Instance);
         long step = _parent.ExpectMsg<TrainerActor.Finished>(_soon).State.Step;
         Assert.InRange(step, 0, 1);
-        if (step > 0) Assert.Equal(step, _checkpoints.ExpectMsg<CheckpointActor.Write>().Snapshot.State.Step);
+        if (step > 0) Assert.Equal(step, _checkpoints.ExpectMsg<Saved>().Step);
     }
 }

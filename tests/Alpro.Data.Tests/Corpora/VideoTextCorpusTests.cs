@@ -1,6 +1,7 @@
 using System.Formats.Tar;
 using System.Text;
 using Alpro.Data.Corpora;
+using Alpro.Data.Corpora.Annotations;
 using Alpro.Data.Media;
 using Alpro.Data.Synthetic;
 using Parquet;
@@ -223,7 +224,7 @@ public sealed class VideoTextCorpusTests : IDisposable
         }
         foreach (string where in (string[])["shards", "shards/0000?.tar", "shards/00000.tar"])
         {
-            using VideoTextCorpus corpus = VideoTextCorpus.Open(new CorpusConfig { Name = "t", Annotations = where, Format = CorpusFormat.Tar }, _folder.Path);
+            using VideoTextCorpus corpus = VideoTextCorpus.Open(new CorpusConfig { Name = "t", Annotations = where, Format = AnnotationFormat.Tar }, _folder.Path);
             int shards = where.EndsWith("00.tar", StringComparison.Ordinal) ? 1 : 2;
             Assert.Equal((3 * shards, 3 * shards, MediaKind.Video), ((int)corpus.Count, (int)corpus.Coverage.Malformed, corpus.Kind));
             Assert.Equal(["text 00", "json 0", "text 02"], Captions(corpus).Take(3));
@@ -245,6 +246,24 @@ public sealed class VideoTextCorpusTests : IDisposable
 
         static void Member(TarWriter tar, string name, string content) =>
             tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, name) { DataStream = new MemoryStream(Encoding.UTF8.GetBytes(content)) });
+    }
+
+    [Fact]
+    public void Key_that_comes_again_in_a_shard_is_another_video()
+    {
+        using (var tar = new TarWriter(File.Create(_folder.File("s.tar"))))
+            foreach (string name in (string[])["a", "b", "a", "a#2"])
+                foreach (string extension in (string[])["mp4", "txt"])
+                {
+                    using var bytes = new MemoryStream("bytes"u8.ToArray());
+                    tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, $"{name}.{extension}") { DataStream = bytes });
+                }
+        using VideoTextCorpus corpus = VideoTextCorpus.Open(new CorpusConfig { Name = "t", Annotations = "s.tar" }, _folder.Path);
+        Assert.Equal(["s/a", "s/b", "s/a#2", "s/a#2#2"], Enumerable.Range(0, (int)corpus.Count).Select(row => corpus[row].Key));
+        for (int row = 0; row < corpus.Count; row++)
+            Assert.Equal((corpus[row].Media, corpus[row].Key), NamedMedia.Find(_folder.File($"s.tar{corpus[row].Key[1..]}")));
+        Assert.Contains("s.tar: holds no clip 'c'; expected the name of a file up to its first dot",
+            Assert.Throws<DataException>(() => NamedMedia.Find(_folder.File("s.tar/c"))).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -300,9 +319,9 @@ public sealed class VideoTextCorpusTests : IDisposable
         Write("a.jsonl", "{\"clip\": \"1\", \"captions\": \"x\"}\n");
         Assert.Contains("has the columns clip, captions; expected videoid, name, or video_id, question, answer, or clip_name, caption, or image, caption", Assert.Throws<DataException>(() => Open("a.jsonl", "v")).Message);
         Assert.Contains("\"clip_name\" is lacking; \"caption\" is lacking (is \"captions\" meant?)",
-            Assert.Throws<DataException>(() => Open("a.jsonl", "v", config => config with { Format = CorpusFormat.RetrievalJsonl })).Message);
+            Assert.Throws<DataException>(() => Open("a.jsonl", "v", config => config with { Format = AnnotationFormat.RetrievalJsonl })).Message);
         Write("page.jsonl", "<html>\n<body>404</body>\n</html>\n");
-        Assert.Contains("no row of", Assert.Throws<DataException>(() => Open("page.jsonl", "v", config => config with { Format = CorpusFormat.RetrievalJsonl })).Message);
+        Assert.Contains("no row of", Assert.Throws<DataException>(() => Open("page.jsonl", "v", config => config with { Format = AnnotationFormat.RetrievalJsonl })).Message);
     }
 
     [Fact]

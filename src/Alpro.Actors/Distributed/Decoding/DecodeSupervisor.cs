@@ -8,7 +8,10 @@ using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Distributed.Decoding;
 
-/// <summary>The top of a decode node: keeps a <see cref="DecoderNodeLink"/> to every node of the cluster that trains, for as long as it is a member.</summary>
+/// <summary>
+/// The top of a decode node: keeps a <see cref="DecoderNodeLink"/> to every node of the cluster that trains. When the last of these and of the
+/// coordinators has left in order, the run has ended. One that is given up may be started again, and is waited for.
+/// </summary>
 internal sealed class DecodeSupervisor : ReceiveActor
 {
     /// <summary>What a decode node works with.</summary>
@@ -20,24 +23,26 @@ internal sealed class DecodeSupervisor : ReceiveActor
     public sealed record Work(Func<IClipSource> Open, ClipSettings Clips, IReadOnlyDictionary<string, string> Data, ActorSettings Settings, NodeCertificates? Certificates);
 
     private readonly Work _work;
+    private readonly Akka.Cluster.Cluster _cluster = Akka.Cluster.Cluster.Get(Context.System);
     private readonly Action<Exception> _failed;
     private readonly ILogger _log = Context.System.Log();
     private readonly Dictionary<Address, IActorRef> _links = [];
 
     /// <summary>The supervisor of this node's links.</summary>
     /// <param name="work">What it works with.</param>
+    /// <param name="ended">Told when the run has ended.</param>
     /// <param name="failed">Told when it is of no use: its data are other than the run's, or its decoders keep dying.</param>
-    public DecodeSupervisor(Work work, Action<Exception> failed)
+    public DecodeSupervisor(Work work, Action ended, Action<Exception> failed)
     {
         (_work, _failed) = (work, failed);
         Receive<ClusterEvent.MemberUp>(message =>
         {
-            if (message.Member.HasRole(ClusterNode.RoleName(NodeRole.Coordinator)) || message.Member.HasRole(ClusterNode.RoleName(NodeRole.Trainer)))
-                StartLink(message.Member.Address);
+            if (Carries(message.Member)) StartLink(message.Member.Address);
         });
         Receive<ClusterEvent.MemberRemoved>(message =>
         {
             if (_links.Remove(message.Member.Address, out IActorRef? link)) Context.Stop(Context.Unwatch(link));
+            if (message.PreviousStatus == MemberStatus.Exiting && Carries(message.Member) && !_cluster.State.Members.Any(Carries)) ended();
         });
         Receive<Terminated>(message =>
         {
@@ -49,10 +54,14 @@ internal sealed class DecodeSupervisor : ReceiveActor
 
     /// <inheritdoc/>
     protected override void PreStart() =>
-        Akka.Cluster.Cluster.Get(Context.System).Subscribe(Self, ClusterEvent.SubscriptionInitialStateMode.InitialStateAsEvents, typeof(ClusterEvent.IMemberEvent));
+        _cluster.Subscribe(Self, ClusterEvent.SubscriptionInitialStateMode.InitialStateAsEvents, typeof(ClusterEvent.IMemberEvent));
 
     /// <inheritdoc/>
-    protected override void PostStop() => Akka.Cluster.Cluster.Get(Context.System).Unsubscribe(Self);
+    protected override void PostStop() => _cluster.Unsubscribe(Self);
+
+    /// <summary>Whether a node carries the run: without any of these there is none.</summary>
+    private static bool Carries(Member member) =>
+        member.HasRole(ClusterNode.RoleName(NodeRole.Coordinator)) || member.HasRole(ClusterNode.RoleName(NodeRole.Trainer));
 
     /// <inheritdoc/>
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(error =>

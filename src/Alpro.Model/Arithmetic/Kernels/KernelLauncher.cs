@@ -51,10 +51,10 @@ internal abstract class KernelLauncher(string source, Action<string> warn)
         {
             return (Compile(wanted, source), null);
         }
-        catch (Exception error) when (error is InvalidOperationException or ExternalException or EntryPointNotFoundException)
+        catch (Exception exception) when (exception is InvalidOperationException or ExternalException or EntryPointNotFoundException)
         {
-            if (Interlocked.Exchange(ref _warned, 1) == 0) warn(error.Message);
-            return (0, error.Message);
+            if (Interlocked.Exchange(ref _warned, 1) == 0) warn(exception.Message);
+            return (0, exception.Message);
         }
     })).Value;
 }

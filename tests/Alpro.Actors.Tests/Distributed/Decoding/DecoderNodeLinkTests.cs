@@ -11,6 +11,7 @@ using Alpro.Actors.Tests.Pipeline;
 using Alpro.Data.Clips;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;
+using Alpro.Model.Checkpoints;
 
 namespace Alpro.Actors.Tests.Distributed.Decoding;
 
@@ -34,7 +35,8 @@ public sealed class DecoderNodeLinkTests : TestKit
         IActorRef gate = _gate.Ref;
         Sys.ActorOf(Props.Create(() => new Forward(gate)), TrainerGate.Name);
         ActorSettings settings = TestClips.Running with { Decoders = 1, MaxDecoderDeathsPerMinute = 2 };
-        var work = new DecodeSupervisor.Work(() => new TestClips.Source(request => _before(request)), TestClips.Settings, new Dictionary<string, string>(), settings, null);
+        Func<IClipSource> open = () => new TestClips.Source(request => _before(request));
+        var work = new DecodeSupervisor.Work(open, TestClips.Settings, new Dictionary<string, string>(), settings, Certificates: null);
         Address here = ((ExtendedActorSystem)Sys).Provider.DefaultAddress;
         _link = _supervisor.ChildActorOf(Props.Create(() => new DecoderNodeLink(here, work)), SupervisorStrategy.StoppingStrategy);
         _supervisor.Watch(_link);
@@ -64,7 +66,7 @@ public sealed class DecoderNodeLinkTests : TestKit
 
     private void ExpectSent(long row)
     {
-        using Clip clip = new ClipReceiver(_stream!, TestClips.Settings, new(Tokens: 10, Answers: 0)).Receive(static _ => true)!;
+        using Clip clip = new ClipReceiver(_stream!, new(TestClips.Settings), new(Tokens: 10, Answers: 0)).Receive(static _ => true)!;
         Assert.Equal(TestClips.Request(row), clip.Request);
     }
 

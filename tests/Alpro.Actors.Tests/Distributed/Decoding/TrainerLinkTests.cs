@@ -25,7 +25,7 @@ public sealed class TrainerLinkTests : TestKit
         var served = new TrainerGate.Serve(_pipeline, TestClips.Settings, new(Tokens: 10, Answers: 0), new Dictionary<string, string>(), _ledger);
         (IActorRef node, Stream stream) = (_node.Ref, _connection.Here);
         _link = Sys.ActorOf(Props.Create(() => new TrainerLink(served, node, 1, stream)));
-        _sender = new(_connection.There, TestClips.Settings);
+        _sender = new(_connection.There, new(TestClips.Settings));
         Watch(_link);
     }
 
@@ -90,7 +90,7 @@ public sealed class TrainerLinkTests : TestKit
         IActorRef dead = Grant(TestClips.Request(1));
         _pipeline.Watch(dead);
         _link.Tell(new TrainerLink.DecoderDied(TestClips.Request(1)), _node);
-        _pipeline.FishForMessage(message => message is Terminated { ActorRef: var gone } && gone.Equals(dead));        // so its clip goes to another
+        _pipeline.FishForMessage(message => message is Terminated { ActorRef: var gone } && gone.Equals(dead));     // its clip goes to another
         Send(TestClips.Request(1));
         await AwaitConditionAsync(() => Task.FromResult(_ledger.Totals(0).Duplicates == 1));
     }
