@@ -102,6 +102,12 @@ internal static partial class ActorEvents
     [LoggerMessage(219, LogLevel.Warning, "the best weights are not exported: {Reason}")]
     public static partial void BestNotExported(this ILogger log, string reason);
 
+    [LoggerMessage(220, LogLevel.Debug, "validating after step {Step}")]
+    public static partial void ValidationStarted(this ILogger log, long step);
+
+    [LoggerMessage(221, LogLevel.Debug, "validated after step {Step}")]
+    public static partial void ValidationEnded(this ILogger log, long step);
+
     // 3xx: clips from other nodes.
 
     [LoggerMessage(301, LogLevel.Debug,
@@ -125,6 +131,9 @@ internal static partial class ActorEvents
 
     [LoggerMessage(307, LogLevel.Warning, "the link to a training node is lost, and this node offers itself again: {Reason}")]
     public static partial void LinkLost(this ILogger log, string reason);
+
+    [LoggerMessage(308, LogLevel.Information, "the run has ended: its trainers have left, and so does this node")]
+    public static partial void RunHasEnded(this ILogger log);
 
     // 4xx: groups of trainers.
 
@@ -150,6 +159,9 @@ internal static partial class ActorEvents
 
     [LoggerMessage(407, LogLevel.Warning, "a ring connection is refused: {Reason}")]
     public static partial void RingConnectionRefused(this ILogger log, string reason);
+
+    [LoggerMessage(408, LogLevel.Information, "waiting for more trainers: {World} can share the steps; expected {Least} (--trainers)")]
+    public static partial void TrainersTooFew(this ILogger log, int world, int least);
 
     // 5xx: the cluster.
 

@@ -111,6 +111,16 @@ public sealed class Trainer : IDisposable
         _snapshots = new(_config, _model, _parameters, _optimizer);
     }
 
+    /// <summary>
+    /// Gives away a snapshot if the last that was due is not on the disk: it was lost with the rank that should have written it, or was not
+    /// written because the next group had formed meanwhile. To be called on the training thread, by whoever writes the run down.
+    /// </summary>
+    /// <param name="written">The step of the last checkpoint on the disk; 0 where there is none.</param>
+    public void SaveIfLost(long written)
+    {
+        if (_saved > written) Save();
+    }
+
     /// <summary>Trains until the last step is done, or until it is told to stop: then at the end of a step, with a checkpoint.</summary>
     /// <param name="batches">The batches of the steps from <see cref="TrainState.Step"/> on, in order; each is disposed here.</param>
     /// <param name="stop">Asks to stop.</param>

@@ -19,6 +19,9 @@ namespace Alpro.Chaos;
 /// </summary>
 internal sealed partial class ChaosRun : IDisposable
 {
+    /// <summary>Less than the cluster bears, and enough for a trainer to be known that has joined; time for heartbeats.</summary>
+    private static readonly TimeSpan _standstill = TimeSpan.FromSeconds(2), _moment = TimeSpan.FromMilliseconds(80);
+
     private static readonly TimeSpan _look = TimeSpan.FromMilliseconds(20), _stalled = TimeSpan.FromMinutes(3), _ending = TimeSpan.FromMinutes(2);
 
     /// <summary>A node that was struck, and what was seen of it since.</summary>
@@ -43,10 +46,11 @@ internal sealed partial class ChaosRun : IDisposable
     private readonly List<string> _problems = [], _givenUp = [];
     private readonly CutOffNetwork? _network;
     private SeededRandom _random;
-    private ChaosNode? _keeper;
+    private ChaosNode? _keeper, _validator, _joiner, _held;
     private int _rounds, _world;
     private long _began, _total, _step = -1, _struckAt;
-    private DateTimeOffset _stepAt;
+    private DateTimeOffset _stepAt, _validationBegan, _heldSince;
+    private DateTimeOffset? _joined;
 
     private ChaosRun(ChaosSettings settings)
     {
@@ -105,6 +109,7 @@ internal sealed partial class ChaosRun : IDisposable
             LookAtSteps();
             EndOutages();
             StartAgain();
+            SlowValidation();
             StrikeIfDue();
             if (TimeProvider.System.GetUtcNow() - _stepAt > _stalled) throw new TimeoutException($"no step was done in {_stalled.TotalMinutes} minutes after step {_step}; the logs are in {_settings.Folder}/logs");
         }
@@ -166,7 +171,9 @@ internal sealed partial class ChaosRun : IDisposable
         {
             switch (said.Name)
             {
-                case nameof(ActorEvents.Ready): node.Address = said.Text("node"); break;
+                case nameof(ActorEvents.Ready): OnReady(node, said.Text("node"), said.Time); break;
+                case nameof(ActorEvents.ValidationStarted): (_validator, _validationBegan) = (node, said.Time); break;
+                case nameof(ActorEvents.ValidationEnded): _validator = null; break;
                 case nameof(ActorEvents.DecodeNodeJoined): _links.Add((node, said.Text("node"))); break;
                 case nameof(ActorEvents.DecodeNodeLost): OnDecoderLost(node, said.Text("node"), said.Number("clips"), said.Time); break;
                 case nameof(ActorEvents.ClipMadeByAnother): OnClipMadeByAnother(node, said.Time); break;
@@ -174,6 +181,12 @@ internal sealed partial class ChaosRun : IDisposable
                 case nameof(ActorEvents.GroupFormed): OnGroupFormed(said.Number("world"), said.Time); break;
             }
         }
+    }
+
+    private void OnReady(ChaosNode node, string address, DateTimeOffset at)
+    {
+        node.Address = address;
+        if (node == _joiner) _joined = at;
     }
 
     private void OnDecoderLost(ChaosNode from, string address, int clips, DateTimeOffset at)
@@ -266,10 +279,44 @@ internal sealed partial class ChaosRun : IDisposable
         foreach (ChaosNode node in _nodes.Where(node => node.OutageEnds is null && node.Process.HasEnded))
         {
             if (_step + 1 >= _total && node.Process.ExitCode == ExitCode.Success) continue;
+            if (_losses.LastOrDefault(loss => loss.Node == node) is { Strike: Strike.KilledUntilValidation } loss)
+            {
+                if (!IsTimeToJoin(loss)) continue;
+                (_joiner, _joined) = (node, null);
+            }
             // On a busy machine the cluster takes a slow node for a lost one: it may, and nothing may come of it.
             if (!node.IsStruck) (WasGivenUp(node) ? _givenUp : _problems).Add($"{node.Name} ended by itself at step {_step + 1}, exit code {node.Process.ExitCode}: {LastWords(node)}");
             _links.RemoveWhere(link => link.From == node);
             node.Start();
+        }
+    }
+
+    /// <summary>Whether another has begun to validate since the cluster has taken out what was killed, which may then join again.</summary>
+    private bool IsTimeToJoin(Loss loss) => _validator is { IsUp: true } && _validationBegan - loss.At > _settings.Outage;
+
+    /// <summary>
+    /// Makes the validation long in whose middle a trainer shall join: the one that validates stands still, but for moments in which it is
+    /// seen to live.
+    /// </summary>
+    private void SlowValidation()
+    {
+        DateTimeOffset now = TimeProvider.System.GetUtcNow();
+        bool slow = _joiner is not null && _validator is { Process.HasEnded: false };
+        if (slow && now - _joined > _standstill)
+        {
+            Recovered(JoinedMeanwhile, _joined!.Value - _validationBegan);
+            slow = false;
+        }
+        if (!slow) _joiner = null;
+        if (_held is not null && (!slow || now - _heldSince > _standstill))
+        {
+            _held.Process.Thaw();
+            (_held, _heldSince) = (null, now);
+        }
+        else if (_held is null && slow && now - _heldSince > _moment)
+        {
+            (_held, _heldSince) = (_validator!, now);
+            _held.Process.Freeze();
         }
     }
 
@@ -302,7 +349,7 @@ internal sealed partial class ChaosRun : IDisposable
         {
             (string role, Strike strike) = _due.Dequeue();
             ChaosNode[] kind = [.. _nodes.Where(node => node.Role == role)];
-            if (kind.All(IsIn))
+            if (kind.All(IsIn) && (strike != Strike.KilledUntilValidation || _step + 3 * _config.Training.ValidateEvery < _total))
             {
                 Do(strike, strike == Strike.CutOff ? kind[0] : kind[_random.NextInt32(kind.Length)]);
                 return;
@@ -331,16 +378,23 @@ internal sealed partial class ChaosRun : IDisposable
         (_struckAt, node.IsStruck) = (_step, true);
         _links.RemoveWhere(link => link.Address == node.Address);
         if (node.Role == "trainer") _world = 0;
-        if (strike != Strike.Killed) node.OutageEnds = TimeProvider.System.GetUtcNow() + _settings.Outage;
+        if (node == _validator) _validator = null;
+        if (strike is Strike.Frozen or Strike.CutOff) node.OutageEnds = TimeProvider.System.GetUtcNow() + _settings.Outage;
         switch (strike)
         {
-            case Strike.Killed: node.Process.Kill(); break;
+            case Strike.Killed or Strike.KilledUntilValidation: node.Process.Kill(); break;
             case Strike.Frozen: node.Process.Freeze(); break;
             case Strike.CutOff: _network!.Plug(false); break;
         }
     }
 
-    private static string Word(Strike strike) => strike switch { Strike.Killed => "killed", Strike.Frozen => "frozen", _ => "cut off" };
+    private static string Word(Strike strike) => strike switch
+    {
+        Strike.Killed => "killed",
+        Strike.KilledUntilValidation => "killed until another validates",
+        Strike.Frozen => "frozen",
+        _ => "cut off",
+    };
 
     private bool HasEnded() => _step + 1 >= _total && _nodes.Where(node => node.Role == "coordinator").All(node => node.Process.HasEnded && node.Process.ExitCode == ExitCode.Success);
 
@@ -351,7 +405,7 @@ internal sealed partial class ChaosRun : IDisposable
         foreach (ChaosNode node in _nodes)
         {
             if (node.OutageEnds is not null) continue;               // struck shortly before the end: it is not waited for
-            if (node.Role == "decoder") node.Process.Terminate();
+            if (node is { Role: "decoder", IsUp: false, Process.HasEnded: false }) node.Process.Terminate();         // it has joined no run
             (int code, string output) = await node.Process.EndAsync(_ending);
             bool ended = code == ExitCode.Success || (code == ExitCode.Interrupted && node.Role == "decoder");   // told to before it had joined
             if (!ended && !node.IsStruck) _problems.Add($"{node.Name} ended with exit code {code} after the run: {LastWords(node)}");
@@ -364,8 +418,12 @@ internal sealed partial class ChaosRun : IDisposable
         if (accounts is null) _problems.Add("no process said what became of the run's clips");
         else if (accounts.Delivered != _total * _config.Training.BatchSize || accounts.Planned != accounts.Delivered + accounts.Rejected + accounts.Tail) _problems.Add($"the accounts do not add up: {accounts}");
         foreach (Loss loss in _losses.Where(loss => loss.Node.Role != "decoder" && !loss.IsMadeGood)) _problems.Add($"{loss.Node.Name}, {Word(loss.Strike)}: it was not seen that others went on without it");
+        if (_strikes.ContainsKey($"trainer {Word(Strike.KilledUntilValidation)}") && !_recoveries.ContainsKey(JoinedMeanwhile))
+            _problems.Add("no trainer joined while another validated");
         return new(_strikes, _recoveries.OrderBy(recovery => recovery.Key, StringComparer.Ordinal).ToDictionary(recovery => recovery.Key, IReadOnlyList<double> (recovery) => recovery.Value), comparison, accounts, _givenUp, _problems);
     }
+
+    private const string JoinedMeanwhile = "trainer killed, had joined again while another validated, since that began";
 
     private static Checkpoint? Latest(string folder) => new CheckpointStore(Path.Combine(folder, "checkpoints")).Latest();
 

@@ -8,6 +8,9 @@ internal enum Strike
     /// <summary><c>kill -9</c>, and started again at once.</summary>
     Killed,
 
+    /// <summary><c>kill -9</c>, and started again when another trainer validates: it joins in the middle of that.</summary>
+    KilledUntilValidation,
+
     /// <summary><c>SIGSTOP</c> for longer than the cluster bears, then <c>SIGCONT</c>.</summary>
     Frozen,
 
@@ -67,12 +70,14 @@ internal sealed record ChaosSettings
     public Action<string> Say { get; init; } = static _ => { };
 
     /// <summary>Everything that can be done to the nodes of a run.</summary>
-    public static IReadOnlyList<(string Role, Strike Strike)> All(int coordinators, int decoders, int trainers, int evaluators) =>
+    public static IReadOnlyList<(string Role, Strike Strike)> All(
+        int coordinators, int decoders, int trainers, int evaluators, bool validates) =>
     [
         .. trainers > 0 ? new[] { ("coordinator", Strike.Killed) } : [],
         .. coordinators > 1 ? new[] { ("coordinator", Strike.Frozen) } : [],
         .. decoders > 0 ? new[] { ("decoder", Strike.Killed), ("decoder", Strike.Frozen), ("decoder", Strike.CutOff) } : [],
         .. trainers > 0 ? new[] { ("trainer", Strike.Killed), ("trainer", Strike.Killed), ("trainer", Strike.Frozen) } : [],
+        .. trainers > 1 && validates ? new[] { ("trainer", Strike.KilledUntilValidation) } : [],
         .. evaluators > 0 ? new[] { ("evaluator", Strike.Killed) } : [],
     ];
 }

@@ -105,6 +105,9 @@ internal sealed class NodeProcess : IDisposable
     /// <summary>Asks the process to end.</summary>
     public void Terminate() => Signal("TERM");
 
+    /// <summary>Asks the process to end as Ctrl-C does.</summary>
+    public void Interrupt() => Signal("INT");
+
     /// <summary>Stops the process where it is, until it is thawed.</summary>
     public void Freeze() => Signal("STOP");
 

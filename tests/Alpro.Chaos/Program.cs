@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Alpro.Actors;
 using Alpro.Cli;
+using Alpro.Training.Configuration;
 
 namespace Alpro.Chaos;
 
@@ -27,6 +28,8 @@ internal static class Program
         command.SetAction(async (arguments, stop) =>
         {
             (int coordinate, int decode, int train, int evaluate) = (arguments.GetValue(trainers) > 0 ? arguments.GetValue(coordinators) : 1, arguments.GetValue(decoders), arguments.GetValue(trainers), arguments.GetValue(evaluators));
+            RunConfig run = ConfigLoader.Load(arguments.GetValue(config)!, arguments.GetValue(settings)!);
+            bool validates = run is { Data.Validation.Count: > 0, Training.ValidateEvery: > 0 };
             ChaosResult result = await ChaosRun.RunAsync(new()
             {
                 Config = Path.GetFullPath(arguments.GetValue(config)!),
@@ -36,7 +39,7 @@ internal static class Program
                 Decoders = decode,
                 Trainers = train,
                 Evaluators = evaluate,
-                Strikes = ChaosSettings.All(coordinate, decode, train, evaluate),
+                Strikes = ChaosSettings.All(coordinate, decode, train, evaluate, validates),
                 Every = arguments.GetValue(every),
                 Length = arguments.GetValue(minutes) is { } length ? TimeSpan.FromMinutes(length) : TimeSpan.MaxValue,
                 Seed = arguments.GetValue(seed),

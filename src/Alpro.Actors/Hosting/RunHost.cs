@@ -55,6 +55,9 @@ public sealed class RunHost : IAsyncDisposable
     /// <summary>Given every source of clips before a decoder has it: failures are put in here.</summary>
     public Func<IClipSource, IClipSource> Source { get; set; } = static source => source;
 
+    /// <summary>The clock by which deaths, restarts and answers that do not come are timed.</summary>
+    public TimeProvider Time { get; set; } = TimeProvider.System;
+
     /// <summary>Starts the actor system of a process.</summary>
     /// <param name="hoconFile">The running settings; null for the <c>hocon/alpro.conf</c> that lies beside the program, over which others are laid.</param>
     /// <param name="adjust">Changes settings that the command line sets.</param>
@@ -137,7 +140,7 @@ public sealed class RunHost : IAsyncDisposable
         ClipCoordinator.Bounds bounds, ClipLedger ledger, ChannelWriter<ClipBatch> batches)
     {
         ActorSettings settings = Settings with { Decoders = decoders };
-        TimeProvider time = TimeProvider.System;
+        TimeProvider time = Time;
         Func<IClipSource> open = () => Source(data.OpenSource(clips));
         Props coordinator = Props.Create(() => new ClipCoordinator(plan, clips, firstStep, endStep, bounds, settings, ledger, batches, time));
         return parent.ActorOf(Props.Create(() => new ClipPipeline(coordinator, open, settings, batches, time)), name);

@@ -104,6 +104,7 @@ public sealed class CheckpointActor : ReceiveActor, IWithTimers
     private void Save(Snapshot snapshot)
     {
         // Who was given up while this waited must not write among the others' checkpoints, nor remove what they keep; they have newer ones.
+        // Where it was not given up, but enters the later group, that begins with a checkpoint in place of this one (Trainer.SaveIfLost).
         if (snapshot.State.Generation is > 0 and var own && _generations.Last() is var last && last > own)
         {
             _log.CheckpointOutdated(snapshot.State.Step, own, last);

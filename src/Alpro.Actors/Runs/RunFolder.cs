@@ -24,9 +24,10 @@ public sealed class RunFolder : IDisposable
     /// <summary>Makes a folder, if there is none, and holds it until this is disposed.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="cluster">The name of a cluster, whose nodes hold it together; null for a process that trains alone.</param>
+    /// <param name="time">The clock by which others are waited for.</param>
     /// <param name="stop">Gives up.</param>
     /// <exception cref="UsageException">It cannot be written, or others hold it: who, since when.</exception>
-    public static async Task<RunFolder> HoldAsync(string folder, string? cluster, CancellationToken stop)
+    public static async Task<RunFolder> HoldAsync(string folder, string? cluster, TimeProvider time, CancellationToken stop)
     {
         string file = Path.Combine(folder, LockName), holder = Path.Combine(folder, HolderName);
         return await OutputPath.WriteAsync(folder, "--out", async () =>
@@ -35,7 +36,7 @@ public sealed class RunFolder : IDisposable
             string probe = Path.Combine(folder, ".writable");
             await File.WriteAllBytesAsync(probe, [], stop);
             File.Delete(probe);
-            for (long began = TimeProvider.System.GetTimestamp(); ; await Task.Delay(_lookEvery, TimeProvider.System, stop))
+            for (long began = time.GetTimestamp(); ; await Task.Delay(_lookEvery, time, stop))
             {
                 if (cluster is not null && Open(file, FileMode.Open, FileAccess.Read, FileShare.Read) is { } shared)
                 {
@@ -44,12 +45,12 @@ public sealed class RunFolder : IDisposable
                 }
                 if (Open(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None) is { } alone)
                 {
-                    var own = new Holder(Environment.MachineName, Environment.ProcessId, TimeProvider.System.GetLocalNow(), cluster);
+                    var own = new Holder(Environment.MachineName, Environment.ProcessId, time.GetLocalNow(), cluster);
                     WholeFile.Write(holder, stream => JsonSerializer.Serialize(stream, own));
                     if (cluster is null) return new RunFolder(alone);
                     await alone.DisposeAsync();                      // the other nodes may come now, and this one with them
                 }
-                else if (TimeProvider.System.GetElapsedTime(began) > _patience) throw Held(folder, Read(holder));
+                else if (time.GetElapsedTime(began) > _patience) throw Held(folder, Read(holder));
             }
         });
     }

@@ -87,7 +87,7 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
         _plan = data.Plan();
         TrainingConfig training = run.Config.Training;
         _start = new() { TotalSteps = training.Steps ?? training.Epochs!.Value * _plan.StepsPerEpoch, StepsPerEpoch = _plan.StepsPerEpoch, Data = data.Contents() };
-        _deaths = new(host.Settings.MaxRestarts, TimeSpan.FromHours(1), TimeProvider.System);
+        _deaths = new(host.Settings.MaxRestarts, TimeSpan.FromHours(1), host.Time);
         _unreadable = new(run.Unreadable, [.. data.Corpora.Select(corpus => corpus.Name)], append: run.Resume, _log);
         _ledger = new(_unreadable.Add);
         _checkpoints = Context.ActorOf(Props.Create(() => new CheckpointActor(run, host.Settings)), "checkpoints");
@@ -278,7 +278,9 @@ public sealed class RunSupervisor : ReceiveActor, IWithTimers
     /// <summary>Scores the model on the validation corpora, of which the first decides which step is best; called on the trainer's thread.</summary>
     private ValidationRecord Validate(AlproModel model, TrainState state)
     {
+        _log.ValidationStarted(state.Step);
         ValidationRecord[] records = [.. _validation.Select(data => Validate(model, state, data))];
+        _log.ValidationEnded(state.Step);
         var others = _validation.Zip(records).Skip(1).SelectMany(other => other.Second.Figures.Select(figure => KeyValuePair.Create($"{other.First.Corpora[0].Name}/{figure.Key}", figure.Value)));
         return records[0] with { Figures = new Dictionary<string, double>(records[0].Figures.Concat(others)), Seconds = records.Sum(record => record.Seconds) };
     }

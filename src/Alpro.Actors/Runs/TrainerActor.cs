@@ -272,6 +272,7 @@ public sealed class TrainerActor : ReceiveActor, IWithTimers
             using (ICollectives group = enter.Group is RingCollectives ring ? NcclCollectives.On(RunModel.DefaultDevice, ring) : enter.Group)
             {
                 trainer.Join(group);
+                if (group is { Rank: 0, Generation: > 0 }) trainer.SaveIfLost(_run.Store().Steps() is [.., long written] ? written : 0);
                 self.Tell(new Ready(trainer.State, loaded, group));
                 state = trainer.Run(enter.Batches, _stop.Token);
             }

@@ -117,7 +117,7 @@ internal static class NodeCommand
             {
                 try
                 {
-                    return await RunFolder.HoldAsync(output, $"{member.Node!.Name}@{member.Node.Seeds[0]}", stop);
+                    return await RunFolder.HoldAsync(output, $"{member.Node!.Name}@{member.Node.Seeds[0]}", TimeProvider.System, stop);
                 }
                 catch
                 {
@@ -231,7 +231,7 @@ internal static class NodeCommand
         }
     }
 
-    /// <summary>Makes clips until the node is told to stop, or its cluster has ended.</summary>
+    /// <summary>Makes clips until the run has ended, or the cluster, or the node is told to stop.</summary>
     private static async Task DecodeAsync(RunHost node, RunConfig config, CancellationToken stop)
     {
         RunData? data = null;
@@ -242,8 +242,12 @@ internal static class NodeCommand
             var work = new DecodeNode.Work(() => opened.OpenSource(clips), clips, opened.Describe(), node.Settings, node.Node!.Certificates);
             var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             using CancellationTokenRegistration asked = stop.Register(() => ended.TrySetResult());
+            Action over = () =>
+            {
+                if (ended.TrySetResult()) node.Log.RunHasEnded();
+            };
             Action<Exception> failed = reason => ended.TrySetException(reason);
-            node.System.ActorOf(Props.Create(() => new DecodeNode(work, failed)), "decode-node");
+            node.System.ActorOf(Props.Create(() => new DecodeNode(work, over, failed)), "decode-node");
             await await Task.WhenAny(ended.Task, node.System.WhenTerminated);
         }
         finally

@@ -34,7 +34,7 @@ internal static class PredictCommand
     public static Command Create()
     {
         var model = new ModelOptions();
-        var video = new Option<string>("--video") { Description = "The video.", Required = true };
+        var video = new Option<string>("--video") { Description = "The video; SHARD.tar/KEY is one inside a tar shard.", Required = true };
         var questions = new Option<string[]>("--question") { Description = "A question for a question-answering model; may be repeated.", DefaultValueFactory = _ => [] };
         var texts = new Option<string?>("--texts") { Description = "A file of texts for a retrieval model, one a line." };
         var top = new Option<int?>("--top") { Description = "Answers to give per question; 5 by default." };
@@ -53,7 +53,8 @@ internal static class PredictCommand
             RunConfig config = run.For(corpus: null, arguments.GetValue(model.Data));
             bool asked = arguments.GetValue(questions)!.Length > 0, answers = config.Task == LearningTask.QuestionAnswering;
             if (asked != answers) throw new UsageException($"{run.Folder}: is a run of {(answers ? "question answering: give --question" : "retrieval: give --texts")}");
-            Prediction prediction = Predict(config, run.Weights, Path.GetFullPath(arguments.GetValue(video)!), asked ? arguments.GetValue(questions)! : Lines(arguments.GetValue(texts)!), arguments.GetValue(top) ?? UsualTop);
+            string[] about = asked ? arguments.GetValue(questions)! : Lines(arguments.GetValue(texts)!);
+            Prediction prediction = Predict(config, run.Weights, arguments.GetValue(video)!, about, arguments.GetValue(top) ?? UsualTop);
             var read = prediction.Questions.Select(line => (line.Question, line.UnknownWords)).Concat(prediction.Texts.Select(line => (line.Text, line.UnknownWords)));
             foreach ((string text, IReadOnlyList<string> unknown) in read)
                 if (unknown.Count > 0) CommandLine.Log.WordsUnknown(text, string.Join(", ", unknown));
@@ -118,18 +119,26 @@ internal static class PredictCommand
     }
 
     /// <summary>A corpus of one video.</summary>
-    private sealed class OneVideo(string path) : VideoTextCorpus
+    private sealed class OneVideo : VideoTextCorpus
     {
-        public override string Name => path;
+        private readonly VideoTextPair _video;
 
-        public override MediaKind Kind => MediaKind.Video;
+        public OneVideo(string path)
+        {
+            (MediaSource media, string key) = NamedMedia.Find(path);
+            _video = new() { Row = 0, Key = key, Kind = MediaKind.Video, Media = media, Captions = [""] };
+        }
+
+        public override string Name => _video.Key;
+
+        public override MediaKind Kind => _video.Kind;
 
         public override long Count => 1;
 
         public override CorpusCoverage Coverage { get; } = new(Rows: 1, Filtered: 0, Malformed: 0, Missing: 0);
 
-        public override string Content => path;
+        public override string Content => _video.Key;
 
-        public override VideoTextPair this[long row] => new() { Row = row, Key = path, Kind = Kind, Media = new MediaSource(path), Captions = [""] };
+        public override VideoTextPair this[long row] => _video;
     }
 }

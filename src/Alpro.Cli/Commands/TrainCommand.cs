@@ -47,7 +47,7 @@ internal static class TrainCommand
     internal static async Task<int> RunAsync(ParseResult arguments, string title, TrainingRun run, Func<Task<RunHost>> start, CancellationToken stop)
     {
         await using RunHost host = await start();
-        using RunFolder held = await RunFolder.HoldAsync(run.Folder, cluster: null, stop);
+        using RunFolder held = await RunFolder.HoldAsync(run.Folder, cluster: null, TimeProvider.System, stop);
         RequireNewOrResumed(run);
         return Finish(arguments, run, await RunProgress.ShowAsync(title, watched => host.TrainAsync(watched(run), stop)));
     }

@@ -17,6 +17,7 @@ internal static class StateTransfer
     /// <summary>Gives the weights, trained or not, the moments and the state of the furthest rank, the first of equals, to all.</summary>
     /// <returns>The state.</returns>
     /// <exception cref="ConfigException">That rank's configuration or data make another run.</exception>
+    /// <exception cref="CollectivesException">Those of another rank do, which is refused: the group is over.</exception>
     public static TrainState Share(ICollectives group, RunConfig config, TrainState state, AlproModel model, FlatParameters parameters, AdamW optimizer)
     {
         using var scope = NewDisposeScope();
@@ -27,7 +28,14 @@ internal static class StateTransfer
         Standing standing = JsonSerializer.Deserialize<Standing>(Bytes(group, JsonSerializer.SerializeToUtf8Bytes(new Standing(config, state), ConfigLoader.Json), source), ConfigLoader.Json)!;
         ConfigProblem[] problems = [.. RunDifference.Between(standing.Config, config).Where(difference => difference.ChangesMeaning).Concat(RunDifference.Between(standing.State.Data, state.Data))
             .Select(difference => new ConfigProblem(difference.Path, null, $"is {difference.Before} on rank {source} and {difference.Now} here"))];
-        if (problems.Length > 0) throw new ConfigException($"rank {group.Rank} cannot train with the others", problems);
+        int refused = Array.FindIndex([.. group.AllGather(tensor([(long)problems.Length])).data<long>()], count => count > 0);
+        if (refused >= 0)
+        {
+            string own = string.Join("; ", problems.Select(problem => $"{problem.Path} {problem.Message}"));
+            string why = Encoding.UTF8.GetString(Bytes(group, Encoding.UTF8.GetBytes(own), refused));
+            if (problems.Length > 0) throw new ConfigException($"rank {group.Rank} cannot train with the others", problems);
+            throw new CollectivesException(refused, group.Generation, $"cannot train with the others and was refused ({why})");
+        }
 
         group.Broadcast(parameters.Values, source);
         parameters.Refresh();

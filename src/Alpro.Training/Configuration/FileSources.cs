@@ -1,3 +1,5 @@
+using Alpro.Model;
+
 namespace Alpro.Training.Configuration;
 
 /// <summary>Where the files that a configuration names come from: who publishes them, or which command makes them.</summary>

@@ -218,6 +218,46 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
         Assert.StartsWith($"step {failure.Record.Step}: ", (string)restart.Fields["Reason"]!, StringComparison.Ordinal);
     }
 
+    /// <summary>A clock that is put forward.</summary>
+    private sealed class ClockAhead : TimeProvider
+    {
+        private long _ahead;
+
+        public override long GetTimestamp() => base.GetTimestamp() + Volatile.Read(ref _ahead);
+
+        public void Pass(TimeSpan time) => Interlocked.Add(ref _ahead, (long)(time.TotalSeconds * TimestampFrequency));
+    }
+
+    [Theory]
+    [InlineData(21, 4)]
+    [InlineData(10, 3)]
+    public async Task Restarts_that_lie_more_than_an_hour_back_do_not_count(int minutesApart, int restarts)
+    {
+        var clock = new ClockAhead();
+        using var said = new EventCollector();
+        int failures = 0;
+        bool fails = false;
+        RunConfig config = Config(steps: 12);
+        Directory.CreateDirectory(_out.File("failing"));
+        await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 }, log: said);
+        host.Time = clock;
+        var run = new TrainingRun(config, _out.File("failing"), Resume: false)
+        {
+            Started = (_, _) => fails = failures++ < 4,              // once each time that it is started
+            Stepped = _ =>
+            {
+                if (!fails) return;
+                fails = false;
+                clock.Pass(TimeSpan.FromMinutes(minutesApart));
+                host.System.ActorSelection("/user/run").Tell(new TrainerActor.Failed(new IOException("a fault that may pass")));
+            },
+        };
+        Task<RunResult> training = host.TrainAsync(run, CancellationToken.None);
+        if (restarts == 4) Assert.Equal(4, (await training).Restarts);
+        else Assert.Equal("a fault that may pass", (await Assert.ThrowsAsync<IOException>(() => training)).Message);
+        Assert.Equal(restarts, said.Of(nameof(ActorEvents.TrainerRestarted)).Count);
+    }
+
     [Fact]
     public async Task Validation_takes_every_corpus_and_a_last_batch_of_one_clip()
     {
@@ -243,10 +283,12 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
         Assert.Contains("\"keep\": 3", File.ReadAllText(_out.File("run/config.json")), StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task Run_that_is_told_to_stop_before_it_has_begun_ends()
+    [Theory]
+    [InlineData("task=pretrain")]
+    [InlineData("task=retrieval", "data.clip.maskProbability=0")]
+    public async Task Run_that_is_told_to_stop_before_it_has_begun_ends(params string[] settings)
     {
-        RunConfig config = Config(steps: 4);
+        RunConfig config = Config(steps: 4, null, settings);
         for (int time = 0; time < 5; time++)
         {
             Task<RunResult> stopped = TrainAsync(config, "stopped", stop: new CancellationToken(canceled: true));

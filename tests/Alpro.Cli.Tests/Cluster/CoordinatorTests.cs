@@ -11,13 +11,16 @@ namespace Alpro.Cli.Tests.Cluster;
 /// <summary>Runs whose coordinator dies, or which are given up by the others.</summary>
 public sealed class CoordinatorTests : IClassFixture<SmallWorld>, IDisposable
 {
-    private const int Steps = 300;
-
     private readonly TemporaryFolder _out = new();
+    private readonly SmallWorld _world;
     private readonly string _config;
     private readonly string[] _coordinators = [Address(), Address()], _trainers = [Address(), Address()];
 
-    public CoordinatorTests(SmallWorld world) => SmallRun.Write(_config = _out.File("config.json"), world.Folder.Path, Steps);
+    public CoordinatorTests(SmallWorld world)
+    {
+        (_world, _config) = (world, _out.File("config.json"));
+        SmallRun.Write(_config, world.Folder.Path, steps: 150);
+    }
 
     public void Dispose() => _out.Dispose();
 
@@ -89,7 +92,8 @@ public sealed class CoordinatorTests : IClassFixture<SmallWorld>, IDisposable
     [Fact]
     public async Task Trainer_that_is_frozen_and_given_up_finds_itself_out_and_changes_nothing()
     {
-        // A step is one group of clips: one trainer has it, the other is there for when that is lost.
+        // A step is one group of clips: one trainer has it, the other is there for when that is lost. The first begins long before.
+        SmallRun.Write(_config, _world.Folder.Path, steps: 400);
         using NodeProcess coordinator = StartCoordinator(0, groupSize: 4), first = StartTrainer(0, groupSize: 4, decoders: 1);
         await coordinator.SaysAsync(nameof(ActorEvents.GroupFormed), formed => (formed.Number("generation"), formed.Number("world")) == (1, 1));
         using NodeProcess second = StartTrainer(1, groupSize: 4, decoders: 1);

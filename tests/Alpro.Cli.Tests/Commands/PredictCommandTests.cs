@@ -1,3 +1,4 @@
+using System.Formats.Tar;
 using System.Text.Json;
 using Alpro.Cli.Tests.Evaluation;
 
@@ -36,6 +37,37 @@ public sealed class PredictCommandTests(ReleasedRuns runs) : IClassFixture<Relea
         Assert.EndsWith(best.GetProperty("text").GetString()!, output.Split('\n')[1].TrimEnd(), StringComparison.Ordinal);
 
         static float Number(JsonElement row, string name) => row.GetProperty(name) is { ValueKind: JsonValueKind.Number } number ? number.GetSingle() : float.NaN;
+    }
+
+    [Fact]
+    public void Clip_in_a_shard_is_scored_as_the_evaluation_scores_it()
+    {
+        string shard = runs.File("shards/00000.tar"), folder = runs.File("out/shards"), rand = "data.evaluationClip.strategy=\"rand\"";
+        string[] lines = [.. File.ReadLines(runs.File("data/msrvtt_ret/txt/test.jsonl")).Take(4)];
+        JsonElement[] pairs = [.. lines.Select(line => JsonDocument.Parse(line).RootElement)];
+        Directory.CreateDirectory(Path.GetDirectoryName(shard)!);
+        using (var tar = new TarWriter(File.Create(shard)))
+            foreach (JsonElement pair in pairs)
+            {
+                string name = pair.GetProperty("clip_name").GetString()!, text = runs.File($"shards/{name}.txt");
+                tar.WriteEntry(runs.File($"data/msrvtt_ret/videos/{name}.mp4"), $"part/{name}.mp4");
+                File.WriteAllText(text, pair.GetProperty("caption").GetString()!);
+                tar.WriteEntry(text, $"part/{name}.txt");
+            }
+        string test = JsonSerializer.Serialize(new { name = "shards", annotations = shard, media = runs.File("shards") });
+        string[] run = ["--run", runs.Retrieval, "--set", rand];
+        (int code, _, string errors) = AlproProgram.Run(["evaluate", .. run, "--out", folder, "--set", $"data.test={test}"]);
+        Assert.True(code == 0, errors);
+        string clip = pairs[2].GetProperty("clip_name").GetString()!;
+        JsonElement[] rows = [.. JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "results.json"))).RootElement.EnumerateArray()
+            .Where(row => row.GetProperty("vid_id").GetString() == $"00000/part/{clip}")];
+        File.WriteAllLines(runs.File("shards/texts.txt"), pairs.Select(pair => pair.GetProperty("caption").GetString()!));
+        string[] about = ["--video", $"{shard}/part/{clip}", "--texts", runs.File("shards/texts.txt")];
+        (code, string output, errors) = AlproProgram.Run(["predict", .. run, .. about, "--json"]);
+        Assert.True(code == 0, errors);
+        JsonElement[] told = [.. JsonDocument.Parse(output).RootElement.GetProperty("texts").EnumerateArray()];
+        Assert.Equal((4, 4), (rows.Length, told.Length));
+        for (int i = 0; i < 4; i++) Assert.Equal(rows[i].GetProperty("vtc_score").GetSingle(), told[i].GetProperty("contrastive").GetSingle(), 1e-4f);
     }
 
     [Fact]

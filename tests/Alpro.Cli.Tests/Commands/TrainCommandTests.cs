@@ -1,11 +1,14 @@
+using System.Diagnostics;
 using Alpro.Actors;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Chaos;
 using Alpro.Data.Corpora;
+using Alpro.Model.Checkpoints;
 using Alpro.Tests.Support.Runs;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
+using Alpro.Training.Records;
 
 namespace Alpro.Cli.Tests.Commands;
 
@@ -38,7 +41,35 @@ public sealed class TrainCommandTests(SmallWorld world) : IClassFixture<SmallWor
         Assert.DoesNotContain("are written now", Coordinator().Errors, StringComparison.Ordinal);
 
         (int Code, string Output, string Errors) Coordinator() => AlproProgram.Run("node", "--role", "coordinator", "--config", _out.File("config.json"), "--out", _out.File("late"),
-            "--trainers", "1", "--resume", "--port", $"{NodeProcess.FreePort()}", "--data-port", "0");
+            "--trainers", "1", "--resume", "--port", $"{NodeProcess.FreePort()}", "--data-port", "0", "--hocon", QuickCluster.File);
+    }
+
+    [Fact]
+    public async Task Run_that_is_killed_while_it_exports_its_weights_is_finished_by_the_next_start()
+    {
+        SmallRun.Write(_out.File("config.json"), _world.Folder.Path, steps: 4);
+        string best = _out.File("killed/model_step_best.pt"), aside = best + ".partial", report = _out.File("killed/report.html");
+        string[] command = ["pretrain", "--config", _out.File("config.json"), "--out", _out.File("killed"), "--resume", "--decoders", "1"];
+        Directory.CreateDirectory(_out.File("killed"));
+        using (Process pipe = Process.Start("mkfifo", [aside])) await pipe.WaitForExitAsync();       // nobody reads: the export waits
+        using (NodeProcess first = NodeProcess.StartProgram(command))
+        {
+            using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+            while (!File.Exists(report)) await Task.Delay(20, deadline.Token);                        // which is written before
+            first.Kill();
+            Assert.Equal(128 + 9, (await first.EndAsync()).Code);
+        }
+        Assert.False(File.Exists(best));
+        File.Delete(aside);
+        File.WriteAllText(aside, "PK, and no more");
+        File.Delete(report);
+        (int code, _, string errors) = AlproProgram.Run(command);
+        Assert.True(code == ExitCode.Success, errors);
+        Assert.True(File.Exists(report));
+        Assert.False(File.Exists(aside));
+        using CheckpointFile exported = CheckpointFile.Open(best);
+        Assert.NotEmpty(exported.Tensors);
+        Assert.Equal(4, RunLog.Read<StepRecord>(RunLog.StepsFile(_out.File("killed"))).Count());
     }
 
     [Fact]
@@ -46,11 +77,13 @@ public sealed class TrainCommandTests(SmallWorld world) : IClassFixture<SmallWor
     {
         CorpusConfig corpus = Config(steps: 4).Data.Corpora[0];
         string validation = System.Text.Json.JsonSerializer.Serialize<CorpusConfig[]>([corpus], ConfigLoader.Json);
-        RunConfig config = Config(steps: 4, null, $"data.validation={validation}", "evaluation.maxClips=4", "training.validateEvery=1");
+        string[] fast = ["schedule.warmupRatio=0", "optimizer.learningRate=0.1"];                    // what it learns does not last
+        string[] validated = [$"data.validation={validation}", "evaluation.maxClips=4", "training.validateEvery=1"];
+        RunConfig config = Config(steps: 4, null, [.. validated, .. fast]);
         RunResult run = await SmallRun.TrainAsync(config, _out.File("damaged"));
         File.WriteAllText(_out.File("damaged/config.json"), ConfigLoader.ToJson(config));
         CheckpointStore store = new TrainingRun(config, _out.File("damaged"), false).Store();
-        if (run.State.BestStep == 4) return;                         // it is the last as well
+        Assert.InRange(run.State.BestStep!.Value, 1, 3);
         File.Delete(Path.Combine(store.FolderOf(run.State.BestStep!.Value), Checkpoint.WeightsName));
         (int code, _, string errors) = AlproProgram.Run("pretrain", "--config", _out.File("damaged/config.json"), "--out", _out.File("damaged"), "--resume");
         Assert.True(code == ExitCode.Success, errors);
@@ -97,5 +130,59 @@ public sealed class TrainCommandTests(SmallWorld world) : IClassFixture<SmallWor
         string world = _world.Folder.Path, setting = advice.Replace("FILE", Path.Combine(world, "test/retrieval.jsonl"), StringComparison.Ordinal).Replace("DIR", Path.Combine(world, "test/videos"), StringComparison.Ordinal);
         (code, _, errors) = AlproProgram.Run([.. command, "--set", setting]);
         Assert.True(code == ExitCode.Success, errors);
+    }
+
+    [Fact]
+    public async Task Process_with_a_decoder_that_is_stuck_in_the_system_ends_with_its_report_and_says_so()
+    {
+        string library = _out.File("stuck.so"), csv = _out.File("stuck.csv"), hocon = _out.File("impatient.conf");
+        string train = Path.Combine(_world.Folder.Path, "train");
+        string source = Path.Combine(Locations.Root, "tests/Alpro.Cli.Tests/native/stuck.c");
+        using (Process compiler = Process.Start("cc", ["-shared", "-fPIC", "-o", library, source])) await compiler.WaitForExitAsync();
+        string[] rows = File.ReadAllLines(Path.Combine(train, "results_train.csv"));
+        File.WriteAllLines(csv, [.. rows, "stuck" + rows[1][rows[1].IndexOf(',')..]]);
+        File.WriteAllText(Path.Combine(train, "videos", "stuck.mp4"), "");
+        File.WriteAllText(hocon, "alpro { lease-timeout = 1s, stop-timeout = 1s, attempts-per-clip = 2 }");
+        SmallRun.Write(_out.File("config.json"), _world.Folder.Path, steps: 7, csv);      // more than an epoch: it is among the clips
+        string[] command = ["pretrain", "--config", _out.File("config.json"), "--out", _out.File("stuck"), "--hocon", hocon];
+        using NodeProcess process = NodeProcess.StartProgram([.. command, "--decoders", "2"], inside: ["env", $"LD_PRELOAD={library}"]);
+        (int code, _) = await process.EndAsync();
+        Assert.True(code == ExitCode.Success, process.Errors);
+        Assert.True(process.Has(nameof(ActorEvents.DecodersStuck)), process.Errors);
+        Assert.True(process.Has(nameof(ActorEvents.ActorsStuck)), process.Errors);
+        Assert.Contains("its decoder died 2 times", File.ReadAllText(_out.File("stuck/unreadable.csv")), StringComparison.Ordinal);
+        Assert.True(File.Exists(_out.File("stuck/report.html")) && File.Exists(_out.File("stuck/model_step_best.pt")));
+    }
+
+    [Theory]
+    [InlineData("pretrain", "task=pretrain")]
+    [InlineData("finetune", "task=retrieval")]
+    public async Task Ctrl_C_in_the_first_second_ends_the_command(string command, string task)
+    {
+        SmallRun.Write(_out.File("config.json"), _world.Folder.Path, steps: 100_000);
+        int[] codes = await Task.WhenAll(new[] { 0.2, 0.5, 0.8, 1.1 }.Select(async seconds =>
+        {
+            string[] settings = ["--set", task, "--set", $"data.clip.maskProbability={(command == "pretrain" ? 0.15 : 0)}"];
+            using NodeProcess process = NodeProcess.StartProgram(
+                [command, "--config", _out.File("config.json"), "--out", _out.File($"{seconds}"), "--decoders", "1", .. settings]);
+            await Task.Delay(TimeSpan.FromSeconds(seconds));
+            process.Interrupt();
+            return (await process.EndAsync(TimeSpan.FromSeconds(30))).Code;
+        }));
+        Assert.All(codes, code => Assert.Equal(ExitCode.Interrupted, code));
+    }
+
+    [Fact]
+    public async Task Match_that_a_prompter_does_not_learn_is_said_to_be_none()
+    {
+        await SmallRun.TrainAsync(Config(steps: 2, null, "task=prompter", "model.entities=3", "data.clip.maskProbability=0"), _out.File("prompter"));
+        File.WriteAllLines(_out.File("texts.txt"), ["a red circle", "a blue square"]);
+        string video = Directory.EnumerateFiles(Path.Combine(_world.Folder.Path, "val", "videos"), "*.mp4").First();
+        (int code, string output, string errors) = AlproProgram.Run(
+            "predict", "--run", _out.File("prompter"), "--video", video, "--texts", _out.File("texts.txt"));
+        Assert.True(code == ExitCode.Success, errors);
+        Assert.Contains("no match: the run has not trained the head that tells it", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("%", output, StringComparison.Ordinal);
+        Assert.Equal(2, output.Split('\n').Count(line => line.TrimStart().StartsWith("- ", StringComparison.Ordinal)));
     }
 }

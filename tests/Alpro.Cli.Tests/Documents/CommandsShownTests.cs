@@ -5,7 +5,10 @@ using System.Text.Json.Serialization.Metadata;
 using System.Text.RegularExpressions;
 using Akka.Configuration;
 using Alpro.Actors;
+using Alpro.Actors.Pipeline;
+using Alpro.Chaos;
 using Alpro.Cli.Commands;
+using Alpro.Model;
 using Alpro.Training.Configuration;
 
 namespace Alpro.Cli.Tests.Documents;

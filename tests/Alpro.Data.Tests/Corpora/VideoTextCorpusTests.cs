@@ -248,6 +248,24 @@ public sealed class VideoTextCorpusTests : IDisposable
     }
 
     [Fact]
+    public void Key_that_comes_again_in_a_shard_is_another_video()
+    {
+        using (var tar = new TarWriter(File.Create(_folder.File("s.tar"))))
+            foreach (string name in (string[])["a", "b", "a", "a#2"])
+                foreach (string extension in (string[])["mp4", "txt"])
+                {
+                    using var bytes = new MemoryStream("bytes"u8.ToArray());
+                    tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, $"{name}.{extension}") { DataStream = bytes });
+                }
+        using VideoTextCorpus corpus = VideoTextCorpus.Open(new CorpusConfig { Name = "t", Annotations = "s.tar" }, _folder.Path);
+        Assert.Equal(["s/a", "s/b", "s/a#2", "s/a#2#2"], Enumerable.Range(0, (int)corpus.Count).Select(row => corpus[row].Key));
+        for (int row = 0; row < corpus.Count; row++)
+            Assert.Equal((corpus[row].Media, corpus[row].Key), NamedMedia.Find(_folder.File($"s.tar{corpus[row].Key[1..]}")));
+        Assert.Contains("s.tar: holds no clip 'c'; expected the name of a file up to its first dot",
+            Assert.Throws<DataException>(() => NamedMedia.Find(_folder.File("s.tar/c"))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Parquet_has_the_columns_of_any_other_format()
     {
         Media("v/11.mp4", "v/12.mp4", "v/13.mp4");

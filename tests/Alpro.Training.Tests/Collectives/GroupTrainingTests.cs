@@ -141,16 +141,16 @@ public sealed class GroupTrainingTests
     [Fact]
     public void A_validation_outlives_the_group_that_ended_while_it_was_made()
     {
-        RunConfig config = GroupTraining.Config(steps: 4);
-        config = config with { Training = config.Training with { ValidateEvery = 2 } };
-        using var ring = new TestRing(2);
+        RunConfig config = TinyRun.Config(LearningTask.Pretrain, batchSize: 12, steps: 4);
+        config = config with { Training = config.Training with { GroupSize = 2, ValidateEvery = 2 } };
+        using TestRing ring = new(2), larger = new(3);
         var turn = new Lock();
         RingCollectives[] first = ring.Form();
         var made = new ConcurrentQueue<(int Thread, long Step)>();
-        using var over = new ManualResetEventSlim();
+        using var come = new ManualResetEventSlim();
         TrainState[] ends = TestRing.OnThreads(3, thread =>
         {
-            // Thread 2 comes while thread 0 validates, is given the first number, and thread 1 makes room for it.
+            // Thread 2 comes while thread 0 validates, and is given the first number of a group of all three.
             turn.Enter();
             using AlproModel model = RunModel.Create(config, CPU);
             turn.Exit();
@@ -160,33 +160,35 @@ public sealed class GroupTrainingTests
                 Validate = (_, state) =>
                 {
                     made.Enqueue((thread, state.Step));
-                    if (state.Step == 2 && thread == 0) first[0].Abort(new CollectivesException(0, generation: 1, "makes room for a larger group"));
+                    if (state.Step == 2 && thread == 0)
+                    {
+                        come.Wait();
+                        first[0].Abort(new CollectivesException(0, generation: 1, "makes room for a larger group"));
+                    }
                     return new(state.Step, 10 * state.Step + thread, new Dictionary<string, double> { ["r1"] = thread }, 0);
                 },
                 Validated = record => told.Add((record.Step, record.Score)),
             }, model: model);
-            if (thread < 2)
+            if (thread == 2)
+            {
+                come.Set();
+            }
+            else
             {
                 using ICollectives group = new GroupTraining.InTurn(first[thread], turn);
                 trainer.Join(group);
                 Assert.Throws<CollectivesException>(() => trainer.Run(GroupTraining.Batches(config, thread, 2)));
                 Assert.Equal((2, 1), (trainer.State.Step, trainer.State.Settled));
-                if (thread == 1) return trainer.State;
-                over.Set();
             }
-            else
-            {
-                over.Wait();
-            }
-            int rank = thread == 2 ? 0 : 1;
-            using ICollectives second = new GroupTraining.InTurn(ring.Join(rank, generation: 2).GetAwaiter().GetResult(), turn);
+            int rank = (thread + 1) % 3;
+            using ICollectives second = new GroupTraining.InTurn(larger.Join(rank, generation: 2).GetAwaiter().GetResult(), turn);
             trainer.Join(second);
-            TrainState end = trainer.Run(GroupTraining.Batches(config, rank, 2, from: 2));
+            TrainState end = trainer.Run(GroupTraining.Batches(config, rank, 3, from: 2));
             Assert.Equal([(2L, 20), (4L, 42)], told);
             return end;
         });
         Assert.Equal([(0, 2L), (2, 4L)], made);
-        Assert.All([ends[0], ends[2]], end => Assert.Equal((4, 4, 42.0, 4L), (end.Step, end.Settled, end.BestScore!.Value, end.BestStep!.Value)));
+        Assert.All(ends, end => Assert.Equal((4, 4, 42.0, 4L), (end.Step, end.Settled, end.BestScore!.Value, end.BestStep!.Value)));
     }
 
     [Fact]
@@ -278,6 +280,9 @@ public sealed class GroupTrainingTests
         });
         Assert.Contains("rank 1 cannot train with the others: 1 problem" + Environment.NewLine + "  data.corpora[0]: is 24 rows on rank 0 and 23 rows here",
             Assert.IsType<ConfigException>(failures[1]).Message, StringComparison.Ordinal);
+        // The other waits for the next group, and knows why.
+        Assert.StartsWith("rank 1 cannot train with the others and was refused (data.corpora[0] is 24 rows on rank 0 and 23 rows here); ",
+            Assert.IsType<CollectivesException>(failures[0]).Message, StringComparison.Ordinal);
     }
 
     private static void AssertSame(IReadOnlyList<StepRecord> wanted, IReadOnlyList<StepRecord> found, double tolerance)

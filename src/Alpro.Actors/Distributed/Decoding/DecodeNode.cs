@@ -8,7 +8,10 @@ using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Distributed.Decoding;
 
-/// <summary>The top of a decode node: keeps a <see cref="ClipUplink"/> to every node of the cluster that trains, for as long as it is a member.</summary>
+/// <summary>
+/// The top of a decode node: keeps a <see cref="ClipUplink"/> to every node of the cluster that trains, until the last of them and of the
+/// coordinators has left in order: then the run has ended. One that is given up may be started again, and is waited for.
+/// </summary>
 public sealed class DecodeNode : ReceiveActor
 {
     /// <summary>What a decode node works with.</summary>
@@ -20,24 +23,26 @@ public sealed class DecodeNode : ReceiveActor
     public sealed record Work(Func<IClipSource> Open, ClipSettings Clips, IReadOnlyDictionary<string, string> Data, ActorSettings Settings, NodeCertificates? Certificates);
 
     private readonly Work _work;
+    private readonly Akka.Cluster.Cluster _cluster = Akka.Cluster.Cluster.Get(Context.System);
     private readonly Action<Exception> _failed;
     private readonly ILogger _log = Context.System.Log();
     private readonly Dictionary<Address, IActorRef> _uplinks = [];
 
     /// <summary>A decode node.</summary>
     /// <param name="work">What it works with.</param>
+    /// <param name="ended">Told when the run has ended.</param>
     /// <param name="failed">Told when it is of no use: its data are other than the run's, or its decoders keep dying.</param>
-    public DecodeNode(Work work, Action<Exception> failed)
+    public DecodeNode(Work work, Action ended, Action<Exception> failed)
     {
         (_work, _failed) = (work, failed);
         Receive<ClusterEvent.MemberUp>(message =>
         {
-            if (message.Member.HasRole(ClusterNode.RoleName(NodeRole.Coordinator)) || message.Member.HasRole(ClusterNode.RoleName(NodeRole.Trainer)))
-                StartUplink(message.Member.Address);
+            if (Carries(message.Member)) StartUplink(message.Member.Address);
         });
         Receive<ClusterEvent.MemberRemoved>(message =>
         {
             if (_uplinks.Remove(message.Member.Address, out IActorRef? uplink)) Context.Stop(Context.Unwatch(uplink));
+            if (message.PreviousStatus == MemberStatus.Exiting && Carries(message.Member) && !_cluster.State.Members.Any(Carries)) ended();
         });
         Receive<Terminated>(message =>
         {
@@ -49,10 +54,14 @@ public sealed class DecodeNode : ReceiveActor
 
     /// <inheritdoc/>
     protected override void PreStart() =>
-        Akka.Cluster.Cluster.Get(Context.System).Subscribe(Self, ClusterEvent.SubscriptionInitialStateMode.InitialStateAsEvents, typeof(ClusterEvent.IMemberEvent));
+        _cluster.Subscribe(Self, ClusterEvent.SubscriptionInitialStateMode.InitialStateAsEvents, typeof(ClusterEvent.IMemberEvent));
 
     /// <inheritdoc/>
-    protected override void PostStop() => Akka.Cluster.Cluster.Get(Context.System).Unsubscribe(Self);
+    protected override void PostStop() => _cluster.Unsubscribe(Self);
+
+    /// <summary>Whether a node carries the run: without any of these there is none.</summary>
+    private static bool Carries(Member member) =>
+        member.HasRole(ClusterNode.RoleName(NodeRole.Coordinator)) || member.HasRole(ClusterNode.RoleName(NodeRole.Trainer));
 
     /// <inheritdoc/>
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(error =>

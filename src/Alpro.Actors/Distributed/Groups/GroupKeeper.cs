@@ -65,6 +65,7 @@ public sealed class GroupKeeper : ReceiveActor, IWithTimers
     private DateTimeOffset _changed;
     private long _generation = -1;                                   // before it has been looked up
     private string _waiting = "";
+    private int _tooFew;                                             // the trainers that were said to be too few
     private bool _heardAll, _over, _stopping;
 
     /// <summary>A keeper that forms no group before there are enough trainers.</summary>
@@ -213,7 +214,13 @@ public sealed class GroupKeeper : ReceiveActor, IWithTimers
     private void Form(IActorRef[] free)
     {
         int world = Largest(free.Length);
-        if (world < _least) return;
+        if (world < _least)
+        {
+            if (world != _tooFew) _log.TrainersTooFew(world, _least);
+            _tooFew = world;
+            return;
+        }
+        _tooFew = 0;
         Dictionary<IActorRef, Report> ranks = free.Take(world).ToDictionary(member => member, member => _members[member]);
         long furthest = ranks.Values.Max(report => report.Step);
         bool fromCheckpoint = _store.Steps() is [.., long saved] && saved > furthest;

@@ -33,9 +33,14 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
 
     public override IEnumerable<AnnotationFields> Rows() => shards.SelectMany(Rows);
 
+    /// <summary>Where the media of the row with a name lie in a shard; null where it has no such row.</summary>
+    public static MediaSource? Find(string shard, string name) =>
+        Rows(shard).FirstOrDefault(row => row.Problem is null && row[Key] is [var key] && key == name)?.Media;
+
     private static IEnumerable<AnnotationFields> Rows(string shard)
     {
         using var tar = new TarReader(File.OpenRead(shard));
+        var names = new HashSet<string>();
         Sample sample = new(shard, "");
         string? damage = null;
         while (NextFile() is { } entry)
@@ -43,12 +48,12 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
             (string key, string extension) = Split(entry.Name);
             if (key != sample.Key)
             {
-                if (sample.Fields() is { } fields) yield return fields;
+                if (sample.Fields(names) is { } fields) yield return fields;
                 sample = new Sample(shard, key);
             }
             sample.Add(extension, entry);
         }
-        if (sample.Fields() is { } last) yield return last;
+        if (sample.Fields(names) is { } last) yield return last;
         if (damage is not null) yield return new MalformedFields($"{shard} is damaged from here on: {damage}");
 
         TarEntry? NextFile()
@@ -127,12 +132,16 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
         }
 
         /// <summary>The finished row; null where the key belongs to no media and no text.</summary>
-        public AnnotationFields? Fields()
+        /// <param name="names">The names of the shard's rows before it, to which its own is added.</param>
+        public AnnotationFields? Fields(HashSet<string> names)
         {
             if (_media is null && _values.Count == 0) return null;
             if (_problem is not null) return new MalformedFields(_problem);
             if (_media is null) return new MalformedFields($"{key} has no video or image in {shard}");
-            _values[TarShardReader.Key] = JsonSerializer.SerializeToElement($"{Path.GetFileNameWithoutExtension(shard)}/{key}");       // shards may number their members alike
+            // Shards may number their members alike, and a key may come again in one: it is another video then.
+            string first = $"{Path.GetFileNameWithoutExtension(shard)}/{key}", name = first;
+            for (int time = 2; !names.Add(name); time++) name = $"{first}#{time}";
+            _values[TarShardReader.Key] = JsonSerializer.SerializeToElement(name);
             return new JsonObjectReader.Row(_values, _media);
         }
     }

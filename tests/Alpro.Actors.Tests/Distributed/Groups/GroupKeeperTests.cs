@@ -1,9 +1,12 @@
 using Akka.Actor;
+using Akka.Actor.Setup;
+using Akka.Configuration;
 using Akka.TestKit;
 using Akka.TestKit.Xunit2;
 using Alpro.Actors.Distributed.Groups;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
+using Alpro.Tests.Support.Events;
 using Alpro.Tests.Support.Runs;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;
@@ -13,14 +16,35 @@ namespace Alpro.Actors.Tests.Distributed.Groups;
 /// <summary>Who trains with whom, and when.</summary>
 public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
 {
-    private static readonly TimeSpan _soon = TimeSpan.FromSeconds(20), _settle = TimeSpan.FromMilliseconds(300), _while = TimeSpan.FromMilliseconds(1500), _silence = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan _soon = TimeSpan.FromSeconds(20), _silence = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan _while = TimeSpan.FromMilliseconds(1500);
+    private static readonly TimeSpan _settle = TimeSpan.FromMilliseconds(300), _look = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>The time of the keeper, which passes when a test lets it.</summary>
+    private sealed class SchedulerTime(TestScheduler scheduler) : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => scheduler.Now;
+    }
 
     private readonly TemporaryFolder _out = new();
+    private readonly EventCollector _said;
     private readonly TaskCompletionSource<bool> _ended = new();
     private readonly CancellationTokenSource _stop = new();
     private volatile Address[] _trainers = [];
+    private IActorRef _keeper = ActorRefs.Nobody;
 
-    public GroupKeeperTests(SmallWorld world) => SmallRun.Write(_out.File("config.json"), world.Folder.Path, steps: 2);
+    public GroupKeeperTests(SmallWorld world) : this(world, new EventCollector())
+    {
+    }
+
+    private GroupKeeperTests(SmallWorld world, EventCollector said) : base(ActorSystemSetup.Create(
+        BootstrapSetup.Create().WithConfig(ConfigurationFactory.ParseString(
+            "akka.scheduler.implementation = \"Akka.TestKit.TestScheduler, Akka.TestKit\"").WithFallback(DefaultConfig)),
+        new LogSetup(said)))
+    {
+        _said = said;
+        SmallRun.Write(_out.File("config.json"), world.Folder.Path, steps: 2);
+    }
 
     protected override void Dispose(bool disposing)
     {
@@ -29,14 +53,65 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
         _out.Dispose();
     }
 
-    private TrainingRun Run(string groupSize) => new(ConfigLoader.Load(_out.File("config.json"), [$"training.groupSize={groupSize}"]), _out.Path, Resume: true);
+    private TrainingRun Run(string groupSize) =>
+        new(ConfigLoader.Load(_out.File("config.json"), [$"training.groupSize={groupSize}"]), _out.Path, true);
 
     private IActorRef Keeper(int least, string groupSize = "2")
     {
         (TrainingRun run, TaskCompletionSource<bool> ended, CancellationToken stop) = (Run(groupSize), _ended, _stop.Token);
         Func<IReadOnlyCollection<Address>> trainers = () => _trainers;
         TimeSpan settle = _settle;
-        return Sys.ActorOf(Props.Create(() => new GroupKeeper(run, least, trainers, ended, TimeProvider.System, settle, stop)));
+        TimeProvider time = new SchedulerTime(Scheduler);
+        return _keeper = Hears(Sys.ActorOf(Props.Create(() => new GroupKeeper(run, least, trainers, ended, time, settle, stop))));
+    }
+
+    private TestScheduler Scheduler => (TestScheduler)Sys.Scheduler;
+
+    /// <summary>Waits until an actor has read all that it was told.</summary>
+    private IActorRef Hears(IActorRef actor)
+    {
+        TestProbe asker = CreateTestProbe();
+        actor.Tell(new Identify(actor), asker.Ref);
+        asker.ExpectMsg<ActorIdentity>(_soon);
+        return actor;
+    }
+
+    /// <summary>The keeper looks once more.</summary>
+    private void Look()
+    {
+        Hears(_keeper);
+        Scheduler.Advance(_look);
+        Hears(_keeper);
+    }
+
+    private void Pass(TimeSpan time)
+    {
+        for (TimeSpan passed = TimeSpan.Zero; passed < time; passed += _look) Look();
+    }
+
+    /// <summary>The next that a trainer is told, before those are silent that have reported just now.</summary>
+    private T Next<T>(TestProbe trainer)
+    {
+        for (int looks = 0; looks * _look < _silence && !trainer.HasMessages; looks++)
+        {
+            Look();
+            Hears(trainer.Ref);
+        }
+        return trainer.ExpectMsg<T>(_soon);
+    }
+
+    /// <summary>A trainer is told nothing, however often the keeper looks in so long a time.</summary>
+    private void IsToldNothing(TestProbe trainer, TimeSpan within)
+    {
+        Pass(within);
+        Hears(trainer.Ref);
+        trainer.ExpectNoMsg(TimeSpan.Zero);
+    }
+
+    private async Task<bool> EndAsync()
+    {
+        Pass(_silence);
+        return await _ended.Task.WaitAsync(_soon);
     }
 
     /// <summary>As if so many groups had formed.</summary>
@@ -51,7 +126,7 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
     private static void Report(IActorRef keeper, TestProbe trainer, string endpoint, long generation = 0, bool inGroup = false, long step = 0) =>
         keeper.Tell(new GroupKeeper.Report(endpoint, generation, inGroup, step), trainer.Ref);
 
-    private static GroupMember.Form Formed(TestProbe trainer) => trainer.ExpectMsg<GroupMember.Form>(_soon);
+    private GroupMember.Form Formed(TestProbe trainer) => Next<GroupMember.Form>(trainer);
 
     [Fact]
     public void Below_the_least_number_of_trainers_it_waits()
@@ -59,7 +134,9 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
         IActorRef keeper = Keeper(least: 2);
         TestProbe a = CreateTestProbe(), b = CreateTestProbe();
         Report(keeper, b, "b:1");
-        b.ExpectNoMsg(_while);
+        IsToldNothing(b, _while);
+        CollectedEvent waiting = Assert.Single(_said.Of(nameof(ActorEvents.TrainersTooFew)));
+        Assert.Equal((1, 2), (waiting.Fields["World"], waiting.Fields["Least"]));
         Report(keeper, a, "a:1");
         Report(keeper, b, "b:1");
         GroupMember.Form first = Formed(a), second = Formed(b);
@@ -76,7 +153,7 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
         foreach (string endpoint in (string[])["nowhere", "host:", ":4253", "host:99999", "host:-1", "host:0"]) Report(keeper, strange, endpoint);
         Report(keeper, sound, "a:1");
         Assert.Equal(["a:1"], Formed(sound).Endpoints);
-        strange.ExpectNoMsg(TimeSpan.FromMilliseconds(100));
+        IsToldNothing(strange, TimeSpan.Zero);
     }
 
     [Fact]
@@ -94,7 +171,7 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
         GroupMember.Form next = Formed(b);
         Assert.Equal((2, 0, false), (next.Generation, next.Rank, next.FromCheckpoint));
         Assert.Equal(["b:1"], next.Endpoints);
-        a.ExpectNoMsg(TimeSpan.Zero);
+        IsToldNothing(a, TimeSpan.Zero);
     }
 
     [Fact]
@@ -105,9 +182,10 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
         Report(keeper, a, "a:1");
         Formed(a);
         Report(keeper, b, "b:1");                                    // and never again
-        b.ExpectNoMsg(_silence);
+        IsToldNothing(b, _silence);
         Report(keeper, a, "a:1", 1, inGroup: true);
         Report(keeper, a, "a:1", 1, step: 9);
+        Pass(_settle);
         Assert.Equal(["a:1"], a.FishForMessage<GroupMember.Form>(static _ => true, _soon).Endpoints);
     }
 
@@ -120,10 +198,10 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
         Formed(b);
         Report(keeper, b, "b:1", 1, inGroup: true);
         Report(keeper, a, "a:1");
-        Assert.Equal(1, b.ExpectMsg<GroupMember.Disband>(_soon).Generation);
+        Assert.Equal(1, Next<GroupMember.Disband>(b).Generation);
         Report(keeper, b, "b:1", 1, step: 9);
         Report(keeper, a, "a:1");
-        GroupMember.Form first = b.FishForMessage<GroupMember.Form>(static _ => true, _soon), second = Formed(a);
+        GroupMember.Form first = Formed(b), second = Formed(a);
         Assert.Equal((2, 0), (first.Generation, first.Rank));
         Assert.Equal((2, 1), (second.Generation, second.Rank));
         Assert.Equal(["b:1", "a:1"], second.Endpoints);
@@ -139,11 +217,13 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
         Report(keeper, b, "b:1");
         Assert.Single(Formed(a).Endpoints);
         Report(keeper, a, "a:1", 1, inGroup: true);
-        b.ExpectNoMsg(_while);
-        a.ExpectNoMsg(TimeSpan.Zero);
+        IsToldNothing(b, _while);
+        IsToldNothing(a, TimeSpan.Zero);
         Report(keeper, b, "b:1");                                    // a is silent, and may go on with weights that b has not
-        b.ExpectNoMsg(_while);
+        IsToldNothing(b, _while);
+        Watch(a.Ref);
         Sys.Stop(a.Ref);
+        ExpectTerminated(a.Ref, _soon);
         Report(keeper, b, "b:1");
         Assert.True(Formed(b).FromCheckpoint);                       // it has no weights, and nobody else has
     }
@@ -155,9 +235,9 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
         IActorRef keeper = Keeper(least: 1);
         TestProbe a = CreateTestProbe(), b = CreateTestProbe();
         Report(keeper, a, "a:1", 7, inGroup: true);
-        a.ExpectNoMsg(_while);
+        IsToldNothing(a, _while);
         Report(keeper, b, "b:1");
-        Assert.Equal(7, a.ExpectMsg<GroupMember.Disband>(_soon).Generation);
+        Assert.Equal(7, Next<GroupMember.Disband>(a).Generation);
         Report(keeper, a, "a:1", 7, step: 9);
         Report(keeper, b, "b:1");
         Assert.Equal(8, Formed(b).Generation);
@@ -172,7 +252,7 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
         IActorRef keeper = Keeper(least: 1);
         TestProbe a = CreateTestProbe();
         Report(keeper, a, "a:1");
-        a.ExpectNoMsg(_while);
+        IsToldNothing(a, _while);
         _trainers = [];                                              // given up by the cluster
         Report(keeper, a, "a:1");
         Assert.True(Formed(a).FromCheckpoint);
@@ -233,7 +313,7 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
         await using (RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 }))
             await host.TrainAsync(Run("4"), CancellationToken.None);
         IActorRef keeper = Keeper(least: 1);
-        Assert.True(await _ended.Task.WaitAsync(_soon));
+        Assert.True(await EndAsync());
         TestProbe late = CreateTestProbe();
         Report(keeper, late, "a:1");
         late.ExpectMsg<GroupMember.StopRun>(_soon);
@@ -247,9 +327,9 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
         Report(keeper, a, "a:1");
         Formed(a);
         await _stop.CancelAsync();
-        a.ExpectMsg<GroupMember.StopRun>(_soon);
+        Next<GroupMember.StopRun>(a);
         keeper.Tell(new GroupKeeper.Ended(Completed: false), a.Ref);
-        Assert.False(await _ended.Task.WaitAsync(_soon));
+        Assert.False(await EndAsync());
     }
 
     [Fact]
@@ -260,11 +340,11 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
         IActorRef keeper = Keeper(least: 1);
         TestProbe a = CreateTestProbe();
         Report(keeper, a, "a:1", 3, inGroup: true);
-        a.ExpectMsg<GroupMember.StopRun>(_soon);
+        Next<GroupMember.StopRun>(a);
         keeper.Tell(new GroupKeeper.Ended(Completed: false), a.Ref);
         Assert.False(_ended.Task.IsCompleted);
         _trainers = [];
-        Assert.False(await _ended.Task.WaitAsync(_soon));
+        Assert.False(await EndAsync());
     }
 
     [Fact]
@@ -273,6 +353,6 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
         Directory.CreateDirectory(_out.File("generation"));
         IActorRef keeper = Keeper(least: 1);
         Report(keeper, CreateTestProbe(), "a:1");
-        Assert.Contains(_out.File("generation"), (await Assert.ThrowsAsync<IOException>(() => _ended.Task.WaitAsync(_soon))).Message, StringComparison.Ordinal);
+        Assert.Contains(_out.File("generation"), (await Assert.ThrowsAsync<IOException>(EndAsync)).Message, StringComparison.Ordinal);
     }
 }
