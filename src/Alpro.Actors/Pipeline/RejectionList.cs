@@ -28,7 +28,7 @@ internal sealed class RejectionList : IDisposable
     public RejectionList(string file, IReadOnlyList<string> corpora, bool append, ILogger log)
     {
         (_file, _corpora, _rows, _log) = (file, corpora, new(file), log);
-        if (!append) File.Delete(file);
+        if (!append && File.Exists(file)) File.Delete(file);         // its folder may not be there yet
         if (!File.Exists(file)) _rows.AddLine(UnreadableList.Header);
     }
 

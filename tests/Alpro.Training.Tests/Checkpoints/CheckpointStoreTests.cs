@@ -63,7 +63,7 @@ public sealed class CheckpointStoreTests : IDisposable
     {
         Checkpoint checkpoint = WrittenAs(file => Assert.True(file["state"]!.AsObject().Remove("rejected")));
         Assert.Equal(0, checkpoint.State.Rejected);
-        Assert.Empty(_warnings);
+        Assert.Empty(_log.Events);
     }
 
     [Theory]
@@ -78,7 +78,7 @@ public sealed class CheckpointStoreTests : IDisposable
             file["config"]!["data"]!["clip"]!["maskProbability"] = task == "pretrain" ? 0.15 : 0;
         });
         Assert.Equal(JsonSerializer.Deserialize<LossWeights>(expected), checkpoint.Config.Losses);
-        Assert.Empty(_warnings);
+        Assert.Empty(_log.Events);
     }
 
     /// <summary>A checkpoint whose state another version wrote.</summary>
