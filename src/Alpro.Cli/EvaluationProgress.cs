@@ -22,12 +22,12 @@ internal static class EvaluationProgress
         RunHost host, RunFolder run, string? config, IReadOnlyList<string> settings, bool test, string? data, CancellationToken stop)
     {
         RunConfig used = ConfigLoader.LoadForEvaluation(config ?? run.Config, overrides: settings);
-        string corpus = new EvaluatedRun(run.Path, "", used).CorpusOf(test).Corpus.Name;
+        string corpus = new EvaluationTarget(run.Path, "", used).CorpusOf(test).Corpus.Name;
         return new CheckpointWatch(run, corpus, EvaluateAsync, Console.Error.WriteLine).WatchAsync(_watchEvery, stop);
 
         Task<EvaluationResult> EvaluateAsync(string weights, string copy)
         {
-            EvaluatedRun evaluated = EvaluatedRun.Open(run.Path, config, copy, settings) with { Source = weights };
+            EvaluationTarget evaluated = EvaluationTarget.Open(run.Path, config, copy, settings) with { Source = weights };
             return ShowAsync(new(evaluated, test, data, null), job => job.RunAsync(host, stop));
         }
     }
@@ -37,6 +37,6 @@ internal static class EvaluationProgress
     {
         if (Console.IsErrorRedirected) return await run(job with { Say = Console.Error.WriteLine });
         using var bar = new ProgressLine(Console.Error, static () => Console.WindowWidth);
-        return await run(job with { Say = bar.Say, Progressed = done => bar.Show(done, $"evaluate {job.Run.Name}") });
+        return await run(job with { Say = bar.Say, Progressed = done => bar.Show(done, $"evaluate {job.Target.Name}") });
     }
 }

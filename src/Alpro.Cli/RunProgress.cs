@@ -7,7 +7,7 @@ namespace Alpro.Cli;
 internal static class RunProgress
 {
     /// <summary>Least time between two plain lines.</summary>
-    private static readonly TimeSpan LineEvery = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan _lineEvery = TimeSpan.FromSeconds(5);
 
     /// <summary>Runs something while showing it.</summary>
     /// <param name="title">What is run.</param>
@@ -49,7 +49,7 @@ internal static class RunProgress
         long last = 0;
         return (record, total) =>
         {
-            if (record.Step + 1 < total && TimeProvider.System.GetElapsedTime(last) < LineEvery) return;
+            if (record.Step + 1 < total && TimeProvider.System.GetElapsedTime(last) < _lineEvery) return;
             last = TimeProvider.System.GetTimestamp();
             Console.Error.WriteLine($"{title} {record.Step + 1}/{total}  loss {record.Loss:0.000}  lr {record.LearningRate:0.0e+0}  {record.ClipsPerSecond:0.0} clips/s  wait {record.WaitShare:P0}  rejected {record.Rejected}");
         };

@@ -1,8 +1,8 @@
 using System.CommandLine;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Pipeline;
-using Alpro.Training.Configuration;
 using Alpro.Training.Records;
+using Alpro.Training.Tasks;
 using Spectre.Console;
 
 namespace Alpro.Cli;
@@ -48,7 +48,7 @@ internal static class RunSummary
             table.AddRow("loss", $"{first:0.000} over the first {over}, {last:0.000} over the last");
             table.AddRow("waiting for data", $"{share:P1} of the time");
         }
-        bool byLoss = run.Config.Task is LearningTask.Pretrain or LearningTask.Prompter;               // whose score is the loss, negated
+        bool byLoss = DownstreamTask.Find(run.Config.Task) is null;           // under pretraining the score is the loss, negated
         if (result.State.BestScore is { } best)
             table.AddRow("best validation", $"{(byLoss ? $"loss {-best:0.###}" : $"score {best:0.###}")} after step {result.State.BestStep}");
         (RunAccounts accounts, LedgerTotals ledger) = (result.Accounts, result.Ledger);

@@ -1,9 +1,12 @@
 namespace Alpro.Data;
 
 /// <summary>The nearest valid spelling of a misspelt name.</summary>
-public static class Spelling
+internal static class Spelling
 {
-    /// <summary>The candidate with the fewest edits from <paramref name="name"/>, or null when none is near: more than a third of its letters, or 2, differ.</summary>
+    /// <summary>
+    /// The candidate with the fewest edits from <paramref name="name"/>; null where more than 2 letters, or more than a third of them,
+    /// differ.
+    /// </summary>
     public static string? Nearest(string name, IEnumerable<string> candidates)
     {
         (string? best, int fewest) = (null, Math.Max(2, name.Length / 3) + 1);

@@ -28,39 +28,36 @@ public sealed class AlproForPretrain : AlproModel
         RegisterComponents();
     }
 
-    /// <summary>Whether the losses have the contrastive one.</summary>
-    public bool UseContrastive { get; init; } = true;
-
-    /// <summary>Whether the losses have matching.</summary>
-    public bool UseMatching { get; init; } = true;
+    /// <summary>What each loss counts; those of weight 0 are not computed.</summary>
+    public LossWeights Weights { get; init; } = LossWeights.Equal;
 
     /// <inheritdoc/>
     public override Bert Encoder => text_encoder.bert;
 
-    private protected override bool Contrasts => UseContrastive;
+    private protected override double ContrastiveWeight => Weights.Vtc;
 
     private protected override EncodedClips Encode(ModelInputs inputs)
     {
         Tensor mask_BL = inputs.TokenMask_BL;
         (Tensor video_BVD, Tensor video_BF) = EncodeVideo(inputs.Video_BTCHW);
-        Tensor texts = inputs.MaskedIds_BL is { } masked
+        Tensor texts = Weights.Mlm > 0 && inputs.MaskedIds_BL is { } masked
             ? Encoder.EncodeText(cat([inputs.TokenIds_BL, masked], 0), cat([mask_BL, mask_BL], 0))
             : Encoder.EncodeText(inputs.TokenIds_BL, mask_BL);
         return new(video_BVD, texts, video_BF, Feature(text_proj, texts.narrow(0, 0, mask_BL.shape[0])));
     }
 
     /// <summary>
-    /// vtm unless switched off; mpm when the inputs have a crop; mlm when they have masked ids. All sequences that any of them needs go
-    /// through the fusion encoder together, up to its last layer.
+    /// Of the losses with a weight: vtm; mpm when the inputs have a crop; mlm when they have masked ids. All sequences that any of them
+    /// needs go through the fusion encoder together, up to its last layer.
     /// </summary>
     private protected override IReadOnlyList<LossTerm> GroupLosses(ModelInputs inputs, EncodedClips encoded, Similarities? similarities, HardNegatives? negatives)
     {
-        bool masks = inputs.MaskedIds_BL is not null, region = inputs.CropVideo_BTCHW is not null;
+        bool matching = Weights.Vtm > 0, masks = Weights.Mlm > 0 && inputs.MaskedIds_BL is not null, region = Weights.Pem > 0 && inputs.CropVideo_BTCHW is not null;
         Tensor mask_BL = inputs.TokenMask_BL, video_BVD = encoded.Video_BVD!, texts = encoded.Text_BLD!;
         long clips = mask_BL.shape[0], length = mask_BL.shape[1];
         Tensor text_BLD = texts.narrow(0, 0, clips);
         var pairs = new List<TokenPairs>();
-        if (UseMatching) pairs.AddRange(TokenPairs.WithNegatives(text_BLD, mask_BL, video_BVD, negatives ?? HardNegatives.Draw(similarities!)));
+        if (matching) pairs.AddRange(TokenPairs.WithNegatives(text_BLD, mask_BL, video_BVD, negatives ?? HardNegatives.Draw(similarities!)));
         else if (region) pairs.Add(new(text_BLD, mask_BL, video_BVD));
         if (masks) pairs.Add(new(texts.narrow(0, clips, clips), mask_BL, video_BVD));
         if (pairs.Count == 0) return [];
@@ -69,18 +66,18 @@ public sealed class AlproForPretrain : AlproModel
         // Matching reads the class token of all; entity modelling reads the patch tokens of the positives, in the same pass.
         var terms = new List<LossTerm>();
         (long, long) classRow = (0, 1), patchRows = (length + 1, video_BVD.shape[1] - 1);
-        if (region || UseMatching)
+        if (region || matching)
         {
             FusedTokens positives = fused.Sequences(0, clips);
             Tensor positives_BQD = region ? Encoder.LastLayer(positives, classRow, patchRows) : Encoder.LastLayer(positives, classRow);
-            if (UseMatching)
+            if (matching)
             {
                 Tensor class_PD = cat([positives_BQD.select(1, 0), FusedClass(fused.Sequences(clips, 2 * clips))], 0);
-                terms.Add(Losses.Matching(itm_head.call(class_PD), clips));
+                terms.Add(Losses.Matching(itm_head.call(class_PD), clips) with { Weight = Weights.Vtm });
             }
-            if (region) terms.Add(EntityModelling(inputs, positives_BQD.narrow(1, 1, patchRows.Item2)));
+            if (region) terms.Add(EntityModelling(inputs, positives_BQD.narrow(1, 1, patchRows.Item2)) with { Weight = Weights.Pem });
         }
-        if (masks) terms.Add(MaskedLanguage(inputs, fused.Sequences((pairs.Count - 1) * clips, clips), length));
+        if (masks) terms.Add(MaskedLanguage(inputs, fused.Sequences((pairs.Count - 1) * clips, clips), length) with { Weight = Weights.Mlm });
         return terms;
     }
 

@@ -25,6 +25,11 @@ public sealed class AlproForQuestionAnswering : AlproModel
     /// <inheritdoc/>
     public override Bert Encoder => text_encoder;
 
+    internal override IReadOnlyList<(string Pattern, string? Key)> FromPretraining =>
+        [(@"(prompter|mpm_head|text_encoder\.cls)\..*", null), (@"text_encoder\.bert\.(.*)", "text_encoder.$1")];
+
+    internal override string UnreadKeys => @"temp|(vision_proj|text_proj|itm_head)\..*";
+
     private protected override EncodedClips Encode(ModelInputs inputs) =>
         new(Text_BLD: Encoder.EncodeText(inputs.TokenIds_BL, inputs.TokenMask_BL), Video_BVD: visual_encoder.Forward(inputs.Video_BTCHW));
 

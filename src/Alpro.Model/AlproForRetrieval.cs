@@ -20,6 +20,10 @@ public sealed class AlproForRetrieval : AlproModel
     /// <inheritdoc/>
     public override Bert Encoder => text_encoder.bert;
 
+    internal override IReadOnlyList<(string Pattern, string? Key)> FromPretraining => [(@"(prompter|mpm_head)\..*", null)];
+
+    internal override string UnreadKeys => @"text_encoder\.cls\..*";
+
     private protected override EncodedClips Encode(ModelInputs inputs)
     {
         (Tensor video_BVD, Tensor video_BF) = EncodeVideo(inputs.Video_BTCHW);

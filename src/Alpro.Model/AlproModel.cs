@@ -72,7 +72,7 @@ public abstract class AlproModel : Module
         var terms = new List<LossTerm>();
         Similarities? similarities = encoded[0].VideoFeatures_BF is null ? null : Similarities.Of(
             Join(clips => clips.VideoFeatures_BF!), Join(clips => clips.TextFeatures_BF!), temp, gather, Config.Reference.LocalRankTargets);
-        if (similarities is not null && Contrasts) terms.Add(Losses.Contrastive(similarities));
+        if (similarities is not null && ContrastiveWeight > 0) terms.Add(Losses.Contrastive(similarities) with { Weight = ContrastiveWeight });
 
         var losses = new IReadOnlyList<LossTerm>[groups.Count];
         for (int group = 0; group < groups.Count; group++)
@@ -146,8 +146,17 @@ public abstract class AlproModel : Module
     /// <param name="negatives">The negatives of matching; drawn when not given.</param>
     private protected abstract IReadOnlyList<LossTerm> GroupLosses(ModelInputs inputs, EncodedClips encoded, Similarities? similarities, HardNegatives? negatives);
 
-    /// <summary>Whether the losses have the contrastive one, where there are features.</summary>
-    private protected virtual bool Contrasts => true;
+    /// <summary>
+    /// How the keys of a checkpoint of pretraining become the model's: patterns of whole keys, and the new key with $1 for the pattern's group.
+    /// A null key drops what matches; keys that match nothing stay.
+    /// </summary>
+    internal virtual IReadOnlyList<(string Pattern, string? Key)> FromPretraining => [];
+
+    /// <summary>A pattern of whole keys that evaluation never reads; null for none.</summary>
+    internal virtual string? UnreadKeys => null;
+
+    /// <summary>What the contrastive loss counts, where there are features; at 0 it is not computed.</summary>
+    private protected virtual double ContrastiveWeight => 1;
 
     /// <summary>The class token [P, D] after the last fusion layer, which computes nothing else.</summary>
     private protected Tensor FusedClass(FusedTokens fused) => Encoder.LastLayer(fused, (0, 1)).squeeze(1);

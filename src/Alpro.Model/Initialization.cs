@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace Alpro.Model;
 
 /// <summary>How weights start when no checkpoint gives them.</summary>
-public static class Initialization
+internal static class Initialization
 {
     /// <summary>
     /// Fills a float tensor, in place, from a normal distribution of mean 0 cut to [low, high]: bit for bit what PyTorch's

@@ -1,3 +1,4 @@
+using Alpro.Model.Arithmetic;
 using static TorchSharp.torch;
 
 namespace Alpro.Model;
@@ -59,6 +60,12 @@ public sealed record ModelInputs
 /// <param name="Logits">The scores that were judged, [decisions, classes], where a loss has them.</param>
 public sealed record LossTerm(string Name, Tensor Loss, Tensor? Correct = null, Tensor? Count = null, Tensor? Logits = null)
 {
+    /// <summary>What it counts in the total.</summary>
+    public double Weight { get; init; } = 1;
+
+    /// <summary>The loss as it counts.</summary>
+    internal Tensor Weighted => Weight == 1 ? Loss : Loss.Times(Weight);
+
     /// <summary>Hands the tensors to the dispose scope round the current one.</summary>
     public LossTerm MoveToOuterDisposeScope()
     {
@@ -70,20 +77,20 @@ public sealed record LossTerm(string Name, Tensor Loss, Tensor? Correct = null, 
     public static LossTerm Mean(IReadOnlyList<LossTerm> groups)
     {
         if (groups is [LossTerm only]) return only;
-        return new(groups[0].Name, stack([.. groups.Select(group => group.Loss)]).mean(), Sum(group => group.Correct), Sum(group => group.Count));
+        return new(groups[0].Name, stack([.. groups.Select(group => group.Loss)]).mean(), Sum(group => group.Correct), Sum(group => group.Count)) { Weight = groups[0].Weight };
 
         Tensor? Sum(Func<LossTerm, Tensor?> figure) => figure(groups[0]) is null ? null : stack([.. groups.Select(group => figure(group)!)]).sum();
     }
 }
 
-/// <summary>What a training forward pass gives: the terms and their sum.</summary>
+/// <summary>What a training forward pass gives: the terms and their weighted sum.</summary>
 public sealed record ModelLosses(Tensor Total, IReadOnlyList<LossTerm> Terms)
 {
     /// <summary>The term with this name.</summary>
     public LossTerm this[string name] => Terms.First(term => term.Name == name);
 
-    /// <summary>These terms and their sum.</summary>
-    public static ModelLosses Sum(IReadOnlyList<LossTerm> terms) => new(stack([.. terms.Select(term => term.Loss)]).sum(), terms);
+    /// <summary>These terms and their weighted sum.</summary>
+    public static ModelLosses Sum(IReadOnlyList<LossTerm> terms) => new(stack([.. terms.Select(term => term.Weighted)]).sum(), terms);
 
     /// <summary>Hands the tensors to the dispose scope round the current one.</summary>
     public ModelLosses MoveToOuterDisposeScope()
@@ -110,7 +117,7 @@ public interface IFeatureGather
 /// <summary>One rank: nothing to gather.</summary>
 public sealed class SingleRank : IFeatureGather
 {
-    /// <summary>The one instance.</summary>
+    /// <summary>Shared by all models: it has no state.</summary>
     public static SingleRank Instance { get; } = new();
 
     /// <inheritdoc/>

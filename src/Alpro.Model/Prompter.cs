@@ -44,6 +44,8 @@ public sealed class Prompter : AlproModel
     /// <inheritdoc/>
     public override Bert Encoder => text_encoder.bert;
 
+    internal override string UnreadKeys => @"(text_encoder\.cls|itm_head)\..*";
+
     /// <summary>Every template with every entity, template by template.</summary>
     public static IReadOnlyList<string> Prompts(IEnumerable<string> templates, IReadOnlyCollection<string> entities) =>
         [.. from template in templates from entity in entities select template.Replace("{}", entity, StringComparison.Ordinal)];

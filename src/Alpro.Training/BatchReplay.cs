@@ -21,12 +21,15 @@ namespace Alpro.Training;
 /// <param name="GradientNorm">Norm of all gradients.</param>
 /// <param name="BadWeights">Weights that held something not finite before the step.</param>
 /// <param name="BadGradients">Parameters whose gradient is not finite.</param>
-public sealed record ReplayReport(
+internal sealed record ReplayReport(
     long Step, IReadOnlyList<string> Keys, double Loss, IReadOnlyDictionary<string, TermRecord> Terms, double GradientNorm,
     IReadOnlyList<string> BadWeights, IReadOnlyList<string> BadGradients);
 
-/// <summary>A step set aside in one file - its batch, the weights before it and the configuration - so that it can be done again and looked into. Where several ranks trained, it is one rank's share, done alone as the first rank does its own.</summary>
-public static class BatchReplay
+/// <summary>
+/// A step set aside in one file, so that it can be done again: its batch, the weights before it and the configuration. Where several ranks
+/// trained, it is one rank's share, done alone as the first rank does its own.
+/// </summary>
+internal static class BatchReplay
 {
     private const string WeightPrefix = "weights.";
 
@@ -43,18 +46,13 @@ public static class BatchReplay
             using var scope = NewDisposeScope();
             Directory.CreateDirectory(folder.Path);
             string file = folder.Replay(batch.Step, rank);
-            int size = batch.Size, length = batch.TextLength;
             var tensors = new Dictionary<string, Tensor>
             {
-                ["pixels"] = frombuffer(batch.PixelBuffer, ScalarType.Byte, batch.Pixels_BTHWC.Length).view([size, batch.Frames, batch.Side, batch.Side, 3]),
-                ["tokenIds"] = from_array(batch.TokenIds_BL).view(size, length),
-                ["tokenMask"] = from_array(batch.TokenMask_BL).view(size, length),
-                ["answers"] = from_array(batch.Answers_B),
+                ["pixels"] = frombuffer(batch.PixelBuffer, ScalarType.Byte, batch.Pixels_BTHWC.Length)
+                    .view([batch.Size, batch.Frames, batch.Side, batch.Side, 3]),
             };
-            if (batch.MaskedIds_BL is { } masked) tensors["maskedIds"] = from_array(masked).view(size, length);
-            if (batch.MaskLabels_BL is { } labels) tensors["maskLabels"] = from_array(labels).view(size, length);
-            if (batch.Regions_B[0] is not null)
-                tensors["regions"] = tensor([.. batch.Regions_B.SelectMany(region => new[] { region!.Value.Left, region.Value.Top, region.Value.Width, region.Value.Height })], [size, 4]);
+            foreach (ClipField field in batch.Layout.BatchFields)
+                tensors[field.Name] = tensor(batch[field].ToArray()).view(batch.Size, batch.Layout.RowLength(field));
             foreach ((string key, Tensor weight) in before.Weights()) tensors[WeightPrefix + key] = weight;
             Safetensors.Save(file, tensors, new Dictionary<string, string>
             {
@@ -73,7 +71,8 @@ public static class BatchReplay
     public static ReplayReport Run(string file, Device device)
     {
         using CheckpointFile content = CheckpointFile.Open(file);
-        if (!content.Metadata.TryGetValue("config", out string? json)) throw new CheckpointException(file, "is not a step that was set aside: it has no configuration");
+        if (!content.Metadata.TryGetValue("config", out string? json))
+            throw new CheckpointException(file, "is not a step that was set aside: it has no configuration");
         RunConfig config = ConfigLoader.FromJson(json);
         TrainState state = JsonSerializer.Deserialize<TrainState>(content.Metadata["state"], ConfigLoader.Json)!;
         using AlproModel model = RunModel.Create(config, device);
@@ -91,7 +90,8 @@ public static class BatchReplay
         var badGradients = new List<string>();
         using var trainer = new Trainer(config, model, new(), state)
         {
-            BeforeUpdate = parameters => badGradients.AddRange(parameters.Slots.Where(slot => IsBad(FlatParameters.View(parameters.Gradients, slot))).Select(slot => slot.Name)),
+            BeforeUpdate = parameters => badGradients.AddRange(
+                parameters.Sections.Where(section => IsBad(FlatParameters.View(parameters.Gradients, section))).Select(section => section.Name)),
         };
         StepRecord record = trainer.Advance(batch, default);
         return new(state.Step, batch.Keys, record.Loss, record.Terms, record.GradientNorm, badWeights, badGradients);
@@ -100,25 +100,16 @@ public static class BatchReplay
     private static ClipBatch Read(CheckpointFile content, RunConfig config, long step)
     {
         using var scope = NewDisposeScope();
-        long[] shape = content.Tensors["pixels"].Shape;
-        var batch = new ClipBatch(step, (int)shape[0], (int)shape[1], (int)shape[2], (int)content.Tensors["tokenIds"].Shape[1], content.Tensors.ContainsKey("maskedIds"))
+        var batch = new ClipBatch(step, (int)content.Tensors["pixels"].Shape[0], new(config.Data.Clip))
         {
             Corpus = int.Parse(content.Metadata["corpus"]),
             IsVideo = bool.Parse(content.Metadata["isVideo"]),
         };
         content.Read("pixels").bytes.CopyTo(batch.Pixels_BTHWC);
-        Copy("tokenIds", batch.TokenIds_BL);
-        Copy("tokenMask", batch.TokenMask_BL);
-        Copy("answers", batch.Answers_B);
-        if (batch.MaskedIds_BL is { } masked) Copy("maskedIds", masked);
-        if (batch.MaskLabels_BL is { } labels) Copy("maskLabels", labels);
+        foreach (ClipField field in batch.Layout.BatchFields)
+            MemoryMarshal.Cast<byte, int>(content.Read(field.Name).to(ScalarType.Int32).bytes).CopyTo(batch[field]);
         JsonSerializer.Deserialize<string[]>(content.Metadata["keys"])!.CopyTo(batch.Keys, 0);
-        if (!content.Tensors.ContainsKey("regions")) return batch;
-        int[] sides = content.Read("regions").data<int>().ToArray();
-        for (int i = 0; i < batch.Size; i++) batch.Regions_B[i] = new PixelRectangle(sides[4 * i], sides[4 * i + 1], sides[4 * i + 2], sides[4 * i + 3]);
         return batch;
-
-        void Copy(string name, long[] to) => MemoryMarshal.Cast<byte, long>(content.Read(name).bytes).CopyTo(to);
     }
 
     private static bool IsBad(Tensor tensor)

@@ -2,12 +2,13 @@ using Alpro.Data;
 using Alpro.Data.Entities;
 using Alpro.Data.Text;
 using Alpro.Model;
+using Alpro.Training.Inputs;
 using static TorchSharp.torch;
 
 namespace Alpro.Training;
 
 /// <summary>The prompts that name the entities of entity modelling (paper section 3.3).</summary>
-public static class EntityPrompts
+internal static class EntityPrompts
 {
     /// <summary>Tokens of a prompt, as in the released code.</summary>
     private const int Length = 15;

@@ -3,6 +3,7 @@ using Alpro.Model;
 using Alpro.Model.Checkpoints;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
+using Alpro.Training.Tasks;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -26,10 +27,9 @@ public static class RunModel
         Generators.Seed(SeededRandom.Mix(config.Seed, (ulong)RandomPurpose.Initialization), device.type);
         AlproModel model = config.Task switch
         {
-            LearningTask.Pretrain => new AlproForPretrain(config.Model) { UseContrastive = config.Losses.Vtc, UseMatching = config.Losses.Vtm },
+            LearningTask.Pretrain => new AlproForPretrain(config.Model) { Weights = config.Losses },
             LearningTask.Prompter => new Prompter(config.Model),
-            LearningTask.Retrieval => new AlproForRetrieval(config.Model),
-            _ => new AlproForQuestionAnswering(config.Model),
+            _ => DownstreamTask.Of(config.Task).CreateModel(config.Model),
         };
         return (AlproModel)model.to(device);
     }
@@ -41,12 +41,7 @@ public static class RunModel
     /// <exception cref="CheckpointException">The file is no checkpoint, is one of the other task, or does not fit.</exception>
     public static AlproModel Load(RunConfig config, string weights, Device device)
     {
-        using (CheckpointFile file = CheckpointFile.Open(weights))
-        {
-            bool answers = StateDict.Find(file).Keys.Any(key => key.StartsWith("classifier.", StringComparison.Ordinal)), asked = config.Task == LearningTask.QuestionAnswering;
-            if (answers && !asked) throw new CheckpointException(weights, "is a checkpoint of question answering, and retrieval is asked of it; give it a configuration whose task is \"question-answering\"");
-            if (!answers && asked) throw new CheckpointException(weights, "has no classifier of answers, and question answering is asked of it; fine-tune it for that first");
-        }
+        using (CheckpointFile file = CheckpointFile.Open(weights)) DownstreamTask.Of(config.Task).RequireOwn(weights, StateDict.Find(file).Keys);
         AlproModel model = Create(config, device);
         try
         {

@@ -11,6 +11,7 @@ using Alpro.Training.Checkpoints;
 using Alpro.Training.Collectives;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
+using Alpro.Training.Inputs;
 using Alpro.Training.Optimization;
 using Alpro.Training.Records;
 using TorchSharp;
@@ -148,7 +149,7 @@ public sealed class Trainer : IDisposable
             }
             Drain();
         }
-        catch (Exception reason) when (reason is CollectivesException or ChannelClosedException)
+        catch (Exception exception) when (exception is CollectivesException or ChannelClosedException)
         {
             Drain();                                                 // that step is done, whatever has ended
             throw;

@@ -21,7 +21,7 @@ internal static partial class ClipBenchmark
 
     private const string Caption = "A young woman in a red coat walks her dog along the beach at sunset, waves rolling in. Aerial drone shot.";
 
-    private static readonly (string Name, ClipSettings Settings)[] Recipes =
+    private static readonly (string Name, ClipSettings Settings)[] _recipes =
     [
         ("pretraining", new() { Frames = Frames, DecodeSize = 256, Size = Size, Augment = Augmentation.Pretrain, TextLength = 30, MaskProbability = 0.15, RegionPatch = 16 }),
         ("question answering", new() { Frames = Frames, DecodeSize = Size, Size = Size, Augment = Augmentation.RandAugment, Strategy = FrameStrategy.Rand, TextLength = 40 }),
@@ -42,7 +42,7 @@ internal static partial class ClipBenchmark
         var tokenizer = new CaptionTokenizer(Path.Combine(shared, "data", "bert-base-uncased", "vocab.txt"));
 
         var table = new Table().AddColumns("recipe", "decode CPU ms/clip", "the rest of loading", "collate", "rest + collate, share of decoding", "allocated B/clip");
-        foreach ((string name, ClipSettings settings) in Recipes)
+        foreach ((string name, ClipSettings settings) in _recipes)
         {
             using var reader = new TimedReader(new VideoReader(new DecodeLimits()));
             using var loader = new ClipLoader([corpus], settings, tokenizer, reader);
@@ -75,7 +75,7 @@ internal static partial class ClipBenchmark
             collator.Add(request.Slot, clip);
             collating += CpuNanoseconds() - loaded;
             loading += loaded - start;
-            if (collator.Missing > 0) continue;
+            if (collator.Unsettled > 0) continue;
             collator.Take()!.Dispose();
             collator = new Collator(request.Step + 1, BatchSize, settings);
         }

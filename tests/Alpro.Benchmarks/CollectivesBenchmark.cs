@@ -16,7 +16,7 @@ internal static class CollectivesBenchmark
 {
     private const int Warmup = 2;
 
-    private static readonly (int Bytes, int Repeats)[] Sizes = [(64 << 10, 200), (4 << 20, 50), (256 << 20, 5)];
+    private static readonly (int Bytes, int Repeats)[] _sizes = [(64 << 10, 200), (4 << 20, 50), (256 << 20, 5)];
 
     public static int Run(string[] args)
     {
@@ -42,7 +42,7 @@ internal static class CollectivesBenchmark
         double[] floor = Exchange(0, ports, listener);
         using (RingCollectives ring = Join(0, ports, listener))
         {
-            foreach (((int bytes, int repeats), double least) in Sizes.Zip(floor))
+            foreach (((int bytes, int repeats), double least) in _sizes.Zip(floor))
             {
                 double seconds = Measure(ring, bytes, repeats);
                 Console.WriteLine($"all-reduce of {bytes / 1024.0 / 1024:0.####} MiB on {world} ranks: {seconds * 1000:F2} ms, {bytes / seconds / 1e9:F2} GB/s; "
@@ -77,7 +77,7 @@ internal static class CollectivesBenchmark
         string[] ports = Console.ReadLine()!.Split(' ');
         Exchange(rank, ports, listener);
         using RingCollectives ring = Join(rank, ports, listener);
-        foreach ((int bytes, int repeats) in Sizes) Measure(ring, bytes, repeats);
+        foreach ((int bytes, int repeats) in _sizes) Measure(ring, bytes, repeats);
         Console.WriteLine("under way");
         Console.WriteLine(UntilItFails(ring).At);
         return 0;
@@ -115,7 +115,7 @@ internal static class CollectivesBenchmark
         next.Connect(IPAddress.Loopback, int.Parse(ports[(rank + 1) % ports.Length]));
         using Socket previous = listener.Accept();
         previous.NoDelay = true;
-        return [.. Sizes.Select(size =>
+        return [.. _sizes.Select(size =>
         {
             int bytes = Moved(size.Bytes, ports.Length);
             byte[] sent = new byte[bytes], received = new byte[bytes];

@@ -66,7 +66,7 @@ internal static class DataPlaneBenchmark
 
     private static Clip NewClip()
     {
-        var clip = new Clip(new(0, 0, 0, 0, 0, 0), _clips.Frames, _clips.Size, _clips.TextLength) { Key = "a clip", TokenCount = 2, MaskedIds_L = new int[_clips.TextLength], MaskLabels_L = new int[_clips.TextLength] };
+        var clip = new Clip(new(0, 0, 0, 0, 0, 0), new(_clips)) { Key = "a clip", TokenCount = 2 };
         for (int i = 0; i < clip.Pixels_THWC.Length; i++) clip.Pixels_THWC[i] = (byte)(i * 31 >> 3);
         return clip;
     }
@@ -78,7 +78,7 @@ internal static class DataPlaneBenchmark
 
         void Send(Stream stream)
         {
-            var sender = new ClipSender(stream, _clips);
+            var sender = new ClipSender(stream, new(_clips));
             for (int i = 0; i < count; i++)
             {
                 credits.Wait();
@@ -88,7 +88,7 @@ internal static class DataPlaneBenchmark
 
         void Receive(Stream stream)
         {
-            var receiver = new ClipReceiver(stream, _clips, new(Tokens: 1, Answers: 0));
+            var receiver = new ClipReceiver(stream, new(_clips), new(Tokens: 1, Answers: 0));
             for (int i = 0; i < count; i++)
             {
                 receiver.Receive(static _ => true)!.Dispose();

@@ -17,7 +17,7 @@ internal static partial class DecodeBenchmark
     private const int Frames = 8, Side = 224;
 
     /// <summary>How the clips of a kind are made of a WebVid clip with this frame rate; null leaves them as published.</summary>
-    private static readonly (string Name, int Clips, Func<double, string>? Encode, double Target)[] Kinds =
+    private static readonly (string Name, int Clips, Func<double, string>? Encode, double Target)[] _kinds =
     [
         ("webvid", 9, null, 0.12),
         ("webvid 10 % rate", 9, rate => $"-vf fps={rate / 10:F4} -c:v libx264", 0.28),
@@ -41,7 +41,7 @@ internal static partial class DecodeBenchmark
         Table cost = new Table().AddColumns("clips", "CPU ms/clip", "ffmpeg", "with ffprobe", "ratio", "wanted", "clips/s", "allocated B/clip");
         Table stages = new Table().AddColumns("clips", "open ms", "index", "read", "decode", "convert", "decode share", "packets", "sent", "dropped");
         using var reader = new VideoReader(new DecodeLimits());
-        foreach ((string name, int clips, Func<double, string>? encode, double target) in Kinds)
+        foreach ((string name, int clips, Func<double, string>? encode, double target) in _kinds)
         {
             string[] files = [.. published.Take(clips).Select(f => encode is null ? f : Encode(reader, f, name, encode))];
             Measure(reader, files);   // warm up

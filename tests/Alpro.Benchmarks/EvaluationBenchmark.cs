@@ -7,6 +7,8 @@ using Alpro.Model;
 using Alpro.Training;
 using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
+using Alpro.Training.Inputs;
+using Alpro.Training.Tasks;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -71,8 +73,9 @@ internal static class EvaluationBenchmark
 
     private static void Ours(AlproModel model, EvaluationSet set, int? rerank)
     {
-        using var evaluator = new RetrievalEvaluator(model, new() { Rerank = rerank }, Precision.Fp32, EncodedVideos.Of(model, Precision.Fp32, Batches(set.VideoKeys.Count)), set.Texts);
-        evaluator.Match(0, set.Texts.Count);
+        RunConfig config = Config(LearningTask.Retrieval, model.Config) with { Evaluation = new() { Rerank = rerank } };
+        using PairScorer scorer = new Retrieval().Scorer(model, new("", config, set), EncodedVideos.Of(model, Precision.Fp32, Batches(set.VideoKeys.Count)));
+        scorer.Match(0, set.Texts.Count);
     }
 
     /// <summary>The released procedure on some of the videos.</summary>
@@ -106,7 +109,7 @@ internal static class EvaluationBenchmark
     {
         long[] ids = [.. Enumerable.Range(0, questions * Padded).Select(i => i % Padded < 12 ? 1L + i % 900 : 0)];
         var set = new EvaluationSet([Key(0)], [0], new TokenizedTexts(ids, [.. Enumerable.Repeat(12, questions)], Padded), new int[questions], new int[questions], [.. Enumerable.Repeat("what", questions)]);
-        return new QuestionAnsweringEvaluator(model, new(), Precision.Fp32).Answer(Batches(1), set).Count;
+        return new QuestionAnswerer(model, new(), Precision.Fp32).Answer(Batches(1), set).Count;
     }
 
     private static IEnumerable<ClipBatch> Batches(int videos, int size = 8)
@@ -114,7 +117,7 @@ internal static class EvaluationBenchmark
         var random = new SeededRandom(2);
         for (int first = 0; first < videos; first += size)
         {
-            var batch = new ClipBatch(0, Math.Min(size, videos - first), 4, 224, Padded, masked: false);
+            var batch = new ClipBatch(0, Math.Min(size, videos - first), new(new() { Frames = 4, TextLength = Padded }));
             foreach (ref ulong pixels in System.Runtime.InteropServices.MemoryMarshal.Cast<byte, ulong>(batch.Pixels_BTHWC)) pixels = random.NextUInt64();
             for (int i = 0; i < batch.Size; i++) batch.Keys[i] = Key(first + i);
             yield return batch;

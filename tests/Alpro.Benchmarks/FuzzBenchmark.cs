@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Alpro.Data;
 using Alpro.Data.Corpora;
+using Alpro.Data.Corpora.Annotations;
 using Alpro.Data.Sampling;
 using Alpro.Model.Checkpoints;
 using Alpro.Tests.Support.Fuzz;
@@ -30,7 +31,7 @@ internal static class FuzzBenchmark
         [
             .. from name in (string[])["dtypes_zip.pt", "dtypes_legacy.pt", "restore.pt", "dtypes_expected.safetensors"]
                select (name, File.ReadAllBytes(Path.Combine(Golden(), name)), (Func<string, bool>)ReadCheckpoint),
-            .. from format in (CorpusFormat[])[CorpusFormat.Tar, CorpusFormat.WebvidCsv, CorpusFormat.Parquet, CorpusFormat.Cc3mJson, CorpusFormat.RetrievalJsonl]
+            .. from format in (AnnotationFormat[])[AnnotationFormat.Tar, AnnotationFormat.WebvidCsv, AnnotationFormat.Parquet, AnnotationFormat.Cc3mJson, AnnotationFormat.RetrievalJsonl]
                select ($"annotations.{format}", FuzzSamples.OfAsync(format).GetAwaiter().GetResult(), (Func<string, bool>)(path => ReadCorpus(path, format))),
         ];
         int faults = 0;
@@ -83,7 +84,7 @@ internal static class FuzzBenchmark
         }
     }
 
-    private static bool ReadCorpus(string path, CorpusFormat format)
+    private static bool ReadCorpus(string path, AnnotationFormat format)
     {
         try
         {

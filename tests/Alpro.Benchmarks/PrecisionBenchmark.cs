@@ -82,22 +82,22 @@ internal static class PrecisionBenchmark
     {
         for (int i = 0; i < batch.Size; i++)
         {
-            int text = i * batch.TextLength;
-            batch.TokenIds_BL.AsSpan(text, batch.TextLength).Clear();
-            batch.TokenMask_BL.AsSpan(text, batch.TextLength).Clear();
-            batch.MaskLabels_BL.AsSpan(text, batch.TextLength).Fill(-100);
-            batch.TokenIds_BL[text] = Class;
+            Span<int> ids_L = batch.Row(ClipLayout.TokenIds, i), mask_L = batch.Row(ClipLayout.TokenCount, i);
+            Span<int> masked_L = batch.Row(ClipLayout.MaskedIds, i), labels_L = batch.Row(ClipLayout.MaskLabels, i);
+            ids_L.Clear();
+            mask_L.Clear();
+            labels_L.Fill(-100);
+            ids_L[0] = Class;
             for (int patch = 0; patch < 4; patch++)
             {
                 int word = random.NextInt32(Words);
-                batch.TokenIds_BL[text + 1 + patch] = FirstWord + word;
+                ids_L[1 + patch] = FirstWord + word;
                 for (int frame = 0; frame < batch.Frames; frame++) Paint(batch, i, frame, patch, (ulong)word);
             }
-            batch.TokenMask_BL.AsSpan(text, 5).Fill(1);
-            batch.TokenIds_BL.AsSpan(text, batch.TextLength).CopyTo(batch.MaskedIds_BL.AsSpan(text));
+            mask_L[..5].Fill(1);
+            ids_L.CopyTo(masked_L);
             int masks = random.NextInt32(2);
-            foreach (int place in new[] { text + 1 + masks, text + 3 + masks })
-                (batch.MaskLabels_BL![place], batch.MaskedIds_BL![place]) = (batch.TokenIds_BL[place], Masked);
+            foreach (int place in new[] { 1 + masks, 3 + masks }) (labels_L[place], masked_L[place]) = (ids_L[place], Masked);
             batch.Regions_B[i] = new PixelRectangle(0, 0, Side, Side);
         }
     }

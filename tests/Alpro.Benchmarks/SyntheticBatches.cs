@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Alpro.Data.Batches;
+using Alpro.Data.Clips;
 using Alpro.Data.Sampling;
 using Alpro.Training.Configuration;
 
@@ -40,16 +41,14 @@ internal sealed class SyntheticBatches(
     private ClipBatch Make()
     {
         var watch = System.Diagnostics.Stopwatch.StartNew();
-        var clip = config.Data.Clip;
-        var batch = new ClipBatch(first + _milliseconds.Count, config.Training.BatchSize, clip.Frames, clip.Size, clip.TextLength, masked: true) { IsVideo = true };
+        var batch = new ClipBatch(first + _milliseconds.Count, config.Training.BatchSize, new(config.Data.Clip)) { IsVideo = true };
         var random = new SeededRandom((ulong)(first + _milliseconds.Count));
         foreach (ref ulong pixels in System.Runtime.InteropServices.MemoryMarshal.Cast<byte, ulong>(batch.Pixels_BTHWC)) pixels = random.NextUInt64();
-        for (int i = 0; i < batch.TokenIds_BL.Length; i++)
-        {
-            (batch.TokenIds_BL[i], batch.TokenMask_BL[i]) = (1 + random.NextInt32(999), 1);
-            batch.MaskedIds_BL![i] = batch.TokenIds_BL[i];
-            batch.MaskLabels_BL![i] = i % 7 == 3 ? batch.TokenIds_BL[i] : -100;
-        }
+        Span<int> ids_BL = batch[ClipLayout.TokenIds];
+        batch[ClipLayout.TokenCount].Fill(1);
+        foreach (ref int id in ids_BL) id = 1 + random.NextInt32(999);
+        ids_BL.CopyTo(batch[ClipLayout.MaskedIds]);
+        for (int i = 0; i < ids_BL.Length; i++) batch[ClipLayout.MaskLabels][i] = i % 7 == 3 ? ids_BL[i] : -100;
         for (int i = 0; i < batch.Size; i++) (batch.Keys[i], batch.Regions_B[i]) = ($"clip{i}", new(0, 0, 32, 32));
         write?.Invoke(batch, random);
         _milliseconds.Add(watch.Elapsed.TotalMilliseconds);

@@ -37,6 +37,7 @@ internal static class TrainerBenchmark
                 Entities = 50,
             },
             Data = new() { Corpora = [], Vocabulary = "", Clip = new() { Frames = 2, DecodeSize = 64, Size = 64, TextLength = 24, MaskProbability = 0.5, RegionPatch = 32 } },
+            Losses = LossWeights.Equal,
             Training = new() { BatchSize = 32, Steps = steps, CheckpointEvery = int.MaxValue },
         };
         var records = new List<StepRecord>();

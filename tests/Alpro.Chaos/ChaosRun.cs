@@ -10,6 +10,7 @@ using Alpro.Data.Sampling;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;
+using Alpro.Training.Tasks;
 
 namespace Alpro.Chaos;
 
@@ -87,7 +88,7 @@ internal sealed partial class ChaosRun : IDisposable
         if (File.Exists(config) && File.ReadAllText(config) == ConfigLoader.ToJson(_config) && Latest(Alone) is { State: var state } && state.Step == state.TotalSteps) return;
         if (Directory.Exists(Alone)) Directory.Delete(Alone, recursive: true);
         _settings.Say("training undisturbed, in one process");
-        string command = _config.Task is LearningTask.Retrieval or LearningTask.QuestionAnswering ? "finetune" : "pretrain";
+        string command = DownstreamTask.Find(_config.Task) is null ? "pretrain" : "finetune";
         using NodeProcess process = NodeProcess.StartProgram([command, .. Configuration(), "--out", Alone]);
         (int code, _) = await process.EndAsync(Timeout.InfiniteTimeSpan);
         if (code != ExitCode.Success) throw new InvalidOperationException($"the undisturbed run ended with exit code {code}: {process.Errors}");

@@ -21,18 +21,37 @@ public class AlproForPretrainTests
     }
 
     [Theory]
-    [InlineData(false, true, "vtm mpm mlm")]
-    [InlineData(true, false, "vtc mpm mlm")]
-    [InlineData(false, false, "mpm mlm")]
-    public void Losses_that_are_switched_off_leave_the_others_as_they_are(bool contrastive, bool matching, string names)
+    [InlineData(0, 1, 1, 1, "vtm mpm mlm")]
+    [InlineData(1, 0, 1, 1, "vtc mpm mlm")]
+    [InlineData(0, 0, 1, 1, "mpm mlm")]
+    [InlineData(1, 1, 0, 1, "vtc vtm mpm")]
+    [InlineData(1, 1, 1, 0, "vtc vtm mlm")]
+    [InlineData(1, 0, 0, 0, "vtc")]
+    public void Losses_that_are_switched_off_leave_the_others_as_they_are(double vtc, double vtm, double mlm, double pem, string names)
     {
         using var scope = NewDisposeScope();
         using var full = TinyModel.Pretrain();
-        using var model = TinyModel.Build(() => new AlproForPretrain(TinyModel.Config) { UseContrastive = contrastive, UseMatching = matching });
+        using var model = TinyModel.Build(() => new AlproForPretrain(TinyModel.Config) { Weights = new() { Vtc = vtc, Vtm = vtm, Mlm = mlm, Pem = pem } });
         ModelInputs inputs = TinyModel.Inputs();
         ModelLosses expected = full.Forward(inputs, TinyModel.Negatives()), actual = model.Forward(inputs, TinyModel.Negatives());
         Assert.Equal(names, string.Join(' ', actual.Terms.Select(term => term.Name)));
         foreach (LossTerm term in actual.Terms) TinyModel.AssertClose(expected[term.Name].Loss, term.Loss, 1e-5, term.Name);
+    }
+
+    [Fact]
+    public void A_weight_is_how_often_a_loss_counts_and_changes_no_loss()
+    {
+        using var scope = NewDisposeScope();
+        using var even = TinyModel.Pretrain();
+        using var model = TinyModel.Build(() => new AlproForPretrain(TinyModel.Config) { Weights = new() { Vtc = 0.5, Vtm = 2, Mlm = 3, Pem = 0.25 } });
+        ModelInputs inputs = TinyModel.Inputs();
+        ModelLosses once = even.Forward(inputs, TinyModel.Negatives()), weighted = model.Forward(inputs, TinyModel.Negatives());
+
+        double[] losses = [.. once.Terms.Select(term => (double)term.Loss.item<float>())], same = [.. weighted.Terms.Select(term => (double)term.Loss.item<float>())];
+        Assert.Equal(losses, same);
+        Assert.Equal(0.5 * losses[0] + 2 * losses[1] + 0.25 * losses[2] + 3 * losses[3], weighted.Total.item<float>(), 1e-4);
+        Assert.Equal(stack([.. once.Terms.Select(term => term.Loss)]).sum().item<float>(), once.Total.item<float>());
+        Assert.All(once.Terms, term => Assert.Same(term.Loss, term.Weighted));            // a weight of 1 is no operation
     }
 
     [Fact]

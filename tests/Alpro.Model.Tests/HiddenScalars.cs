@@ -11,7 +11,7 @@ namespace Alpro.Model.Tests;
 /// </summary>
 internal sealed class HiddenScalars
 {
-    private static readonly Dictionary<short, OpCode> OpCodes = typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static)
+    private static readonly Dictionary<short, OpCode> _opCodes = typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static)
         .Select(field => (OpCode)field.GetValue(null)!).ToDictionary(code => code.Value);
 
     private readonly Dictionary<MethodBase, bool> makesScalars = [];
@@ -48,7 +48,7 @@ internal sealed class HiddenScalars
         {
             short value = code[position++];
             if (value == 0xfe) value = (short)(0xfe00 | code[position++]);
-            OpCode instruction = OpCodes[value];
+            OpCode instruction = _opCodes[value];
             if (instruction.OperandType == OperandType.InlineMethod && method.Module.ResolveMethod(BitConverter.ToInt32(code, position), typeArguments, methodArguments) is { } callee)
                 yield return callee;
             position += instruction.OperandType switch

@@ -8,7 +8,7 @@ namespace Alpro.Model.Tests;
 public class SoakTests
 {
     private const int Collections = 20_000, Cycle = 6;
-    private static readonly Scalar Descent = -0.05;
+    private static readonly Scalar _descent = -0.05;
 
     [Fact]
     public void Collections_in_the_middle_of_steps_change_no_number()
@@ -107,7 +107,7 @@ public class SoakTests
             foreach ((Tensor weight, _) in weights)
             {
                 if (weight.grad is not { } gradient) continue;
-                weight.add_(gradient, Descent);
+                weight.add_(gradient, _descent);
                 gradient.zero_();
             }
             return loss.item<float>();

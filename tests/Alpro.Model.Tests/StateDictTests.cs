@@ -5,7 +5,7 @@ namespace Alpro.Model.Tests;
 
 public class StateDictTests
 {
-    private static readonly JsonElement Golden = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Locations.Golden, "state_dict_keys.json"))).RootElement;
+    private static readonly JsonElement _golden = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Locations.Golden, "state_dict_keys.json"))).RootElement;
 
     public static TheoryData<string> Models => ["pretrain", "prompter", "retrieval", "qa"];
 
@@ -13,7 +13,7 @@ public class StateDictTests
     public void Keys_shapes_and_types_are_the_checkpoints_at_full_size(string name)
     {
         using AlproModel model = Build(name);
-        var expected = Golden.GetProperty(name).EnumerateObject().Select(entry => $"{entry.Name} {entry.Value[0].GetRawText().Replace("\n", "", StringComparison.Ordinal)} {entry.Value[1]}");
+        var expected = _golden.GetProperty(name).EnumerateObject().Select(entry => $"{entry.Name} {entry.Value[0].GetRawText().Replace("\n", "", StringComparison.Ordinal)} {entry.Value[1]}");
         var actual = model.state_dict().Select(entry => $"{entry.Key} [{string.Join(',', entry.Value.shape)}] {entry.Value.dtype.ToString().ToLowerInvariant()}");
         Assert.Equal(expected.Order(), actual.Order());
     }

@@ -11,13 +11,13 @@ namespace Alpro.Training.Tests;
 /// <summary>The PyTorch peer that benchmarks stand beside: it must do the same work, or the comparison says nothing.</summary>
 public sealed class PeerTests
 {
-    private static readonly string Folder = Path.Combine(Locations.Root, "tests", "Alpro.Benchmarks", "peer");
-    private static readonly string GoldenFolder = Path.Combine(Locations.Golden, "model");
+    private static readonly string _folder = Path.Combine(Locations.Root, "tests", "Alpro.Benchmarks", "peer");
+    private static readonly string _goldenFolder = Path.Combine(Locations.Golden, "model");
 
     [PythonFact]
     public void The_peer_compiles()
     {
-        foreach (string file in Directory.GetFiles(Folder, "*.py")) Python.Run(["-m", "py_compile", file]);
+        foreach (string file in Directory.GetFiles(_folder, "*.py")) Python.Run(["-m", "py_compile", file]);
     }
 
     // The golden files were made with the released code's rule of which clips are ignored.
@@ -26,9 +26,9 @@ public sealed class PeerTests
     {
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
-        string inputs = Path.Combine(GoldenFolder, "pretrain_steps.safetensors"), weights = folder.File("weights.safetensors");
-        Golden golden = Golden.Open(GoldenFolder, inputs, TorchSharp.torch.CPU);
-        ModelConfig sizes = GoldenSizes.Read(Path.Combine(GoldenFolder, "config.json")).Model;
+        string inputs = Path.Combine(_goldenFolder, "pretrain_steps.safetensors"), weights = folder.File("weights.safetensors");
+        Golden golden = Golden.Open(_goldenFolder, inputs, TorchSharp.torch.CPU);
+        ModelConfig sizes = GoldenSizes.Read(Path.Combine(_goldenFolder, "config.json")).Model;
         using (AlproForPretrain model = golden.Load("pretrain_init.pt", () => new AlproForPretrain(sizes))) StateDict.Save(model, weights);
 
         foreach (string[] form in new string[][] { [], ["--packed"] })
@@ -44,7 +44,7 @@ public sealed class PeerTests
     [PythonFact("torch")]
     public void The_peer_times_steps_and_single_operations()
     {
-        string config = Path.Combine(GoldenFolder, "config.json");
+        string config = Path.Combine(_goldenFolder, "config.json");
         JsonElement step = Assert.Single(Step(["--time", "--config", config, "--batch", "2", "--steps", "1", "--precision", "fp32"]));
         string[] figures = ["forward_ms", "backward_ms", "optimizer_ms", "step_ms", "clips_per_s", "peak_gb"];
         Assert.All(figures, figure => Assert.True(step.GetProperty(figure).GetDouble() > 0));
@@ -69,7 +69,7 @@ public sealed class PeerTests
                 layer.reset_parameters = lambda self: None
             print(json.dumps({name: list(tensor.shape) for name, tensor in step.build(step.Sizes(), "cpu").state_dict().items()}))
             """;
-        var peer = JsonSerializer.Deserialize<Dictionary<string, long[]>>(Python.Run(["-c", Script, Folder]))!;
+        var peer = JsonSerializer.Deserialize<Dictionary<string, long[]>>(Python.Run(["-c", Script, _folder]))!;
         using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Locations.Golden, "state_dict_keys.json")));
         JsonElement keys = json.RootElement.GetProperty("pretrain");
         var expected = keys.EnumerateObject().ToDictionary(key => key.Name, key => key.Value[0].Deserialize<long[]>()!);
@@ -78,7 +78,7 @@ public sealed class PeerTests
     }
 
     private static IEnumerable<JsonElement> Step(string[] arguments) =>
-        Python.Run([Path.Combine(Folder, "step.py"), .. arguments, "--device", "cpu"]).Split('\n', StringSplitOptions.RemoveEmptyEntries)
+        Python.Run([Path.Combine(_folder, "step.py"), .. arguments, "--device", "cpu"]).Split('\n', StringSplitOptions.RemoveEmptyEntries)
             .Select(line => JsonDocument.Parse(line).RootElement);
 
     private static void AssertClose(Tensor golden, JsonElement peer, double tolerance)
@@ -101,14 +101,14 @@ internal sealed class PythonFactAttribute : FactAttribute
 /// <summary>The python3 of this machine: the first on the path, or Debian's own, that has what is wanted.</summary>
 internal static class Python
 {
-    private static readonly string? Plain = First(null), WithTorch = First("torch");
+    private static readonly string? _plain = First(null), _withTorch = First("torch");
 
-    public static string? Find(string? module) => module is null ? Plain : WithTorch;
+    public static string? Find(string? module) => module is null ? _plain : _withTorch;
 
     /// <summary>Runs it to its end and gives what it wrote.</summary>
     public static string Run(string[] arguments)
     {
-        (int status, string output, string errors) = Start(WithTorch ?? Plain!, arguments);
+        (int status, string output, string errors) = Start(_withTorch ?? _plain!, arguments);
         Assert.True(status == 0, errors);
         return output;
     }

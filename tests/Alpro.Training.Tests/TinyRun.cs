@@ -32,6 +32,7 @@ internal static class TinyRun
             Vocabulary = "",
             Clip = new() { Frames = 2, DecodeSize = 16, Size = 16, TextLength = 8, MaskProbability = task == LearningTask.Pretrain ? 0.15 : 0, RegionPatch = task == LearningTask.Pretrain ? 8 : 0 },
         },
+        Losses = task == LearningTask.Pretrain ? LossWeights.Equal : new(),
         Optimizer = new() { LearningRate = 1e-3, WeightDecay = 0.01 },
         Training = new() { BatchSize = batchSize, Steps = steps, CheckpointEvery = 2, GradientNorm = 1 },
     };
@@ -58,22 +59,23 @@ internal static class TinyRun
     {
         ClipSettings clip = config.Data.Clip;
         var random = new SeededRandom(SeededRandom.Mix(99, (ulong)step));
-        var batch = new ClipBatch(step, config.Training.BatchSize, clip.Frames, clip.Size, clip.TextLength, clip.MaskProbability > 0) { IsVideo = step % 2 == 0 };
+        var batch = new ClipBatch(step, config.Training.BatchSize, new(clip)) { IsVideo = step % 2 == 0 };
         foreach (ref byte pixel in batch.Pixels_BTHWC) pixel = (byte)random.NextInt32(256);
-        for (int i = 0; i < batch.TokenIds_BL.Length; i++)
+        Span<int> ids_BL = batch[ClipLayout.TokenIds], maskedIds_BL = batch[ClipLayout.MaskedIds], labels_BL = batch[ClipLayout.MaskLabels];
+        for (int i = 0; i < ids_BL.Length; i++)
         {
             bool token = i % clip.TextLength < 5;
-            batch.TokenIds_BL[i] = token ? 1 + random.NextInt32(config.Model.Text.VocabularySize - 1) : 0;
-            batch.TokenMask_BL[i] = token ? 1 : 0;
-            if (batch.MaskedIds_BL is null) continue;
+            ids_BL[i] = token ? 1 + random.NextInt32(config.Model.Text.VocabularySize - 1) : 0;
+            batch[ClipLayout.TokenCount][i] = token ? 1 : 0;
+            if (clip.MaskProbability == 0) continue;
             bool masked = i % clip.TextLength == 2;
-            batch.MaskedIds_BL[i] = masked ? 3 : batch.TokenIds_BL[i];
-            batch.MaskLabels_BL![i] = masked ? batch.TokenIds_BL[i] : -100;
+            maskedIds_BL[i] = masked ? 3 : ids_BL[i];
+            labels_BL[i] = masked ? ids_BL[i] : -100;
         }
         for (int i = 0; i < batch.Size; i++)
         {
             batch.Keys[i] = $"clip-{step}-{i}";
-            batch.Answers_B[i] = random.NextInt32(config.Model.Answers);
+            batch[ClipLayout.Answer][i] = random.NextInt32(config.Model.Answers);
             if (clip.RegionPatch > 0) batch.Regions_B[i] = new(0, 8, 16, 8);
         }
         return batch;

@@ -3,6 +3,7 @@ using Alpro.Benchmarks;
 using Alpro.Data.Batches;
 using Alpro.Model;
 using Alpro.Model.Arithmetic;
+using Alpro.Model.Checkpoints;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Collectives;
 using Alpro.Training.Configuration;
@@ -130,6 +131,13 @@ public sealed class TrainerTests : IDisposable
         Assert.Equal(["vision_proj.weight"], again.BadWeights);
         Assert.Contains("vision_proj.weight", again.BadGradients);
         Assert.DoesNotContain("itm_head.weight", again.BadGradients);
+
+        using var scope = NewDisposeScope();
+        using CheckpointFile content = CheckpointFile.Open(file);
+        var wide = content.ReadAll().ToDictionary(entry => entry.Key, entry => entry.Value.dtype == ScalarType.Int32 ? entry.Value.to(ScalarType.Int64) : entry.Value);
+        string earlier = _folder.File("earlier.safetensors");        // earlier versions wrote 64-bit numbers
+        Safetensors.Save(earlier, wide, content.Metadata);
+        Assert.Equal(again.Terms["vtm"].Loss, BatchReplay.Run(earlier, CPU).Terms["vtm"].Loss);
     }
 
     [Fact]

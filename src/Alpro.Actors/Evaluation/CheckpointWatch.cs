@@ -1,4 +1,3 @@
-using Alpro.Actors.Hosting;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;

@@ -10,6 +10,7 @@ using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
 using Alpro.Training.Evaluation;
 using Alpro.Training.Records;
+using Alpro.Training.Tasks;
 using TorchSharp;
 
 namespace Alpro.Actors.Evaluation;
@@ -21,11 +22,11 @@ namespace Alpro.Actors.Evaluation;
 public sealed record EvaluationResult(DownstreamScores Scores, Receipt Receipt, string Folder);
 
 /// <summary>The evaluation of one checkpoint on one corpus, from its files to a folder of results.</summary>
-/// <param name="Run">Weights and configuration.</param>
+/// <param name="Target">Weights and configuration.</param>
 /// <param name="Test">Whether the test corpus is asked for, else validation.</param>
 /// <param name="Data">A folder to look in for the data first; null for none.</param>
 /// <param name="Output">The folder of results; null for one in the run's folder, by corpus and checkpoint.</param>
-public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, string? Output)
+public sealed record EvaluationJob(EvaluationTarget Target, bool Test, string? Data, string? Output)
 {
     private const string Partial = "partial-";
 
@@ -44,42 +45,41 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
     public async Task<EvaluationResult> RunAsync(RunHost host, CancellationToken stop)
     {
         long began = Stopwatch.GetTimestamp();
-        (CorpusConfig corpus, bool isTest) = Run.CorpusOf(Test);
+        (CorpusConfig corpus, bool isTest) = Target.CorpusOf(Test);
         if (Test && !isTest) Say($"{corpus.Annotations}: its rows are the rows of validation too: the result is not one of a test split, and is not called so");
-        RunConfig config = Run.For(corpus, Data);
+        RunConfig config = Target.For(corpus, Data);
         using var data = new RunData(config, host.Settings);
         Say($"{corpus.Name}: {data.Corpora[0].Coverage.Rows:N0} rows in {config.Data.Corpora[0].Annotations}");
         if (data.Corpora[0].NewIndex is { } index) Say($"{corpus.Name}: their index is now in {index}");
         EvaluationSet set = data.EvaluationSet();
         foreach (string note in set.Notes) Say(note);
 
-        string folder = Path.GetFullPath(Output ?? Path.Combine(new RunFolder(Run.Folder).EvaluationsOn(corpus.Name), Run.Name));
+        string folder = Path.GetFullPath(Output ?? Path.Combine(new RunFolder(Target.Folder).EvaluationsOn(corpus.Name), Target.Name));
         using FileStream alone = Lock(folder);
-        (string weightHash, string configHash, string rowsHash) = (Receipt.HashOf(Run.Weights), Receipt.HashOf(config), set.Hash());
+        (string weightHash, string configHash, string rowsHash) = (Receipt.HashOf(Target.Weights), Receipt.HashOf(config), set.Hash());
         if (Receipt.Find(folder) is { } before && (before.ConfigHash, before.RowsHash, before.WeightHash) != (configHash, rowsHash, weightHash))
         {
             string what = before.RowsHash != rowsHash ? $"rows ({before.Annotations})" : before.WeightHash != weightHash ? "weights" : "settings";
             Say($"{folder}: holds the results of other {what}, which these will replace; --out names another folder");
         }
+        var plan = new EvaluationPlan(corpus.Name, config, set);
         PartialResults results = ResultsOf(folder, weightHash + configHash + rowsHash);
         using (stop.Register(() => Say("stopping: the same command goes on from here")))
         {
             try
             {
-                await host.EvaluateAsync(new(config, Run.Weights, set, host.Videos(config, data, set), results) { Progressed = Progressed, Warn = Say }, stop);
+                await host.EvaluateAsync(new(plan, Target.Weights, host.Videos(config, data, set), results) { Progressed = Progressed, Warn = Say }, stop);
             }
             catch (NotANumberException odd)
             {
-                throw new CheckpointException(Run.Source, odd.Message);
+                throw new CheckpointException(Target.Source, odd.Message);
             }
         }
 
-        EvaluationOutcome found = EvaluationOutcome.Read(config, set, results);
-        var scores = DownstreamScores.Of(corpus.Name, config, set, found);
-        bool retrieval = scores.Retrieval is not null;
+        DownstreamScores scores = plan.Task.Read(plan, results);
         torch.Device device = RunModel.DefaultDevice;
         Gpus? gpus = device.type == DeviceType.CPU ? null : Gpus.Find();
-        var receipt = new Receipt
+        Receipt receipt = scores.Complete(new()
         {
             Task = config.Task,
             Corpus = corpus.Name,
@@ -91,11 +91,9 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
             Missing = scores.Missing,
             Notes = set.Notes,
             Clip = config.Data.Clip,
-            Score = retrieval ? config.Evaluation.Score : null,
             Rerank = config.Evaluation.Rerank,
-            Rounding = retrieval ? DownstreamScores.ReferenceDecimals : null,
             Precision = config.Training.Precision,
-            Weights = Run.Source,
+            Weights = Target.Source,
             WeightHash = weightHash,
             ConfigHash = configHash,
             RowsHash = rowsHash,
@@ -107,13 +105,10 @@ public sealed record EvaluationJob(EvaluatedRun Run, bool Test, string? Data, st
             Tf32 = device.type == DeviceType.CPU ? null : Tf32(),
             Finished = TimeProvider.System.GetUtcNow(),
             Seconds = Stopwatch.GetElapsedTime(began).TotalSeconds,
-            Figures = scores.Retrieval?.ToReference() ?? scores.QuestionAnswering!.ToReference(),
-            FiguresRounded = scores.RetrievalRounded?.ToReference(),
-            FiguresWithMissing = scores.RetrievalWithMissing?.ToReference() ?? scores.QuestionAnsweringWithMissing?.ToReference(),
-            Ties = scores.Retrieval?.TextToVideo.Ties,
-            WithoutLabel = scores.QuestionAnswering?.WithoutLabel,
-        };
-        ResultFiles.Write(folder, set, found, scores, data.Answers);
+            Figures = scores.Figures(withMissing: false),
+            FiguresWithMissing = scores.Missing.Count > 0 ? scores.Figures(withMissing: true) : null,
+        });
+        scores.Write(folder);
         receipt.Write(folder);
         results.Delete();
         return new(scores, receipt, folder);

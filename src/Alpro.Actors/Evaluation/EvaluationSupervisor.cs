@@ -2,8 +2,10 @@ using Akka.Actor;
 using Alpro.Actors.Hosting;
 using Alpro.Data;
 using Alpro.Model.Checkpoints;
+using Alpro.Training;
 using Alpro.Training.Devices;
 using Alpro.Training.Evaluation;
+using Alpro.Training.Tasks;
 
 namespace Alpro.Actors.Evaluation;
 
@@ -14,6 +16,28 @@ namespace Alpro.Actors.Evaluation;
 /// </summary>
 internal sealed class EvaluationSupervisor : ReceiveActor
 {
+    /// <summary>What there is to do, and who watches.</summary>
+    /// <param name="Plan">What is evaluated.</param>
+    /// <param name="Weights">The file of the model's weights.</param>
+    /// <param name="Read">Reads the videos.</param>
+    /// <param name="Results">Where finished shares are written; those that are there are not done again.</param>
+    public sealed record Work(EvaluationPlan Plan, string Weights, ReadVideos Read, PartialResults Results)
+    {
+        /// <summary>Told the part that is done, 0 to 1.</summary>
+        public Action<double> Progressed { get; init; } = static _ => { };
+
+        /// <summary>Told of what a person should know: evaluators that died.</summary>
+        public Action<string> Warn { get; init; } = static _ => { };
+
+        /// <summary>Told of an error after which this process cannot use its GPU, on the thread that met it and before anything is unwound: the process ends.</summary>
+        public Action<Exception> DeviceLost { get; init; } = LostDevice.EndProcess;
+
+        /// <summary>An evaluator with a model of its own. Whoever calls this is the only one who may use it.</summary>
+        /// <param name="place">Its number among those that are at work; each takes the next GPU.</param>
+        /// <exception cref="CheckpointException">The weights do not fit.</exception>
+        public Evaluator Open(int place) => Plan.Task.Open(RunModel.Load(Plan.Config, Weights, RunModel.DeviceOf(place)), Plan, Results, Read);
+    }
+
     /// <summary>Sent by an <see cref="EvaluatorActor"/> that is free: the share it held before is on disk.</summary>
     public sealed record RequestShare
     {
@@ -26,7 +50,7 @@ internal sealed class EvaluationSupervisor : ReceiveActor
         public static readonly Stop Instance = new();
     }
 
-    private readonly EvaluationRun _run;
+    private readonly Work _work;
     private readonly ActorSettings _settings;
     private readonly TaskCompletionSource _finished;
     private readonly CancellationToken _stop;
@@ -40,10 +64,10 @@ internal sealed class EvaluationSupervisor : ReceiveActor
     private int _done, _deaths, _started;
 
     /// <summary>An evaluation whose end is told to <paramref name="finished"/>; evaluators give up the share in hand on <paramref name="stop"/>.</summary>
-    public EvaluationSupervisor(EvaluationRun run, ActorSettings settings, TaskCompletionSource finished, CancellationToken stop)
+    public EvaluationSupervisor(Work work, ActorSettings settings, TaskCompletionSource finished, CancellationToken stop)
     {
-        (_run, _settings, _finished, _stop) = (run, settings, finished, stop);
-        _shares = Enum.GetValues<EvaluationStage>().Sum(stage => EvaluationShare.Of(run.Config, run.Set, stage).Count);
+        (_work, _settings, _finished, _stop) = (work, settings, finished, stop);
+        _shares = Enum.GetValues<EvaluationStage>().Sum(stage => work.Plan.Shares(stage).Count);
         _open = Open(_stage);
         Receive<RequestShare>(_ => OnRequestShare());
         Receive<Stop>(_ => Context.Stop(Self));
@@ -63,22 +87,22 @@ internal sealed class EvaluationSupervisor : ReceiveActor
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(maxNrOfRetries: -1, withinTimeMilliseconds: -1, error =>
     {
         Exception met = error is ActorInitializationException { InnerException: { } cause } ? cause : error;
-        _lastDeath = DeviceMemoryException.OfEvaluation(met, _run.Config);
+        _lastDeath = DeviceMemoryException.OfEvaluation(met, _work.Plan.Config);
         return Directive.Stop;
     }, loggingEnabled: false);                                       // it is told: as a warning, or as the reason of the end
 
     /// <summary>The shares of a stage that are still to do.</summary>
     private Queue<EvaluationShare> Open(EvaluationStage stage)
     {
-        IReadOnlyList<EvaluationShare> shares = EvaluationShare.Of(_run.Config, _run.Set, stage);
-        var open = new Queue<EvaluationShare>(shares.Where(share => !_run.Results.Has(share)));
+        IReadOnlyList<EvaluationShare> shares = _work.Plan.Shares(stage);
+        var open = new Queue<EvaluationShare>(shares.Where(share => !_work.Results.Has(share)));
         _done += shares.Count - open.Count;
         return open;
     }
 
     private void OnRequestShare()
     {
-        if (_held.Remove(Sender)) _run.Progressed((double)++_done / _shares);
+        if (_held.Remove(Sender)) _work.Progressed((double)++_done / _shares);
         _idle.Add(Sender);
         Grant();
     }
@@ -111,7 +135,7 @@ internal sealed class EvaluationSupervisor : ReceiveActor
             Context.Stop(Self);
             return;
         }
-        _run.Warn($"EVALUATOR DIED, another takes its share ({_deaths} of {_settings.MaxRestarts}): {_lastDeath?.Message ?? "it was stopped"}");
+        _work.Warn($"EVALUATOR DIED, another takes its share ({_deaths} of {_settings.MaxRestarts}): {_lastDeath?.Message ?? "it was stopped"}");
         _idle.Remove(evaluator);
         if (_held.Remove(evaluator, out EvaluationShare? share)) _open.Enqueue(share);
         _places.Remove(evaluator, out int place);
@@ -120,7 +144,7 @@ internal sealed class EvaluationSupervisor : ReceiveActor
 
     private void StartEvaluator(int place)
     {
-        (Func<Evaluator> open, CancellationToken stop, Action<Exception> lost) = (() => _run.Open(place), _stop, _run.DeviceLost);
+        (Func<Evaluator> open, CancellationToken stop, Action<Exception> lost) = (() => _work.Open(place), _stop, _work.DeviceLost);
         Props props = Props.Create(() => new EvaluatorActor(open, lost, stop)).WithDispatcher("evaluator-dispatcher");
         _places[Context.Watch(Context.ActorOf(props, $"evaluator-{_started++}"))] = place;
     }

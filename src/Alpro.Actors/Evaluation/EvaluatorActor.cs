@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Alpro.Training.Evaluation;
+using Alpro.Training.Tasks;
 
 namespace Alpro.Actors.Evaluation;
 

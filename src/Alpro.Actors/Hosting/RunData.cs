@@ -110,7 +110,7 @@ public sealed class RunData : IDisposable
     /// <summary>What decides a clip, apart from its request: two processes that describe their data alike make the same clips, bit for bit.</summary>
     public IReadOnlyDictionary<string, string> Describe() => new Dictionary<string, string>(Contents())
     {
-        ["data.clip"] = JsonSerializer.Serialize(_config.Data.Clip),
+        ["data.clip"] = JsonSerializer.Serialize(_config.ClipForTraining()),
         ["decoder"] = NativeDecoder.Version ?? "the ffmpeg command",
     };
 

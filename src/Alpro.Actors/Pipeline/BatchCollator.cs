@@ -74,7 +74,7 @@ internal sealed class BatchCollator : ReceiveActor
 
     private void Deliver()
     {
-        while (_open.TryGetValue(_next, out Collator? next) && next.Missing == 0)
+        while (_open.TryGetValue(_next, out Collator? next) && next.Unsettled == 0)
         {
             _held ??= next.Take();
             if (_held is not null)

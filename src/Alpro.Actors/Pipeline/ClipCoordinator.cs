@@ -1,6 +1,5 @@
 using Akka.Actor;
 using Akka.Event;
-using Alpro.Data.Clips;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 

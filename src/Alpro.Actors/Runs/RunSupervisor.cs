@@ -5,7 +5,6 @@ using Akka.Event;
 using Alpro.Actors.Distributed.Decoding;
 using Alpro.Actors.Distributed.Groups;
 using Alpro.Actors.Distributed.Membership;
-using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Pipeline;
 using Alpro.Data;
@@ -21,6 +20,7 @@ using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
 using Alpro.Training.Evaluation;
 using Alpro.Training.Records;
+using Alpro.Training.Tasks;
 
 namespace Alpro.Actors.Runs;
 
@@ -172,7 +172,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
         _ledger.TakeBack();
         _run.Started(message.State, message.Loaded);
         var bounds = new ClipCoordinator.Bounds(_run.Config.Data.MaxRejectedFraction, Math.Min(LatestClips, _start.StepsPerEpoch * _plan.BatchSize));
-        ClipSettings clips = _run.Config.Data.Clip;
+        ClipSettings clips = _run.Config.ClipForTraining();
         IClipPlan share = message.Group.World == 1 ? _plan : new RankShare(_plan, message.Group.Rank, message.Group.World, _run.Config.Training.Accumulation);
         var job = new PipelineJob(share, clips, message.State.Step, _start.TotalSteps, bounds, _ledger, _attempt.Batches.Writer);
         IActorRef pipeline = _host.StartPipeline(Context, PipelineName, _data, job, _host.Settings.DecodersBeside(_attempt.TrainersHere));
@@ -301,11 +301,12 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     {
         RunConfig config = _run.Config;
         long began = Stopwatch.GetTimestamp();
-        if (config.Task is LearningTask.Retrieval or LearningTask.QuestionAnswering)
+        if (DownstreamTask.Find(config.Task) is { } task)
         {
             try
             {
-                return Downstream.Score(_host, config, data, model).ToRecord(state.Step, Stopwatch.GetElapsedTime(began).TotalSeconds);
+                EvaluationSet set = data.EvaluationSet();
+                return task.Score(model, new EvaluationPlan(data.Corpora[0].Name, config, set), _host.Videos(config, data, set)).ToRecord(state.Step, Stopwatch.GetElapsedTime(began).TotalSeconds);
             }
             catch (Exception exception) when (DeviceFaults.Of(exception) == DeviceFault.OutOfMemory)
             {
@@ -313,6 +314,6 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
             }
         }
         return PretrainValidator.Validate(model, state.Step, config.Training.Precision, _host.Read(
-            data, [.. Enumerable.Range(0, (int)data.ValidationRows).Select(row => (long)row)], config.Data.ClipForValidation(), config.Training.BatchSize, new ClipLedger()));
+            data, [.. Enumerable.Range(0, (int)data.ValidationRows).Select(row => (long)row)], config.ClipForValidation(), config.Training.BatchSize, new ClipLedger()));
     }
 }

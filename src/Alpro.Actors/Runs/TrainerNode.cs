@@ -32,8 +32,9 @@ public static class TrainerNode
         }
         catch (OperationCanceledException)
         {
-            // The cluster's end is the actors'. Else the run was stopped while this node waited for other trainers.
-            return cluster.IsTerminated ? NodeEnd.GivenUp() : new(ExitCode.Interrupted);
+            // The cluster's end is the actors'. Else the run was stopped while this node waited for others, who may have ended it meanwhile.
+            if (cluster.IsTerminated) return NodeEnd.GivenUp();
+            return end.Find() is { } last ? NodeEnd.Late(run, last) : new(ExitCode.Interrupted);
         }
     }
 }

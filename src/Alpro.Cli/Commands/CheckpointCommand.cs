@@ -23,7 +23,7 @@ internal static class CheckpointCommand
         var command = new Command("inspect", CommandLine.Describe("List a checkpoint's tensors, metadata and totals.", "alpro checkpoint inspect output/pretrain/alpro_pretrained_ckpt.pt")) { path };
         command.SetAction(arguments =>
         {
-            using CheckpointFile file = CheckpointFile.Open(EvaluatedRun.WeightsIn(arguments.GetValue(path)!));
+            using CheckpointFile file = CheckpointFile.Open(EvaluationTarget.WeightsIn(arguments.GetValue(path)!));
             TensorLine[] tensors = [.. file.Tensors.Select(entry => new TensorLine(entry.Key, entry.Value.Run.Element.Name, entry.Value.Shape, entry.Value.Run.Key))];
             TypeTotal[] totals = [.. file.Tensors.Values.GroupBy(tensor => tensor.Run.Element.Name).Select(type => new TypeTotal(type.Key, type.Count(), type.Sum(tensor => tensor.Elements)))];
             StoredRun[] storages = [.. file.Tensors.Values.Select(tensor => tensor.Run).Distinct()];
@@ -43,7 +43,7 @@ internal static class CheckpointCommand
         var command = new Command("convert", CommandLine.Describe("Write a checkpoint's state dict in another format.", "alpro checkpoint convert model_step_best.pt model.safetensors")) { source, destination };
         command.SetAction(arguments =>
         {
-            (string from, string to) = (EvaluatedRun.WeightsIn(arguments.GetValue(source)!), arguments.GetValue(destination)!);
+            (string from, string to) = (EvaluationTarget.WeightsIn(arguments.GetValue(source)!), arguments.GetValue(destination)!);
             ConversionReport report = OutputPath.Write(to, "the second argument", () => CheckpointConverter.Convert(from, to));
             CommandLine.Result(arguments, report, console =>
             {

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Alpro.Actors;
 using Alpro.Training.Evaluation;
+using Alpro.Training.Tasks;
 using Spectre.Console;
 
 namespace Alpro.Cli.Commands;

@@ -8,16 +8,16 @@ namespace Alpro.Cli.Commands;
 /// <summary><c>alpro corpus synthesize</c>: makes the synthetic captioned world.</summary>
 internal static class CorpusCommand
 {
-    private static readonly SyntheticWorldSettings s_defaults = new();
+    private static readonly SyntheticWorldSettings _defaults = new();
 
     public static Command Create() => new("corpus", "Make corpora.") { Synthesize() };
 
     private static Command Synthesize()
     {
         var folder = new Option<string>("--out") { Description = "Folder to make it in: absent, empty, or an earlier world, which is replaced.", Required = true };
-        var clips = new Option<int>("--clips") { Description = "Training clips.", DefaultValueFactory = _ => s_defaults.Clips };
+        var clips = new Option<int>("--clips") { Description = "Training clips.", DefaultValueFactory = _ => _defaults.Clips };
         var seed = new Option<ulong>("--seed") { Description = "Seed of the world: the same seed makes the same bytes." };
-        var side = new Option<int>("--side") { Description = "Side of the pictures in pixels.", DefaultValueFactory = _ => s_defaults.Side };
+        var side = new Option<int>("--side") { Description = "Side of the pictures in pixels.", DefaultValueFactory = _ => _defaults.Side };
         var command = new Command("synthesize", CommandLine.Describe(
             "Make a small captioned world to learn from: clips of moving coloured shapes, images, held-out captions, questions, entities, a vocabulary.",
             "alpro corpus synthesize --out world --clips 1000 --seed 1")) { folder, clips, seed, side };

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Alpro.Actors;
 using Alpro.Data.Corpora;
 using Alpro.Data.Entities;
+using Alpro.Training.Configuration;
 using Spectre.Console;
 
 namespace Alpro.Cli.Commands;
@@ -19,18 +20,18 @@ internal static class EntitiesCommand
         CommandLine.Between(count, 1);
         command.SetAction((arguments, cancellation) => Task.Run(() =>
         {
-            var configured = new ConfiguredCorpora(arguments.GetValue(config)!);
+            RunConfig configured = ConfigLoader.LoadForCorpora(arguments.GetValue(config)!);
             string path = arguments.GetValue(output) is { } given ? Path.GetFullPath(given)
-                : configured.EntityFile ?? throw new UsageException("The configuration names no data.entities: give --out FILE.");
+                : configured.Data.Entities ?? throw new UsageException("The configuration names no data.entities: give --out FILE.");
             NounLexicon nouns = arguments.GetValue(lexicon) is { } folder ? new NounLexicon(folder) : NounLexicon.Installed();
             List<VideoTextCorpus> corpora = [];
             try
             {
-                foreach (CorpusConfig corpus in configured.Training()) corpora.Add(VideoTextCorpus.Open(corpus with { Missing = MissingMedia.Lazy }));
+                foreach (CorpusConfig corpus in configured.Data.Corpora) corpora.Add(VideoTextCorpus.Open(corpus with { Missing = MissingMedia.Lazy }));
                 IReadOnlyList<Entity> entities = CommandLine.Error.Progress().Start(display =>
                 {
                     ProgressTask task = display.AddTask("captions", maxValue: Math.Max(corpora.Sum(corpus => corpus.Count), 1));
-                    IReadOnlyList<Entity> built = EntityList.Build(corpora, arguments.GetValue(count) ?? configured.EntityCount, nouns, new Progress<long>(rows => task.Value = rows), cancellation);
+                    IReadOnlyList<Entity> built = EntityList.Build(corpora, arguments.GetValue(count) ?? configured.Model.Entities, nouns, new Progress<long>(rows => task.Value = rows), cancellation);
                     task.Value = task.MaxValue;
                     return built;
                 });

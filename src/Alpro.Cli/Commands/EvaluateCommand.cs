@@ -2,13 +2,13 @@ using System.CommandLine;
 using Alpro.Actors;
 using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
-using Alpro.Training.Evaluation;
 using Alpro.Training.Records;
+using Alpro.Training.Tasks;
 using Spectre.Console;
 
 namespace Alpro.Cli.Commands;
 
-/// <summary><c>alpro evaluate</c>: scores a checkpoint on held-out videos: retrieval in both directions, or question answering.</summary>
+/// <summary><c>alpro evaluate</c>: scores a checkpoint on held-out videos.</summary>
 internal static class EvaluateCommand
 {
     public static Command Create()
@@ -19,7 +19,7 @@ internal static class EvaluateCommand
         var output = new Option<string?>("--out") { Description = "Folder of results.json, scores.json and receipt.json; by default RUN/evaluation/CORPUS/CHECKPOINT." };
         var watch = new Option<bool>("--watch") { Description = "Evaluate the checkpoints of --run as they appear, until its training is complete." };
         var command = new Command("evaluate", CommandLine.Describe(
-            "Score a checkpoint on held-out videos: text-video retrieval in both directions, or question answering. The same command continues where it was stopped.",
+            $"Score a checkpoint on held-out videos: {DownstreamTask.Titles}. The same command continues where it was stopped.",
             "alpro evaluate --run output/downstreams/msrvtt_ret/public --split test")) { split, output, watch };
         model.AddTo(command);
         var hocon = RunOptions.Hocon();
@@ -54,35 +54,24 @@ internal static class EvaluateCommand
         return command;
     }
 
-    private static object Summary(EvaluationResult result) => new { checkpoint = result.Receipt.Weights, result.Folder, result.Scores, result.Scores.Chance, result.Receipt.Seconds, result.Receipt };
+    private static object Summary(EvaluationResult result) => new { checkpoint = result.Receipt.Weights, result.Folder, Scores = (object)result.Scores, result.Scores.Chance, result.Receipt.Seconds, result.Receipt };
 
     private static void Show(IAnsiConsole console, EvaluationResult result)
     {
         DownstreamScores scores = result.Scores;
-        if (scores.Retrieval is { } retrieval)
+        if (scores.ToTable() is { } figures)
         {
             int found = scores.Videos - scores.Missing.Count;
             var table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{scores.Corpus}: {scores.Texts} texts, {found} videos, {result.Receipt.Seconds:0.0} s"))
-                .AddColumns("", "R@1", "R@5", "R@10", "median rank", "mean rank", "ties");
-            AddRow("text to video", retrieval.TextToVideo);
-            AddRow("video to text", retrieval.VideoToText);
-            AddRow($"text to video, scores of {DownstreamScores.ReferenceDecimals} decimals", scores.RetrievalRounded!.TextToVideo);
-            if (scores.RetrievalByContrast is { } contrast)
-            {
-                AddRow("text to video, contrastive", contrast.TextToVideo);
-                AddRow("video to text, contrastive", contrast.VideoToText);
-            }
-            table.AddRow("chance", $"{scores.Chance:0.0}", $"{Math.Min(100, 5 * scores.Chance):0.0}", $"{Math.Min(100, 10 * scores.Chance):0.0}", $"{(found + 1) / 2.0:0.0}", $"{(found + 1) / 2.0:0.0}", "");
+                .AddColumns([.. figures.Columns]);
+            foreach (IReadOnlyList<string> row in figures.Rows) table.AddRow([.. row]);
             console.Write(table);
-
-            void AddRow(string name, RankMetrics figures) => table.AddRow(
-                name, $"{figures.R1:0.0}", $"{figures.R5:0.0}", $"{figures.R10:0.0}", $"{figures.MedianR:0.0}", $"{figures.MeanR:0.0}", $"{figures.Ties}");
         }
         Console.Out.WriteLine(scores.Line);                          // a program may read it: not wrapped
         if (scores.Missing.Count > 0)
         {
             console.WriteLine($"{scores.Missing.Count} of {scores.Videos} videos are missing: {string.Join(", ", scores.Missing)}");
-            console.WriteLine($"counted as not found: {scores.RetrievalWithMissing?.ToString() ?? scores.QuestionAnsweringWithMissing!.ToString()}");
+            console.WriteLine($"counted as not found: {scores.LineWithMissing}");
         }
         console.WriteLine($"{result.Receipt.Split} split; receipt, results and scores: {result.Folder}");
     }

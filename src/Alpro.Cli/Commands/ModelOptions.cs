@@ -29,6 +29,6 @@ internal sealed class ModelOptions
     }
 
     /// <summary>The model that the options name.</summary>
-    public EvaluatedRun Open(ParseResult arguments) =>
-        EvaluatedRun.Open(arguments.GetValue(Run), arguments.GetValue(Config), arguments.GetValue(Checkpoint), arguments.GetValue(Settings)!);
+    public EvaluationTarget Open(ParseResult arguments) =>
+        EvaluationTarget.Open(arguments.GetValue(Run), arguments.GetValue(Config), arguments.GetValue(Checkpoint), arguments.GetValue(Settings)!);
 }

@@ -6,6 +6,7 @@ using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
+using Alpro.Training;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
 

@@ -12,6 +12,8 @@ using Alpro.Model;
 using Alpro.Training;
 using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
+using Alpro.Training.Inputs;
+using Alpro.Training.Tasks;
 using Spectre.Console;
 
 namespace Alpro.Cli.Commands;
@@ -21,7 +23,7 @@ internal static class PredictCommand
 {
     private const int UsualTop = 5;
 
-    private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan _deadline = TimeSpan.FromMinutes(5);
 
     private sealed record AnswerLine(string Answer, double Probability);
 
@@ -49,10 +51,12 @@ internal static class PredictCommand
         });
         command.SetAction(arguments =>
         {
-            EvaluatedRun run = model.Open(arguments);
+            EvaluationTarget run = model.Open(arguments);
             RunConfig config = run.For(corpus: null, arguments.GetValue(model.Data));
-            bool asked = arguments.GetValue(questions)!.Length > 0, answers = config.Task == LearningTask.QuestionAnswering;
-            if (asked != answers) throw new UsageException($"{run.Folder}: is a run of {(answers ? "question answering: give --question" : "retrieval: give --texts")}");
+            DownstreamTask task = DownstreamTask.Of(config.Task);
+            bool asked = arguments.GetValue(questions)!.Length > 0;
+            if (asked != task.AsksQuestions)
+                throw new UsageException($"{run.Folder}: is a run of {task.Title}: give {(task.AsksQuestions ? "--question" : "--texts")}");
             string[] about = asked ? arguments.GetValue(questions)! : Lines(arguments.GetValue(texts)!);
             Prediction prediction = Predict(config, run.Weights, arguments.GetValue(video)!, about, arguments.GetValue(top) ?? UsualTop);
             var read = prediction.Questions.Select(line => (line.Question, line.UnknownWords)).Concat(prediction.Texts.Select(line => (line.Text, line.UnknownWords)));
@@ -70,26 +74,18 @@ internal static class PredictCommand
         var tokenizer = new CaptionTokenizer(config.Data.Vocabulary);
         using ClipBatch clip = Load(config.Data.Clip, tokenizer, video);
         using AlproModel model = RunModel.Load(config, weights, RunModel.DefaultDevice);
-        var set = new EvaluationSet([video], [0], TokenizedTexts.Encode(tokenizer, texts, clip.TextLength), new int[texts.Count], [], []);
-        if (model is AlproForQuestionAnswering answering)
-        {
-            Dictionary<int, string> answers = RunData.ReadAnswers(config)!.ToDictionary(entry => entry.Value, entry => entry.Key);
-            var found = new QuestionAnsweringEvaluator(answering, config.Evaluation, config.Training.Precision).Answer([clip], set, Math.Min(top, config.Model.Answers));
-            return new(video, [.. found.OrderBy(answered => answered.Question).Select(answered => new QuestionLine(texts[answered.Question],
-                [.. answered.Labels.Zip(answered.Probabilities, (label, probability) => new AnswerLine(answers.GetValueOrDefault(label, $"label {label}"), probability))], tokenizer.UnknownWords(texts[answered.Question])))], []);
-        }
-        using var evaluator = new RetrievalEvaluator(model, config.Evaluation with { Rerank = null }, config.Training.Precision, EncodedVideos.Of(model, config.Training.Precision, [clip]), set.Texts);
-        bool matches = config.Evaluation.Score == RetrievalScore.Matching;         // else the evaluation asks for no match either
-        if (matches) evaluator.Match(0, texts.Count);
-        TextLine[] lines = [.. texts.Select((text, i) => new TextLine(
-            text, matches ? evaluator.Scores.Matching_TV[i] : null, evaluator.Scores.Contrastive_TV[i], tokenizer.UnknownWords(text)))];
-        return new(video, [], lines);
+        var set = new EvaluationSet([clip.Keys[0]], [0], TokenizedTexts.Encode(tokenizer, texts, clip.TextLength), new int[texts.Count], [], []) { Labels = RunData.ReadAnswers(config) };
+        var plan = new EvaluationPlan(video, config, set);
+        var said = texts.Zip(plan.Task.Predict(model, plan, clip, top), (text, prediction) => (Text: text, Prediction: prediction, Unknown: tokenizer.UnknownWords(text)));
+        return plan.Task.AsksQuestions
+            ? new(video, [.. said.Select(of => new QuestionLine(of.Text, [.. of.Prediction.Answers.Select(answer => new AnswerLine(answer.Answer, answer.Probability))], of.Unknown))], [])
+            : new(video, [], [.. said.Select(of => new TextLine(of.Text, of.Prediction.Match, of.Prediction.Contrastive!.Value, of.Unknown))]);
     }
 
     private static ClipBatch Load(ClipSettings settings, CaptionTokenizer tokenizer, string video)
     {
         using var corpus = new OneVideo(video);
-        using var loader = new ClipLoader([corpus], settings, tokenizer, FrameReaders.Create(new DecodeLimits { Deadline = Deadline }));
+        using var loader = new ClipLoader([corpus], settings, tokenizer, FrameReaders.Create(new DecodeLimits { Deadline = _deadline }));
         using Clip clip = loader.Load(new RowsInOrder([0], batchSize: 1, row => corpus[row].MediaName).Request(0, 0));
         using var collator = new Collator(step: 0, size: 1, settings);
         collator.Add(0, clip);

@@ -10,7 +10,7 @@ namespace Alpro.Cli.Commands;
 /// <summary><c>alpro prepare</c>: verifies, unpacks and converts the media of a dataset of the paper.</summary>
 internal static class PrepareCommand
 {
-    private static readonly JsonSerializerOptions s_indented = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+    private static readonly JsonSerializerOptions _indented = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
     public static Command Create()
     {
@@ -47,7 +47,7 @@ internal static class PrepareCommand
                     }
                 }), cancellation);
             });
-            OutputPath.Write(folder, "--out", () => File.WriteAllText(Path.Combine(folder, "prepare-report.json"), JsonSerializer.Serialize(report, s_indented)));
+            OutputPath.Write(folder, "--out", () => File.WriteAllText(Path.Combine(folder, "prepare-report.json"), JsonSerializer.Serialize(report, _indented)));
             CommandLine.Result(arguments, report, console => Show(console, report, Path.Combine(folder, "prepare-report.json")));
             return report.IsComplete ? ExitCode.Success : ExitCode.Failure;
         });

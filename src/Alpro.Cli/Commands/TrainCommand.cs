@@ -3,6 +3,8 @@ using Alpro.Actors;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Training.Configuration;
+using Alpro.Training.Tasks;
+using Spectre.Console;
 
 namespace Alpro.Cli.Commands;
 
@@ -13,7 +15,8 @@ internal static class TrainCommand
         "pretrain", "Pretrain the prompter or ALPRO.", "alpro pretrain --config config/pretrain.json --out output/pretrain", LearningTask.Prompter, LearningTask.Pretrain);
 
     public static Command CreateFinetune() => Create(
-        "finetune", "Fine-tune for retrieval or question answering.", "alpro finetune --config config/msrvtt-retrieval.json --out output/msrvtt", LearningTask.Retrieval, LearningTask.QuestionAnswering);
+        "finetune", $"Fine-tune for {DownstreamTask.Titles}.", "alpro finetune --config config/msrvtt-retrieval.json --out output/msrvtt",
+        [.. DownstreamTask.All.Select(task => task.Setting)]);
 
     private static Command Create(string name, string summary, string example, params LearningTask[] tasks)
     {

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
 using Alpro.Data.Clips;
 
 namespace Alpro.Data.Batches;
@@ -9,28 +10,21 @@ namespace Alpro.Data.Batches;
 /// </summary>
 public sealed class ClipBatch : IDisposable
 {
+    private readonly int[] _numbers;
     private byte[]? _pixels;
 
-    /// <summary>An empty batch with rented room for its pixels.</summary>
+    /// <summary>An empty batch of so many clips, with rented room for their pixels.</summary>
     /// <exception cref="ArgumentException">Its pixels do not fit an array.</exception>
-    public ClipBatch(long step, int size, int frames, int side, int textLength, bool masked)
+    public ClipBatch(long step, int size, ClipLayout layout)
     {
-        long bytes = BytesOf(size, frames, side);
+        long bytes = BytesOf(size, layout.Frames, layout.Side);
         if (bytes > Array.MaxLength)
-            throw new ArgumentException($"a batch of {size} clips of {frames} frames of {side} pixels has {bytes} bytes, and {Array.MaxLength} is the most", nameof(size));
-        Step = step;
-        Size = size;
-        Frames = frames;
-        Side = side;
-        TextLength = textLength;
+            throw new ArgumentException($"a batch of {size} clips of {layout.Frames} frames of {layout.Side} pixels has {bytes} bytes, "
+                + $"and {Array.MaxLength} is the most", nameof(size));
+        (Step, Size, Layout) = (step, size, layout);
         _pixels = ArrayPool<byte>.Shared.Rent((int)bytes);
-        TokenIds_BL = new long[size * textLength];
-        TokenMask_BL = new long[size * textLength];
-        MaskedIds_BL = masked ? new long[size * textLength] : null;
-        MaskLabels_BL = masked ? new long[size * textLength] : null;
-        Answers_B = new long[size];
+        _numbers = new int[size * layout.BatchNumbers];
         Keys = new string[size];
-        Regions_B = new PixelRectangle?[size];
     }
 
     /// <summary>Bytes of a batch's pixels.</summary>
@@ -42,14 +36,17 @@ public sealed class ClipBatch : IDisposable
     /// <summary>Number of clips, B.</summary>
     public int Size { get; }
 
+    /// <summary>Which fields its clips have.</summary>
+    public ClipLayout Layout { get; }
+
     /// <summary>Frames per clip, T.</summary>
-    public int Frames { get; }
+    public int Frames => Layout.Frames;
 
     /// <summary>Side of a frame in pixels.</summary>
-    public int Side { get; }
+    public int Side => Layout.Side;
 
     /// <summary>Tokens per caption, L.</summary>
-    public int TextLength { get; }
+    public int TextLength => Layout.Settings.TextLength;
 
     /// <summary>Whether the clips are videos (else images): decides which entity prompts apply.</summary>
     public bool IsVideo { get; set; }
@@ -66,26 +63,21 @@ public sealed class ClipBatch : IDisposable
     /// <summary>The rented array under <see cref="Pixels_BTHWC"/>; it may be longer than the pixels.</summary>
     public byte[] PixelBuffer => _pixels ?? throw new ObjectDisposedException(nameof(ClipBatch));
 
-    /// <summary>Token ids [B, L].</summary>
-    public long[] TokenIds_BL { get; }
+    /// <summary>The numbers of a field, clip after clip [B, …]; none where the layout leaves it out.</summary>
+    public Span<int> this[ClipField field] => _numbers.AsSpan(Layout.Of(field, Size));
 
-    /// <summary>1 for a token, 0 for padding, [B, L].</summary>
-    public long[] TokenMask_BL { get; }
-
-    /// <summary>Token ids with some masked [B, L], or null.</summary>
-    public long[]? MaskedIds_BL { get; }
-
-    /// <summary>Original ids at the masked positions, -100 elsewhere [B, L], or null.</summary>
-    public long[]? MaskLabels_BL { get; }
-
-    /// <summary>Answer labels [B]; -1 for none.</summary>
-    public long[] Answers_B { get; }
-
-    /// <summary>Rectangles of entity modelling [B].</summary>
-    public PixelRectangle?[] Regions_B { get; }
+    /// <summary>The rectangles of entity modelling [B]; none where the layout leaves them out.</summary>
+    public Span<PixelRectangle> Regions_B => MemoryMarshal.Cast<int, PixelRectangle>(this[ClipLayout.Region]);
 
     /// <summary>The rows' names [B], for records and for naming the clips of a failed step.</summary>
     public string[] Keys { get; }
+
+    /// <summary>The numbers of a field of one clip.</summary>
+    public Span<int> Row(ClipField field, int place)
+    {
+        int length = Layout.RowLength(field);
+        return this[field].Slice(place * length, length);
+    }
 
     /// <summary>Gives the pixel buffer back to the pool.</summary>
     public void Dispose()

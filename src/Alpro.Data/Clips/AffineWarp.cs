@@ -5,8 +5,8 @@ using System.Runtime.Intrinsics;
 namespace Alpro.Data.Clips;
 
 /// <summary>
-/// An affine map of frames, sampled bilinearly on a grid of 1/32 pixel in the fixed-point arithmetic of OpenCV's <c>warpAffine</c>, so that
-/// the pixels are the same. The point (x, y) goes to (M11 x + M12 y + M13, M21 x + M22 y + M23).
+/// An affine map of frames, sampled bilinearly on a grid of 1/32 pixel. The arithmetic is the fixed-point one of OpenCV's
+/// <c>warpAffine</c>, so the pixels are the same. The point (x, y) goes to (M11 x + M12 y + M13, M21 x + M22 y + M23).
 /// </summary>
 internal readonly record struct AffineWarp(double M11, double M12, double M13, double M21, double M22, double M23)
 {
@@ -83,7 +83,8 @@ internal readonly record struct AffineWarp(double M11, double M12, double M13, d
             }
             // Weights of 32 down fit 16 bits; times those across they need 18.
             Vector128<ushort> column = above * (ushort)(Fractions - down) + below * (ushort)down;
-            Vector128<uint> left = Vector128.WidenLower(column), next = Vector128.WidenLower(Vector128.Shuffle(column, Vector128.Create((ushort)3, 4, 5, 0, 0, 0, 0, 0)));
+            Vector128<uint> left = Vector128.WidenLower(column),
+                next = Vector128.WidenLower(Vector128.Shuffle(column, Vector128.Create((ushort)3, 4, 5, 0, 0, 0, 0, 0)));
             Vector128<uint> sum = left * (uint)(Fractions - right) + next * (uint)right + Vector128.Create((uint)Fractions * Fractions / 2);
             Vector128<ushort> rounded = (sum >> (2 * FractionBits)).AsUInt16();
             target = (byte)rounded[0];

@@ -5,7 +5,7 @@ using System.Runtime.Intrinsics;
 namespace Alpro.Data.Clips;
 
 /// <summary>The pixel operations of RandAugment.</summary>
-public enum AugmentOp
+internal enum AugmentOp
 {
     /// <summary>Nothing.</summary>
     Identity,
@@ -39,10 +39,10 @@ public enum AugmentOp
 }
 
 /// <summary>
-/// RandAugment's operations on RGB bytes [H, W, 3], equal to OpenCV's as the released code calls it (paper section 4.1): levels of 0-10 are
-/// never negated, what is uncovered is grey 128.
+/// RandAugment's operations on RGB bytes [H, W, 3], equal to OpenCV's as the released code calls it (paper section 4.1). Levels of 0-10 are
+/// never negated; what is uncovered is grey, 128.
 /// </summary>
-public static class AugmentOps
+internal static class AugmentOps
 {
     private const double MaxLevel = 10;
 
@@ -125,7 +125,8 @@ public static class AugmentOps
         int stride = width * 3, height = frame_HWC.Length / stride;
         for (int y = 1; y < height - 1; y++)
         {
-            ReadOnlySpan<byte> above = source.Slice((y - 1) * stride, stride), here = source.Slice(y * stride, stride), below = source.Slice((y + 1) * stride, stride);
+            ReadOnlySpan<byte> above = source.Slice((y - 1) * stride, stride), here = source.Slice(y * stride, stride),
+                below = source.Slice((y + 1) * stride, stride);
             Span<byte> row = frame_HWC.Slice(y * stride, stride);
             int x = 3;
             for (; x + Vector128<byte>.Count <= stride - 3; x += Vector128<byte>.Count)
@@ -144,7 +145,8 @@ public static class AugmentOps
             }
             for (; x < stride - 3; x++)
             {
-                int around = above[x - 3] + above[x] + above[x + 3] + here[x - 3] + here[x] + here[x + 3] + below[x - 3] + below[x] + below[x + 3];
+                int around = above[x - 3] + above[x] + above[x + 3] + here[x - 3] + here[x] + here[x + 3] + below[x - 3] + below[x]
+                    + below[x + 3];
                 float smooth = (around + 4 * here[x] + 6) / 13;
                 // A value beyond a byte wraps round, as in the released code, whose frames the weights saw.
                 row[x] = unchecked((byte)(int)(smooth + factor * (here[x] - smooth)));
@@ -169,7 +171,8 @@ public static class AugmentOps
         {
             // A thirteenth, exact for sums of bytes of weight 13.
             Vector128<int> smooth = ((weighted * 5042) >> 16).AsInt32();
-            return Vector128.ConvertToInt32(Vector128.ConvertToSingle(smooth) + factor * Vector128.ConvertToSingle(centre.AsInt32() - smooth));
+            return Vector128.ConvertToInt32(Vector128.ConvertToSingle(smooth)
+                + factor * Vector128.ConvertToSingle(centre.AsInt32() - smooth));
         }
     }
 

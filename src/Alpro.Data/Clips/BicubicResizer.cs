@@ -1,10 +1,10 @@
 namespace Alpro.Data.Clips;
 
 /// <summary>
-/// Cuts a rectangle out of an image and scales it to a square with a bicubic filter that widens when it shrinks, as Pillow's does
-/// (a = -0.5, 8-bit intermediate). Keeps its scratch memory; belongs to one thread.
+/// Cuts a rectangle out of an image and scales it to a square. The bicubic filter widens when it shrinks, as Pillow's does (a = -0.5, 8-bit
+/// intermediate). Keeps its scratch memory; belongs to one thread.
 /// </summary>
-public sealed class BicubicResizer
+internal sealed class BicubicResizer
 {
     private const int WeightBits = 22;
     private int[] _firsts = [], _weights = [];
@@ -62,9 +62,12 @@ public sealed class BicubicResizer
 
     private static byte Round(int sum) => (byte)Math.Clamp(sum >> WeightBits, 0, 255);
 
-    private ReadOnlySpan<int> WeightsOf(int target, int taps, int length) => _weights.AsSpan(target * taps, Math.Min(taps, length - _firsts[target]));
+    private ReadOnlySpan<int> WeightsOf(int target, int taps, int length) =>
+        _weights.AsSpan(target * taps, Math.Min(taps, length - _firsts[target]));
 
-    /// <summary>For each target pixel of a line, the first source pixel and the weights from there on; returns how many weights each has.</summary>
+    /// <summary>
+    /// For each target pixel of a line, the first source pixel and the weights from there on; returns how many weights each has.
+    /// </summary>
     private int Prepare(int length, int side)
     {
         double scale = (double)length / side, stretch = Math.Max(scale, 1), support = 2 * stretch;
@@ -83,7 +86,8 @@ public sealed class BicubicResizer
                 sum += values[tap];
             }
             _firsts[i] = first;
-            for (int tap = 0; tap < taps; tap++) _weights[i * taps + tap] = (int)Math.Round(values[tap] / sum * (1 << WeightBits), MidpointRounding.AwayFromZero);
+            for (int tap = 0; tap < taps; tap++)
+                _weights[i * taps + tap] = (int)Math.Round(values[tap] / sum * (1 << WeightBits), MidpointRounding.AwayFromZero);
         }
         return taps;
     }

@@ -17,6 +17,7 @@ public sealed class ClipLoader : IClipSource
 
     private readonly IReadOnlyList<VideoTextCorpus> _corpora;
     private readonly ClipSettings _settings;
+    private readonly ClipLayout _layout;
     private readonly CaptionTokenizer _tokenizer;
     private readonly IFrameReader _reader;
     private readonly IReadOnlyDictionary<string, int>? _answers;
@@ -31,12 +32,15 @@ public sealed class ClipLoader : IClipSource
     /// <param name="tokenizer">The tokenizer; it may be shared.</param>
     /// <param name="reader">The frame reader; the loader disposes it.</param>
     /// <param name="answers">Labels of question answering: an answer that is not among them gets -1.</param>
-    public ClipLoader(IReadOnlyList<VideoTextCorpus> corpora, ClipSettings settings, CaptionTokenizer tokenizer, IFrameReader reader, IReadOnlyDictionary<string, int>? answers = null)
+    public ClipLoader(IReadOnlyList<VideoTextCorpus> corpora, ClipSettings settings, CaptionTokenizer tokenizer, IFrameReader reader,
+        IReadOnlyDictionary<string, int>? answers = null)
     {
         if (settings.DecodeSize < settings.Size)
-            throw new ArgumentException($"frames decoded to {settings.DecodeSize} pixels cannot be cropped to {settings.Size}: decodeSize must be at least size");
+            throw new ArgumentException(
+                $"frames decoded to {settings.DecodeSize} pixels cannot be cropped to {settings.Size}: decodeSize must be at least size");
         _corpora = corpora;
         _settings = settings;
+        _layout = new(settings);
         _tokenizer = tokenizer;
         _reader = reader;
         _answers = answers;
@@ -51,7 +55,7 @@ public sealed class ClipLoader : IClipSource
     public Clip Load(ClipRequest request)
     {
         VideoTextPair pair = _corpora[request.Corpus][request.Row];
-        var clip = new Clip(request, _settings.Frames, _settings.Size, _settings.TextLength) { Key = pair.Key, Kind = pair.Kind };
+        var clip = new Clip(request, _layout) { Key = pair.Key, Kind = pair.Kind };
         try
         {
             Annotate(pair, request.Seed, clip);
@@ -71,13 +75,11 @@ public sealed class ClipLoader : IClipSource
     /// <summary>Everything about the clip that is not pixels.</summary>
     private void Annotate(VideoTextPair pair, ulong seed, Clip clip)
     {
-        clip.TokenCount = _tokenizer.Encode(ChooseCaption(pair, seed), clip.TokenIds_L);
+        clip.TokenCount = _tokenizer.Encode(ChooseCaption(pair, seed), clip[ClipLayout.TokenIds]);
         if (_masker is not null)
         {
             SeededRandom random = SeededRandom.For(seed, RandomPurpose.Mask);
-            clip.MaskedIds_L = new int[_settings.TextLength];
-            clip.MaskLabels_L = new int[_settings.TextLength];
-            _masker.Mask(clip.TokenIds_L, ref random, clip.MaskedIds_L, clip.MaskLabels_L);
+            _masker.Mask(clip[ClipLayout.TokenIds], ref random, clip[ClipLayout.MaskedIds], clip[ClipLayout.MaskLabels]);
         }
         if (_regions is not null)
         {
@@ -90,7 +92,8 @@ public sealed class ClipLoader : IClipSource
     private static string ChooseCaption(VideoTextPair pair, ulong seed)
     {
         IReadOnlyList<string> captions = pair.Captions;
-        if (captions.Count == 0) throw new UnreadableClipException(RejectReason.BadText, pair.Media.Path, $"row {pair.Row} ('{pair.Key}') has no caption");
+        if (captions.Count == 0)
+            throw new UnreadableClipException(RejectReason.BadText, pair.Media.Path, $"row {pair.Row} ('{pair.Key}') has no caption");
         return captions.Count == 1 ? captions[0] : captions[SeededRandom.For(seed, RandomPurpose.Caption).NextInt32(captions.Count)];
     }
 

@@ -9,7 +9,9 @@ public enum Augmentation
     /// <summary>None: evaluation and retrieval fine-tuning.</summary>
     None,
 
-    /// <summary>Video pretraining: random crop of the decoded frames, RandAugment N=2 M=5 (images: random resized crop, flip, RandAugment N=2 M=7).</summary>
+    /// <summary>
+    /// Video pretraining: random crop of the decoded frames, RandAugment N=2 M=5. Images: random resized crop, flip, RandAugment N=2 M=7.
+    /// </summary>
     Pretrain,
 
     /// <summary>Question-answering training: RandAugment N=2 M=5, no crop.</summary>

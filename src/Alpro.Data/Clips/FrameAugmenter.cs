@@ -6,17 +6,17 @@ namespace Alpro.Data.Clips;
 /// Crops and RandAugment (paper section 4.1 and its released code). One choice holds for all frames of a clip, drawn from its request's
 /// streams. Keeps its scratch memory between clips; belongs to one thread.
 /// </summary>
-public sealed class FrameAugmenter
+internal sealed class FrameAugmenter
 {
     private const int VideoLevel = 5, ImageLevel = 7, Operations = 2;
 
-    private static readonly AugmentOp[] VideoOps =
+    private static readonly AugmentOp[] _videoOps =
     [
         AugmentOp.Identity, AugmentOp.Contrast, AugmentOp.Brightness, AugmentOp.Sharpness, AugmentOp.ShearX, AugmentOp.ShearY,
         AugmentOp.TranslateX, AugmentOp.TranslateY, AugmentOp.Rotate, AugmentOp.HorizontalFlip,
     ];
 
-    private static readonly AugmentOp[] ImageOps =
+    private static readonly AugmentOp[] _imageOps =
     [
         AugmentOp.Identity, AugmentOp.Brightness, AugmentOp.Sharpness, AugmentOp.ShearX, AugmentOp.ShearY, AugmentOp.TranslateX,
         AugmentOp.TranslateY, AugmentOp.Rotate,
@@ -76,13 +76,13 @@ public sealed class FrameAugmenter
     public void AugmentVideo(Span<byte> pixels_THWC, ulong seed)
     {
         SeededRandom random = SeededRandom.For(seed, RandomPurpose.Augment);
-        int first = random.NextInt32(VideoOps.Length), second = random.NextInt32(VideoOps.Length - 1);
+        int first = random.NextInt32(_videoOps.Length), second = random.NextInt32(_videoOps.Length - 1);
         if (second >= first) second++;
         for (int at = 0; at < pixels_THWC.Length; at += _scratch_HWC.Length)
         {
             Span<byte> frame_HWC = pixels_THWC.Slice(at, _scratch_HWC.Length);
-            AugmentOps.Apply(VideoOps[first], VideoLevel, frame_HWC, _side, _scratch_HWC);
-            AugmentOps.Apply(VideoOps[second], VideoLevel, frame_HWC, _side, _scratch_HWC);
+            AugmentOps.Apply(_videoOps[first], VideoLevel, frame_HWC, _side, _scratch_HWC);
+            AugmentOps.Apply(_videoOps[second], VideoLevel, frame_HWC, _side, _scratch_HWC);
         }
     }
 
@@ -95,12 +95,14 @@ public sealed class FrameAugmenter
         if (random.NextDouble() < 0.5) AugmentOps.FlipHorizontally(frame_HWC, _side);
         for (int i = 0; i < Operations; i++)
         {
-            AugmentOp op = ImageOps[random.NextInt32(ImageOps.Length)];
+            AugmentOp op = _imageOps[random.NextInt32(_imageOps.Length)];
             if (random.NextDouble() < 0.5) AugmentOps.Apply(op, ImageLevel, frame_HWC, _side, _scratch_HWC);
         }
     }
 
-    /// <summary>Ten draws of area and (log-uniform) aspect; where none fits inside, the middle of the image with the nearest aspect allowed.</summary>
+    /// <summary>
+    /// Ten draws of area and (log-uniform) aspect. Where none fits inside, the middle of the image with the nearest aspect allowed.
+    /// </summary>
     private static PixelRectangle DrawCut(int width, int height, ref SeededRandom random)
     {
         const double lowest = 3 / 4.0, highest = 4 / 3.0;
@@ -109,9 +111,11 @@ public sealed class FrameAugmenter
             double area = random.NextDouble(0.2, 1) * width * height;
             double aspect = Math.Exp(random.NextDouble(Math.Log(lowest), Math.Log(highest)));
             int w = (int)Math.Round(Math.Sqrt(area * aspect)), h = (int)Math.Round(Math.Sqrt(area / aspect));
-            if (w >= 1 && h >= 1 && w <= width && h <= height) return new(random.NextInt32(width - w + 1), random.NextInt32(height - h + 1), w, h);
+            if (w >= 1 && h >= 1 && w <= width && h <= height)
+                return new(random.NextInt32(width - w + 1), random.NextInt32(height - h + 1), w, h);
         }
-        int fittingWidth = Math.Clamp((int)Math.Round(height * highest), 1, width), fittingHeight = Math.Clamp((int)Math.Round(width / lowest), 1, height);
+        int fittingWidth = Math.Clamp((int)Math.Round(height * highest), 1, width),
+            fittingHeight = Math.Clamp((int)Math.Round(width / lowest), 1, height);
         return new((width - fittingWidth) / 2, (height - fittingHeight) / 2, fittingWidth, fittingHeight);
     }
 }

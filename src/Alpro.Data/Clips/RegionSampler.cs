@@ -6,7 +6,7 @@ namespace Alpro.Data.Clips;
 /// Draws the rectangle of prompting entity modelling (paper section 3.3): 30-50 % of the frame's area, aspect 0.3-3.33, on the grid of
 /// patches.
 /// </summary>
-public sealed class RegionSampler
+internal sealed class RegionSampler
 {
     private readonly int _side, _patch;
 
@@ -17,7 +17,8 @@ public sealed class RegionSampler
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(patch);
         if (side % patch != 0 || side < 2 * patch)
-            throw new ArgumentException($"a rectangle of whole patches of {patch} pixels needs frames of at least two such patches a side and no rest, not {side} pixels");
+            throw new ArgumentException($"a rectangle of whole patches of {patch} pixels needs frames of at least two such patches a "
+                + $"side and no rest, not {side} pixels");
         (_side, _patch) = (side, patch);
     }
 

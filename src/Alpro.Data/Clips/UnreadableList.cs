@@ -5,7 +5,7 @@ using Alpro.Data.Sampling;
 namespace Alpro.Data.Clips;
 
 /// <summary>The lines of an <c>unreadable.csv</c>, whoever writes it: a run, or a scan, which has no steps.</summary>
-public static class UnreadableList
+internal static class UnreadableList
 {
     /// <summary>The first line.</summary>
     public const string Header = "corpus,row,path,reason,message,step,slot,attempt";

@@ -15,26 +15,31 @@ internal sealed class CorpusOpener
 
     private readonly CorpusConfig _config;
     private readonly string _annotations, _mediaRoot;
-    private readonly CorpusFormat _format;
+    private readonly AnnotationContainer _container;
+    private readonly AnnotationFormat? _format;
     private readonly string[] _files;
 
     private CorpusOpener(CorpusConfig config, string baseFolder)
     {
         _config = config;
         _annotations = Path.TrimEndingDirectorySeparator(Path.GetFullPath(Path.Combine(baseFolder, config.Annotations)));
-        _format = config.Format == CorpusFormat.Auto ? Tell() : config.Format;
-        _files = _format == CorpusFormat.Tar ? Shards() : [_annotations];
-        if (_format != CorpusFormat.Tar && !File.Exists(_annotations)) throw Error($"there is no annotation file {_annotations}");
+        _container = config.Format.Container ?? AnnotationContainer.Of(_annotations);
+        _format = config.Format.Container is null ? AnnotationFormat.OnlyOneOf(_container) : config.Format;
+        _files = _container.HoldsMedia ? TarShardReader.ShardsAt(_annotations, Error) : [_annotations];
+        if (!_container.HoldsMedia && !File.Exists(_annotations)) throw Error($"there is no annotation file {_annotations}");
         if (_files.FirstOrDefault(file => new FileInfo(file).Length == 0) is { } empty) throw Error($"{empty} is empty");
-        _mediaRoot = config.Media is null ? Path.GetDirectoryName(_annotations)! : Path.TrimEndingDirectorySeparator(Path.GetFullPath(Path.Combine(baseFolder, config.Media)));
-        if (_format != CorpusFormat.Tar && !Directory.Exists(_mediaRoot)) throw Error($"there is no media folder {_mediaRoot}; set \"media\" to the folder that holds the videos or images");
+        _mediaRoot = config.Media is null ? Path.GetDirectoryName(_annotations)!
+            : Path.TrimEndingDirectorySeparator(Path.GetFullPath(Path.Combine(baseFolder, config.Media)));
+        if (!_container.HoldsMedia && !Directory.Exists(_mediaRoot))
+            throw Error($"there is no media folder {_mediaRoot}; set \"media\" to the folder that holds the videos or images");
     }
 
     /// <summary>Opens a corpus.</summary>
     public static VideoTextCorpus Open(CorpusConfig config, string baseFolder) => Guarded(config, baseFolder, opener => opener.Open());
 
     /// <summary>Reads annotations up to the first row that can be used.</summary>
-    public static void RequireReadable(CorpusConfig config, string baseFolder) => Guarded(config, baseFolder, opener => opener.FirstUsableRow());
+    public static void RequireReadable(CorpusConfig config, string baseFolder) =>
+        Guarded(config, baseFolder, opener => opener.FirstUsableRow());
 
     private static T Guarded<T>(CorpusConfig config, string baseFolder, Func<CorpusOpener, T> open)
     {
@@ -42,34 +47,36 @@ internal sealed class CorpusOpener
         {
             return open(new CorpusOpener(config, baseFolder));
         }
-        catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException or InvalidDataException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or InvalidDataException)
         {
-            throw new DataException($"corpus {config.Name}: {config.Annotations} cannot be read, or its index not be written: {unreadable.Message}", unreadable);
+            throw new DataException($"corpus {config.Name}: {config.Annotations} cannot be read, or its index not be written: "
+                + $"{exception.Message}", exception);
         }
     }
 
     /// <summary>The number of the first row that can be used, from 1; where there is none, what is wrong with those there are.</summary>
     private long FirstUsableRow()
     {
-        using AnnotationReader reader = Reader();
-        AnnotationSchema? schema = Schema(reader);
+        using AnnotationReader reader = _container.Open(_files);
+        AnnotationColumns? columns = Columns(reader);
         (long row, IReadOnlyCollection<string> names, List<string> problems) = (0, [], []);
         foreach (AnnotationFields fields in reader.Rows())
         {
             row++;
             if (fields.Problem is null && names.Count == 0) names = fields.Names;
-            schema ??= AnnotationSchema.Of(names);
-            string? problem = schema is null ? fields.Problem ?? "its kind is not known" : schema.ProblemOf(fields);
+            columns ??= AnnotationFormat.ColumnsAmong(names);
+            string? problem = columns is null ? fields.Problem ?? "its kind is not known" : columns.ProblemOf(fields);
             if (problem is null) return row;
             if (problems.Count < ProblemsKept) problems.Add($"row {row}: {problem}");
         }
-        throw row > 0 ? WrongColumns(schema, names, problems) : Error($"{_annotations} has no rows");
+        throw row > 0 ? WrongColumns(columns, names, problems) : Error($"{_annotations} has no rows");
     }
 
     /// <summary>Opens the index beside the annotations or in the cache folder; makes it where neither fits.</summary>
     private IndexedCorpus Open()
     {
-        string settings = Settings(), fingerprint = Fingerprint(settings), own = Path.Combine(Path.GetDirectoryName(_annotations)!, ".alpro-index");
+        string settings = Settings(), fingerprint = Fingerprint(settings),
+            own = Path.Combine(Path.GetDirectoryName(_annotations)!, ".alpro-index");
         string beside = IndexPath(own, settings), cached = IndexPath(CacheFolder(), settings);
         RowIndex? index = Usable(beside, fingerprint) ?? Usable(cached, fingerprint);
         string? path = null;
@@ -97,7 +104,7 @@ internal sealed class CorpusOpener
             Build(path, fingerprint);
             return true;
         }
-        catch (Exception readOnly) when (readOnly is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             return false;
         }
@@ -106,8 +113,8 @@ internal sealed class CorpusOpener
     private void Build(string path, string fingerprint)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        using AnnotationReader reader = Reader();
-        AnnotationSchema? schema = Schema(reader);
+        using AnnotationReader reader = _container.Open(_files);
+        AnnotationColumns? columns = Columns(reader);
         MediaFolder folder = new(_mediaRoot, _config.Missing);
         using RowIndex.Writer writer = new(path);
         List<string> problems = [];
@@ -117,14 +124,14 @@ internal sealed class CorpusOpener
         {
             rows++;
             if (fields.Problem is null && names.Count == 0) names = fields.Names;
-            schema ??= AnnotationSchema.Of(names);
-            if ((schema is null ? fields.Problem ?? "its kind is not known" : schema.ProblemOf(fields)) is { } problem)
+            columns ??= AnnotationFormat.ColumnsAmong(names);
+            if ((columns is null ? fields.Problem ?? "its kind is not known" : columns.ProblemOf(fields)) is { } problem)
             {
                 malformed++;
                 Note(problem);
                 continue;
             }
-            AnnotationRow row = schema!.Read(fields, rows - 1, _config.MediaExtension ?? schema.Extension);
+            AnnotationRow row = columns!.Read(fields, rows - 1, _config.MediaExtension ?? columns.Extension);
             IReadOnlyList<string> captions = row.Captions.All(IsWanted) ? row.Captions : [.. row.Captions.Where(IsWanted)];
             IReadOnlyList<string>? paths = row.Media is { } stretch ? [stretch.Path] : folder.Find(row.MediaPaths);
             if (captions.Count == 0) filtered++;
@@ -134,11 +141,13 @@ internal sealed class CorpusOpener
                 Note($"its path {row.MediaPaths[0]} leads out of the media folder");
             }
             else if (paths.Count == 0) missing++;
-            else writer.Add(new IndexedRow(row.Key, paths, row.Media?.Offset ?? 0, row.Media?.Length ?? 0, captions, row.Answer ?? "", row.AnswerType ?? ""));
+            else writer.Add(new IndexedRow(row.Key, paths, row.Media?.Offset ?? 0, row.Media?.Length ?? 0, captions, row.Answer ?? "",
+                row.AnswerType ?? ""));
         }
-        if (rows > 0 && (schema is null || malformed == rows && (names.Count == 0 || schema.Lacking(names).Length > 0))) throw WrongColumns(schema, names, problems);
+        if (rows > 0 && (columns is null || malformed == rows && (names.Count == 0 || columns.Lacking(names).Length > 0)))
+            throw WrongColumns(columns, names, problems);
         CorpusCoverage coverage = new(rows, filtered, malformed, missing, refused, writer.Duplicates());
-        writer.Finish(new IndexSummary(fingerprint, writer.Content, schema?.Kind ?? MediaKind.Video, coverage, problems, folder.Listed));
+        writer.Finish(new IndexSummary(fingerprint, writer.Content, columns?.Kind ?? MediaKind.Video, coverage, problems, folder.Listed));
 
         void Note(string problem)
         {
@@ -146,41 +155,22 @@ internal sealed class CorpusOpener
         }
     }
 
-    private AnnotationReader Reader()
+    /// <summary>The columns of the format, or those that the container has; null where the first row will tell.</summary>
+    private AnnotationColumns? Columns(AnnotationReader reader)
     {
-        if (_format == CorpusFormat.Tar) return new TarShardReader(_files);
-        var stream = new FileStream(_annotations, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
-        return _format switch
-        {
-            CorpusFormat.WebvidCsv => DelimitedReader.Csv(stream),
-            CorpusFormat.Cc3mTsv => DelimitedReader.Tsv(stream, AnnotationSchema.Cc3mTsv.Required),
-            CorpusFormat.Parquet => new ParquetRowReader(stream),
-            _ => new JsonObjectReader(stream),
-        };
+        IReadOnlyCollection<string>? names = reader.Names;
+        AnnotationColumns? columns = _format?.Columns ?? reader.Columns
+            ?? (names is null ? null : AnnotationFormat.ColumnsAmong(names) ?? throw WrongColumns(null, names, []));
+        if (names is not null && columns is not null && columns.Lacking(names).Length > 0) throw WrongColumns(columns, names, []);
+        return columns;
     }
 
-    /// <summary>The schema of the format; null where the first row will tell.</summary>
-    private AnnotationSchema? Schema(AnnotationReader reader)
-    {
-        AnnotationSchema? schema = _format switch
-        {
-            CorpusFormat.Tar => AnnotationSchema.Shards(((TarShardReader)reader).Kind()),
-            CorpusFormat.Cc3mTsv => AnnotationSchema.Cc3mTsv,
-            CorpusFormat.WebvidCsv => AnnotationSchema.Webvid,
-            CorpusFormat.Cc3mJson => AnnotationSchema.Images,
-            CorpusFormat.RetrievalJsonl => AnnotationSchema.Retrieval,
-            CorpusFormat.QuestionAnswerJsonl => AnnotationSchema.QuestionAnswer,
-            _ => reader.Columns is { } names ? AnnotationSchema.Of(names) ?? throw WrongColumns(null, names, []) : null,
-        };
-        if (reader.Columns is { } columns && schema is not null && schema.Lacking(columns).Length > 0) throw WrongColumns(schema, columns, []);
-        return schema;
-    }
-
-    private DataException WrongColumns(AnnotationSchema? schema, IReadOnlyCollection<string> found, List<string> problems) => found.Count == 0
+    private DataException WrongColumns(AnnotationColumns? columns, IReadOnlyCollection<string> found, List<string> problems) =>
+        found.Count == 0
         ? Error($"no row of {_annotations} can be understood; {string.Join("; ", problems.Take(3))}")
-        : Error($"{_annotations} has the columns {string.Join(", ", found)}; expected " + (schema is not null
-            ? $"{string.Join(", ", schema.Required)}: {schema.Lacking(found)}"
-            : string.Join(", or ", AnnotationSchema.Named.Select(named => string.Join(", ", named.Required)))));
+        : Error($"{_annotations} has the columns {string.Join(", ", found)}; expected " + (columns is not null
+            ? $"{string.Join(", ", columns.Required)}: {columns.Lacking(found)}"
+            : string.Join(", or ", AnnotationFormat.Recognisable.Select(known => string.Join(", ", known.Required)))));
 
     private bool IsWanted(string caption) => !string.IsNullOrWhiteSpace(caption) && !(_config.MaxCaptionWords <= WordCount(caption));
 
@@ -197,40 +187,17 @@ internal sealed class CorpusOpener
         return words;
     }
 
-    private CorpusFormat Tell()
-    {
-        if (Directory.Exists(_annotations) || _annotations.Contains('*') || _annotations.EndsWith(".tar", StringComparison.OrdinalIgnoreCase)) return CorpusFormat.Tar;
-        if (!File.Exists(_annotations)) throw Error($"there is no annotation file {_annotations}");
-        byte[] first = new byte[64];
-        using (FileStream stream = File.OpenRead(_annotations)) stream.ReadAtLeast(first, first.Length, throwOnEndOfStream: false);
-        string text = Encoding.Latin1.GetString(first).TrimStart('\u00EF', '\u00BB', '\u00BF', ' ', '\t', '\r', '\n');
-        return Path.GetExtension(_annotations).ToLowerInvariant() switch
-        {
-            _ when text.StartsWith("PAR1", StringComparison.Ordinal) => CorpusFormat.Parquet,
-            _ when text.Length > 0 && text[0] is '[' or '{' => CorpusFormat.Auto,
-            ".tsv" => CorpusFormat.Cc3mTsv,
-            _ => CorpusFormat.WebvidCsv,
-        };
-    }
-
-    private string[] Shards()
-    {
-        string folder = Directory.Exists(_annotations) ? _annotations : Path.GetDirectoryName(_annotations)!;
-        string pattern = Directory.Exists(_annotations) ? "*.tar" : Path.GetFileName(_annotations);
-        string[] shards = Directory.Exists(folder) ? [.. Directory.EnumerateFiles(folder, pattern).Order(StringComparer.Ordinal)] : [];
-        if (shards.Length == 0) throw Error($"there are no shards {Path.Combine(folder, pattern)}");
-        if (shards.FirstOrDefault(shard => !shard.EndsWith(".tar", StringComparison.OrdinalIgnoreCase)) is { } other)
-            throw Error($"{other} is not a plain tar file; compressed shards cannot be read in place, uncompress them");
-        return shards;
-    }
-
-    /// <summary>What an index depends on: the program, the settings, the names, lengths and times of the annotation files, and the first and last bytes of a single one.</summary>
+    /// <summary>
+    /// What an index depends on: the program, the settings, the names, lengths and times of the annotation files. Of a single file, its
+    /// first and last bytes too.
+    /// </summary>
     private string Fingerprint(string settings)
     {
         XxHash128 hash = new();
         foreach (FileInfo file in _files.Select(path => new FileInfo(path)))
-            hash.Append(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{file.FullName}:{file.Length}:{file.LastWriteTimeUtc.Ticks}|")));
-        if (_format != CorpusFormat.Tar)
+            hash.Append(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture,
+                $"{file.FullName}:{file.Length}:{file.LastWriteTimeUtc.Ticks}|")));
+        if (!_container.HoldsMedia)
         {
             byte[] bytes = new byte[HashedBytes];
             using FileStream file = new(_annotations, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
@@ -244,11 +211,11 @@ internal sealed class CorpusOpener
     }
 
     private string Settings() => string.Create(CultureInfo.InvariantCulture,
-        $"{IndexVersion}|{_format}|{_config.MediaExtension}|{_config.MaxCaptionWords}|{_config.Missing}|{_mediaRoot}");
+        $"{IndexVersion}|{_format?.Name}|{_config.MediaExtension}|{_config.MaxCaptionWords}|{_config.Missing}|{_mediaRoot}");
 
     /// <summary>
-    /// Where the index of these annotations lies, by the paths and settings under which they are opened: no two displace each other. It has a
-    /// folder of its own, since a file that appears among the media would be a change of their folder.
+    /// Where the index of these annotations lies, by the paths and settings under which they are opened: no two displace each other. It has
+    /// a folder of its own, since a file that appears among the media would be a change of their folder.
     /// </summary>
     private string IndexPath(string folder, string settings)
     {

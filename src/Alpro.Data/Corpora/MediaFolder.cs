@@ -5,8 +5,8 @@ using System.Runtime.InteropServices;
 namespace Alpro.Data.Corpora;
 
 /// <summary>
-/// A corpus's folder of media files. Whether a file is there is told from one listing of its folder, kept as hashes of the names
-/// (8 bytes a file while an index is built), so ten million rows need no ten million look-ups.
+/// A corpus's folder of media files. One listing of each folder tells which files are there, so ten million rows need no ten million
+/// look-ups. It is kept as hashes of the names, 8 bytes a file, while an index is built.
 /// </summary>
 /// <param name="root">Full path of the folder.</param>
 /// <param name="missing">Whether files are looked for now or when they are visited.</param>
@@ -14,11 +14,14 @@ internal sealed class MediaFolder(string root, MissingMedia missing)
 {
     private readonly Dictionary<string, ulong[]?> _listings = [];
 
-    /// <summary>The folders that were listed, relative to the root, with the time of their last change in ticks; 0 for absent ones.</summary>
+    /// <summary>
+    /// The folders that were listed, relative to the root, with the time of their last change in ticks; 0 for missing ones.
+    /// </summary>
     public Dictionary<string, long> Listed { get; } = [];
 
     /// <summary>Whether the folders still are as they were when listed.</summary>
-    public static bool IsUnchanged(string root, Dictionary<string, long> listed) => listed.All(folder => LastChange(Path.Combine(root, folder.Key)) == folder.Value);
+    public static bool IsUnchanged(string root, Dictionary<string, long> listed) =>
+        listed.All(folder => LastChange(Path.Combine(root, folder.Key)) == folder.Value);
 
     /// <summary>Where a row's file is, relative to the root.</summary>
     /// <param name="candidates">Paths at which it may lie, likeliest first.</param>
@@ -39,12 +42,14 @@ internal sealed class MediaFolder(string root, MissingMedia missing)
     private string? Inside(string candidate)
     {
         if (candidate.Length == 0 || candidate.Contains('\0')) return null;
-        if (!candidate.Contains("..", StringComparison.Ordinal) && !candidate.Contains("//", StringComparison.Ordinal) && candidate[0] is not ('/' or '.')) return candidate;
+        if (!candidate.Contains("..", StringComparison.Ordinal) && !candidate.Contains("//", StringComparison.Ordinal)
+            && candidate[0] is not ('/' or '.')) return candidate;
         string full = Path.GetFullPath(candidate, root);
         return full.StartsWith(root + Path.DirectorySeparatorChar, StringComparison.Ordinal) ? Path.GetRelativePath(root, full) : null;
     }
 
-    private bool Contains(string path) => Listing(Path.GetDirectoryName(path)!) is { } names && Array.BinarySearch(names, Hash(Path.GetFileName(path.AsSpan()))) >= 0;
+    private bool Contains(string path) =>
+        Listing(Path.GetDirectoryName(path)!) is { } names && Array.BinarySearch(names, Hash(Path.GetFileName(path.AsSpan()))) >= 0;
 
     private ulong[]? Listing(string folder)
     {
@@ -53,7 +58,8 @@ internal sealed class MediaFolder(string root, MissingMedia missing)
         Listed[folder] = LastChange(full);                     // before the listing, so that a change during it is noticed
         if (Directory.Exists(full))
         {
-            names = [.. new FileSystemEnumerable<ulong>(full, static (ref FileSystemEntry entry) => Hash(entry.FileName), new EnumerationOptions { AttributesToSkip = 0, IgnoreInaccessible = false })
+            names = [.. new FileSystemEnumerable<ulong>(full, static (ref FileSystemEntry entry) => Hash(entry.FileName),
+                new EnumerationOptions { AttributesToSkip = 0, IgnoreInaccessible = false })
             {
                 ShouldIncludePredicate = static (ref FileSystemEntry entry) => !entry.IsDirectory,
             }];

@@ -4,7 +4,7 @@ using Alpro.Data.Media;
 namespace Alpro.Data.Corpora;
 
 /// <summary>Finds a clip that a person names.</summary>
-public static class NamedMedia
+internal static class NamedMedia
 {
     private const string Shard = ".tar";
 

@@ -9,23 +9,30 @@ namespace Alpro.Data.Corpora;
 
 /// <summary>One row as the index keeps it.</summary>
 /// <param name="Key">The row's own name.</param>
-/// <param name="MediaPaths">Path within the media folder, several where it is to be looked for when visited; full path of the shard where the media is a stretch of it.</param>
+/// <param name="MediaPaths">
+/// Path within the media folder; several where the file is looked for when it is visited. The full path of a shard that holds the media.
+/// </param>
 /// <param name="Offset">First byte of the stretch.</param>
 /// <param name="Length">Bytes of the stretch; 0 for a whole file.</param>
 /// <param name="Captions">Captions, or the question.</param>
 /// <param name="Answer">Answer of a question; empty for none.</param>
 /// <param name="AnswerType">Type of a question; empty for none.</param>
-internal sealed record IndexedRow(string Key, IReadOnlyList<string> MediaPaths, long Offset, long Length, IReadOnlyList<string> Captions, string Answer, string AnswerType);
+internal sealed record IndexedRow(string Key, IReadOnlyList<string> MediaPaths, long Offset, long Length, IReadOnlyList<string> Captions,
+    string Answer, string AnswerType);
 
 /// <summary>What is known of the corpus as a whole.</summary>
-internal sealed record IndexSummary(string Fingerprint, string Content, MediaKind Kind, CorpusCoverage Coverage, IReadOnlyList<string> Problems, Dictionary<string, long> Listed);
+internal sealed record IndexSummary(string Fingerprint, string Content, MediaKind Kind, CorpusCoverage Coverage,
+    IReadOnlyList<string> Problems, Dictionary<string, long> Listed);
 
 /// <summary>
-/// The usable rows of a corpus in one compact file, addressable by number: the rows, a table of where each begins, a summary.
-/// Nothing of it is held or mapped: a row and its place in the table are read from the file when it is asked for, so that another host which
-/// replaces the file on a network share costs an error that can be caught.
+/// The usable rows of a corpus in one compact file, addressable by number: the rows, a table of where each begins, a summary. A row and its
+/// place in the table are read when it is asked for; nothing is held or mapped. Another host may so replace the file on a network share:
+/// that costs an error that can be caught.
 /// </summary>
-/// <remarks>Layout, little endian: magic, rows, table of (rows + 1) int64, summary as JSON, then table position, summary position and magic, 8 bytes each.</remarks>
+/// <remarks>
+/// Layout, little-endian: magic, rows, table of (rows + 1) int64, summary as JSON; then table position, summary position and magic, 8 bytes
+/// each.
+/// </remarks>
 internal sealed class RowIndex : IDisposable
 {
     private const ulong Magic = 0x3130_5849_4F52_5041;          // "APROIX01"
@@ -71,16 +78,18 @@ internal sealed class RowIndex : IDisposable
             file = File.OpenHandle(path);
             long length = RandomAccess.GetLength(file);
             Span<ulong> trailer = stackalloc ulong[TrailerLength / sizeof(ulong)];
-            if (length < TrailerLength || !ReadFully(file, MemoryMarshal.AsBytes(trailer), length - TrailerLength) || trailer[2] != Magic) return null;
+            if (length < TrailerLength || !ReadFully(file, MemoryMarshal.AsBytes(trailer), length - TrailerLength) || trailer[2] != Magic)
+                return null;
             (long table, long summary) = ((long)trailer[0], (long)trailer[1]);
             if (table < sizeof(ulong) || summary < table + sizeof(long) || summary > length - TrailerLength) return null;
             byte[] json = new byte[length - TrailerLength - summary];
-            if (!ReadFully(file, json, summary) || JsonSerializer.Deserialize<IndexSummary>(json) is not { } content || content.Fingerprint != fingerprint) return null;
+            if (!ReadFully(file, json, summary) || JsonSerializer.Deserialize<IndexSummary>(json) is not { } content
+                || content.Fingerprint != fingerprint) return null;
             RowIndex index = new(file, table, summary, content);
             file = null;
             return index;
         }
-        catch (Exception unusable) when (unusable is IOException or UnauthorizedAccessException or JsonException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
         {
             return null;                                            // it is made again
         }
@@ -108,7 +117,8 @@ internal sealed class RowIndex : IDisposable
 
     private static IndexedRow Decode(BinaryReader reader)
     {
-        return new IndexedRow(reader.ReadString(), ReadList(), reader.Read7BitEncodedInt64(), reader.Read7BitEncodedInt64(), ReadList(), reader.ReadString(), reader.ReadString());
+        return new IndexedRow(reader.ReadString(), ReadList(), reader.Read7BitEncodedInt64(), reader.Read7BitEncodedInt64(), ReadList(),
+            reader.ReadString(), reader.ReadString());
 
         string[] ReadList()
         {

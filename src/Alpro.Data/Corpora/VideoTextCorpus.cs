@@ -6,7 +6,7 @@ namespace Alpro.Data.Corpora;
 /// <param name="Rows">Rows in the annotation file.</param>
 /// <param name="Filtered">Rows left out by a rule of the configuration.</param>
 /// <param name="Malformed">Rows that could not be understood, counted and skipped.</param>
-/// <param name="Missing">Rows whose media file is absent; 0 when that is checked lazily.</param>
+/// <param name="Missing">Rows whose media file is missing; 0 when that is checked lazily.</param>
 /// <param name="Refused">Rows whose path leads out of the media folder.</param>
 /// <param name="Duplicates">Usable rows equal to an earlier one; they are kept.</param>
 public sealed record CorpusCoverage(long Rows, long Filtered, long Malformed, long Missing, long Refused = 0, long Duplicates = 0)
@@ -17,8 +17,10 @@ public sealed record CorpusCoverage(long Rows, long Filtered, long Malformed, lo
     /// <summary>The coverage in a sentence, such as <c>2,312,004 of 2,497,000 rows have their video; 12 malformed</c>.</summary>
     public string Describe(MediaKind kind)
     {
-        (long Count, string What)[] rest = [(Filtered, "left out by the word limit"), (Malformed, "malformed"), (Refused, "outside the media folder"), (Duplicates, "duplicates")];
-        return $"{Rows - Filtered - Malformed - Refused - Missing:N0} of {Rows:N0} rows have their {(kind == MediaKind.Video ? "video" : "image")}"
+        (long Count, string What)[] rest = [(Filtered, "left out by the word limit"), (Malformed, "malformed"),
+            (Refused, "outside the media folder"), (Duplicates, "duplicates")];
+        return $"{Rows - Filtered - Malformed - Refused - Missing:N0} of {Rows:N0} rows have their "
+            + $"{(kind == MediaKind.Video ? "video" : "image")}"
             + string.Concat(rest.Where(part => part.Count > 0).Select(part => $"; {part.Count:N0} {part.What}"));
     }
 }
@@ -27,10 +29,15 @@ public sealed record CorpusCoverage(long Rows, long Filtered, long Malformed, lo
 /// <remarks>Safe to read from several threads at once.</remarks>
 public abstract class VideoTextCorpus : IDisposable
 {
-    /// <summary>Opens a corpus; the first time, and when the annotations or the folder changed, this reads all annotations and writes an index beside them.</summary>
+    /// <summary>
+    /// Opens a corpus. The first time, and when the annotations or the folder have changed, this reads all annotations and writes an index
+    /// beside them.
+    /// </summary>
     /// <param name="config">The corpus.</param>
     /// <param name="baseFolder">What its paths are relative to: the configuration file's folder.</param>
-    /// <exception cref="DataException">A file or folder is absent, or the annotations have not the columns they need; the message says which.</exception>
+    /// <exception cref="DataException">
+    /// A file or folder is missing, or the annotations have not the columns they need; the message says which.
+    /// </exception>
     public static VideoTextCorpus Open(CorpusConfig config, string baseFolder = "") => CorpusOpener.Open(config, baseFolder);
 
     /// <summary>Sees that a corpus can be opened: reads annotations up to the first row that can be used, and writes nothing.</summary>
@@ -51,10 +58,12 @@ public abstract class VideoTextCorpus : IDisposable
     /// <summary>What was found when the corpus opened.</summary>
     public abstract CorpusCoverage Coverage { get; }
 
-    /// <summary>A hash of the names, texts and answers of all rows in their order: of two corpora with the same, each row asks for the same clip.</summary>
+    /// <summary>
+    /// A hash of the names, texts and answers of all rows in their order. Where two corpora have the same, each row asks for the same clip.
+    /// </summary>
     public abstract string Content { get; }
 
-    /// <summary>The first problems of single rows, for a person: row number in the annotations (from 1) and what is wrong.</summary>
+    /// <summary>The first problems of single rows, for a person: row number in the annotations, from 1, and what is wrong.</summary>
     public virtual IReadOnlyList<string> Problems => [];
 
     /// <summary>The index that was written when the corpus opened; null where there was one.</summary>

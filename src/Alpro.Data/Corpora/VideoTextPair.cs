@@ -17,7 +17,9 @@ public sealed record VideoTextPair
     /// <summary>Where the media bytes are.</summary>
     public required MediaSource Media { get; init; }
 
-    /// <summary>What the media is called wherever it lies: a file by its name, without folder and extension; a member of a shard by the row's name.</summary>
+    /// <summary>
+    /// The name of the media wherever it lies. A file: its name without folder and extension. A member of a shard: the row's name.
+    /// </summary>
     public string MediaName => Media.IsWholeFile ? Path.GetFileNameWithoutExtension(Media.Path) : Key;
 
     /// <summary>The captions (one is drawn per visit), or the question of a question-answering row.</summary>

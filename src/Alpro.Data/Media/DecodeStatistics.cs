@@ -10,6 +10,6 @@ namespace Alpro.Data.Media;
 /// <param name="Sent">Packets given to the codec.</param>
 /// <param name="Dropped">Packets on the way that no wanted frame depends on, left out.</param>
 /// <param name="Bytes">Bytes read from the file.</param>
-public readonly record struct DecodeStatistics(
+internal readonly record struct DecodeStatistics(
     long OpenNanoseconds, long IndexNanoseconds, long ReadNanoseconds, long DecodeNanoseconds, long ConvertNanoseconds,
     long Packets, long Sent, long Dropped, long Bytes);

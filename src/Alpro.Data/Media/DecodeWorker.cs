@@ -3,19 +3,21 @@ using System.Text;
 namespace Alpro.Data.Media;
 
 /// <summary>
-/// The other end of <see cref="IsolatedFrameReader"/>: reads requests from a stream and answers them, until the stream ends, as it
-/// does when the process that asks is gone. What the command line runs as <c>alpro decode-worker</c>.
+/// The other end of <see cref="IsolatedFrameReader"/>, which the command line runs as <c>alpro decode-worker</c>. It reads requests from a
+/// stream and answers them. The stream ends, and it with it, when the process that asks is gone.
 /// </summary>
 /// <remarks>
 /// Numbers are little-endian, texts are UTF-8 with their length before them. First come the limits: deadline in ticks, pixels, packets;
 /// the answer is <see cref="Ready"/>. Then any number of requests:
 /// <list type="bullet">
-/// <item><see cref="OpenRequest"/>, path, offset, length; the answer is <see cref="Done"/> and the five values of <see cref="VideoInfo"/>.</item>
+/// <item>
+/// <see cref="OpenRequest"/>, path, offset, length; the answer is <see cref="Done"/> and the five values of <see cref="VideoInfo"/>.
+/// </item>
 /// <item><see cref="ReadRequest"/>, count, width, height, filter, indices; the answer is <see cref="Done"/> and the pixels.</item>
 /// </list>
 /// Either may be answered by <see cref="Refused"/>, the reason and the message of an <see cref="UnreadableClipException"/> instead.
 /// </remarks>
-public static class DecodeWorker
+internal static class DecodeWorker
 {
     /// <summary>The command of the command line that runs a worker.</summary>
     public const string CommandName = "decode-worker";
@@ -27,7 +29,12 @@ public static class DecodeWorker
     {
         using var requests = new BinaryReader(input, Encoding.UTF8, leaveOpen: true);
         using var answers = new BinaryWriter(output, Encoding.UTF8, leaveOpen: true);
-        var limits = new DecodeLimits { Deadline = new TimeSpan(requests.ReadInt64()), MaxPixels = requests.ReadInt64(), MaxPackets = requests.ReadInt64() };
+        var limits = new DecodeLimits
+        {
+            Deadline = new TimeSpan(requests.ReadInt64()),
+            MaxPixels = requests.ReadInt64(),
+            MaxPackets = requests.ReadInt64(),
+        };
         using IFrameReader reader = FrameReaders.CreateOnce(limits);
         answers.Write(Ready);
         answers.Flush();
@@ -62,11 +69,11 @@ public static class DecodeWorker
                     answers.Write(pixels, 0, size);
                 }
             }
-            catch (UnreadableClipException e)
+            catch (UnreadableClipException exception)
             {
                 answers.Write(Refused);
-                answers.Write((int)e.Reason);
-                answers.Write(e.Finding);
+                answers.Write((int)exception.Reason);
+                answers.Write(exception.Finding);
             }
         }
     }

@@ -7,7 +7,9 @@ namespace Alpro.Data.Media;
 /// <summary>Runs the <c>ffmpeg</c> command through FFMpegCore, with errors a person can act on.</summary>
 internal static class FfmpegCommand
 {
-    /// <summary>Options that make the same bytes of the same input on any run: one thread, no dates, no version strings of the muxer.</summary>
+    /// <summary>
+    /// Options that make the same bytes of the same input on any run: one thread, no dates, no version strings of the muxer.
+    /// </summary>
     public const string Deterministic = "-threads 1 -fflags +bitexact -flags:v +bitexact -map_metadata -1";
 
     /// <summary>Runs one command to its end; a cancellation kills it.</summary>
@@ -17,11 +19,13 @@ internal static class FfmpegCommand
     {
         try
         {
-            await command.ProcessAsynchronously(throwOnError: true, new FFOptions { LogLevel = FFMpegLogLevel.Error }, cancellation).ConfigureAwait(false);
+            await command.ProcessAsynchronously(throwOnError: true, new FFOptions { LogLevel = FFMpegLogLevel.Error }, cancellation)
+                .ConfigureAwait(false);
         }
-        catch (Exception missing) when (missing.GetBaseException() is Win32Exception)
+        catch (Exception exception) when (exception.GetBaseException() is Win32Exception)
         {
-            throw new DataException("The ffmpeg command is not found. Install it (Debian, Ubuntu: apt-get install ffmpeg) or put it on the PATH.", missing);
+            throw new DataException("The ffmpeg command is not found. Install it (Debian, Ubuntu: apt-get install ffmpeg) or put it on "
+                + "the PATH.", exception);
         }
     }
 }

@@ -11,7 +11,7 @@ namespace Alpro.Data.Media;
 /// where its library cannot be built. Two processes start per clip and every file is decoded from its beginning, so it takes
 /// three to ten times the processor time.
 /// </summary>
-public sealed class FfmpegProcessReader(DecodeLimits limits) : IFrameReader
+internal sealed class FfmpegProcessReader(DecodeLimits limits) : IFrameReader
 {
     private string? _path;
     private string? _extract;
@@ -29,14 +29,18 @@ public sealed class FfmpegProcessReader(DecodeLimits limits) : IFrameReader
             ?? throw new UnreadableClipException(RejectReason.NoVideoStream, media.Path, "it has no video stream");
         int width = video.Width ?? 0, height = video.Height ?? 0;
         if ((long)width * height > limits.MaxPixels)
-            throw new UnreadableClipException(RejectReason.TooLarge, media.Path, $"its picture of {width} x {height} is larger than the {limits.MaxPixels} pixels allowed");
+            throw new UnreadableClipException(RejectReason.TooLarge, media.Path,
+                $"its picture of {width} x {height} is larger than the {limits.MaxPixels} pixels allowed");
 
         int rotation = ((-video.Rotation % 360) + 360) % 360;   // ffprobe counts against the clock
-        bool turned = rotation is 90 or 270, image = analysis.Format.FormatName.EndsWith("_pipe", StringComparison.Ordinal) || analysis.Format.FormatName == "image2";
+        bool turned = rotation is 90 or 270,
+            image = analysis.Format.FormatName.EndsWith("_pipe", StringComparison.Ordinal) || analysis.Format.FormatName == "image2";
         int frames = image ? 1 : CountFrames(path, media.Path, video.Index);
-        if (frames == 0) throw new UnreadableClipException(RejectReason.Truncated, media.Path, "no frame of its video stream is in the file");
+        if (frames == 0)
+            throw new UnreadableClipException(RejectReason.Truncated, media.Path, "no frame of its video stream is in the file");
         (_path, _stream) = (path, video.Index);
-        return _info = new VideoInfo(frames, image ? 0 : video.AverageFrameRate, turned ? height : width, turned ? width : height, rotation);
+        return _info = new VideoInfo(frames, image ? 0 : video.AverageFrameRate, turned ? height : width, turned ? width : height,
+            rotation);
     }
 
     /// <inheritdoc/>
@@ -46,7 +50,9 @@ public sealed class FfmpegProcessReader(DecodeLimits limits) : IFrameReader
         string path = _path!;
         int[] distinct = [.. indices.ToArray().Distinct()];
         string wanted = string.Join('+', distinct.Select(i => string.Create(CultureInfo.InvariantCulture, $"eq(n\\,{i})")));
-        string arguments = $"-map 0:{_stream} -vf \"select='{wanted}',scale={width}:{height}:flags={filter.ToString().ToLowerInvariant()}\" -vsync passthrough -frames:v {distinct.Length} -pix_fmt rgb24 -f rawvideo";
+        string scale = $"scale={width}:{height}:flags={filter.ToString().ToLowerInvariant()}";
+        string arguments = $"-map 0:{_stream} -vf \"select='{wanted}',{scale}\" -vsync passthrough -frames:v {distinct.Length} "
+            + "-pix_fmt rgb24 -f rawvideo";
         using var frames = new MemoryStream(distinct.Length * width * height * 3);
         Within(path, stop => FFMpegArguments.FromFileInput(path, verifyExists: false, options => options.WithCustomArgument("-threads 1"))
             .OutputToPipe(new StreamPipeSink(frames), options => options.WithCustomArgument(arguments))
@@ -56,7 +62,8 @@ public sealed class FfmpegProcessReader(DecodeLimits limits) : IFrameReader
         for (int i = 0; i < indices.Length; i++)
         {
             int place = Array.BinarySearch(distinct, indices[i]);
-            if ((place + 1) * size > frames.Length) throw new UnreadableClipException(RejectReason.Corrupt, path, $"frame {indices[i]} cannot be decoded");
+            if ((place + 1) * size > frames.Length)
+                throw new UnreadableClipException(RejectReason.Corrupt, path, $"frame {indices[i]} cannot be decoded");
             frames.GetBuffer().AsSpan(place * size, size).CopyTo(pixels_THWC[(i * size)..]);
         }
     }
@@ -68,7 +75,8 @@ public sealed class FfmpegProcessReader(DecodeLimits limits) : IFrameReader
     private string Whole(MediaSource media)
     {
         var file = new FileInfo(media.Path);
-        if (!file.Exists && !Directory.Exists(media.Path)) throw new UnreadableClipException(RejectReason.Missing, media.Path, "it is not there");
+        if (!file.Exists && !Directory.Exists(media.Path))
+            throw new UnreadableClipException(RejectReason.Missing, media.Path, "it is not there");
         if (!file.Exists) throw new UnreadableClipException(RejectReason.NotMedia, media.Path, "it is a folder");
         if (media.IsWholeFile)
         {
@@ -77,7 +85,8 @@ public sealed class FfmpegProcessReader(DecodeLimits limits) : IFrameReader
         }
         long length = media.Length > 0 ? media.Length : file.Length - media.Offset;
         if (length <= 0 || media.Offset + length > file.Length)
-            throw new UnreadableClipException(RejectReason.Truncated, media.Path, $"it has {file.Length} bytes, fewer than the stretch asked for");
+            throw new UnreadableClipException(RejectReason.Truncated, media.Path,
+                $"it has {file.Length} bytes, fewer than the stretch asked for");
         _extract = Path.GetTempFileName();
         using FileStream from = File.OpenRead(media.Path), to = File.OpenWrite(_extract);
         from.Position = media.Offset;
@@ -89,8 +98,10 @@ public sealed class FfmpegProcessReader(DecodeLimits limits) : IFrameReader
     /// <summary>Packets that are displayed, from the first key frame on.</summary>
     private int CountFrames(string path, string name, int stream)
     {
-        FFProbePackets packets = Within(name, stop => FFProbe.GetPacketsAsync(path, customArguments: $"-select_streams {stream}", cancellationToken: stop), RejectReason.NotMedia);
-        if (packets.Packets.Count > limits.MaxPackets) throw new UnreadableClipException(RejectReason.TooLarge, name, $"more than {limits.MaxPackets} packets");
+        FFProbePackets packets = Within(name, stop =>
+            FFProbe.GetPacketsAsync(path, customArguments: $"-select_streams {stream}", cancellationToken: stop), RejectReason.NotMedia);
+        if (packets.Packets.Count > limits.MaxPackets)
+            throw new UnreadableClipException(RejectReason.TooLarge, name, $"more than {limits.MaxPackets} packets");
         return packets.Packets.SkipWhile(p => !p.Flags.Contains('K')).Count(p => !p.Flags.Contains('D') && p.Size > 0);
     }
 
@@ -102,17 +113,18 @@ public sealed class FfmpegProcessReader(DecodeLimits limits) : IFrameReader
         {
             return command(deadline.Token).GetAwaiter().GetResult();
         }
-        catch (OperationCanceledException e)
+        catch (OperationCanceledException exception)
         {
-            throw new UnreadableClipException(RejectReason.TimedOut, path, "the ffmpeg command took longer than allowed", e);
+            throw new UnreadableClipException(RejectReason.TimedOut, path, "the ffmpeg command took longer than allowed", exception);
         }
-        catch (FFMpegException e) when (e.GetType() != typeof(FFMpegException))   // that type itself: the command is not installed
+        // That type itself says that the command is not installed.
+        catch (FFMpegException exception) when (exception.GetType() != typeof(FFMpegException))
         {
-            throw new UnreadableClipException(reason, path, e.Message, e);
+            throw new UnreadableClipException(reason, path, exception.Message, exception);
         }
-        catch (JsonException e)
+        catch (JsonException exception)
         {
-            throw new UnreadableClipException(reason, path, "ffprobe reports numbers out of range", e);
+            throw new UnreadableClipException(reason, path, "ffprobe reports numbers out of range", exception);
         }
     }
 

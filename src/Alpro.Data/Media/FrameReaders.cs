@@ -23,10 +23,13 @@ public static class FrameReaders
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(height);
         for (int i = 0; i < indices.Length; i++)
         {
-            if ((uint)indices[i] >= (uint)info.FrameCount) throw new ArgumentOutOfRangeException(nameof(indices), indices[i], $"The file has {info.FrameCount} frames, numbered from 0.");
+            if ((uint)indices[i] >= (uint)info.FrameCount)
+                throw new ArgumentOutOfRangeException(nameof(indices), indices[i],
+                    $"The file has {info.FrameCount} frames, numbered from 0.");
             if (i > 0 && indices[i] < indices[i - 1]) throw new ArgumentException("Frame numbers must ascend.", nameof(indices));
         }
         if ((long)indices.Length * height * width * 3 != bytes)
-            throw new ArgumentException($"{indices.Length} frames of {width}x{height} need {(long)indices.Length * height * width * 3} bytes, not {bytes}.", nameof(bytes));
+            throw new ArgumentException($"{indices.Length} frames of {width}x{height} need {(long)indices.Length * height * width * 3} "
+                + $"bytes, not {bytes}.", nameof(bytes));
     }
 }

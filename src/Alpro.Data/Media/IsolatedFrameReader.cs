@@ -19,16 +19,16 @@ public sealed record WorkerCommand(string FileName, params string[] Arguments)
 }
 
 /// <summary>
-/// Reads frames in a child process, so that a file which crashes or hangs the decoder costs that process and not this one: the
-/// clip is then unreadable (<see cref="RejectReason.DecoderDied"/>, <see cref="RejectReason.TimedOut"/>) and the next file gets a new process.
+/// Reads frames in a child process: a file that crashes or hangs the decoder costs that process and not this one. The clip is then
+/// unreadable (<see cref="RejectReason.DecoderDied"/>, <see cref="RejectReason.TimedOut"/>), and the next file gets a new process.
 /// </summary>
 /// <remarks>
-/// The cost, measured on WebVid clips of 8 frames at 224 px (1.2 MB through a pipe): 1 to 6 ms of processor time a clip beside the
-/// 76 ms of decoding it, and for each reader one process of 70 MiB that takes a few tenths of a second to start.
+/// The cost, measured on WebVid clips of 8 frames at 224 px (1.2 MB through a pipe): 1 to 6 ms of processor time a clip, beside the 76 ms
+/// of decoding it. Each reader has a process of 70 MiB, which takes a few tenths of a second to start.
 /// </remarks>
-public sealed class IsolatedFrameReader : IFrameReader
+internal sealed class IsolatedFrameReader : IFrameReader
 {
-    private static readonly TimeSpan StartTime = TimeSpan.FromSeconds(30), Grace = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan _startTime = TimeSpan.FromSeconds(30), _grace = TimeSpan.FromSeconds(1);
 
     private readonly DecodeLimits _limits;
     private readonly WorkerCommand _command;
@@ -60,7 +60,7 @@ public sealed class IsolatedFrameReader : IFrameReader
         if (_worker is null) Start();
         try
         {
-            Watch(_limits.Deadline + Grace);
+            Watch(_limits.Deadline + _grace);
             _requests!.Write(DecodeWorker.OpenRequest);
             _requests.Write(media.Path);
             _requests.Write(media.Offset);
@@ -70,9 +70,9 @@ public sealed class IsolatedFrameReader : IFrameReader
             int frames = _answers!.ReadInt32();
             return _info = new VideoInfo(frames, _answers.ReadDouble(), _answers.ReadInt32(), _answers.ReadInt32(), _answers.ReadInt32());
         }
-        catch (IOException e)
+        catch (IOException exception)
         {
-            throw Died(e);
+            throw Died(exception);
         }
         finally
         {
@@ -86,7 +86,7 @@ public sealed class IsolatedFrameReader : IFrameReader
         FrameReaders.CheckRequest(_info, indices, width, height, pixels_THWC.Length);
         try
         {
-            Watch(_limits.Deadline + Grace);
+            Watch(_limits.Deadline + _grace);
             _requests!.Write(DecodeWorker.ReadRequest);
             _requests.Write(indices.Length);
             _requests.Write(width);
@@ -97,9 +97,9 @@ public sealed class IsolatedFrameReader : IFrameReader
             TakeAnswer();
             _answers!.BaseStream.ReadExactly(pixels_THWC);
         }
-        catch (IOException e)
+        catch (IOException exception)
         {
-            throw Died(e);
+            throw Died(exception);
         }
         finally
         {
@@ -116,24 +116,29 @@ public sealed class IsolatedFrameReader : IFrameReader
 
     private void Start()
     {
-        var start = new ProcessStartInfo(_command.FileName, _command.Arguments) { RedirectStandardInput = true, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(_command.FileName, _command.Arguments)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+        };
         start.Environment.Remove("DOTNET_GCgen0size");                   // this process's budget is for training steps: half a gigabyte
         _worker = Process.Start(start)!;
         _requests = new BinaryWriter(new BufferedStream(_worker.StandardInput.BaseStream), Encoding.UTF8);
         _answers = new BinaryReader(_worker.StandardOutput.BaseStream, Encoding.UTF8);
         try
         {
-            Watch(StartTime);
+            Watch(_startTime);
             _requests.Write(_limits.Deadline.Ticks);
             _requests.Write(_limits.MaxPixels);
             _requests.Write(_limits.MaxPackets);
             _requests.Flush();
             if (_answers.ReadByte() != DecodeWorker.Ready) throw new IOException("it answers something else");
         }
-        catch (IOException e)
+        catch (IOException exception)
         {
             Stop();
-            throw new InvalidOperationException($"The decoding process does not start: {_command.FileName} {string.Join(' ', _command.Arguments)}: {e.Message}", e);
+            throw new InvalidOperationException($"The decoding process does not start: {_command.FileName} "
+                + $"{string.Join(' ', _command.Arguments)}: {exception.Message}", exception);
         }
         finally
         {
@@ -165,7 +170,7 @@ public sealed class IsolatedFrameReader : IFrameReader
     private UnreadableClipException Died(IOException cause)
     {
         bool late = _killed;
-        string how = _worker is { } worker && worker.WaitForExit(Grace) ? $"with exit code {worker.ExitCode}" : "without a word";
+        string how = _worker is { } worker && worker.WaitForExit(_grace) ? $"with exit code {worker.ExitCode}" : "without a word";
         Stop();
         _info = default;
         return late

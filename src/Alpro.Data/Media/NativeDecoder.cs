@@ -3,10 +3,10 @@ using System.Runtime.InteropServices;
 namespace Alpro.Data.Media;
 
 /// <summary>
-/// The C library over FFmpeg that decodes in this process (sources in <c>native/</c>, built with the project). It is absent where
-/// the build found no C compiler or FFmpeg headers, and does not load where the FFmpeg libraries it was built against are not.
+/// The C library over FFmpeg that decodes in this process (sources in <c>native/</c>, built with the project). It is absent where the build
+/// found no C compiler or FFmpeg headers. It does not load without the FFmpeg libraries that it was built against.
 /// </summary>
-public static partial class NativeDecoder
+internal static partial class NativeDecoder
 {
     private const string Library = "alproclip";
 
@@ -18,13 +18,14 @@ public static partial class NativeDecoder
             Versions(versions);
             Version = $"libavformat {Name(versions[0])}, libavcodec {Name(versions[1])}, libswscale {Name(versions[2])}";
         }
-        catch (DllNotFoundException e)
+        catch (DllNotFoundException exception)
         {
-            WhyNot = $"the library {Library} is not beside the program, or the FFmpeg libraries it needs are not installed: {e.Message.Split('\n')[0].Trim()}";
+            WhyNot = $"the library {Library} is not beside the program, or the FFmpeg libraries it needs are not installed: "
+                + $"{exception.Message.Split('\n')[0].Trim()}";
         }
-        catch (EntryPointNotFoundException e)
+        catch (EntryPointNotFoundException exception)
         {
-            WhyNot = $"the library {Library} beside the program is of another version: {e.Message}";
+            WhyNot = $"the library {Library} beside the program is of another version: {exception.Message}";
         }
     }
 
@@ -64,7 +65,8 @@ public static partial class NativeDecoder
     internal static partial int Open(ReaderHandle reader, string path, long offset, long length, out Info info);
 
     [LibraryImport(Library, EntryPoint = "alpro_read")]
-    internal static partial int Read(ReaderHandle reader, ReadOnlySpan<int> indices, int count, int width, int height, int filter, Span<byte> pixels);
+    internal static partial int Read(ReaderHandle reader, ReadOnlySpan<int> indices, int count, int width, int height, int filter,
+        Span<byte> pixels);
 
     [LibraryImport(Library, EntryPoint = "alpro_message")]
     internal static partial nint Message(ReaderHandle reader);

@@ -2,12 +2,12 @@
 namespace Alpro.Data.Media;
 
 /// <summary>
-/// Reads through another reader, and where that failed in a way that may pass, again after a wait that grows: a disk or a network share that
-/// does not answer for a while makes no clip unreadable.
+/// Reads through another reader. What failed in a way that may pass is tried again after a wait that grows. So a disk or a network share
+/// that does not answer for a while makes no clip unreadable.
 /// </summary>
 /// <param name="reader">The reader; this one disposes it.</param>
 /// <param name="limits">How often a file is tried, and the first wait.</param>
-public sealed class PatientFrameReader(IFrameReader reader, DecodeLimits limits) : IFrameReader
+internal sealed class PatientFrameReader(IFrameReader reader, DecodeLimits limits) : IFrameReader
 {
     private const int Growth = 4;
 
@@ -23,7 +23,7 @@ public sealed class PatientFrameReader(IFrameReader reader, DecodeLimits limits)
             {
                 return reader.Open(media);
             }
-            catch (UnreadableClipException problem) when (MayPass(problem) && failures + 1 < limits.Tries)
+            catch (UnreadableClipException exception) when (MayPass(exception) && failures + 1 < limits.Tries)
             {
                 Wait(failures++);
             }
@@ -41,7 +41,7 @@ public sealed class PatientFrameReader(IFrameReader reader, DecodeLimits limits)
                 reader.Read(indices, width, height, filter, pixels_THWC);
                 return;
             }
-            catch (UnreadableClipException problem) when (MayPass(problem) && failures + 1 < limits.Tries)
+            catch (UnreadableClipException exception) when (MayPass(exception) && failures + 1 < limits.Tries)
             {
                 Wait(failures++);
             }
@@ -53,5 +53,6 @@ public sealed class PatientFrameReader(IFrameReader reader, DecodeLimits limits)
 
     private static bool MayPass(UnreadableClipException problem) => problem.Reason is RejectReason.ReadError or RejectReason.TimedOut;
 
-    private void Wait(int failures) => Task.Delay(limits.BackOff * Math.Pow(Growth, failures), TimeProvider.System).GetAwaiter().GetResult();
+    private void Wait(int failures) =>
+        Task.Delay(limits.BackOff * Math.Pow(Growth, failures), TimeProvider.System).GetAwaiter().GetResult();
 }

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Alpro.Data.Media;
 
 /// <summary>
-/// Reads frames of videos and images in this process. Only the packets that wanted frames depend on are decoded, in one thread;
-/// frames are turned as the file asks and scaled as FFmpeg's <c>scale</c> filter does, bit for bit. Allocates nothing per clip.
+/// Reads frames of videos and images in this process. Only the packets that wanted frames depend on are decoded, in one thread. Frames are
+/// turned as the file asks, and scaled as FFmpeg's <c>scale</c> filter does, bit for bit. Allocates nothing per clip.
 /// </summary>
 /// <remarks>Embedded EXIF orientation of images is not applied, as in the reference's loader.</remarks>
 public sealed class VideoReader : IFrameReader
@@ -17,13 +17,14 @@ public sealed class VideoReader : IFrameReader
     /// <exception cref="InvalidOperationException">The native library is not available.</exception>
     public VideoReader(DecodeLimits limits)
     {
-        if (!NativeDecoder.IsAvailable) throw new InvalidOperationException($"Videos cannot be decoded in this process: {NativeDecoder.WhyNot}");
+        if (!NativeDecoder.IsAvailable)
+            throw new InvalidOperationException($"Videos cannot be decoded in this process: {NativeDecoder.WhyNot}");
         long deadline = (long)Math.Min(limits.Deadline.TotalNanoseconds, long.MaxValue / 4);
         _reader = NativeDecoder.New(new(deadline, limits.MaxPixels, limits.MaxPackets));
     }
 
     /// <summary>What the last call to <see cref="Open"/> and to <see cref="Read"/> took.</summary>
-    public DecodeStatistics Statistics
+    internal DecodeStatistics Statistics
     {
         get
         {

@@ -5,11 +5,11 @@ using System.Security.Cryptography;
 namespace Alpro.Data.Preparation;
 
 /// <summary>
-/// Unpacks the media files of zip and tar archives into one folder, whatever folders they lie in within the archive. A file
-/// appears whole or not at all; one that is already there with the right length is left, so that a second run completes the first.
+/// Unpacks the media files of zip and tar archives into one folder, whatever folders they lie in within the archive. A file appears whole
+/// or not at all. One that is there with the right length is left, so a second run completes the first.
 /// </summary>
 /// <param name="extensions">Extensions of the files that are wanted.</param>
-public sealed class ArchiveUnpacker(IReadOnlyList<string> extensions)
+internal sealed class ArchiveUnpacker(IReadOnlyList<string> extensions)
 {
     /// <summary>Whether a file is an archive that can be unpacked, by its name.</summary>
     public static bool IsArchive(string path) => IsZip(path) || IsTar(path);
@@ -28,8 +28,11 @@ public sealed class ArchiveUnpacker(IReadOnlyList<string> extensions)
     /// <param name="folder">Where its files go.</param>
     /// <param name="progress">Told the share of the archive that is done.</param>
     /// <param name="cancellation">Stops it between files.</param>
-    /// <returns>How many wanted files the archive holds, and the trouble met: damage after which the rest is lost, files of one name.</returns>
-    public (int Files, IReadOnlyList<string> Troubles) Unpack(string archive, string folder, IProgress<double>? progress = null, CancellationToken cancellation = default)
+    /// <returns>
+    /// How many wanted files the archive holds, and the trouble met: damage after which the rest is lost, files of one name.
+    /// </returns>
+    public (int Files, IReadOnlyList<string> Troubles) Unpack(string archive, string folder, IProgress<double>? progress = null,
+        CancellationToken cancellation = default)
     {
         HashSet<string> names = [];
         List<string> troubles = [];
@@ -37,11 +40,12 @@ public sealed class ArchiveUnpacker(IReadOnlyList<string> extensions)
         {
             using FileStream file = File.OpenRead(archive);
             if (IsZip(archive)) UnpackZip(file);
-            else UnpackTar(archive.EndsWith("gz", StringComparison.OrdinalIgnoreCase) ? new GZipStream(file, CompressionMode.Decompress) : file, file);
+            else if (!archive.EndsWith("gz", StringComparison.OrdinalIgnoreCase)) UnpackTar(file, file);
+            else UnpackTar(new GZipStream(file, CompressionMode.Decompress), file);
         }
-        catch (Exception damage) when (damage is InvalidDataException or EndOfStreamException or FormatException)
+        catch (Exception exception) when (exception is InvalidDataException or EndOfStreamException or FormatException)
         {
-            troubles.Add($"the archive is damaged after {names.Count} files: {damage.Message}");
+            troubles.Add($"the archive is damaged after {names.Count} files: {exception.Message}");
         }
         return (names.Count, troubles);
 
@@ -87,7 +91,8 @@ public sealed class ArchiveUnpacker(IReadOnlyList<string> extensions)
                 using (Stream content = open())
                 {
                     content.CopyTo(file);
-                    if (file.Length != length) throw new EndOfStreamException($"{Path.GetFileName(target)} ends after {file.Length} of {length} bytes");
+                    if (file.Length != length)
+                        throw new EndOfStreamException($"{Path.GetFileName(target)} ends after {file.Length} of {length} bytes");
                 }
                 File.Move(aside, target, overwrite: true);
             }
@@ -100,5 +105,6 @@ public sealed class ArchiveUnpacker(IReadOnlyList<string> extensions)
 
     private static bool IsZip(string path) => path.EndsWith(".zip", StringComparison.OrdinalIgnoreCase);
 
-    private static bool IsTar(string path) => path.EndsWith(".tar", StringComparison.OrdinalIgnoreCase) || path.EndsWith(".tar.gz", StringComparison.OrdinalIgnoreCase) || path.EndsWith(".tgz", StringComparison.OrdinalIgnoreCase);
+    private static bool IsTar(string path) => path.EndsWith(".tar", StringComparison.OrdinalIgnoreCase)
+        || path.EndsWith(".tar.gz", StringComparison.OrdinalIgnoreCase) || path.EndsWith(".tgz", StringComparison.OrdinalIgnoreCase);
 }

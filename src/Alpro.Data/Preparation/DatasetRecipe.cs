@@ -3,10 +3,10 @@ namespace Alpro.Data.Preparation;
 /// <summary>An archive as its authors publish it.</summary>
 /// <param name="FileName">Its name.</param>
 /// <param name="Md5">Its published checksum, in hexadecimal.</param>
-public sealed record PublishedArchive(string FileName, string Md5);
+internal sealed record PublishedArchive(string FileName, string Md5);
 
 /// <summary>How the media of one dataset of the paper are made ready (paper appendix; the release notes of its code).</summary>
-public sealed record DatasetRecipe
+internal sealed record DatasetRecipe
 {
     /// <summary>The dataset's name on the command line.</summary>
     public required string Name { get; init; }
@@ -17,16 +17,17 @@ public sealed record DatasetRecipe
     /// <summary>Media files there are when complete; null where every download is different.</summary>
     public int? Expected { get; init; }
 
-    /// <summary>Names, without extension, that are known to be absent everywhere.</summary>
+    /// <summary>Names, without extension, that are known to be missing everywhere.</summary>
     public IReadOnlyList<string> KnownMissing { get; init; } = [];
 
     /// <summary>Extensions of the dataset's media.</summary>
-    public IReadOnlyList<string> Extensions { get; init; } = VideoExtensions;
+    public IReadOnlyList<string> Extensions { get; init; } = _videoExtensions;
 
     /// <summary>How its media are converted; null where they are used as they are.</summary>
     public ConversionSettings? Conversion { get; init; }
 
-    private static readonly string[] VideoExtensions = [".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".3gp", ".wmv", ".flv", ".mts", ".ogv"];
+    private static readonly string[] _videoExtensions =
+        [".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".3gp", ".wmv", ".flv", ".mts", ".ogv"];
 
     /// <summary>The datasets of the paper.</summary>
     public static IReadOnlyList<DatasetRecipe> All { get; } =
@@ -36,10 +37,12 @@ public sealed record DatasetRecipe
         new()
         {
             Name = "msrvtt",
-            Archives = [new("train_val_videos.zip", "51f2394d279cf84f1642defd9a651e6f"), new("test_videos.zip", "0af68454cec9d586e92805739f3911d0")],
+            Archives = [new("train_val_videos.zip", "51f2394d279cf84f1642defd9a651e6f"),
+                new("test_videos.zip", "0af68454cec9d586e92805739f3911d0")],
             Expected = 10_000,
         },
         new() { Name = "msvd", Archives = [new("YouTubeClips.tar", "9bdb20fcf14d59524a6febca9f6a8d89")], Expected = 1_970 },
-        new() { Name = "didemo", Expected = 10_463, KnownMissing = ["77807177@N00_5753455690_1e04ccb364"], Conversion = new ConversionSettings() },
+        new() { Name = "didemo", Expected = 10_463, KnownMissing = ["77807177@N00_5753455690_1e04ccb364"],
+            Conversion = new ConversionSettings() },
     ];
 }

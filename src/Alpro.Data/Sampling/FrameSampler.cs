@@ -1,7 +1,7 @@
 namespace Alpro.Data.Sampling;
 
 /// <summary>Chooses the frames of a clip (paper section 4.1 and its released loader). A pure function of its arguments.</summary>
-public static class FrameSampler
+internal static class FrameSampler
 {
     /// <summary>
     /// Chooses k frames of a video, ascending. Videos shorter than k repeat frames: the random strategies take every frame equally
@@ -9,7 +9,9 @@ public static class FrameSampler
     /// </summary>
     /// <param name="strategy">How to choose.</param>
     /// <param name="frameCount">Frames of the video, at least 1.</param>
-    /// <param name="random">The stream of purpose <see cref="RandomPurpose.Frames"/>; the deterministic strategies do not draw from it.</param>
+    /// <param name="random">
+    /// The stream of purpose <see cref="RandomPurpose.Frames"/>; the deterministic strategies do not draw from it.
+    /// </param>
     /// <param name="indices">Receives k = its length frame numbers.</param>
     public static void Choose(FrameStrategy strategy, int frameCount, ref SeededRandom random, Span<int> indices)
     {
@@ -48,7 +50,9 @@ public static class FrameSampler
 
     private static int GapStart(int i, int k, int frameCount) => (int)((long)i * frameCount / k);
 
-    /// <summary>Distinct numbers of first .. end - 1, ascending; where there are too few of them, all of them again and again first.</summary>
+    /// <summary>
+    /// Distinct numbers of first .. end - 1, ascending; where there are too few of them, all of them again and again first.
+    /// </summary>
     private static void ChooseDistinct(int first, int end, ref SeededRandom random, Span<int> chosen)
     {
         if (chosen.IsEmpty) return;

@@ -3,13 +3,12 @@ using System.Numerics;
 namespace Alpro.Data.Sampling;
 
 /// <summary>
-/// A pseudo-random permutation of 0 .. count - 1 that costs no memory: any position's row is computed by itself. A Feistel network
-/// permutes the next even power of two; a value that falls outside is permuted again until it falls inside (cycle walking), which
-/// takes fewer than four rounds on average.
+/// A pseudo-random permutation of 0 .. count - 1 that costs no memory: any position's row is computed by itself. A Feistel network permutes
+/// the next even power of two. A value outside is permuted again until it falls inside (cycle walking): fewer than four rounds on average.
 /// </summary>
 /// <param name="count">Number of rows.</param>
 /// <param name="seed">Another seed gives another order.</param>
-public readonly struct RowPermutation(long count, ulong seed)
+internal readonly struct RowPermutation(long count, ulong seed)
 {
     private const int Rounds = 6;
 

@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Alpro.Data.Sampling;
 
 /// <summary>
-/// Given rows of one corpus, once each and in order: what evaluation visits. An unreadable row stays out of its batch. What is random about a
-/// clip follows from the name of its media, so that a video has the same frames wherever it stands, and where it is looked at alone.
+/// Given rows of one corpus, once each and in order: what evaluation visits. An unreadable row stays out of its batch. What is random about
+/// a clip follows from the name of its media. So a video has the same frames wherever it stands, also where it is looked at alone.
 /// </summary>
 /// <param name="rows">The rows.</param>
 /// <param name="batchSize">Rows of a batch.</param>

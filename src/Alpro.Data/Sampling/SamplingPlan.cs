@@ -2,9 +2,9 @@
 namespace Alpro.Data.Sampling;
 
 /// <summary>
-/// Which rows make the batch of which step: arithmetic on (seed, step), no lists and no state to save. Each step takes its whole
-/// batch from one corpus, drawn uniformly; a corpus is visited in a fresh random order each epoch of its own. A step's batch does
-/// not depend on how many workers make it, and a run resumes at any step (paper section 4.1; the mixing of its released code).
+/// Which rows make the batch of which step: arithmetic on (seed, step), no lists and no state to save. Each step takes its whole batch from
+/// one corpus, drawn uniformly. A corpus is visited in a fresh random order in each epoch of its own. A step's batch does not depend on how
+/// many workers make it, and a run resumes at any step. (Paper section 4.1; the mixing of its released code.)
 /// </summary>
 /// <remarks>Safe to ask from several threads at once.</remarks>
 public sealed class SamplingPlan : IClipPlan
@@ -34,9 +34,11 @@ public sealed class SamplingPlan : IClipPlan
         _drawn = new long[_rows.Length];
 
         string[] problems = [.. Enumerable.Range(0, _rows.Length).Where(corpus => _rows[corpus] < batchSize).Select(corpus =>
-            $"corpus {corpusNames?[corpus] ?? corpus.ToString()} has {(_rows[corpus] == 0 ? "no usable rows" : $"{_rows[corpus]} usable rows, fewer than a batch of {batchSize}")}")];
+            $"corpus {corpusNames?[corpus] ?? corpus.ToString()} has "
+                + $"{(_rows[corpus] == 0 ? "no usable rows" : $"{_rows[corpus]} usable rows, fewer than a batch of {batchSize}")}")];
         if (_rows.Length == 0) problems = ["no corpus is given"];
-        if (problems.Length > 0) throw new DataException($"Nothing can be sampled: {string.Join("; ", problems)}. Use a smaller batch or a larger corpus.");
+        if (problems.Length > 0)
+            throw new DataException($"Nothing can be sampled: {string.Join("; ", problems)}. Use a smaller batch or a larger corpus.");
     }
 
     /// <summary>Clips per step over all ranks, B.</summary>
@@ -58,7 +60,10 @@ public sealed class SamplingPlan : IClipPlan
     /// <summary>The clip for one place of one step's batch.</summary>
     /// <param name="step">Training step, from 0.</param>
     /// <param name="slot">Place in the global batch, 0 to <see cref="BatchSize"/> - 1.</param>
-    /// <param name="attempt">0 for the planned row; each higher number is another row of the same corpus, drawn from (seed, step, slot, attempt), to stand in for unreadable ones.</param>
+    /// <param name="attempt">
+    /// 0 for the planned row. Each higher number is another row of the same corpus, drawn from (seed, step, slot, attempt), in place of an
+    /// unreadable one.
+    /// </param>
     public ClipRequest Request(long step, int slot, int attempt = 0)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(step);
@@ -68,13 +73,14 @@ public sealed class SamplingPlan : IClipPlan
 
         int corpus = CorpusOf(step);
         ulong place = SeededRandom.Mix(_seed, (ulong)step, (ulong)slot, (ulong)attempt);
-        long row = attempt == 0 ? PlannedRow(step, slot, corpus) : SeededRandom.For(place, RandomPurpose.Replacement).NextInt64(_rows[corpus]);
+        long row = attempt == 0 ? PlannedRow(step, slot, corpus) : SeededRandom.For(place, RandomPurpose.Replacement)
+            .NextInt64(_rows[corpus]);
         return new ClipRequest(step, slot, attempt, corpus, row, SeededRandom.Mix(place, (ulong)RandomPurpose.Clip));
     }
 
     /// <summary>
-    /// Rows that the corpus epochs finished before a step left out because they do not fill a batch (N mod B of each), so that
-    /// rows visited = steps * B and planned rows = rows visited + tail.
+    /// Rows that the corpus epochs finished before a step left out, because they do not fill a batch: N mod B of each. So rows visited =
+    /// steps * B, and planned rows = rows visited + tail.
     /// </summary>
     public long TailBefore(long step)
     {
@@ -92,8 +98,8 @@ public sealed class SamplingPlan : IClipPlan
     }
 
     /// <summary>
-    /// How many steps before this one drew a corpus. A cursor walks the draws forwards or back from where it last stood: nothing
-    /// for the next step, one hash per step for a jump, so a resumed run needs the step alone.
+    /// How many steps before this one drew a corpus. A cursor walks the draws forwards or back from where it last stood. The next step
+    /// costs nothing, a jump one hash per step. So a resumed run needs the step alone.
     /// </summary>
     private long StepsDrawnBefore(long step, int corpus)
     {

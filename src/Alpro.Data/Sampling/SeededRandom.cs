@@ -3,7 +3,9 @@ using Alpro.Data.Clips;
 
 namespace Alpro.Data.Sampling;
 
-/// <summary>What a stream of random numbers is for. Each purpose has its own stream, so that a new draw in one cannot shift another.</summary>
+/// <summary>
+/// What a stream of random numbers is for. Each purpose has its own stream, so that a new draw in one cannot shift another.
+/// </summary>
 public enum RandomPurpose
 {
     /// <summary>Which corpus a step draws from.</summary>
@@ -47,8 +49,8 @@ public enum RandomPurpose
 }
 
 /// <summary>
-/// A small, fast random stream (xoshiro256**) with an explicit seed. Every random decision of the data path comes from one of
-/// these, seeded from the run's seed and the request, never from a shared or global generator.
+/// A small, fast random stream (xoshiro256**) with an explicit seed. Every random decision of the data path comes from one of these, never
+/// from a shared or global generator. Its seed follows from the run's seed and the request.
 /// </summary>
 public struct SeededRandom
 {

@@ -3,34 +3,45 @@ using Alpro.Data.Sampling;
 namespace Alpro.Data.Synthetic;
 
 /// <summary>
-/// Draws the frames of one <see cref="SyntheticScene"/> as RGB bytes, each [side, side, 3]. It is made to be seen soon by a vision transformer
-/// that starts from nothing, whose patch embedding is linear: shapes are always lighter than what is behind them, so that their outline is the
-/// same pattern in every colour, and what moves leaves a trail, so that one frame shows its direction.
+/// Draws the frames of one <see cref="SyntheticScene"/> as RGB bytes, each [side, side, 3]. A vision transformer that starts from nothing
+/// has a linear patch embedding, and should see soon what is drawn. So shapes are always lighter than what is behind them: their outline is
+/// the same pattern in every colour. What moves leaves a trail: one frame shows its direction.
 /// </summary>
-public sealed class ScenePainter
+internal sealed class ScenePainter
 {
     private const int SubSamples = 4, TrailSteps = 4;
     private const double TrailSpacing = 0.07, TrailStrength = 0.45;
 
-    private static readonly Rgb[] s_colors = [new(255, 70, 70), new(60, 230, 80), new(90, 150, 255), new(255, 235, 60), new(210, 100, 255), new(255, 255, 255)];
-    private static readonly (Rgb Ground, Rgb Pattern)[] s_grounds =
-        [(new(0, 0, 0), new(40, 40, 40)), (new(75, 75, 75), new(45, 45, 45)), (new(85, 48, 12), new(50, 27, 5)), (new(15, 20, 100), new(8, 10, 55))];
+    private static readonly Rgb[] _colors =
+        [new(255, 70, 70), new(60, 230, 80), new(90, 150, 255), new(255, 235, 60), new(210, 100, 255), new(255, 255, 255)];
+    private static readonly (Rgb Ground, Rgb Pattern)[] _grounds =
+        [(new(0, 0, 0), new(40, 40, 40)), (new(75, 75, 75), new(45, 45, 45)), (new(85, 48, 12), new(50, 27, 5)),
+            (new(15, 20, 100), new(8, 10, 55))];
 
     private readonly int _side, _radius, _count;
     private readonly Rgb _color;
     private readonly byte[] _background, _mask;
     private readonly double _alongX, _alongY, _startAlong, _across, _travel;
 
-    /// <summary>Prepares the background and the shape; where the shapes stand and how fast they move varies with <paramref name="random"/>.</summary>
+    /// <summary>
+    /// Prepares the background and the shape; where the shapes stand and how fast they move varies with <paramref name="random"/>.
+    /// </summary>
     public ScenePainter(SyntheticScene scene, int side, ref SeededRandom random)
     {
         _side = side;
         _count = scene.Count;
-        _color = s_colors[scene.Color];
+        _color = _colors[scene.Color];
         _radius = (int)Math.Round(side * (scene.Size == 0 ? 0.11 : 0.16));
-        _background = PaintBackground(side, scene.Pattern, s_grounds[scene.Ground], random.NextInt32(side));
+        _background = PaintBackground(side, scene.Pattern, _grounds[scene.Ground], random.NextInt32(side));
         _mask = Mask(scene.Shape, _radius);
-        (_alongX, _alongY) = SyntheticScene.Motions[scene.Motion] switch { "left" => (-1, 0), "right" => (1, 0), "up" => (0, -1), "down" => (0, 1), _ => (1.0, 0.0) };
+        (_alongX, _alongY) = SyntheticScene.Motions[scene.Motion] switch
+        {
+            "left" => (-1, 0),
+            "right" => (1, 0),
+            "up" => (0, -1),
+            "down" => (0, 1),
+            _ => (1.0, 0.0),
+        };
         bool still = SyntheticScene.Motions[scene.Motion] == "still";
         _travel = still ? 0 : random.NextDouble(0.64, 0.7);
         _startAlong = 0.5 - _travel / 2 + random.NextDouble(-1, 1) * (still ? 0.1 : 0.02);
@@ -41,7 +52,8 @@ public sealed class ScenePainter
     public void Paint(double time, Span<byte> rgb)
     {
         _background.CopyTo(rgb);
-        for (int step = _travel > 0 ? TrailSteps : 0; step > 0; step--) Draw(time - step * TrailSpacing, TrailStrength * (1 - step / (TrailSteps + 1.0)), rgb);
+        for (int step = _travel > 0 ? TrailSteps : 0; step > 0; step--)
+            Draw(time - step * TrailSpacing, TrailStrength * (1 - step / (TrailSteps + 1.0)), rgb);
         Draw(time, 1, rgb);
     }
 
@@ -51,7 +63,8 @@ public sealed class ScenePainter
         for (int i = 0; i < _count; i++)
         {
             double across = (_across - 0.5 + (i - (_count - 1) / 2.0) * 0.33) * _side;
-            Stamp(rgb, (int)Math.Round(_side / 2.0 + _alongX * along + _alongY * across), (int)Math.Round(_side / 2.0 + _alongY * along + _alongX * across), strength);
+            Stamp(rgb, (int)Math.Round(_side / 2.0 + _alongX * along + _alongY * across),
+                (int)Math.Round(_side / 2.0 + _alongY * along + _alongX * across), strength);
         }
     }
 

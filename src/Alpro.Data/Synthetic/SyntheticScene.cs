@@ -13,7 +13,7 @@ namespace Alpro.Data.Synthetic;
 /// <param name="Size">Index into <see cref="Sizes"/>.</param>
 /// <param name="Pattern">Index into <see cref="Patterns"/>.</param>
 /// <param name="Ground">Index into <see cref="Grounds"/>.</param>
-public readonly record struct SyntheticScene(int Shape, int Color, int Motion, int Count, int Size, int Pattern, int Ground)
+internal readonly record struct SyntheticScene(int Shape, int Color, int Motion, int Count, int Size, int Pattern, int Ground)
 {
     /// <summary>Shapes, in the singular.</summary>
     public static IReadOnlyList<string> Shapes { get; } = ["ring", "square", "triangle", "bar", "cross"];

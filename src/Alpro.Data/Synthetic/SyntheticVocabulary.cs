@@ -1,12 +1,14 @@
 namespace Alpro.Data.Synthetic;
 
-/// <summary>A WordPiece vocabulary for the synthetic world: the special pieces, letters and digits that spell any word, and the world's own words.</summary>
+/// <summary>
+/// A WordPiece vocabulary for the synthetic world: the special pieces, letters and digits that spell any word, and the world's own words.
+/// </summary>
 internal static class SyntheticVocabulary
 {
     private const string Letters = "abcdefghijklmnopqrstuvwxyz0123456789";
     private const string Marks = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 
-    private static readonly string[] s_words =
+    private static readonly string[] _words =
     [
         "a", "the", "of", "on", "over", "in", "front", "with", "video", "photo", "background",
         "move", "moves", "moving", "stay", "stays", "staying", "nowhere",
@@ -21,7 +23,8 @@ internal static class SyntheticVocabulary
         .. Marks.Select(mark => mark.ToString()),
         .. Letters.Select(letter => letter.ToString()),
         .. Letters.Select(letter => "##" + letter), "##es",
-        .. s_words.Concat(SyntheticScene.Shapes).Concat(SyntheticScene.Colors).Concat(SyntheticScene.Motions).Concat(SyntheticScene.Counts)
-            .Concat(SyntheticScene.Sizes).Concat(SyntheticScene.Patterns).Concat(SyntheticScene.Grounds).Distinct().Where(word => word.Length > 1),
+        .. _words.Concat(SyntheticScene.Shapes).Concat(SyntheticScene.Colors).Concat(SyntheticScene.Motions).Concat(SyntheticScene.Counts)
+            .Concat(SyntheticScene.Sizes).Concat(SyntheticScene.Patterns).Concat(SyntheticScene.Grounds).Distinct()
+            .Where(word => word.Length > 1),
     ];
 }

@@ -36,9 +36,9 @@ public sealed record SyntheticWorldSettings
 }
 
 /// <summary>
-/// A small captioned world to learn from where a person has no data of their own: clips of moving coloured shapes, in the
-/// annotation formats of the real corpora. No combination of shape, colour, motion and count of the validation or test split
-/// occurs in training, in clips, images or questions. Every test caption is true of one test clip only.
+/// A small captioned world to learn from without data of one's own: clips of moving coloured shapes, in the annotation formats of the real
+/// corpora. No combination of shape, colour, motion and count of the validation or test split occurs in training, in clips, images or
+/// questions. Every test caption is true of one test clip only.
 /// </summary>
 /// <remarks>
 /// <code>
@@ -64,8 +64,11 @@ public static class SyntheticWorld
     /// <param name="settings">What to make.</param>
     /// <param name="progress">Told the share that is done, 0 to 1.</param>
     /// <param name="cancellation">Stops it; what was made so far stays.</param>
-    /// <exception cref="DataException">The folder holds something else or cannot be written, a setting is out of range, or there is no ffmpeg.</exception>
-    public static async Task CreateAsync(string folder, SyntheticWorldSettings settings, IProgress<double>? progress = null, CancellationToken cancellation = default)
+    /// <exception cref="DataException">
+    /// The folder holds something else or cannot be written, a setting is out of range, or there is no ffmpeg.
+    /// </exception>
+    public static async Task CreateAsync(string folder, SyntheticWorldSettings settings, IProgress<double>? progress = null,
+        CancellationToken cancellation = default)
     {
         Check(settings);
         Clear(folder);
@@ -79,7 +82,8 @@ public static class SyntheticWorld
         List<SyntheticClip> images = Draw(settings, order[(2 * heldOut)..], settings.ImageCount, firstId: 4_000_000, still: true);
 
         WriteAnnotations(folder, train, val, test, images);
-        await RenderAsync(folder, settings, [("train/videos", train), ("val/videos", val), ("test/videos", test)], images, progress, cancellation).ConfigureAwait(false);
+        await RenderAsync(folder, settings, [("train/videos", train), ("val/videos", val), ("test/videos", test)], images, progress,
+            cancellation).ConfigureAwait(false);
     }
 
     private static void Check(SyntheticWorldSettings settings)
@@ -87,7 +91,8 @@ public static class SyntheticWorld
         List<string> problems = [];
         if (settings.Clips < 1) problems.Add($"clips must be at least 1, not {settings.Clips}");
         if (settings.TestClips is < 1 or > 1000) problems.Add($"test clips must be 1 to 1000, not {settings.TestClips}");
-        if (settings.Side is < 32 or > 1024 || settings.Side % 2 != 0) problems.Add($"the side must be even and 32 to 1024 pixels, not {settings.Side}");
+        if (settings.Side is < 32 or > 1024 || settings.Side % 2 != 0)
+            problems.Add($"the side must be even and 32 to 1024 pixels, not {settings.Side}");
         if (settings.FrameRate is < 1 or > 60) problems.Add($"the frame rate must be 1 to 60, not {settings.FrameRate}");
         if (settings.Frames is < 1 or > 1000) problems.Add($"a clip must have 1 to 1000 frames, not {settings.Frames}");
         if (problems.Count > 0) throw new DataException($"No such world can be made: {string.Join("; ", problems)}.");
@@ -98,19 +103,23 @@ public static class SyntheticWorld
         string marker = Path.Combine(folder, "vocab.txt"), qa = Path.Combine(folder, "qa");
         try
         {
-            if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any() && !(File.Exists(marker) && Directory.Exists(qa)))
+            if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any()
+                && !(File.Exists(marker) && Directory.Exists(qa)))
                 throw new DataException($"{folder} is not empty and holds no synthetic world: choose another folder.");
             foreach (string part in (string[])["train", "val", "test", "images", "qa"])
                 if (Directory.Exists(Path.Combine(folder, part))) Directory.Delete(Path.Combine(folder, part), recursive: true);
-            foreach (string part in (string[])["train/videos", "val/videos", "test/videos", "images", "qa"]) Directory.CreateDirectory(Path.Combine(folder, part));
+            foreach (string part in (string[])["train/videos", "val/videos", "test/videos", "images", "qa"])
+                Directory.CreateDirectory(Path.Combine(folder, part));
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new DataException($"{folder} cannot be written: {error.Message}", error);
+            throw new DataException($"{folder} cannot be written: {exception.Message}", exception);
         }
     }
 
-    /// <summary>Different scenes of the allowed combinations, in random order, until all were used; then again with other positions and wordings.</summary>
+    /// <summary>
+    /// Different scenes of the allowed combinations, in random order, until all were used; then again with other positions and wordings.
+    /// </summary>
     private static List<SyntheticClip> Draw(SyntheticWorldSettings settings, int[] combinations, int count, int firstId, bool still = false)
     {
         ulong seed = SeededRandom.Mix(settings.Seed, (ulong)RandomPurpose.Synthesis, (ulong)firstId);
@@ -128,7 +137,8 @@ public static class SyntheticWorld
         return clips;
     }
 
-    private static void WriteAnnotations(string folder, List<SyntheticClip> train, List<SyntheticClip> val, List<SyntheticClip> test, List<SyntheticClip> images)
+    private static void WriteAnnotations(string folder, List<SyntheticClip> train, List<SyntheticClip> val, List<SyntheticClip> test,
+        List<SyntheticClip> images)
     {
         string File(string name) => Path.Combine(folder, name);
         WriteCsv(File("train/results_train.csv"), train);
@@ -136,43 +146,56 @@ public static class SyntheticWorld
         WriteRetrieval(File("val/retrieval.jsonl"), val);
         WriteRetrieval(File("test/retrieval.jsonl"), test);
         System.IO.File.WriteAllText(File("images/annotations.json"),
-            "[\n" + string.Join(",\n", images.Select((image, i) => JsonSerializer.Serialize(new { image = ImageName(image, i < images.Count / 2), caption = image.Caption }))) + "\n]\n");
+            "[\n" + string.Join(",\n", images.Select((image, i) =>
+                JsonSerializer.Serialize(new { image = ImageName(image, i < images.Count / 2), caption = image.Caption }))) + "\n]\n");
 
         WriteQuestions(File("qa/train.jsonl"), train);
         WriteQuestions(File("qa/val.jsonl"), val);
         WriteQuestions(File("qa/test.jsonl"), test);
-        IEnumerable<string> answers = CommonestFirst(train.SelectMany(clip => clip.Scene.Questions()).Select(question => question.Answer)).Select(answer => answer.Name);
-        System.IO.File.WriteAllText(File("qa/train_ans2label.json"), JsonSerializer.Serialize(answers.Select((answer, label) => (answer, label)).ToDictionary(a => a.answer, a => a.label)));
+        IEnumerable<string> answers = CommonestFirst(train.SelectMany(clip => clip.Scene.Questions()).Select(question => question.Answer))
+            .Select(answer => answer.Name);
+        System.IO.File.WriteAllText(File("qa/train_ans2label.json"),
+            JsonSerializer.Serialize(answers.Select((answer, label) => (answer, label)).ToDictionary(a => a.answer, a => a.label)));
 
-        IEnumerable<string> things = train.SelectMany(clip => (string[])[SyntheticScene.Shapes[clip.Scene.Shape], SyntheticScene.Colors[clip.Scene.Color], SyntheticScene.Grounds[clip.Scene.Ground]]);
+        IEnumerable<string> things = train.SelectMany(clip => (string[])[SyntheticScene.Shapes[clip.Scene.Shape],
+            SyntheticScene.Colors[clip.Scene.Color], SyntheticScene.Grounds[clip.Scene.Ground]]);
         System.IO.File.WriteAllLines(File("entities.txt"), CommonestFirst(things).Select(thing => $"{thing.Name} {thing.Count}"));
         System.IO.File.WriteAllLines(File("vocab.txt"), SyntheticVocabulary.Pieces);
     }
 
     private static void WriteCsv(string path, List<SyntheticClip> clips) =>
-        File.WriteAllLines(path, clips.Select((clip, i) => $"{clip.Id},{clip.Caption},{i / 50},{i / 50 * 50 + 1:D6}_{i / 50 * 50 + 50:D6},PT00H00M02S,").Prepend("videoid,name,page_idx,page_dir,duration,contentUrl"));
+        File.WriteAllLines(path,
+            clips.Select((clip, i) => $"{clip.Id},{clip.Caption},{i / 50},{i / 50 * 50 + 1:D6}_{i / 50 * 50 + 50:D6},PT00H00M02S,")
+                .Prepend("videoid,name,page_idx,page_dir,duration,contentUrl"));
 
     private static void WriteRetrieval(string path, List<SyntheticClip> clips) =>
         File.WriteAllLines(path, clips.Select(clip => JsonSerializer.Serialize(new { clip_name = clip.Id, caption = clip.Caption })));
 
     private static void WriteQuestions(string path, List<SyntheticClip> clips) =>
         File.WriteAllLines(path, from clip in clips from question in clip.Scene.Questions()
-                                 select JsonSerializer.Serialize(new { video_id = clip.Id, question = question.Question, answer = question.Answer, answer_type = question.Type }));
+                                 select JsonSerializer.Serialize(new { video_id = clip.Id, question = question.Question,
+                                     answer = question.Answer, answer_type = question.Type }));
 
     private static IEnumerable<(string Name, int Count)> CommonestFirst(IEnumerable<string> names) =>
-        names.CountBy(name => name).Select(name => (Name: name.Key, Count: name.Value)).OrderByDescending(name => name.Count).ThenBy(name => name.Name, StringComparer.Ordinal);
+        names.CountBy(name => name).Select(name => (Name: name.Key, Count: name.Value)).OrderByDescending(name => name.Count)
+            .ThenBy(name => name.Name, StringComparer.Ordinal);
 
     private static string ImageName(SyntheticClip image, bool jpeg) => image.Id + (jpeg ? ".jpg" : ".png");
 
-    private static async Task RenderAsync(string folder, SyntheticWorldSettings settings, (string Folder, List<SyntheticClip> Clips)[] splits, List<SyntheticClip> images, IProgress<double>? progress, CancellationToken cancellation)
+    private static async Task RenderAsync(
+        string folder, SyntheticWorldSettings settings, (string Folder, List<SyntheticClip> Clips)[] splits, List<SyntheticClip> images,
+        IProgress<double>? progress, CancellationToken cancellation)
     {
         string clip = $"{FfmpegCommand.Deterministic} -c:v libx264 -preset ultrafast -tune zerolatency -qp 18 -pix_fmt yuv420p"
-            + $" -x264-params keyint={settings.Frames}:min-keyint={settings.Frames}:scenecut=0 -f segment -segment_time {settings.Frames / (double)settings.FrameRate} -reset_timestamps 1 -segment_format mp4";
-        const string Jpeg = FfmpegCommand.Deterministic + " -c:v mjpeg -q:v 2 -pix_fmt yuvj444p -f image2", Png = FfmpegCommand.Deterministic + " -c:v png -pix_fmt rgb24 -f image2";
+            + $" -x264-params keyint={settings.Frames}:min-keyint={settings.Frames}:scenecut=0 -f segment -segment_time "
+            + $"{settings.Frames / (double)settings.FrameRate} -reset_timestamps 1 -segment_format mp4";
+        const string Jpeg = FfmpegCommand.Deterministic + " -c:v mjpeg -q:v 2 -pix_fmt yuvj444p -f image2",
+            Png = FfmpegCommand.Deterministic + " -c:v png -pix_fmt rgb24 -f image2";
         int half = images.Count / 2;
         (string Folder, List<SyntheticClip> Clips, int Frames, string Extension, string Options, string StartOption)[] works =
         [
-            .. from split in splits from chunk in split.Clips.Chunk(ClipsPerCommand) select (split.Folder, chunk.ToList(), settings.Frames, ".mp4", clip, "-segment_start_number"),
+            .. from split in splits from chunk in split.Clips.Chunk(ClipsPerCommand) select (split.Folder, chunk.ToList(), settings.Frames,
+            ".mp4", clip, "-segment_start_number"),
             ("images", images[..half], 1, ".jpg", Jpeg, "-start_number"),
             ("images", images[half..], 1, ".png", Png, "-start_number"),
         ];
@@ -181,7 +204,8 @@ public static class SyntheticWorld
         {
             await FfmpegCommand.RunAsync(FFMpegArguments.FromPipeInput(new Frames(work.Clips, settings, work.Frames))
                 .OutputToFile(Path.Combine(folder, work.Folder, "%07d" + work.Extension), overwrite: true,
-                    options => options.WithCustomArgument($"{work.Options} {work.StartOption} {work.Clips[0].Id}")), stop).ConfigureAwait(false);
+                    options => options.WithCustomArgument($"{work.Options} {work.StartOption} {work.Clips[0].Id}")), stop)
+                        .ConfigureAwait(false);
             progress?.Report(Interlocked.Increment(ref done) / (double)works.Length);
         }).ConfigureAwait(false);
     }
@@ -199,7 +223,8 @@ public static class SyntheticWorld
                 SeededRandom random = SeededRandom.For(clip.Seed, RandomPurpose.Synthesis);
                 ScenePainter painter = new(clip.Scene, settings.Side, ref random);
                 for (int frame = 0; frame < framesPerClip; frame++)
-                    painter.Paint(framesPerClip == 1 ? 0.5 : frame / (framesPerClip - 1.0), rgb.AsSpan(rgb.Length / framesPerClip * frame, rgb.Length / framesPerClip));
+                    painter.Paint(framesPerClip == 1 ? 0.5 : frame / (framesPerClip - 1.0),
+                        rgb.AsSpan(rgb.Length / framesPerClip * frame, rgb.Length / framesPerClip));
                 await outputStream.WriteAsync(rgb, cancellationToken).ConfigureAwait(false);
             }
         }

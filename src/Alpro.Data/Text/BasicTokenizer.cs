@@ -16,11 +16,13 @@ internal ref struct BasicTokenizer
 
     private BasicTokenizer(Span<char> output) => _output = output;
 
-    /// <summary>Characters of output that the first <paramref name="maxWords"/> words of a text of <paramref name="length"/> characters can need.</summary>
+    /// <summary>
+    /// Characters of output that the first <paramref name="maxWords"/> words of a text of <paramref name="length"/> characters can need.
+    /// </summary>
     public static int OutputBound(int length, int maxWords)
     {
-        // A word is at most MaxWordLength pairs of surrogates and a space, and a character makes at most three and a space; the last
-        // character or special token looked at may end one word and be another.
+        // A word is at most MaxWordLength pairs of surrogates and a space. A character makes at most three and a space. The last character
+        // or special token that is looked at may end one word and be another.
         long byWords = maxWords * (2L * MaxWordLength + 1), byLength = 4L * length;
         return checked((int)Math.Min(byWords, byLength)) + 16;
     }

@@ -4,8 +4,8 @@ using Microsoft.ML.Tokenizers;
 namespace Alpro.Data.Text;
 
 /// <summary>
-/// Captions to token ids as <c>bert-base-uncased</c> does it (paper section 3.1): cleaned, lower case, accents stripped, split at spaces,
-/// punctuation and ideographs, then into word pieces. Safe to use from several threads at once.
+/// Captions to token ids as <c>bert-base-uncased</c> makes them (paper section 3.1): cleaned, lower case, accents stripped. They are split
+/// at spaces, punctuation and ideographs, then into word pieces. Safe to use from several threads at once.
 /// </summary>
 public sealed class CaptionTokenizer
 {
@@ -52,11 +52,15 @@ public sealed class CaptionTokenizer
     /// <summary>Whether an id is one of the tokens that are not words.</summary>
     public bool IsSpecial(int id) => id == PadId || id == UnknownId || id == ClassId || id == SeparatorId || id == MaskId;
 
-    /// <summary>The words of a text that the vocabulary does not know, each once: they become [UNK], or are spelt letter by letter, and say nothing to a model.</summary>
+    /// <summary>
+    /// The words of a text that the vocabulary does not know, each once. They become [UNK], or are spelt letter by letter, and say nothing
+    /// to a model.
+    /// </summary>
     public IReadOnlyList<string> UnknownWords(string text)
     {
         char[] words = new char[BasicTokenizer.OutputBound(text.Length, text.Length)];
-        string[] clean = new string(words, 0, BasicTokenizer.Tokenize(text, text.Length, words)).Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        string[] clean = new string(words, 0, BasicTokenizer.Tokenize(text, text.Length, words))
+            .Split(' ', StringSplitOptions.RemoveEmptyEntries);
         return [.. clean.Distinct().Where(IsUnknown)];
 
         bool IsUnknown(string word)

@@ -10,15 +10,15 @@ internal readonly record struct CharacterMapping(int Code, bool Isolated = false
 
 /// <summary>
 /// The character rules of BERT's uncased tokenizer as a table (<c>characters.txt</c>): cleaning, isolation of punctuation and ideographs,
-/// accents stripped, lower case. A table rather than the runtime's own, because the runtime normalises nothing in invariant mode,
-/// and because its Unicode version moves: a caption must not change its tokens with it.
+/// accents stripped, lower case. The runtime's own rules do not serve: in invariant mode they normalise nothing, and their Unicode version
+/// moves. A caption must not change its tokens with it.
 /// </summary>
 internal static class CharacterTable
 {
     private const int HangulFirst = 0xAC00, HangulLast = 0xD7A3;
 
-    private static readonly Range[] Ranges = Load();
-    private static readonly int[] Firsts = Array.ConvertAll(Ranges, range => range.First);
+    private static readonly Range[] _ranges = Load();
+    private static readonly int[] _firsts = Array.ConvertAll(_ranges, range => range.First);
 
     /// <summary>What becomes of a code point.</summary>
     public static CharacterMapping Map(int code)
@@ -26,10 +26,10 @@ internal static class CharacterTable
         if (code is >= 'a' and <= 'z') return new(code);
         if (code is >= HangulFirst and <= HangulLast) return Decompose(code - HangulFirst);
 
-        int at = Array.BinarySearch(Firsts, code);
+        int at = Array.BinarySearch(_firsts, code);
         if (at < 0) at = ~at - 1;
-        if (at < 0 || code > Ranges[at].Last) return new(code);
-        (int first, _, CharacterMapping mapping, bool following) = Ranges[at];
+        if (at < 0 || code > _ranges[at].Last) return new(code);
+        (int first, _, CharacterMapping mapping, bool following) = _ranges[at];
         return following ? mapping with { Code = mapping.Code + code - first } : mapping;
     }
 

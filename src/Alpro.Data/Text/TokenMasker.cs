@@ -8,7 +8,7 @@ namespace Alpro.Data.Text;
 /// </summary>
 /// <param name="tokenizer">Whose ids they are.</param>
 /// <param name="probability">Chance of an ordinary token to be chosen.</param>
-public sealed class TokenMasker(CaptionTokenizer tokenizer, double probability)
+internal sealed class TokenMasker(CaptionTokenizer tokenizer, double probability)
 {
     /// <summary>The label of a token that was not chosen: the loss leaves it out.</summary>
     public const int Ignored = -100;

@@ -24,7 +24,7 @@ public sealed class Vocabulary
     public int this[string piece] => _ids[piece];
 
     /// <summary>Reads a vocabulary file.</summary>
-    /// <exception cref="DataException">The file is absent, repeats a piece or lacks a special token.</exception>
+    /// <exception cref="DataException">The file is missing, repeats a piece or lacks a special token.</exception>
     public static Vocabulary Load(string path)
     {
         var vocabulary = new Vocabulary(path);
@@ -32,20 +32,23 @@ public sealed class Vocabulary
         {
             foreach (string line in File.ReadLines(path)) vocabulary.Add(line);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new DataException($"{path}: the vocabulary cannot be read: {e.Message} Give the path of the vocab.txt that came with the BERT model.", e);
+            throw new DataException($"{path}: the vocabulary cannot be read: {exception.Message} Give the path of the vocab.txt that "
+                + "came with the BERT model.", exception);
         }
         string[] absent = [.. SpecialTokens.Where(token => !vocabulary._ids.ContainsKey(token))];
         if (absent.Length > 0)
-            throw new DataException($"{path}: not a BERT vocabulary: {string.Join(", ", absent)} is not among its {vocabulary.Size:N0} lines. Expected one word piece a line, as in bert-base-uncased's vocab.txt.");
+            throw new DataException($"{path}: not a BERT vocabulary: {string.Join(", ", absent)} is not among its {vocabulary.Size:N0} "
+                + "lines. Expected one word piece a line, as in bert-base-uncased's vocab.txt.");
         return vocabulary;
     }
 
     private void Add(string piece)
     {
         if (piece.Length > 0 && !_ids.TryAdd(piece, Size))
-            throw new DataException($"{Path}: line {Size + 1} repeats the word piece '{piece}' of line {_ids[piece] + 1}: the ids after it would be ambiguous. Use the file as it was published.");
+            throw new DataException($"{Path}: line {Size + 1} repeats the word piece '{piece}' of line {_ids[piece] + 1}: the ids after "
+                + "it would be ambiguous. Use the file as it was published.");
         Size++;
     }
 }

@@ -7,7 +7,7 @@ namespace Alpro.Model.Arithmetic;
 /// Runs a part of a model without keeping its activations; the backward pass computes them again. Gradients of the parameters inside are
 /// added by the recomputation's own backward pass. The part must not draw random numbers.
 /// </summary>
-public sealed class ActivationCheckpoint : autograd.SingleTensorFunction<ActivationCheckpoint>
+internal sealed class ActivationCheckpoint : autograd.SingleTensorFunction<ActivationCheckpoint>
 {
     // Native code copies a returned gradient from its bare handle after this has returned: it stays rooted until the next call.
     [ThreadStatic] private static Tensor? returned;
@@ -66,9 +66,9 @@ public sealed class ActivationCheckpoint : autograd.SingleTensorFunction<Activat
             autograd.backward([output], [grad_output]);
             gradient = input.grad!;
         }
-        catch (Exception e)
+        catch (Exception exception)
         {
-            failure = e;
+            failure = exception;
             gradient = grad_output.Times(double.NaN);
         }
 #pragma warning restore CA1031

@@ -9,7 +9,7 @@ namespace Alpro.Model.Arithmetic;
 /// while it is on for a device type, linear layers and attention run in bfloat16, losses and layer norms in 32 bits, and
 /// gradients of 32-bit weights stay 32-bit. The switches are the calling thread's own.
 /// </summary>
-public static partial class Autocast
+internal static partial class Autocast
 {
     private const string Torch = "torch_cpu";
 

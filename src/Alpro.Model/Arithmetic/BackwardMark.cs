@@ -7,7 +7,7 @@ namespace Alpro.Model.Arithmetic;
 /// Tells, in the backward pass, when the gradients of a module's parameters are complete. The pass goes through the operations in the order
 /// opposite to that of the forward pass, so all that came after a mark is done when it comes to it; on a GPU, is in its queue.
 /// </summary>
-public sealed class BackwardMark : autograd.SingleTensorFunction<BackwardMark>
+internal sealed class BackwardMark : autograd.SingleTensorFunction<BackwardMark>
 {
     // Native code copies a returned gradient from its bare handle after this has returned: it stays rooted until the next call.
     [ThreadStatic] private static Tensor? returned;

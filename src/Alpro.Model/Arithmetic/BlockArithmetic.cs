@@ -64,7 +64,6 @@ internal interface IBlockArithmetic
 /// <summary>Block arithmetic by libtorch's operations, on any device.</summary>
 internal sealed class TorchArithmetic : IBlockArithmetic
 {
-    /// <summary>The one instance.</summary>
     public static TorchArithmetic Instance { get; } = new();
 
     /// <inheritdoc/>

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Alpro.Model.Arithmetic;
 
 /// <summary>The memory of a tensor, for reading a file straight into it and writing it straight out.</summary>
-public static unsafe partial class TensorMemory
+internal static unsafe partial class TensorMemory
 {
     /// <summary>The bytes that are read or written at once: few enough to be still in the processor's cache when they are checked.</summary>
     public const int Piece = 256 << 10;

@@ -9,13 +9,13 @@ namespace Alpro.Model.Arithmetic;
 /// scalars that nothing roots while native code reads them, so a collection can free them in use; here every scalar is a constant field or
 /// lives until the call has returned, the hidden factor of an addition included.
 /// </summary>
-public static class TensorOps
+internal static class TensorOps
 {
     /// <summary>1, rooted.</summary>
     public static readonly Scalar One = 1.0;
 
-    private static readonly Scalar MinusOne = -1.0;
-    private static readonly Scalar NegativeInfinity = double.NegativeInfinity;
+    private static readonly Scalar _minusOne = -1.0;
+    private static readonly Scalar _negativeInfinity = double.NegativeInfinity;
 
     /// <summary>a + b.</summary>
     public static Tensor Plus(this Tensor a, Tensor b) => a.add(b, One);
@@ -28,7 +28,7 @@ public static class TensorOps
     }
 
     /// <summary>a - b.</summary>
-    public static Tensor Minus(this Tensor a, Tensor b) => a.add(b, MinusOne);
+    public static Tensor Minus(this Tensor a, Tensor b) => a.add(b, _minusOne);
 
     /// <summary>1 - a.</summary>
     public static Tensor OneMinus(this Tensor a) => a.neg().add(One, One);
@@ -79,7 +79,7 @@ public static class TensorOps
     public static Tensor InFull(this Tensor a) => a.dtype == ScalarType.BFloat16 ? a.to(ScalarType.Float32) : a;
 
     /// <summary>Minus infinity where the mask is true.</summary>
-    public static Tensor Exclude(this Tensor a, Tensor mask) => a.masked_fill(mask, NegativeInfinity);
+    public static Tensor Exclude(this Tensor a, Tensor mask) => a.masked_fill(mask, _negativeInfinity);
 
     /// <summary>start, start + 1, ... : int64 [count].</summary>
     public static Tensor Range(long start, long count, Device device)

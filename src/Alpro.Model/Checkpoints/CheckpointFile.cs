@@ -147,10 +147,10 @@ public sealed class CheckpointFile : IDisposable
             file = File.OpenHandle(path);
             return new CheckpointFile(path, file, read(file));
         }
-        catch (Exception fault) when (fault is InvalidDataException or IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is InvalidDataException or IOException or UnauthorizedAccessException)
         {
             file?.Dispose();
-            throw new CheckpointException(path, fault is FileNotFoundException or DirectoryNotFoundException ? "no such file" : fault.Message, fault);
+            throw new CheckpointException(path, exception is FileNotFoundException or DirectoryNotFoundException ? "no such file" : exception.Message, exception);
         }
     }
 
@@ -180,9 +180,9 @@ public sealed class CheckpointFile : IDisposable
         {
             read();
         }
-        catch (Exception fault) when (fault is InvalidDataException or IOException)
+        catch (Exception exception) when (exception is InvalidDataException or IOException)
         {
-            throw new CheckpointException(Path, fault.Message, fault);
+            throw new CheckpointException(Path, exception.Message, exception);
         }
     }
 

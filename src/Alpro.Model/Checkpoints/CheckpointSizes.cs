@@ -1,7 +1,7 @@
 namespace Alpro.Model.Checkpoints;
 
 /// <summary>The sizes of a model as its checkpoint's own tensors tell them, for checkpoints whose configuration leaves them out.</summary>
-public static class CheckpointSizes
+internal static class CheckpointSizes
 {
     /// <summary>A model of these sizes, except where the checkpoint's tensors have others.</summary>
     /// <param name="path">A checkpoint of this family.</param>

@@ -16,14 +16,6 @@ public sealed record KeyRule(string Pattern, params string[] Targets)
 /// </summary>
 public sealed class KeyMap
 {
-    private static readonly KeyRule[] ToQuestionAnswering =
-    [
-        new(@"(prompter|mpm_head|text_encoder\.cls)\..*"),
-        new(@"text_encoder\.bert\.(.*)", "text_encoder.$1"),
-    ];
-
-    private static readonly KeyRule[] ToRetrieval = [new(@"(prompter|mpm_head)\..*")];
-
     private readonly KeyRule[][] stages;
 
     private KeyMap(string scope, params KeyRule[][] stages)
@@ -59,13 +51,10 @@ public sealed class KeyMap
     /// <summary>The part of a model that such a checkpoint is for: what is missing elsewhere does not matter. Empty for all of it.</summary>
     public string Scope { get; }
 
-    /// <summary>This map, followed by what sets a model of the family apart: a downstream model has no prompter, and question answering no language head.</summary>
-    public KeyMap For(TorchSharp.torch.nn.Module module) => module switch
-    {
-        AlproForRetrieval => new(Scope, [.. stages, ToRetrieval]),
-        AlproForQuestionAnswering => new(Scope, [.. stages, ToQuestionAnswering]),
-        _ => this,
-    };
+    /// <summary>This map, followed by what sets a model of the family apart from one under pretraining.</summary>
+    public KeyMap For(TorchSharp.torch.nn.Module module) => module is AlproModel { FromPretraining: { Count: > 0 } rules }
+        ? new(Scope, [.. stages, [.. rules.Select(rule => rule.Key is { } key ? new KeyRule(rule.Pattern, key) : new KeyRule(rule.Pattern))]])
+        : this;
 
     /// <summary>The model's keys that a checkpoint's key gives a value to; the first is its own, the others are copies.</summary>
     public IReadOnlyList<string> Targets(string key)

@@ -7,7 +7,7 @@ namespace Alpro.Model.Checkpoints;
 
 /// <summary>
 /// Reads a Python pickle as data. It is a small stack machine over the opcodes that <c>torch.save</c> writes; the only names it
-/// knows are those of <see cref="Names"/>, each standing for a function below, so a file can ask for nothing else to be made
+/// knows are those of <see cref="_names"/>, each standing for a function below, so a file can ask for nothing else to be made
 /// or run. Its results are null, bool, long, double, string, lists (<see cref="List{T}"/>), tuples (arrays), dictionaries
 /// (<see cref="OrderedDictionary{TKey, TValue}"/>, the keys as text) and <see cref="StoredTensor"/>.
 /// </summary>
@@ -21,7 +21,7 @@ namespace Alpro.Model.Checkpoints;
 internal sealed class RestrictedUnpickler(PickleInput input, Func<string, ElementType, long, StoredRun> findRun)
 {
     private const int MostOperations = 1_000_000, LongestName = 1000;
-    private static readonly object Mark = new();
+    private static readonly object _mark = new();
     private readonly List<object?> stack = [];
     private readonly Dictionary<long, object?> memo = [];
     private long handed;
@@ -30,7 +30,7 @@ internal sealed class RestrictedUnpickler(PickleInput input, Func<string, Elemen
     private sealed record Storage(StoredRun Run, long Offset);
 
     /// <summary>Everything a pickle may name: functions, storage types, element types.</summary>
-    private static readonly Dictionary<string, object> Names = new()
+    private static readonly Dictionary<string, object> _names = new()
     {
         ["collections.OrderedDict"] = (Function)MakeDictionary,
         ["torch._utils._rebuild_tensor"] = (Function)MakeTensor,
@@ -44,8 +44,8 @@ internal sealed class RestrictedUnpickler(PickleInput input, Func<string, Elemen
     {
         foreach (ElementType element in ElementType.All)
         {
-            Names[$"torch.{element.Storage}"] = element;
-            Names[$"torch.{element.Name}"] = $"torch.{element.Name}";
+            _names[$"torch.{element.Storage}"] = element;
+            _names[$"torch.{element.Name}"] = $"torch.{element.Name}";
         }
     }
 
@@ -70,7 +70,7 @@ internal sealed class RestrictedUnpickler(PickleInput input, Func<string, Elemen
         {
             case '\x80': ReadProtocol(); break;
             case '\x95': input.ReadUnsigned(8); break;                                                 // FRAME: only a hint
-            case '(': stack.Add(Mark); break;
+            case '(': stack.Add(_mark); break;
             case '0': Pop(); break;
             case '1': PopToMark(); break;
             case '2': stack.Add(Peek()); break;
@@ -132,7 +132,7 @@ internal sealed class RestrictedUnpickler(PickleInput input, Func<string, Elemen
     private object? Pop()
     {
         object? top = Peek();
-        if (top == Mark) throw Underflow();
+        if (top == _mark) throw Underflow();
         stack.RemoveAt(stack.Count - 1);
         return top;
     }
@@ -146,7 +146,7 @@ internal sealed class RestrictedUnpickler(PickleInput input, Func<string, Elemen
 
     private object?[] PopToMark()
     {
-        int mark = stack.LastIndexOf(Mark);
+        int mark = stack.LastIndexOf(_mark);
         if (mark < 0) throw Underflow();
         object?[] items = [.. CollectionsMarshal.AsSpan(stack)[(mark + 1)..]];
         stack.RemoveRange(mark, stack.Count - mark);
@@ -182,7 +182,7 @@ internal sealed class RestrictedUnpickler(PickleInput input, Func<string, Elemen
     {
         CheckName(module);
         CheckName(name);
-        return Names.GetValueOrDefault($"{module}.{name}") ?? throw new InvalidDataException(
+        return _names.GetValueOrDefault($"{module}.{name}") ?? throw new InvalidDataException(
             $"its pickle asks for '{module}.{name}', which is not among the names a checkpoint may use. Nothing of it was run. "
             + "If you trust the file, save its state dict alone with PyTorch and use that.");
     }

@@ -104,9 +104,9 @@ public static class Safetensors
                 else foreach (JsonProperty item in entry.Value.EnumerateObject()) content.Metadata.Add(item.Name, item.Value.GetString() ?? "");
             }
         }
-        catch (Exception fault) when (fault is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
         {
-            throw new InvalidDataException($"the header is not what the format asks for: {fault.Message}", fault);
+            throw new InvalidDataException($"the header is not what the format asks for: {exception.Message}", exception);
         }
         CheckRanges(content.Tensors.Values, length - 8 - (long)headerBytes);
         foreach (StoredTensor tensor in content.Tensors.Values) tensor.Run.Position += 8 + (long)headerBytes;

@@ -13,10 +13,10 @@ namespace Alpro.Model.Checkpoints;
 public static class StateDict
 {
     /// <summary>Under which names programs put a state dict that is not the whole file.</summary>
-    private static readonly string[] Wrappers = ["state_dict", "model_state_dict", "model"];
+    private static readonly string[] _wrappers = ["state_dict", "model_state_dict", "model"];
 
     /// <summary>Keys that no forward pass reads: the unused Kinetics classifier and BERT's constant position numbers.</summary>
-    private static readonly Regex NeverRead = new(@"(^|\.)visual_encoder\.model\.head\.|\.position_ids$|^prompter\.(itm_head|text_encoder\.cls)\.");
+    private static readonly Regex _neverRead = new(@"(^|\.)visual_encoder\.model\.head\.|\.position_ids$|^prompter\.(itm_head|text_encoder\.cls)\.");
 
     /// <summary>Loads weights into a module.</summary>
     /// <param name="module">The module; its parameters keep their identity, device and type.</param>
@@ -88,10 +88,10 @@ public static class StateDict
         bool nested = file.Format != CheckpointFormat.Safetensors;
         List<IGrouping<string, string>> groups = [.. file.Tensors.Keys.GroupBy(name => nested && name.LastIndexOf('/') is >= 0 and var slash ? name[..slash] : "")];
         IGrouping<string, string> dictionary = groups.Find(group => group.Key.Length == 0)
-            ?? Wrappers.Select(wrapper => groups.Find(group => group.Key == wrapper)).FirstOrDefault(group => group is not null)
+            ?? _wrappers.Select(wrapper => groups.Find(group => group.Key == wrapper)).FirstOrDefault(group => group is not null)
             ?? (groups.Count == 1 ? groups[0] : throw new CheckpointException(file.Path, groups.Count == 0
                 ? "holds no tensors"
-                : $"holds several dictionaries of tensors ({string.Join(", ", groups.Take(8).Select(group => group.Key))}) and none is called {string.Join(" or ", Wrappers)}"));
+                : $"holds several dictionaries of tensors ({string.Join(", ", groups.Take(8).Select(group => group.Key))}) and none is called {string.Join(" or ", _wrappers)}"));
         int prefix = dictionary.Key.Length == 0 ? 0 : dictionary.Key.Length + 1;
         if (dictionary.All(name => name.AsSpan(prefix).StartsWith("module."))) prefix += "module.".Length;
         return new(dictionary.Select(name => new KeyValuePair<string, string>(name[prefix..], name)));
@@ -115,13 +115,8 @@ public static class StateDict
         return (sources, unexpected, dropped);
     }
 
-    private static bool IsRead(Module module, string key) => !NeverRead.IsMatch(key) && module switch
-    {
-        AlproForRetrieval => !key.StartsWith("text_encoder.cls.", StringComparison.Ordinal),
-        Prompter => !key.StartsWith("text_encoder.cls.", StringComparison.Ordinal) && !key.StartsWith("itm_head.", StringComparison.Ordinal),
-        AlproForQuestionAnswering => key != "temp" && !Regex.IsMatch(key, @"^(vision_proj|text_proj|itm_head)\."),
-        _ => true,
-    };
+    private static bool IsRead(Module module, string key) =>
+        !_neverRead.IsMatch(key) && !(module is AlproModel { UnreadKeys: { } unread } && Regex.IsMatch(key, $"^(?:{unread})$", RegexOptions.CultureInvariant));
 
     /// <summary>Tied weights are one tensor under several names: the same memory in the same shape.</summary>
     private static (nint, string) Identity(Tensor weight) => (TensorMemory.Address(weight), string.Join(',', weight.shape));

@@ -1,7 +1,7 @@
 namespace Alpro.Model.Checkpoints;
 
 /// <summary>Writes files that are never seen half written.</summary>
-public static class WholeFile
+internal static class WholeFile
 {
     /// <summary>Writes beside the file, flushes to the disk, then takes the file's name. After a failure the old file is as it was.</summary>
     /// <param name="path">The file.</param>

@@ -31,19 +31,19 @@ public sealed class Checkpoint
 
     /// <summary>Gives a model and its optimizer the weights and moments they had, and the optimizer the updates it had made.</summary>
     /// <exception cref="CheckpointException">They are of another size.</exception>
-    public void ReadInto(AlproModel model, FlatParameters parameters, AdamW optimizer)
+    internal void ReadInto(AlproModel model, FlatParameters parameters, AdamW optimizer)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         using (CheckpointFile weights = CheckpointFile.Open(Weights))
             foreach ((string key, Tensor tensor) in model.state_dict())
-                weights.ReadInto(key, parameters.SlotOf(tensor) is { } slot ? FlatParameters.View(parameters.Values, slot) : tensor);
+                weights.ReadInto(key, parameters.SectionOf(tensor) is { } section ? FlatParameters.View(parameters.Values, section) : tensor);
         parameters.Refresh();
         using CheckpointFile moments = CheckpointFile.Open(Path.Combine(Folder, MomentsName));
-        foreach (FlatSlot slot in parameters.Slots)
+        foreach (FlatSection section in parameters.Sections)
         {
-            moments.ReadInto(MomentKey.First(slot), FlatParameters.View(optimizer.FirstMoment, slot));
-            moments.ReadInto(MomentKey.Second(slot), FlatParameters.View(optimizer.SecondMoment, slot));
+            moments.ReadInto(MomentKey.First(section), FlatParameters.View(optimizer.FirstMoment, section));
+            moments.ReadInto(MomentKey.Second(section), FlatParameters.View(optimizer.SecondMoment, section));
         }
         optimizer.Updates = State.Updates;
     }

@@ -1,5 +1,6 @@
 using System.IO.Hashing;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Alpro.Model.Checkpoints;
 using Alpro.Training.Configuration;
 using TorchSharp;
@@ -42,7 +43,7 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, Acti
                 Directory.Move(aside, final);
                 FolderEntries.Flush(Folder);
             }
-            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
                 RemoveAside();
                 throw;
@@ -101,8 +102,26 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, Acti
     private static Checkpoint Read(string path)
     {
         string name = NameIn(File.ReadLines(Path.Combine(path, Checkpoint.ChecksumsName)).Last());
-        StateFile state = JsonSerializer.Deserialize<StateFile>(File.ReadAllBytes(Path.Combine(path, name)), ConfigLoader.Json)!;
+        JsonNode file = JsonNode.Parse(File.ReadAllBytes(Path.Combine(path, name)))!;
+        GiveWeights(file["config"]!);
+        StateFile state = file.Deserialize<StateFile>(ConfigLoader.Json)!;
         return new(path, state.State, state.Config);
+    }
+
+    /// <summary>In older checkpoints losses have no weights: two are true or false, and the others follow from the clips.</summary>
+    private static void GiveWeights(JsonNode config)
+    {
+        if (config["losses"]?["vtc"]?.GetValueKind() is not (JsonValueKind.True or JsonValueKind.False)) return;
+        JsonNode losses = config["losses"]!, clip = config["data"]!["clip"]!;
+        config["losses"] = (string?)config["task"] != "pretrain" ? new JsonObject() : new JsonObject
+        {
+            ["vtc"] = Weight((bool)losses["vtc"]!),
+            ["vtm"] = Weight((bool)losses["vtm"]!),
+            ["mlm"] = Weight((double)clip["maskProbability"]! > 0),
+            ["pem"] = Weight((double)clip["regionPatch"]! > 0),
+        };
+
+        static double Weight(bool on) => on ? 1 : 0;
     }
 
     private void Write(Snapshot snapshot, string path)
@@ -183,9 +202,9 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, Acti
             }
             return null;
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or ArgumentException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            return $"{path}: {failure.Message}";
+            return $"{path}: {exception.Message}";
         }
     }
 

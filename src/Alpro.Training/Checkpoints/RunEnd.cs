@@ -3,7 +3,7 @@ using Alpro.Model.Checkpoints;
 namespace Alpro.Training.Checkpoints;
 
 /// <summary>Whether a run is over, as its last checkpoint says. Finding out reads all of a checkpoint: it is done again only when there is a new one.</summary>
-public sealed class RunEnd(CheckpointStore store)
+internal sealed class RunEnd(CheckpointStore store)
 {
     private string _looked = "";
     private long? _end;

@@ -17,7 +17,7 @@ namespace Alpro.Training.Checkpoints;
 public sealed class Snapshot : IDisposable
 {
     private readonly SnapshotPool _pool;
-    private readonly Tensor _values, _firstMoment, _secondMoment;    // in the places that the slots say
+    private readonly Tensor _values, _firstMoment, _secondMoment;    // in the places that the sections say
     private readonly IDeviceMark? _copied;                           // null where a copy is done when it returns
 
     internal Snapshot(SnapshotPool pool, long length, bool pinned, IDeviceMark? copied)
@@ -45,17 +45,17 @@ public sealed class Snapshot : IDisposable
     {
         _copied?.Wait();
         return [.. _pool.Entries.Select(entry =>
-            KeyValuePair.Create(entry.Key, entry.Slot is { } slot ? FlatParameters.View(_values, slot) : entry.Fixed!))];
+            KeyValuePair.Create(entry.Key, entry.Section is { } section ? FlatParameters.View(_values, section) : entry.Fixed!))];
     }
 
     /// <summary>The optimizer's moments, named <c>first.</c> and <c>second.</c> with the parameter's key.</summary>
     public IEnumerable<KeyValuePair<string, Tensor>> Moments()
     {
         _copied?.Wait();
-        return [.. _pool.Slots.SelectMany(slot => new[]
+        return [.. _pool.Sections.SelectMany(section => new[]
         {
-            KeyValuePair.Create(MomentKey.First(slot), FlatParameters.View(_firstMoment, slot)),
-            KeyValuePair.Create(MomentKey.Second(slot), FlatParameters.View(_secondMoment, slot)),
+            KeyValuePair.Create(MomentKey.First(section), FlatParameters.View(_firstMoment, section)),
+            KeyValuePair.Create(MomentKey.Second(section), FlatParameters.View(_secondMoment, section)),
         })];
     }
 
@@ -83,13 +83,13 @@ public sealed class Snapshot : IDisposable
 /// <summary>What the moments of a parameter are called in a checkpoint.</summary>
 internal static class MomentKey
 {
-    public static string First(FlatSlot slot) => $"first.{slot.Name}";
+    public static string First(FlatSection section) => $"first.{section.Name}";
 
-    public static string Second(FlatSlot slot) => $"second.{slot.Name}";
+    public static string Second(FlatSection section) => $"second.{section.Name}";
 }
 
 /// <summary>Takes snapshots of a model and its optimizer into buffers that are used again.</summary>
-public sealed class SnapshotPool : IDisposable
+internal sealed class SnapshotPool : IDisposable
 {
     /// <summary>Snapshots that may be about at once: one being written, one waiting.</summary>
     public const int Capacity = 2;
@@ -107,10 +107,10 @@ public sealed class SnapshotPool : IDisposable
         Marks = _pinned ? static () => new CudaMark() : static () => null;
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        Slots = [.. parameters.Slots];
-        Entries = [.. model.state_dict().Select(entry => parameters.SlotOf(entry.Value) is { } slot
-            ? (entry.Key, slot, null)
-            : (entry.Key, (FlatSlot?)null, (Tensor?)entry.Value.cpu().clone().DetachFromDisposeScope()))];
+        Sections = [.. parameters.Sections];
+        Entries = [.. model.state_dict().Select(entry => parameters.SectionOf(entry.Value) is { } section
+            ? (entry.Key, section, null)
+            : (entry.Key, (FlatSection?)null, (Tensor?)entry.Value.cpu().clone().DetachFromDisposeScope()))];
     }
 
     internal RunConfig Config { get; }
@@ -118,10 +118,10 @@ public sealed class SnapshotPool : IDisposable
     /// <summary>Makes the mark that stands behind a snapshot's copies; null where these are done when they return.</summary>
     internal Func<IDeviceMark?> Marks { private get; init; }
 
-    internal IReadOnlyList<FlatSlot> Slots { get; }
+    internal IReadOnlyList<FlatSection> Sections { get; }
 
-    /// <summary>The state dict: what is trained is in a slot of the flat buffers, what is not never changes and is kept once.</summary>
-    internal IReadOnlyList<(string Key, FlatSlot? Slot, Tensor? Fixed)> Entries { get; }
+    /// <summary>The state dict: what is trained is in a section of the flat buffers, what is not never changes and is kept once.</summary>
+    internal IReadOnlyList<(string Key, FlatSection? Section, Tensor? Fixed)> Entries { get; }
 
     /// <summary>Copies weights and moments, on a GPU when that has done what is queued; waits while all buffers are about.</summary>
     public Snapshot Take(TrainState state)

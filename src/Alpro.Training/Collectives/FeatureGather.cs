@@ -9,7 +9,7 @@ namespace Alpro.Training.Collectives;
 /// Brings the contrastive features of all ranks together. Backward, each rank's part gets the sum of the gradients that all ranks have for
 /// it: with losses that are means over ranks, the gradient one process would compute.
 /// </summary>
-public sealed class FeatureGather(ICollectives collectives) : IFeatureGather
+internal sealed class FeatureGather(ICollectives collectives) : IFeatureGather
 {
     /// <inheritdoc/>
     public int Rank => collectives.Rank;
@@ -46,9 +46,9 @@ public sealed class FeatureGather(ICollectives collectives) : IFeatureGather
                 long rows = all.shape[0] / group.World;
                 gradient = all.narrow(0, group.Rank * rows, rows).to(grad_output.dtype);
             }
-            catch (Exception reason)
+            catch (Exception exception)
             {
-                group.Abort(reason);
+                group.Abort(exception);
                 gradient = grad_output.narrow(0, 0, grad_output.shape[0] / group.World).Times(double.NaN);
             }
 #pragma warning restore CA1031

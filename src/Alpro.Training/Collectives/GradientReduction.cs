@@ -52,9 +52,9 @@ internal sealed class GradientReduction(FlatParameters parameters, ICollectives 
             foreach ((long start, long end) in ranges) Send(start, end);
             _begun.AddRange(ranges);
         }
-        catch (Exception reason)
+        catch (Exception exception)
         {
-            group.Abort(reason);
+            group.Abort(exception);
         }
 #pragma warning restore CA1031
     }
@@ -71,11 +71,11 @@ internal sealed class GradientReduction(FlatParameters parameters, ICollectives 
     {
         if (_ranges.TryGetValue(module, out (long, long)[]? known)) return known;
         var ranges = new List<(long Start, long End)>();
-        foreach (FlatSlot slot in module.parameters().Select(parameters.SlotOf).OfType<FlatSlot>().OrderBy(slot => slot.Offset))
+        foreach (FlatSection section in module.parameters().Select(parameters.SectionOf).OfType<FlatSection>().OrderBy(section => section.Offset))
         {
-            long end = FlatParameters.EndOf(slot);
-            if (ranges is [.., var last] && last.End == slot.Offset) ranges[^1] = (last.Start, end);
-            else ranges.Add((slot.Offset, end));
+            long end = FlatParameters.EndOf(section);
+            if (ranges is [.., var last] && last.End == section.Offset) ranges[^1] = (last.Start, end);
+            else ranges.Add((section.Offset, end));
         }
         return _ranges[module] = [.. ranges.Where(range => range.End - range.Start >= Smallest)];
     }

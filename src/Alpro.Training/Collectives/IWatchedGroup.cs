@@ -1,7 +1,7 @@
 namespace Alpro.Training.Collectives;
 
 /// <summary>A group that notices when one of its ranks is gone, also for collectives that do not.</summary>
-public interface IWatchedGroup : ICollectives
+internal interface IWatchedGroup : ICollectives
 {
     /// <summary>Told, on any thread, when the group is over before this rank has left it; at once where it is over already.</summary>
     event Action<CollectivesException> Failed;

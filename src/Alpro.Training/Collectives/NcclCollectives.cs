@@ -15,7 +15,7 @@ namespace Alpro.Training.Collectives;
 /// takes too. So none may take long, and NCCL is told not to block: it does on a thread of its own what waits for other ranks, and is asked
 /// until it is through, or the group is over. Each process uses the first GPU that it sees.
 /// </remarks>
-public sealed class NcclCollectives : ICollectives
+internal sealed class NcclCollectives : ICollectives
 {
     /// <summary>How often to ask before the processor is left to others for a millisecond: ranks that are all there need less.</summary>
     private const int AsksBeforeSleep = 1000;
@@ -58,9 +58,9 @@ public sealed class NcclCollectives : ICollectives
             ring.Broadcast(id, source: 0);
             Call(_ => nccl.Begin(out _communicator, World, name, Rank));
         }
-        catch (Exception reason)
+        catch (Exception exception)
         {
-            ring.Abort(reason);                                      // the others would wait for this rank in NCCL
+            ring.Abort(exception);                                      // the others would wait for this rank in NCCL
             Dispose();
             throw;
         }

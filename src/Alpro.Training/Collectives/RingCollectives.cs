@@ -11,7 +11,7 @@ namespace Alpro.Training.Collectives;
 /// Ranks on CPUs in a ring of TCP connections: each sends to the next and receives from the previous, straight out of and into the tensors'
 /// memory, a segment on its way while the one before it is added up. Every frame carries the generation.
 /// </summary>
-public sealed class RingCollectives : IWatchedGroup
+internal sealed class RingCollectives : IWatchedGroup
 {
     private const int SegmentLength = 1 << 20;
 

@@ -14,7 +14,7 @@ internal sealed record RingLink(int Peer, Socket Socket, Stream Stream) : IDispo
     private const int HelloLength = 24, MaxStrangers = 16;
     private const ulong Magic = 0x31474E49524F5250;                  // "PRORING1"
 
-    private static readonly TimeSpan HelloTime = TimeSpan.FromSeconds(3), RetryAfter = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan _helloTime = TimeSpan.FromSeconds(3), _retryAfter = TimeSpan.FromMilliseconds(50);
 
     private readonly record struct Hello(long Generation, int Rank, int World)
     {
@@ -36,11 +36,11 @@ internal sealed record RingLink(int Peer, Socket Socket, Stream Stream) : IDispo
                 {
                     return await Call(group, settings, cancel);
                 }
-                catch (Exception problem) when (problem is SocketException or IOException and not CollectivesException)
+                catch (Exception exception) when (exception is SocketException or IOException and not CollectivesException)
                 {
-                    last = problem;
+                    last = exception;
                 }
-                await Task.Delay(RetryAfter, cancel);
+                await Task.Delay(_retryAfter, cancel);
             }
         }
         catch (OperationCanceledException)
@@ -92,7 +92,7 @@ internal sealed record RingLink(int Peer, Socket Socket, Stream Stream) : IDispo
         {
             Socket.Shutdown(SocketShutdown.Both);
         }
-        catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
         {
             return;                                                  // it was over already
         }
@@ -118,10 +118,10 @@ internal sealed record RingLink(int Peer, Socket Socket, Stream Stream) : IDispo
             if (answer is { } late && late.Generation < group.Generation) throw new IOException($"it is still {late}");
             throw new CollectivesException(group.Next, group.Generation, $"was expected at {group.Endpoints[group.Next]}, and that is {answer?.ToString() ?? "something else"}");
         }
-        catch (AuthenticationException problem)
+        catch (AuthenticationException exception)
         {
             socket.Dispose();
-            throw new CollectivesException(group.Next, group.Generation, $"at {group.Endpoints[group.Next]} was not trusted, or does not trust this rank: {problem.Message}", problem);
+            throw new CollectivesException(group.Next, group.Generation, $"at {group.Endpoints[group.Next]} was not trusted, or does not trust this rank: {exception.Message}", exception);
         }
         catch
         {
@@ -134,7 +134,7 @@ internal sealed record RingLink(int Peer, Socket Socket, Stream Stream) : IDispo
     {
         EndPoint? from = null;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        limit.CancelAfter(HelloTime);
+        limit.CancelAfter(_helloTime);
         string reason;
         try
         {
@@ -146,9 +146,9 @@ internal sealed record RingLink(int Peer, Socket Socket, Stream Stream) : IDispo
             if (hello == new Hello(group.Generation, group.Previous, group.World)) return new(group.Previous, socket, stream);
             reason = hello is null ? "it does not speak as a rank does" : $"it is {hello}, and {new Hello(group.Generation, group.Previous, group.World)} is expected";
         }
-        catch (Exception problem) when (problem is SocketException or IOException or AuthenticationException or OperationCanceledException)
+        catch (Exception exception) when (exception is SocketException or IOException or AuthenticationException or OperationCanceledException)
         {
-            reason = problem is OperationCanceledException ? "it said nothing" : problem.Message;
+            reason = exception is OperationCanceledException ? "it said nothing" : exception.Message;
         }
         socket.Dispose();
         if (!cancel.IsCancellationRequested) settings.Refused($"generation {group.Generation}, rank {group.Rank}: a connection from {from} was refused: {reason}");

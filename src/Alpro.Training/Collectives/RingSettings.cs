@@ -7,7 +7,7 @@ namespace Alpro.Training.Collectives;
 /// <param name="Generation">Its number.</param>
 /// <param name="Rank">This rank.</param>
 /// <param name="Endpoints">Where each rank listens, in rank order; two at least.</param>
-public sealed record RingGroup(long Generation, int Rank, IReadOnlyList<EndPoint> Endpoints)
+internal sealed record RingGroup(long Generation, int Rank, IReadOnlyList<EndPoint> Endpoints)
 {
     /// <summary>Number of ranks.</summary>
     public int World => Endpoints.Count;
@@ -20,7 +20,7 @@ public sealed record RingGroup(long Generation, int Rank, IReadOnlyList<EndPoint
 }
 
 /// <summary>How the ranks of a ring find and watch one another.</summary>
-public sealed record RingSettings
+internal sealed record RingSettings
 {
     /// <summary>Makes a stream of a new connection, true where it came in: TLS goes in here. It owns the socket.</summary>
     public Func<Socket, bool, CancellationToken, Task<Stream>> Open { get; init; } = static (socket, _, _) => Task.FromResult<Stream>(new NetworkStream(socket, ownsSocket: true));

@@ -51,7 +51,7 @@ internal sealed class RingTransport : IDisposable
     private const int Alive = -1, Leaving = -2;
 
     /// <summary>A neighbour that closes its connections because of a third has sent word round the ring: time for it to arrive.</summary>
-    private static readonly TimeSpan WordTime = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan _wordTime = TimeSpan.FromMilliseconds(200);
 
     private readonly RingGroup _group;
     private readonly RingSettings _settings;
@@ -109,9 +109,9 @@ internal sealed class RingTransport : IDisposable
                 return;
             }
         }
-        catch (Exception problem) when (IsBroken(problem))
+        catch (Exception exception) when (IsBroken(exception))
         {
-            throw Lost(_previous.Peer, problem);
+            throw Lost(_previous.Peer, exception);
         }
         Fail(new(_previous.Peer, _group.Generation, $"sent {RingSegment.Describe(header)} where {RingSegment.Describe(expected)} is due"));
         End.ThrowIfOver();
@@ -170,9 +170,9 @@ internal sealed class RingTransport : IDisposable
                 _next.Stream.Write(header);
                 _next.Stream.Write(segment.Bytes);
             }
-            catch (Exception problem) when (IsBroken(problem))
+            catch (Exception exception) when (IsBroken(exception))
             {
-                Lost(_next.Peer, problem);
+                Lost(_next.Peer, exception);
                 return;
             }
         }
@@ -203,10 +203,10 @@ internal sealed class RingTransport : IDisposable
                 return;
             }
         }
-        catch (Exception problem) when (IsBroken(problem))
+        catch (Exception exception) when (IsBroken(exception))
         {
-            bool silent = problem.InnerException is SocketException { SocketErrorCode: SocketError.TimedOut or SocketError.WouldBlock };
-            Fail(new(_next.Peer, _group.Generation, silent ? $"gave no sign of life for {_settings.Silence.TotalSeconds:0.###} s" : $"is lost: {problem.Message}", problem));
+            bool silent = exception.InnerException is SocketException { SocketErrorCode: SocketError.TimedOut or SocketError.WouldBlock };
+            Fail(new(_next.Peer, _group.Generation, silent ? $"gave no sign of life for {_settings.Silence.TotalSeconds:0.###} s" : $"is lost: {exception.Message}", exception));
         }
     }
 
@@ -226,7 +226,7 @@ internal sealed class RingTransport : IDisposable
         {
             lock (_wordLock) _previous.Stream.Write(word);
         }
-        catch (Exception problem) when (IsBroken(problem))
+        catch (Exception exception) when (IsBroken(exception))
         {
             return;                                                  // the previous rank is watched by the one before it
         }
@@ -237,7 +237,7 @@ internal sealed class RingTransport : IDisposable
     /// <summary>A connection broke: because its other end is lost, unless word comes that it is another.</summary>
     private CollectivesException Lost(int peer, Exception problem)
     {
-        if (!_over.Wait(WordTime)) Fail(new(peer, _group.Generation, $"is lost: {problem.Message}", problem));
+        if (!_over.Wait(_wordTime)) Fail(new(peer, _group.Generation, $"is lost: {problem.Message}", problem));
         return End.Reason!;
     }
 

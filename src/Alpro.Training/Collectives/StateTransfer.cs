@@ -41,7 +41,7 @@ internal static class StateTransfer
         parameters.Refresh();
         group.Broadcast(optimizer.FirstMoment, source);
         group.Broadcast(optimizer.SecondMoment, source);
-        foreach (Tensor fixedTensor in model.state_dict().Values.Where(tensor => parameters.SlotOf(tensor) is null)) group.Broadcast(fixedTensor, source);
+        foreach (Tensor fixedTensor in model.state_dict().Values.Where(tensor => parameters.SectionOf(tensor) is null)) group.Broadcast(fixedTensor, source);
         optimizer.Updates = standing.State.Updates;
         // A rank that does not write checkpoints is through with a step before the one that does.
         return standing.State with { Data = state.Data, Settled = ranks.Where(rank => rank.Step == furthest).Min(rank => rank.Settled) };

@@ -16,7 +16,7 @@ public sealed class ConfigException : Exception
         Problems = problems;
     }
 
-    /// <summary>All that is wrong.</summary>
+    /// <summary>What is wrong, each with its place.</summary>
     public IReadOnlyList<ConfigProblem> Problems { get; }
 
     private static string Describe(string file, IReadOnlyList<ConfigProblem> problems) =>

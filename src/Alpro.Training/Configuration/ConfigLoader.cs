@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Alpro.Data;
 using Alpro.Data.Corpora;
+using Alpro.Data.Corpora.Annotations;
 using Alpro.Data.Text;
 using Alpro.Model;
 using Alpro.Training.Checkpoints;
@@ -31,26 +32,51 @@ public static class ConfigLoader
     /// <param name="file">The configuration file.</param>
     /// <param name="overrides">Values set on the command line, each <c>key.path=value</c>; they go before what the file says.</param>
     /// <exception cref="ConfigException">The file is absent or not JSON, or anything in it is wrong.</exception>
-    public static RunConfig Load(string file, IReadOnlyList<string>? overrides = null) => Bind(file, BytesOf(file), LinesOf, overrides, ConfigRules.Check);
+    public static RunConfig Load(string file, IReadOnlyList<string>? overrides = null) =>
+        Bind(file, BytesOf(file), LinesOf, overrides, static (config, problems) => config.Check(problems));
 
-    /// <summary>Reads a configuration to evaluate under: what only training reads, the first weights and the training corpora among it, need not be there.</summary>
+    /// <summary>
+    /// Reads a configuration to evaluate under: what only training reads, the first weights and the training corpora among it, need not be
+    /// there.
+    /// </summary>
     /// <param name="file">The configuration file, or the one that <paramref name="imported"/> was made from.</param>
     /// <param name="imported">The configuration, where the file is not one of ours.</param>
     /// <param name="overrides">Values set on the command line.</param>
     /// <exception cref="ConfigException">The file is absent or not JSON, or anything that is read is wrong.</exception>
-    public static RunConfig LoadForEvaluation(string file, RunConfig? imported = null, IReadOnlyList<string>? overrides = null) => imported is null
-        ? Bind(file, BytesOf(file), LinesOf, overrides, ConfigRules.CheckEvaluation)
-        : Bind(file, JsonSerializer.SerializeToUtf8Bytes(imported, Json), static _ => [], overrides, ConfigRules.CheckEvaluation);
+    public static RunConfig LoadForEvaluation(string file, RunConfig? imported = null, IReadOnlyList<string>? overrides = null)
+    {
+        return imported is null ? Bind(file, BytesOf(file), LinesOf, overrides, Check)
+            : Bind(file, JsonSerializer.SerializeToUtf8Bytes(imported, Json), static _ => [], overrides, Check);
+
+        static void Check(RunConfig config, ConfigProblems problems) => config.CheckEvaluation(problems);
+    }
 
     /// <summary>Reads a configuration to count what a step of it takes: no file that it names need be there.</summary>
     /// <param name="file">The configuration file.</param>
     /// <param name="overrides">Values set on the command line.</param>
     /// <exception cref="ConfigException">The file is absent or not JSON, or a size in it is wrong.</exception>
-    public static RunConfig LoadForSizes(string file, IReadOnlyList<string>? overrides = null) => Bind(file, BytesOf(file), LinesOf, overrides, ConfigRules.CheckSizes);
+    public static RunConfig LoadForSizes(string file, IReadOnlyList<string>? overrides = null) =>
+        Bind(file, BytesOf(file), LinesOf, overrides, static (config, problems) => config.CheckSizes(problems));
 
-    private static byte[] BytesOf(string file) => File.Exists(file) ? File.ReadAllBytes(file) : throw new ConfigException(file, [new("", 1, "there is no such file")]);
+    /// <summary>
+    /// Reads the corpora and the entity list that a configuration names, for commands that come before the run: nothing else of it is
+    /// looked at, and no file that it names need be there.
+    /// </summary>
+    /// <param name="file">The configuration file.</param>
+    /// <returns>A configuration of the corpora, <c>data.entities</c> and <c>model.entities</c> alone.</returns>
+    /// <exception cref="ConfigException">The file is absent or not JSON, names no corpora, or names them wrongly.</exception>
+    public static RunConfig LoadForCorpora(string file) => Bind(file, BytesOf(file), LinesOf, overrides: null,
+        static (config, problems) => problems.Require(config.Data.Corpora.Count > 0, "data.corpora", "empty", "a corpus at least"), CorporaAlone);
 
-    private static RunConfig Bind(string file, byte[] bytes, Func<byte[], Dictionary<string, int>> linesOf, IReadOnlyList<string>? overrides, Action<RunConfig, ConfigProblems> check)
+    private const string LossesAreWeights =
+        """; losses have weights, as in { "vtc": 1, "vtm": 1, "mlm": 1, "pem": 1 }: 1 in place of true, 0 or absent is off""";
+
+    private static byte[] BytesOf(string file) =>
+        File.Exists(file) ? File.ReadAllBytes(file) : throw new ConfigException(file, [new("", 1, "there is no such file")]);
+
+    private static RunConfig Bind(
+        string file, byte[] bytes, Func<byte[], Dictionary<string, int>> linesOf, IReadOnlyList<string>? overrides,
+        Action<RunConfig, ConfigProblems> check, Func<JsonNode?, JsonNode?>? part = null)
     {
         var problems = new ConfigProblems();
         JsonNode? root;
@@ -64,6 +90,7 @@ public static class ConfigLoader
             throw new ConfigException(file, [new("", (int)(error.LineNumber ?? 0) + 1, $"not valid JSON: {message}")]);
         }
 
+        root = part is null ? root : part(root);
         problems.Lines = linesOf(bytes);
         foreach (string setting in overrides ?? []) Override(root, setting, problems);
         Check(root, Json.GetTypeInfo(typeof(RunConfig)), "", problems);
@@ -73,6 +100,20 @@ public static class ConfigLoader
         check(config, problems);
         problems.ThrowIfAny(file);
         return config;
+    }
+
+    /// <summary>What names corpora and entities, with something in the place of all else that a configuration must have.</summary>
+    private static JsonNode? CorporaAlone(JsonNode? root)
+    {
+        if (root is not JsonObject config) return root;
+        JsonObject data = Part("data", "corpora", "validation", "test", "entities");
+        data["vocabulary"] = "";
+        data["clip"] = new JsonObject();
+        return new JsonObject { ["task"] = "pretrain", ["model"] = Part("model", "entities"), ["data"] = data };
+
+        JsonObject Part(string section, params string[] keys) => new(from key in keys
+            where config[section] is JsonObject settings && settings.ContainsKey(key)
+            select KeyValuePair.Create(key, config[section]![key]?.DeepClone()));
     }
 
     /// <summary>The configuration as a complete JSON text, defaults included.</summary>
@@ -122,8 +163,11 @@ public static class ConfigLoader
             catch (JsonException)
             {
                 string text = node is JsonValue value && value.TryGetValue(out string? name) ? name : "";
-                string? nearest = type.Type.IsEnum ? Spelling.Nearest(text, EnumNames(type.Type)) : null;
-                problems.Add(path, $"is {Show(node)}; expected {Expected(type.Type)}{(nearest is null ? "" : $"; did you mean \"{nearest}\"?")}");
+                string? nearest = NamesOf(type.Type) is { } names ? Spelling.Nearest(text, names) : null;
+                bool switched = type.Type == typeof(double) && node?.GetValueKind() is JsonValueKind.True or JsonValueKind.False;
+                string hint = nearest is not null ? $"; did you mean \"{nearest}\"?"
+                    : switched && path.StartsWith("losses.", StringComparison.Ordinal) ? LossesAreWeights : "";
+                problems.Add(path, $"is {Show(node)}; expected {Expected(type.Type)}{hint}");
             }
         }
     }
@@ -238,7 +282,7 @@ public static class ConfigLoader
     public static string Expected(Type type)
     {
         Type plain = Nullable.GetUnderlyingType(type) ?? type;
-        if (plain.IsEnum) return $"one of {string.Join(", ", EnumNames(plain))}";
+        if (NamesOf(plain) is { } names) return $"one of {string.Join(", ", names)}";
         if (plain == typeof(string)) return "a text";
         if (plain == typeof(bool)) return "true or false";
         if (plain == typeof(double)) return "a number";
@@ -246,7 +290,9 @@ public static class ConfigLoader
         return Json.GetTypeInfo(plain).Kind == JsonTypeInfoKind.Enumerable ? "a list [ … ]" : "an object { … }";
     }
 
-    private static IEnumerable<string> EnumNames(Type type) => Enum.GetNames(type).Select(JsonNamingPolicy.KebabCaseLower.ConvertName);
+    /// <summary>The names that a value of a type may have; null where it is no choice among names.</summary>
+    private static IEnumerable<string>? NamesOf(Type type) => type.IsEnum ? Enum.GetNames(type).Select(JsonNamingPolicy.KebabCaseLower.ConvertName)
+        : type == typeof(AnnotationFormat) ? AnnotationFormat.All.Select(format => format.Name) : null;
 
     private static string Show(JsonNode? node)
     {

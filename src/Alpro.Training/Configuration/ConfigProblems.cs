@@ -27,6 +27,18 @@ internal sealed class ConfigProblems
         if (!fine) Add(path, FormattableString.Invariant($"is {value ?? "null"}; expected {expected}"));
     }
 
+    /// <summary>Notes a file that is named and not there.</summary>
+    public void RequireFile(string? file, string path)
+    {
+        if (file is not null && !File.Exists(file)) Add(path, $"there is no file {file}{FileSources.Advice(path, file)}");
+    }
+
+    /// <summary>Notes a folder that is named and not there.</summary>
+    public void RequireFolder(string? folder, string path)
+    {
+        if (folder is not null && !Directory.Exists(folder)) Add(path, $"there is no folder {folder}{FileSources.Advice(path, folder)}");
+    }
+
     /// <summary>Ends the reading of a configuration that has problems.</summary>
     /// <exception cref="ConfigException">There are some.</exception>
     public void ThrowIfAny(string file)

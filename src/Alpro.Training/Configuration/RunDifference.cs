@@ -1,3 +1,5 @@
+using System.Reflection;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 
@@ -8,7 +10,7 @@ namespace Alpro.Training.Configuration;
 /// <param name="Before">Its JSON in the first; <c>absent</c> where a list is shorter.</param>
 /// <param name="Now">Its JSON in the second.</param>
 /// <param name="ChangesMeaning">Whether a run that continues under the second would compute something else.</param>
-public sealed partial record RunDifference(string Path, string Before, string Now, bool ChangesMeaning)
+internal sealed partial record RunDifference(string Path, string Before, string Now, bool ChangesMeaning)
 {
     private const string Absent = "absent";
 
@@ -19,7 +21,7 @@ public sealed partial record RunDifference(string Path, string Before, string No
         return [.. first.Keys.Union(second.Keys).Select(path =>
                 (Path: path, Before: first.GetValueOrDefault(path, Absent), Now: second.GetValueOrDefault(path, Absent)))
             .Where(setting => setting.Before != setting.Now)
-            .Select(setting => new RunDifference(setting.Path, setting.Before, setting.Now, !Free().IsMatch(setting.Path) && !IsMoved(setting)))];
+            .Select(setting => new RunDifference(setting.Path, setting.Before, setting.Now, !MayChange(setting.Path) && !IsMoved(setting)))];
     }
 
     /// <summary>Every file that says something else than it did; of what is not known of one side nothing is said.</summary>
@@ -28,16 +30,40 @@ public sealed partial record RunDifference(string Path, string Before, string No
         where now.TryGetValue(file.Key, out string? found) && found != file.Value
         select new RunDifference(file.Key, file.Value, now[file.Key], ChangesMeaning: true);
 
-    /// <summary>Settings that decide when something is done or looked at, or done again for want of memory, not what is trained; and where the first weights came from, which a checkpoint has in it.</summary>
-    [GeneratedRegex(@"^(training\.(checkpointEvery|exportEvery|keep|validateEvery|onNonFinite|maxSkipped)|model\.vision\.activationCheckpointing|initialize\b.*|evaluation\b.*|data\.(validation|test|evaluationClip|maxRejectedFraction)\b.*|data\.corpora\[\d+\]\.(name|media))$")]
-    private static partial Regex Free();
+    /// <summary>Whether a setting, and all in it, may differ where a run goes on.</summary>
+    internal static bool MayChange(string path) => IsMarked<MayChangeAttribute>(path);
 
-    /// <summary>A file of the same name elsewhere is taken for the same file: folders may be moved.</summary>
+    /// <summary>Whether a setting names a file that may lie elsewhere where a run goes on.</summary>
+    internal static bool MayMove(string path) => IsMarked<MayMoveAttribute>(path);
+
     private static bool IsMoved((string Path, string Before, string Now) setting) =>
-        Moveable().IsMatch(setting.Path) && System.IO.Path.GetFileName(setting.Before.Trim('"')) == System.IO.Path.GetFileName(setting.Now.Trim('"'));
+        MayMove(setting.Path) && System.IO.Path.GetFileName(setting.Before.Trim('"')) == System.IO.Path.GetFileName(setting.Now.Trim('"'));
 
-    [GeneratedRegex(@"^data\.(vocabulary|entities|answers|corpora\[\d+\]\.annotations)$")]
-    private static partial Regex Moveable();
+    private static bool IsMarked<T>(string path) where T : Attribute, IMarksSettings
+    {
+        string setting = Place().Replace(path, "");
+        return Marked<T>(typeof(RunConfig), "")
+            .Any(marked => setting == marked || setting.StartsWith(marked + ".", StringComparison.Ordinal));
+    }
+
+    /// <summary>The settings that have a mark, without places in lists.</summary>
+    private static IEnumerable<string> Marked<T>(Type record, string within) where T : Attribute, IMarksSettings
+    {
+        foreach (PropertyInfo property in record.GetProperties())
+        {
+            string setting = within + JsonNamingPolicy.CamelCase.ConvertName(property.Name);
+            if (property.GetCustomAttribute<T>() is { } mark)
+            {
+                foreach (string marked in mark.Within.Count == 0 ? [setting] : mark.Within.Select(key => $"{setting}.{key}"))
+                    yield return marked;
+            }
+            else if (property.PropertyType.Assembly == record.Assembly)
+                foreach (string marked in Marked<T>(property.PropertyType, $"{setting}.")) yield return marked;
+        }
+    }
+
+    [GeneratedRegex(@"\[\d+\]")]
+    private static partial Regex Place();
 
     private static OrderedDictionary<string, string> Settings(RunConfig config)
     {

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 namespace Alpro.Training.Devices;
 
 /// <summary>Which kernels compute the vision encoder on a device.</summary>
-public static class AttentionBackend
+internal static class AttentionBackend
 {
     private static readonly string[] _names = ["math", "flash", "memory-efficient", "cuDNN"];
 

@@ -8,7 +8,7 @@ namespace Alpro.Training.Devices;
 /// <param name="Name">What its maker calls it.</param>
 /// <param name="Memory">Bytes of its memory.</param>
 /// <param name="Capability">Its compute capability.</param>
-public sealed record Gpu(string Name, long Memory, Version Capability);
+internal sealed record Gpu(string Name, long Memory, Version Capability);
 
 /// <summary>
 /// What NVIDIA's driver says of this machine. Its own libraries are asked, which need nothing of CUDA: the answer is there whatever libtorch
@@ -18,7 +18,7 @@ public sealed record Gpu(string Name, long Memory, Version Capability);
 /// <param name="Cuda">The newest CUDA that it supports.</param>
 /// <param name="Cards">What this process can see.</param>
 /// <param name="Problem">Why it can see none, in the driver's words.</param>
-public sealed unsafe record Gpus(string? Driver, Version Cuda, IReadOnlyList<Gpu> Cards, string? Problem)
+internal sealed unsafe record Gpus(string? Driver, Version Cuda, IReadOnlyList<Gpu> Cards, string? Problem)
 {
     private const int NameLength = 96;
 

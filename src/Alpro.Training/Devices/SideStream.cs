@@ -1,4 +1,5 @@
 using Alpro.Model.Arithmetic.Kernels;
+using Alpro.Training.Configuration;
 
 namespace Alpro.Training.Devices;
 

@@ -12,7 +12,7 @@ namespace Alpro.Training.Devices;
 /// <param name="Training">Gradients, in both precisions where the weights are, and both moments.</param>
 /// <param name="Kept">What the forward pass keeps for the backward pass, with the 16-bit copies of weights.</param>
 /// <param name="Passing">What lives for a moment beside all that.</param>
-public sealed record StepMemory(long Weights, long Training, long Kept, long Passing)
+internal sealed record StepMemory(long Weights, long Training, long Kept, long Passing)
 {
     /// <summary>What CUDA, its libraries and the rounding of the allocator take besides.</summary>
     public const long Overhead = 1L << 30;
@@ -48,7 +48,7 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
         return task switch
         {
             LearningTask.Pretrain => (shared + head + Linear(width, 2 * width) + Linear(2 * width, model.Entities), shared + head),
-            LearningTask.QuestionAnswering => (shared + Linear(width, 2 * width) + Linear(2 * width, model.Answers), 0),
+            _ when task.ChoosesAnswers() => (shared + Linear(width, 2 * width) + Linear(2 * width, model.Answers), 0),
             _ => (shared + head, 0),
         };
 
@@ -72,9 +72,11 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
 
         private long Hidden => (long)(_width * _vision.MlpRatio);
 
-        private bool Masks => config.Task == LearningTask.Pretrain && config.Data.Clip.MaskProbability > 0;
+        private bool Masks => config.Task == LearningTask.Pretrain && config.Losses.Mlm > 0;
 
-        private bool Region => config.Task == LearningTask.Pretrain && config.Data.Clip.RegionPatch > 0;
+        private bool Matches => config.Losses.Vtm > 0;
+
+        private bool Region => config.Task == LearningTask.Pretrain && config.Losses.Pem > 0;
 
         public StepMemory Count()
         {
@@ -106,9 +108,8 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
         private long Pairs() => config.Task switch
         {
             LearningTask.Prompter => 0,
-            LearningTask.QuestionAnswering => clips,
-            LearningTask.Retrieval => 3 * clips,
-            _ => (config.Losses.Vtm ? 3 * clips : Region ? clips : 0) + (Masks ? clips : 0),
+            LearningTask.Pretrain => (Matches ? 3 * clips : Region ? clips : 0) + (Masks ? clips : 0),
+            _ => config.Task.Matches() ? 3 * clips : clips,
         };
 
         private long Video(bool classOnly)
@@ -155,8 +156,8 @@ public sealed record StepMemory(long Weights, long Training, long Kept, long Pas
         private long LastLayers(long sequence) => config.Task switch
         {
             LearningTask.Prompter => 0,
-            LearningTask.Pretrain => (Region ? clips * Layer(1 + _patches, sequence) : config.Losses.Vtm ? clips * Layer(1, sequence) : 0)
-                + (config.Losses.Vtm ? 2 * clips * Layer(1, sequence) : 0) + (Masks ? clips * Layer(_length, sequence) : 0),
+            LearningTask.Pretrain => (Region ? clips * Layer(1 + _patches, sequence) : Matches ? clips * Layer(1, sequence) : 0)
+                + (Matches ? 2 * clips * Layer(1, sequence) : 0) + (Masks ? clips * Layer(_length, sequence) : 0),
             _ => Pairs() * Layer(1, sequence),
         };
 

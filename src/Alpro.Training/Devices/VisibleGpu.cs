@@ -6,7 +6,7 @@ namespace Alpro.Training.Devices;
 /// <summary>
 /// Which GPU is a process's own. It then sees no other, so that libtorch, NCCL and every thread take the same for the first and only one.
 /// </summary>
-public static partial class VisibleGpu
+internal static partial class VisibleGpu
 {
     private const string Variable = "CUDA_VISIBLE_DEVICES";
 

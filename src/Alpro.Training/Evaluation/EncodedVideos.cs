@@ -1,6 +1,7 @@
 using Alpro.Data.Batches;
 using Alpro.Model;
 using Alpro.Training.Configuration;
+using Alpro.Training.Inputs;
 using Alpro.Training.Optimization;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -1,7 +1,9 @@
 using System.IO.Hashing;
 using System.Text;
+using Alpro.Data;
 using Alpro.Data.Corpora;
 using Alpro.Data.Text;
+using Alpro.Training.Inputs;
 
 namespace Alpro.Training.Evaluation;
 
@@ -27,6 +29,9 @@ public sealed record EvaluationSet(
 
     /// <summary>What is odd about the rows, for a person: those that could not be understood, those that say what another said, answers without a label.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
+
+    /// <summary>The labels of the answers; null for a task without.</summary>
+    public IReadOnlyDictionary<string, int>? Labels { get; init; }
 
     /// <summary>The videos and texts of a corpus.</summary>
     /// <param name="corpus">Its rows; those of one key are of one video.</param>
@@ -59,6 +64,7 @@ public sealed record EvaluationSet(
         string[] unknown = [.. texts.SelectMany(tokenizer.UnknownWords).Distinct()];
         return new([.. videos.Keys], [.. videos.Values], tokenized, videoOfText, answers, types)
         {
+            Labels = labels,
             Notes =
             [
                 .. Note(corpus.Coverage.Malformed, "rows cannot be understood and are left out", corpus.Problems),
@@ -76,6 +82,15 @@ public sealed record EvaluationSet(
         foreach (string text in VideoKeys.Concat(AnswerTypes)) hash.Append(Encoding.UTF8.GetBytes(text + "\n"));
         foreach (long number in Texts.Ids.Concat(VideoOfText.Concat(Answers).Select(number => (long)number))) hash.Append(BitConverter.GetBytes(number));
         return Convert.ToHexStringLower(hash.GetCurrentHash());
+    }
+
+    /// <summary>Refuses to score a set of which no video can be read.</summary>
+    /// <exception cref="DataException">None can.</exception>
+    internal void RequireVideos(IReadOnlyList<MissingVideo> missing)
+    {
+        if (VideoKeys.Count == 0) throw new DataException("There is nothing to evaluate: the annotations have no row that can be used.");
+        if (missing.Count == VideoKeys.Count)
+            throw new DataException($"None of the {missing.Count} videos can be read; the first is {missing[0]}. Do they lie where the configuration says?");
     }
 
     private static IEnumerable<string> Note(long count, string what, IReadOnlyList<string> examples)

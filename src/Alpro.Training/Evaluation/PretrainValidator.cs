@@ -6,6 +6,7 @@ using Alpro.Model;
 using Alpro.Model.Arithmetic;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
+using Alpro.Training.Inputs;
 using Alpro.Training.Optimization;
 using Alpro.Training.Records;
 using TorchSharp;
@@ -16,7 +17,7 @@ namespace Alpro.Training.Evaluation;
 /// <summary>Scores a model under pretraining on held-out clips: every loss, and every accuracy over its own denominator.</summary>
 public static class PretrainValidator
 {
-    /// <summary>Runs the losses in evaluation mode; the score is the sum of the losses, negated.</summary>
+    /// <summary>Runs the losses in evaluation mode; the score is the weighted sum of the losses, negated.</summary>
     /// <param name="model">The model; it is left in evaluation mode.</param>
     /// <param name="step">Steps done before.</param>
     /// <param name="precision">Arithmetic.</param>
@@ -28,7 +29,7 @@ public static class PretrainValidator
         model.eval();
         using var tensors = new BatchTensors(model.temp.device, model.Config.Vision.PatchSize);
         using var figuresScope = NewDisposeScope();
-        var figuresOf = new List<(int Clips, string[] Terms, Tensor Figures)>();
+        var figuresOf = new List<(int Clips, (string Name, double Weight)[] Terms, Tensor Figures)>();
         ulong number = 0;
         foreach (ClipBatch batch in batches)
         {
@@ -40,28 +41,29 @@ public static class PretrainValidator
                 using var autocast = precision.Autocast(model.temp.device.type);
                 Generators.Seed(SeededRandom.Mix(number++, (ulong)RandomPurpose.TrainingStep), model.temp.device.type);      // the same negatives every time
                 IReadOnlyList<LossTerm> terms = model.Forward(tensors.Of(batch, 0, batch.Size)).Terms;
-                figuresOf.Add((batch.Size, [.. terms.Select(term => term.Name)], Figures(terms).MoveToOuterDisposeScope()));
+                figuresOf.Add((batch.Size, [.. terms.Select(term => (term.Name, term.Weight))], Figures(terms).MoveToOuterDisposeScope()));
             }
         }
-        var sums = new OrderedDictionary<string, (double Loss, double Clips, double Correct, double Count)>();
-        foreach ((int size, string[] terms, Tensor onDevice) in figuresOf)
+        var sums = new OrderedDictionary<string, (double Weight, double Loss, double Clips, double Correct, double Count)>();
+        foreach ((int size, (string Name, double Weight)[] terms, Tensor onDevice) in figuresOf)
         {
             double[] values = onDevice.cpu().data<double>().ToArray();           // the first of them waits for all
             for (int i = 0; i < terms.Length; i++)
             {
-                (double loss, double clips, double correct, double count) = sums.GetValueOrDefault(terms[i]);
-                sums[terms[i]] = (loss + values[3 * i] * size, clips + size, correct + values[3 * i + 1], count + values[3 * i + 2]);
+                (string name, double weight) = terms[i];
+                (_, double loss, double clips, double correct, double count) = sums.GetValueOrDefault(name);
+                sums[name] = (weight, loss + values[3 * i] * size, clips + size, correct + values[3 * i + 1], count + values[3 * i + 2]);
             }
         }
         if (sums.Count == 0) throw new DataException("There are no two clips to validate on: the others of data.validation cannot be read.");
 
         var figures = new Dictionary<string, double>();
-        foreach ((string name, (double loss, double clips, double correct, double count)) in sums)
+        foreach ((string name, (_, double loss, double clips, double correct, double count)) in sums)
         {
             figures[$"{name}Loss"] = loss / clips;
             if (count > 0) figures[$"{name}Accuracy"] = correct / count;
         }
-        double total = sums.Values.Sum(sum => sum.Loss / sum.Clips);
+        double total = sums.Values.Sum(sum => sum.Weight * (sum.Loss / sum.Clips));
         figures["loss"] = total;
         return new(step, -total, figures, Stopwatch.GetElapsedTime(began).TotalSeconds);
     }

@@ -8,6 +8,7 @@ using Alpro.Data.Clips;
 using Alpro.Data.Text;
 using Alpro.Model.Checkpoints;
 using Alpro.Training.Configuration;
+using Alpro.Training.Tasks;
 
 namespace Alpro.Training.Evaluation;
 
@@ -19,7 +20,7 @@ public sealed record Receipt
     /// <summary>The file's name in a folder of results.</summary>
     public const string FileName = "receipt.json";
 
-    /// <summary>Retrieval or question answering.</summary>
+    /// <summary>The task.</summary>
     public required LearningTask Task { get; init; }
 
     /// <summary>The corpus's name.</summary>

@@ -11,7 +11,7 @@ namespace Alpro.Training.Optimization;
 /// decoupled weight decay follows the update. On the CPU one pass reads gradient, moments and weights once and clears the gradient;
 /// on a GPU it is libtorch's fused kernel, which clips and leaves out what is not finite without the host being asked.
 /// </summary>
-public sealed class AdamW : IDisposable
+internal sealed class AdamW : IDisposable
 {
     private const double ClipEpsilon = 1e-6;
 

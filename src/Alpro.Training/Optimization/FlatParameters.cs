@@ -10,7 +10,7 @@ namespace Alpro.Training.Optimization;
 /// <param name="Shape">Its shape.</param>
 /// <param name="Offset">Its first element.</param>
 /// <param name="Length">Its elements.</param>
-public sealed record FlatSlot(string Name, long[] Shape, long Offset, long Length);
+internal sealed record FlatSection(string Name, long[] Shape, long Offset, long Length);
 
 /// <summary>
 /// The trainable parameters of a module as views into one contiguous tensor, and their gradients as views into another: one
@@ -20,12 +20,12 @@ public sealed record FlatSlot(string Name, long[] Shape, long Offset, long Lengt
 /// </summary>
 /// <remarks>Make it last, after the module is on its device: moving a module replaces its parameters. From then on gradients are
 /// set to zero here, not by the module, which would drop the views.</remarks>
-public sealed class FlatParameters : IDisposable
+internal sealed class FlatParameters : IDisposable
 {
     private const long Alignment = 16;                              // elements: 64 bytes, a cache line and a vector at least
 
-    private readonly List<(FlatSlot Slot, Parameter Parameter)> _parameters = [];
-    private readonly Dictionary<long, FlatSlot> _slots = [];          // by offset
+    private readonly List<(FlatSection Section, Parameter Parameter)> _parameters = [];
+    private readonly Dictionary<long, FlatSection> _sections = [];          // by offset
 
     /// <summary>Moves the trainable parameters of a module into one buffer.</summary>
     /// <param name="module">The module.</param>
@@ -45,8 +45,8 @@ public sealed class FlatParameters : IDisposable
         {
             long length = parameter.numel();
             _parameters.Add((new(name, parameter.shape, offset, length), parameter));
-            _slots.Add(offset, _parameters[^1].Slot);
-            offset = EndOf(_parameters[^1].Slot);
+            _sections.Add(offset, _parameters[^1].Section);
+            offset = EndOf(_parameters[^1].Section);
             if (Decays(parameter)) DecayingLength = offset;
             if (owner is not null) HalfLength = offset;
         }
@@ -59,21 +59,21 @@ public sealed class FlatParameters : IDisposable
         HalfGradients = zeros(HalfLength, dtype: ScalarType.BFloat16, device: Device).DetachFromDisposeScope();
         for (int i = 0; i < _parameters.Count; i++)
         {
-            (FlatSlot slot, Parameter parameter) = _parameters[i];
-            Tensor view = View(Values, slot);
+            (FlatSection section, Parameter parameter) = _parameters[i];
+            Tensor view = View(Values, section);
             view.copy_(parameter);
             if (trainable[i].Owner is { } owner)
             {
-                var half = new Parameter(View(Halves, slot));
+                var half = new Parameter(View(Halves, section));
                 half.DetachFromDisposeScope();
                 Set(owner, half);
-                half.grad = View(HalfGradients, slot);
-                _parameters[i] = (slot, half);
+                half.grad = View(HalfGradients, section);
+                _parameters[i] = (section, half);
             }
             else
             {
                 parameter.set_(view);
-                parameter.grad = View(Gradients, slot);
+                parameter.grad = View(Gradients, section);
             }
         }
         Refresh();
@@ -104,23 +104,23 @@ public sealed class FlatParameters : IDisposable
     public long DecayingLength { get; }
 
     /// <summary>Where each parameter lies.</summary>
-    public IEnumerable<FlatSlot> Slots => _parameters.Select(entry => entry.Slot);
+    public IEnumerable<FlatSection> Sections => _parameters.Select(entry => entry.Section);
 
     /// <summary>The part of a flat buffer, such as a moment of the optimizer, that belongs to a parameter, in its shape.</summary>
-    public static Tensor View(Tensor buffer, FlatSlot slot) => buffer.narrow(0, slot.Offset, slot.Length).view(slot.Shape);
+    public static Tensor View(Tensor buffer, FlatSection section) => buffer.narrow(0, section.Offset, section.Length).view(section.Shape);
 
     /// <summary>Where the next parameter begins.</summary>
-    public static long EndOf(FlatSlot slot) => slot.Offset + (slot.Length + Alignment - 1) / Alignment * Alignment;
+    public static long EndOf(FlatSection section) => section.Offset + (section.Length + Alignment - 1) / Alignment * Alignment;
 
     /// <summary>The parameter that a tensor of the state dict is, or null where it is not trainable.</summary>
-    public FlatSlot? SlotOf(Tensor tensor)
+    public FlatSection? SectionOf(Tensor tensor)
     {
         return In(Values, sizeof(float)) ?? In(Halves, sizeof(ushort));
 
-        FlatSlot? In(Tensor buffer, int size)
+        FlatSection? In(Tensor buffer, int size)
         {
             long place = TensorMemory.Address(tensor) - TensorMemory.Address(buffer);
-            return place >= 0 && place < buffer.numel() * size && tensor.element_size() == size ? _slots.GetValueOrDefault(place / size) : null;
+            return place >= 0 && place < buffer.numel() * size && tensor.element_size() == size ? _sections.GetValueOrDefault(place / size) : null;
         }
     }
 
@@ -156,12 +156,12 @@ public sealed class FlatParameters : IDisposable
     public bool IsIntact()
     {
         using var scope = NewDisposeScope();
-        return _parameters.All(entry => entry.Slot.Offset < HalfLength
-            ? IsAt(entry.Parameter, Halves, entry.Slot, sizeof(ushort)) && IsAt(entry.Parameter.grad, HalfGradients, entry.Slot, sizeof(ushort))
-            : IsAt(entry.Parameter, Values, entry.Slot, sizeof(float)) && IsAt(entry.Parameter.grad, Gradients, entry.Slot, sizeof(float)));
+        return _parameters.All(entry => entry.Section.Offset < HalfLength
+            ? IsAt(entry.Parameter, Halves, entry.Section, sizeof(ushort)) && IsAt(entry.Parameter.grad, HalfGradients, entry.Section, sizeof(ushort))
+            : IsAt(entry.Parameter, Values, entry.Section, sizeof(float)) && IsAt(entry.Parameter.grad, Gradients, entry.Section, sizeof(float)));
 
-        static bool IsAt(Tensor? tensor, Tensor buffer, FlatSlot slot, int size) =>
-            tensor is not null && TensorMemory.Address(tensor) == TensorMemory.Address(buffer) + size * (nint)slot.Offset;
+        static bool IsAt(Tensor? tensor, Tensor buffer, FlatSection section, int size) =>
+            tensor is not null && TensorMemory.Address(tensor) == TensorMemory.Address(buffer) + size * (nint)section.Offset;
     }
 
     /// <inheritdoc/>

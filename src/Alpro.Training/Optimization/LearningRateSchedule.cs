@@ -6,7 +6,7 @@ namespace Alpro.Training.Optimization;
 /// <param name="config">Warm-up and decay.</param>
 /// <param name="peak">The highest learning rate.</param>
 /// <param name="totalSteps">Steps of the run.</param>
-public sealed class LearningRateSchedule(ScheduleConfig config, double peak, long totalSteps)
+internal sealed class LearningRateSchedule(ScheduleConfig config, double peak, long totalSteps)
 {
     /// <summary>The learning rate where the schedule says 0: an update of nothing would hide that a step was taken.</summary>
     private const double Least = 1e-8;

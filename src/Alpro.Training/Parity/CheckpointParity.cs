@@ -8,12 +8,12 @@ namespace Alpro.Training.Parity;
 /// Checks the checkpoint files of <c>golden/checkpoints</c>: sound ones must hold the expected tensors, broken and malicious ones
 /// must be refused with a message that names the file, and must run nothing.
 /// </summary>
-public static class CheckpointParity
+internal static class CheckpointParity
 {
     private const string Expected = "dtypes_expected.safetensors";
 
     /// <summary>How the names of files begin that must be refused.</summary>
-    private static readonly string[] Broken = ["malicious", "truncated", "short_", "not_a_checkpoint", "bad_", "overlap"];
+    private static readonly string[] _broken = ["malicious", "truncated", "short_", "not_a_checkpoint", "bad_", "overlap"];
 
     /// <summary>What the golden malicious files would make, were they executed.</summary>
     private const string Trace = "alpro_pickle_was_executed";
@@ -29,7 +29,7 @@ public static class CheckpointParity
             .. from path in Directory.EnumerateFiles(directory).Order(StringComparer.Ordinal)
                let name = Path.GetFileName(path)
                where (name.EndsWith(".pt", StringComparison.Ordinal) || Safetensors.IsName(name)) && name != Expected
-               select Broken.Any(start => name.StartsWith(start, StringComparison.Ordinal)) ? MustRefuse(path) : MustRead(path, expected),
+               select _broken.Any(start => name.StartsWith(start, StringComparison.Ordinal)) ? MustRefuse(path) : MustRead(path, expected),
         ];
     }
 
@@ -51,9 +51,9 @@ public static class CheckpointParity
                 else comparison.Add(key, golden, found);
             }
         }
-        catch (CheckpointException fault)
+        catch (CheckpointException exception)
         {
-            comparison.Fail(fault.Message);
+            comparison.Fail(exception.Message);
         }
         return comparison.Row();
     }
@@ -67,10 +67,10 @@ public static class CheckpointParity
             using CheckpointFile file = CheckpointFile.Open(path);
             return Row(false, $"was read: {file.Tensors.Count} tensors");
         }
-        catch (CheckpointException fault)
+        catch (CheckpointException exception)
         {
             if (File.Exists(Trace) && !traceBefore) return Row(false, "was executed");
-            return Row(fault.Message.Contains(path, StringComparison.Ordinal), fault.Message);
+            return Row(exception.Message.Contains(path, StringComparison.Ordinal), exception.Message);
         }
     }
 }

@@ -9,11 +9,11 @@ using static TorchSharp.torch;
 namespace Alpro.Training.Parity;
 
 /// <summary>Frame choice and pixel augmentation beside the golden files of <c>data/</c>.</summary>
-public static class DataParity
+internal static class DataParity
 {
     private sealed record Choice(int Vlen, int NumFrm, int[] Uniform, int[] NlvlUniform);
 
-    private static readonly JsonSerializerOptions Options = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    private static readonly JsonSerializerOptions _options = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     /// <summary>One row each for <c>frame_indices.json</c> and <c>randaugment.safetensors</c>.</summary>
     /// <param name="directory">The folder; what is not in it is left out.</param>
@@ -28,7 +28,7 @@ public static class DataParity
     private static ParityRow CompareFrames(string path)
     {
         using FileStream stream = File.OpenRead(path);
-        Choice[] choices = JsonSerializer.Deserialize<Choice[]>(stream, Options)!;
+        Choice[] choices = JsonSerializer.Deserialize<Choice[]>(stream, _options)!;
         int worst = 0;
         string? first = null;
         SeededRandom unused = new(0);

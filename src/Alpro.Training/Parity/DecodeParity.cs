@@ -5,12 +5,12 @@ using Alpro.Data.Media;
 namespace Alpro.Training.Parity;
 
 /// <summary>Decoded frames beside the golden ones, which are known by their checksums and channel means.</summary>
-public static class DecodeParity
+internal static class DecodeParity
 {
     private sealed record Case(string File, int TotalFrames, string Strategy, int[] Indices, string Crc32, string[] FrameCrc32, double[][] FrameChannelMeans, double Fps);
 
     private const int Side = 224;
-    private static readonly JsonSerializerOptions Options = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    private static readonly JsonSerializerOptions _options = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     /// <summary>One row per filter for <c>data/decode.json</c>: equality is of every byte of every frame, of frame counts, and of rates to 0.001.</summary>
     /// <param name="file">The file of cases.</param>
@@ -19,7 +19,7 @@ public static class DecodeParity
     public static IEnumerable<ParityRow> Compare(string file, string videosFolder)
     {
         using FileStream stream = File.OpenRead(file);
-        var golden = JsonSerializer.Deserialize<Dictionary<ResizeFilter, Case[]>>(stream, Options)!;
+        var golden = JsonSerializer.Deserialize<Dictionary<ResizeFilter, Case[]>>(stream, _options)!;
         using IFrameReader reader = FrameReaders.Create(new DecodeLimits());
         foreach ((ResizeFilter filter, Case[] cases) in golden) yield return Compare(reader, filter, cases, videosFolder);
     }
@@ -49,9 +49,9 @@ public static class DecodeParity
                 }
                 if (Hex(pixels) != wanted.Crc32) first ??= $"{wanted.File}, {wanted.Strategy}: other bytes";
             }
-            catch (UnreadableClipException e)
+            catch (UnreadableClipException exception)
             {
-                first ??= e.Message;
+                first ??= exception.Message;
             }
         }
         string detail = first ?? $"{same} of {frames} frames equal byte for byte; the difference stated is of channel means, which are rounded to 0.0001";

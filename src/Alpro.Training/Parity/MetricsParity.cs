@@ -1,10 +1,10 @@
 using System.Text.Json;
-using Alpro.Training.Evaluation;
+using Alpro.Training.Tasks;
 
 namespace Alpro.Training.Parity;
 
 /// <summary>The figures of retrieval and question answering beside the golden ones.</summary>
-public static class MetricsParity
+internal static class MetricsParity
 {
     /// <summary>A row each for <c>retrieval_metrics.json</c> and <c>qa_metrics.json</c>, where the folder has them.</summary>
     public static IReadOnlyList<ParityRow> Check(string directory) =>

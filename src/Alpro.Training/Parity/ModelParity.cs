@@ -3,6 +3,7 @@ using System.Text.Json;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;
 using Alpro.Training.Optimization;
+using Alpro.Training.Tasks;
 using TorchSharp;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -13,7 +14,7 @@ namespace Alpro.Training.Parity;
 /// Checks the models against golden numbers of the released code: outputs, losses, gradients and three optimizer steps. Reads whatever
 /// of <c>golden/model</c> lies in a folder; sizes come from its <c>config.json</c>.
 /// </summary>
-public static class ModelParity
+internal static class ModelParity
 {
     /// <summary>One row per item of every golden file in the folder; a file that cannot be checked is a row that failed.</summary>
     /// <param name="directory">The folder.</param>
@@ -26,11 +27,11 @@ public static class ModelParity
         {
             GoldenSizes sizes = GoldenSizes.Read(config);
             using var exact = new Tf32Off();
-            return [.. Checks.Where(check => File.Exists(Path.Combine(directory, check.File))).SelectMany(check => Rows(directory, check.File, check.Check, sizes, device ?? CPU))];
+            return [.. _checks.Where(check => File.Exists(Path.Combine(directory, check.File))).SelectMany(check => Rows(directory, check.File, check.Check, sizes, device ?? CPU))];
         }
-        catch (Exception fault) when (fault is JsonException or KeyNotFoundException or InvalidOperationException)
+        catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException)
         {
-            return [Failed("config.json", fault)];
+            return [Failed("config.json", exception)];
         }
     }
 
@@ -41,15 +42,15 @@ public static class ModelParity
             using var scope = NewDisposeScope();
             return [.. check(Golden.Open(directory, Path.Combine(directory, file), device), sizes).Select(comparison => comparison.Row())];
         }
-        catch (Exception fault) when (fault is CheckpointException or KeyNotFoundException or ExternalException or ArgumentException)
+        catch (Exception exception) when (exception is CheckpointException or KeyNotFoundException or ExternalException or ArgumentException)
         {
-            return [Failed(file, fault)];
+            return [Failed(file, exception)];
         }
     }
 
     private static ParityRow Failed(string item, Exception fault) => new(item, 0, 0, 0, "", false, fault.Message);
 
-    private static readonly (string File, Func<Golden, GoldenSizes, IEnumerable<Comparison>> Check)[] Checks =
+    private static readonly (string File, Func<Golden, GoldenSizes, IEnumerable<Comparison>> Check)[] _checks =
     [
         ("features.safetensors", Features),
         ("resize.safetensors", Resize),

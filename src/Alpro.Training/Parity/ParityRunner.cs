@@ -1,11 +1,13 @@
+using Alpro.Training.Configuration;
+
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Parity;
 
 /// <summary>Compares this program with whatever golden files lie in a folder.</summary>
-public static class ParityRunner
+internal static class ParityRunner
 {
-    private static readonly string[] Folders = ["", "model", "checkpoints", "data", "tokenizer"];
+    private static readonly string[] _folders = ["", "model", "checkpoints", "data", "tokenizer"];
 
     /// <summary>The rows of every check whose golden files are in the folder or in its subfolders model, checkpoints, data and tokenizer.</summary>
     /// <param name="directory">The folder.</param>
@@ -16,7 +18,7 @@ public static class ParityRunner
     public static IEnumerable<ParityRow> Run(string directory, string? vocabulary = null, string? videos = null, Device? device = null)
     {
         if (!Directory.Exists(directory)) throw new DirectoryNotFoundException($"there is no folder {directory}");
-        foreach (string folder in Folders.Select(name => Path.Combine(directory, name)).Where(Directory.Exists))
+        foreach (string folder in _folders.Select(name => Path.Combine(directory, name)).Where(Directory.Exists))
         {
             foreach (ParityRow row in ModelParity.Check(folder, device)) yield return row;
             foreach (ParityRow row in TrainerParity.Check(folder, device)) yield return row;

@@ -5,7 +5,7 @@ using Alpro.Training.Optimization;
 namespace Alpro.Training.Parity;
 
 /// <summary>Learning rates beside the golden ones.</summary>
-public static class ScheduleParity
+internal static class ScheduleParity
 {
     /// <summary>A row for <c>lr_schedule.json</c>, where the folder has it.</summary>
     public static IReadOnlyList<ParityRow> Check(string directory)

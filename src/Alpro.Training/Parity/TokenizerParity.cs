@@ -5,7 +5,7 @@ using Alpro.Data.Text;
 namespace Alpro.Training.Parity;
 
 /// <summary>Token ids beside the golden ones of <c>tokenizer/cases.jsonl</c>.</summary>
-public static class TokenizerParity
+internal static class TokenizerParity
 {
     private sealed record Case(string Text, int[] Ids);
 

@@ -12,7 +12,7 @@ using static TorchSharp.torch;
 namespace Alpro.Training.Parity;
 
 /// <summary>The golden training steps, taken by the trainer itself: its losses, gradient norms, learning rates and weights.</summary>
-public static class TrainerParity
+internal static class TrainerParity
 {
     /// <summary>Rows for <c>pretrain_steps.safetensors</c>, where the folder has it.</summary>
     /// <param name="directory">The folder.</param>
@@ -27,9 +27,9 @@ public static class TrainerParity
             using var exact = new Tf32Off();
             return [.. Steps(Golden.Open(directory, file, device ?? CPU), GoldenSizes.Read(config)).Select(comparison => comparison.Row())];
         }
-        catch (Exception fault) when (fault is CheckpointException or KeyNotFoundException or NonFiniteLossException or ExternalException)
+        catch (Exception exception) when (exception is CheckpointException or KeyNotFoundException or NonFiniteLossException or ExternalException)
         {
-            return [new("trainer: golden steps", 0, 0, 0, "", false, fault.Message)];
+            return [new("trainer: golden steps", 0, 0, 0, "", false, exception.Message)];
         }
     }
 

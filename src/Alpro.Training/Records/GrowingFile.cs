@@ -7,7 +7,7 @@ namespace Alpro.Training.Records;
 /// of an entry stays in the file that is not there whole.
 /// </summary>
 /// <param name="path">The file; it is made with the first entry.</param>
-public sealed class GrowingFile(string path) : IDisposable
+internal sealed class GrowingFile(string path) : IDisposable
 {
     private readonly Queue<byte[]> _waiting = new();
     private FileStream? _stream;

@@ -8,7 +8,7 @@ using Alpro.Training.Configuration;
 namespace Alpro.Training.Records;
 
 /// <summary>What became of a run, as one self-contained page: curves, speed, the ledger of clips and the configuration.</summary>
-public static class Report
+internal static class Report
 {
     private const string Style = """
         :root { color-scheme: light dark; --ink: light-dark(#1d2433, #e6e9ef); --quiet: light-dark(#667085, #98a2b3); --line: light-dark(#e4e7ec, #343b49); --card: light-dark(#fff, #1b202b) }

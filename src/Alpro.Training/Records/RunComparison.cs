@@ -9,7 +9,7 @@ namespace Alpro.Training.Records;
 /// <param name="Steps">Steps that were compared.</param>
 /// <param name="Tensors">Weights that were compared.</param>
 /// <param name="Difference">The first difference that counts; null when there is none.</param>
-public sealed record RunComparison(int Steps, int Tensors, string? Difference)
+internal sealed record RunComparison(int Steps, int Tensors, string? Difference)
 {
     /// <summary>The largest difference of a loss.</summary>
     public double LossDifference { get; init; }

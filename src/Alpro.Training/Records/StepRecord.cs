@@ -25,7 +25,7 @@ public sealed record StepRecord
     /// <summary>Hash of the keys of the step's clips, in their order over all ranks: equal for equal batches, however they were shared out.</summary>
     public required string Clips { get; init; }
 
-    /// <summary>The sum of the losses.</summary>
+    /// <summary>The weighted sum of the losses.</summary>
     public required double Loss { get; init; }
 
     /// <summary>The losses, by name: vtc, vtm, mlm, mpm, qa.</summary>

@@ -25,7 +25,7 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
         public Clip Load(ClipRequest request)
         {
             before(request);
-            var clip = new Clip(request, _clips.Frames, _clips.Size, _clips.TextLength) { Key = $"row {request.Row}" };
+            var clip = new Clip(request, new(_clips)) { Key = $"row {request.Row}" };
             SeededRandom random = new(request.Seed);
             foreach (ref byte pixel in clip.Pixels_THWC) pixel = (byte)random.NextUInt64();
             return clip;

@@ -16,7 +16,7 @@ internal static class TestClips
 
     public static Clip Of(ClipRequest request)
     {
-        var clip = new Clip(request, Settings.Frames, Settings.Size, Settings.TextLength) { Key = $"row {request.Row}", TokenCount = 1, Answer = -1 };
+        var clip = new Clip(request, new(Settings)) { Key = $"row {request.Row}", TokenCount = 1, Answer = -1 };
         SeededRandom random = new(request.Seed);
         foreach (ref byte pixel in clip.Pixels_THWC) pixel = (byte)random.NextUInt64();
         return clip;

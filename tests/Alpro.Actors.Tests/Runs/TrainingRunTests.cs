@@ -282,7 +282,7 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
 
     [Theory]
     [InlineData("task=pretrain")]
-    [InlineData("task=retrieval", "data.clip.maskProbability=0")]
+    [InlineData("task=retrieval", "data.clip.maskProbability=0", "losses={}")]
     public async Task Run_that_is_told_to_stop_before_it_has_begun_ends(params string[] settings)
     {
         RunConfig config = Config(steps: 4, null, settings);
@@ -344,7 +344,7 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
     {
         File.WriteAllText(_out.File("labels.json"), """{ "red": 0, "blue": 1 }""");
         var said = new List<string>();
-        RunConfig config = Config(steps: 1, Path.Combine(_world.Folder.Path, "qa", "train.jsonl"), "task=question-answering", "data.clip.maskProbability=0",
+        RunConfig config = Config(steps: 1, Path.Combine(_world.Folder.Path, "qa", "train.jsonl"), "task=question-answering", "data.clip.maskProbability=0", "losses={}",
             "data.corpora[0].format=question-answer-jsonl", $"data.answers={_out.File("labels.json")}", "model.answers=2");
         await Record.ExceptionAsync(() => TrainAsync(config, "qa", warn: said.Add));
         Assert.Contains("rows are none of the labels, and teach nothing: \"", said[0], StringComparison.Ordinal);

@@ -16,7 +16,7 @@ internal static class GpuCheck
     /// <summary>A stage that needs a GPU ends with this where there is none.</summary>
     public const int NoGpu = 3;
 
-    private static readonly Dictionary<string, (bool NeedsGpu, Action<string[]> Run)> Stages = new()
+    private static readonly Dictionary<string, (bool NeedsGpu, Action<string[]> Run)> _stages = new()
     {
         ["probe"] = (false, ProbeStage.Run),
         ["ceilings"] = (true, CeilingsStage.Run),
@@ -30,9 +30,9 @@ internal static class GpuCheck
     public static int Run(string[] args)
     {
         if (args is ["table", var file]) return GpuTable.Print(file);
-        if (args.Length == 0 || !Stages.TryGetValue(args[0], out var stage))
+        if (args.Length == 0 || !_stages.TryGetValue(args[0], out var stage))
         {
-            Console.Error.WriteLine($"usage: Alpro.Benchmarks gpu ({string.Join(" | ", Stages.Keys)} | table FILE) [arguments]");
+            Console.Error.WriteLine($"usage: Alpro.Benchmarks gpu ({string.Join(" | ", _stages.Keys)} | table FILE) [arguments]");
             return 2;
         }
         if (stage.NeedsGpu && !cuda.is_available())

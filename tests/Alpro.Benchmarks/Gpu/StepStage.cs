@@ -25,7 +25,7 @@ internal static class StepStage
     private const int Warm = 12, Steps = 10;                         // until the program has been compiled as well as it will be
 
     // Before anything had run on a GPU: 16 clips of 4 frames on an H200.
-    private static readonly Dictionary<int, double> Predicted = new() { [16] = 62, [64] = 200 };
+    private static readonly Dictionary<int, double> _predicted = new() { [16] = 62, [64] = 200 };
 
     public static void Run(string[] args)
     {
@@ -88,7 +88,7 @@ internal static class StepStage
             GpuCheck.Report(new($"{name}: {names[i]}", Median(phases[i].Select(phase => phase.Whole)), Note: $"host {Median(phases[i].Select(phase => phase.Host)):F1} ms"));
 
         double whole = GpuCheck.Queued(() => { using (NewDisposeScope()) { Forward().backward(); Update(); } }, Steps, 3);
-        GpuCheck.Report(new(name, whole, flops / whole / 1e9, Predicted.GetValueOrDefault(clips) is > 0 and var predicted ? predicted : null,
+        GpuCheck.Report(new(name, whole, flops / whole / 1e9, _predicted.GetValueOrDefault(clips) is > 0 and var predicted ? predicted : null,
             $"{clips / whole * 1000:F0} clips/s, {flops / 1e12:F2} TFLOP"));
         double peak = (UsedBytes() - idle) / 1e9, counted = Counted(config, clips, halves) / 1e9;
         string memory = $"{peak:F1} GB beside CUDA's own {idle / 1e9:F1}; {counted:F1} by count";

@@ -57,6 +57,7 @@ internal static class TrainStage
             Entities = 50,
         },
         Data = new() { Corpora = [], Vocabulary = "", Clip = new() { Frames = 4, DecodeSize = 64, Size = 64, TextLength = 24, MaskProbability = 0.5, RegionPatch = 16 } },
+        Losses = LossWeights.Equal,
         Training = new() { BatchSize = 32, Steps = Steps, CheckpointEvery = 3, Precision = precision },
     };
 

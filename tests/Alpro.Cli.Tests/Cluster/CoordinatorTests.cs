@@ -113,6 +113,19 @@ public sealed class CoordinatorTests : IClassFixture<SmallWorld>, IDisposable
     }
 
     [Fact]
+    public async Task Trainer_that_waits_in_reserve_ends_in_order_with_the_run()
+    {
+        SmallRun.Write(_config, _world.Folder.Path, steps: 600);
+        using NodeProcess coordinator = StartCoordinator(0, groupSize: 4), first = StartTrainer(0, groupSize: 4, decoders: 1), second = StartTrainer(1, groupSize: 4, decoders: 1);
+        foreach (NodeProcess node in new[] { coordinator, first, second })
+        {
+            (int code, _) = await node.EndAsync();
+            Assert.True(code == ExitCode.Success, node.Errors);
+        }
+        Assert.Single(new[] { first, second }, node => node.Errors.Contains("is complete: 600 steps", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Coordinator_that_is_told_to_end_leaves_its_place_to_another_and_the_last_ends_the_run()
     {
         using NodeProcess first = StartCoordinator(0, groupSize: 2);

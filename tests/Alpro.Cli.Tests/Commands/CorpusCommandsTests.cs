@@ -54,7 +54,7 @@ public sealed class CorpusCommandsTests : IDisposable
     }
 
     [Theory]
-    [InlineData("There is no configuration file nowhere.json.", "scan", "nowhere.json")]
+    [InlineData("nowhere.json: 1 problem", "scan", "nowhere.json")]
     [InlineData("--workers must be at least 1.", "scan", "run.json", "--workers", "0")]
     [InlineData("There is no folder nowhere.", "prepare", "didemo", "--from", "nowhere", "--out", "out")]
     [InlineData("not 10x.", "prepare", "webvid", "--from", "a", "--out", "b", "--rate", "10x")]

@@ -73,7 +73,8 @@ public sealed class PredictCommandTests(ReleasedRuns runs) : IClassFixture<Relea
     [Fact]
     public void Questions_get_their_best_answers_with_probabilities()
     {
-        (int code, string output, string errors) = AlproProgram.Run("predict", "--run", runs.QuestionAnswering, "--video", runs.File("data/msrvtt_qa/videos/3000000.mp4"),
+        string video = Path.GetRelativePath(Directory.GetCurrentDirectory(), runs.File("data/msrvtt_qa/videos/3000000.mp4"));
+        (int code, string output, string errors) = AlproProgram.Run("predict", "--run", runs.QuestionAnswering, "--video", video,
             "--question", "what color is it", "--question", "what moves", "--top", "3", "--json");
         Assert.True(code == 0, errors);
         JsonElement[] questions = [.. JsonDocument.Parse(output).RootElement.GetProperty("questions").EnumerateArray()];

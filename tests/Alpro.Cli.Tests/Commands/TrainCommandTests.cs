@@ -162,7 +162,7 @@ public sealed class TrainCommandTests(SmallWorld world) : IClassFixture<SmallWor
         SmallRun.Write(_out.File("config.json"), _world.Folder.Path, steps: 100_000);
         int[] codes = await Task.WhenAll(new[] { 0.2, 0.5, 0.8, 1.1 }.Select(async seconds =>
         {
-            string[] settings = ["--set", task, "--set", $"data.clip.maskProbability={(command == "pretrain" ? 0.15 : 0)}"];
+            string[] settings = ["--set", task, .. command == "pretrain" ? [] : (string[])["--set", "losses={}", "--set", "data.clip.maskProbability=0"]];
             using NodeProcess process = NodeProcess.StartProgram(
                 [command, "--config", _out.File("config.json"), "--out", _out.File($"{seconds}"), "--decoders", "1", .. settings]);
             await Task.Delay(TimeSpan.FromSeconds(seconds));
@@ -175,7 +175,7 @@ public sealed class TrainCommandTests(SmallWorld world) : IClassFixture<SmallWor
     [Fact]
     public async Task Match_that_a_prompter_does_not_learn_is_said_to_be_none()
     {
-        await SmallRun.TrainAsync(Config(steps: 2, null, "task=prompter", "model.entities=3", "data.clip.maskProbability=0"), _out.File("prompter"));
+        await SmallRun.TrainAsync(Config(steps: 2, null, "task=prompter", "model.entities=3", "losses={}", "data.clip.maskProbability=0"), _out.File("prompter"));
         File.WriteAllLines(_out.File("texts.txt"), ["a red circle", "a blue square"]);
         string video = Directory.EnumerateFiles(Path.Combine(_world.Folder.Path, "val", "videos"), "*.mp4").First();
         (int code, string output, string errors) = AlproProgram.Run(

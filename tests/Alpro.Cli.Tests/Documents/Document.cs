@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Alpro.Training.Configuration;
 
 namespace Alpro.Cli.Tests.Documents;
 

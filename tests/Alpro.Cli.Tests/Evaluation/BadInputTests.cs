@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Alpro.Cli.Tests.Commands;
 using Alpro.Model.Checkpoints;
+using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
 
 namespace Alpro.Cli.Tests.Evaluation;

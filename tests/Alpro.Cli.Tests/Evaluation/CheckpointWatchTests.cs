@@ -77,7 +77,7 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
     private CheckpointWatch Watch(RunHost host) => new(new(_out.Path), "world-val", (weights, copy) => Job(weights, copy).RunAsync(host, default), _said.Add);
 
     private EvaluationJob Job(string weights, string copy) =>
-        new(EvaluatedRun.Open(_out.Path, Given, copy, []) with { Source = weights }, Test: false, Data: null, Output: null) { Say = _said.Add };
+        new(EvaluationTarget.Open(_out.Path, Given, copy, []) with { Source = weights }, Test: false, Data: null, Output: null) { Say = _said.Add };
 
     private RunConfig Config(int keep)
     {

@@ -34,12 +34,12 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
     {
         string folder = answering ? runs.QuestionAnswering : runs.Retrieval;
         await using RunHost host = await HostAsync(evaluators: 2);
-        (EvaluationRun run, RunData data) = Run(host, folder);
+        (EvaluationSupervisor.Work work, RunData data) = Work(host, folder);
         using RunData opened = data;
         var read = new List<int>();
         int failures = 0, kills = 0;
-        ReadVideos reading = run.Read;
-        run = run with
+        ReadVideos reading = work.Read;
+        work = work with
         {
             Warn = Say,
             // The first share fails while its videos are read, and one evaluator is killed between two shares.
@@ -53,13 +53,12 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
                 if (Interlocked.Increment(ref kills) == 1) host.System.ActorSelection("/user/evaluation-1/evaluator-1").Tell(Kill.Instance);
             },
         };
-        await host.EvaluateAsync(run, default);
+        await host.EvaluateAsync(work, default);
 
         Assert.Contains(_said, line => line.Contains("the device has gone", StringComparison.Ordinal));
         Assert.Equal(Enumerable.Range(0, 12), read.Distinct().Order());
         Assert.InRange(read.Count, 13, 12 + 3 * 4);                  // the shares of the dead, and no other, are read again
-        EvaluationOutcome found = EvaluationOutcome.Read(run.Config, run.Set, run.Results);
-        ResultFiles.Write(_out.Path, run.Set, found, DownstreamScores.Of("", run.Config, run.Set, found), data.Answers);
+        work.Plan.Task.Read(work.Plan, work.Results).Write(_out.Path);
         Assert.Equal(await UndisturbedAsync(folder), Results(_out.Path));
     }
 
@@ -67,9 +66,9 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
     public async Task What_always_fails_ends_with_its_reason()
     {
         await using RunHost host = await HostAsync(evaluators: 1);
-        (EvaluationRun run, RunData data) = Run(host, runs.Retrieval);
+        (EvaluationSupervisor.Work work, RunData data) = Work(host, runs.Retrieval);
         using RunData opened = data;
-        var failure = await Assert.ThrowsAsync<InvalidOperationException>(() => host.EvaluateAsync(run with { Warn = Say, Read = (_, _) => throw new InvalidOperationException("the device has gone") }, default));
+        var failure = await Assert.ThrowsAsync<InvalidOperationException>(() => host.EvaluateAsync(work with { Warn = Say, Read = (_, _) => throw new InvalidOperationException("the device has gone") }, default));
         Assert.Equal("the device has gone", failure.Message);
         Assert.Equal(host.Settings.MaxRestarts, _said.Count);
     }
@@ -78,11 +77,11 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
     public async Task A_lost_device_is_told_before_anything_is_given_back_and_spends_no_restart()
     {
         await using RunHost host = await HostAsync(evaluators: 1);
-        (EvaluationRun run, RunData data) = Run(host, runs.Retrieval);
+        (EvaluationSupervisor.Work work, RunData data) = Work(host, runs.Retrieval);
         using RunData opened = data;
         var lost = new List<Exception>();
         bool unwound = false;
-        var failure = await Assert.ThrowsAsync<ExternalException>(() => host.EvaluateAsync(run with { Warn = Say, Read = (_, _) => Fail(), DeviceLost = error =>
+        var failure = await Assert.ThrowsAsync<ExternalException>(() => host.EvaluateAsync(work with { Warn = Say, Read = (_, _) => Fail(), DeviceLost = error =>
         {
             Assert.False(unwound);
             lost.Add(error);
@@ -107,10 +106,10 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
     public async Task An_evaluation_that_the_memory_does_not_hold_names_the_settings_that_take_less()
     {
         await using RunHost host = await HostAsync(evaluators: 1);
-        (EvaluationRun run, RunData data) = Run(host, runs.Retrieval);
+        (EvaluationSupervisor.Work work, RunData data) = Work(host, runs.Retrieval);
         using RunData opened = data;
         var failure = await Assert.ThrowsAsync<DeviceMemoryException>(() => host.EvaluateAsync(
-            run with { Warn = Say, Read = (_, _) => throw new ExternalException("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore") }, default));
+            work with { Warn = Say, Read = (_, _) => throw new ExternalException("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore") }, default));
         Assert.Contains("evaluation.pairBatchSize", failure.Message, StringComparison.Ordinal);
         Assert.EndsWith("libtorch says: CUDA out of memory. Tried to allocate 2.00 GiB.", failure.Message, StringComparison.Ordinal);
         Assert.Empty(_said);
@@ -156,7 +155,7 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
 
     private static Task<RunHost> HostAsync(int evaluators) => RunHost.StartAsync(adjust: settings => settings with { Decoders = 2, Evaluators = evaluators });
 
-    private EvaluationJob Job(string run, string folder, params string[] settings) => new(EvaluatedRun.Open(run, null, null, settings), Test: true, Data: null, _out.File(folder)) { Say = Say };
+    private EvaluationJob Job(string run, string folder, params string[] settings) => new(EvaluationTarget.Open(run, null, null, settings), Test: true, Data: null, _out.File(folder)) { Say = Say };
 
     private static string Results(string folder) => File.ReadAllText(Path.Combine(folder, "results.json"));
 
@@ -171,12 +170,12 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
         return Results((await Job(run, "undisturbed").RunAsync(host, default)).Folder);
     }
 
-    private (EvaluationRun Run, RunData Data) Run(RunHost host, string folder)
+    private (EvaluationSupervisor.Work Work, RunData Data) Work(RunHost host, string folder)
     {
-        EvaluatedRun run = EvaluatedRun.Open(folder, null, null, []);
-        RunConfig config = run.For(run.CorpusOf(test: true).Corpus, null);
+        EvaluationTarget target = EvaluationTarget.Open(folder, null, null, []);
+        RunConfig config = target.For(target.CorpusOf(test: true).Corpus, null);
         var data = new RunData(config, host.Settings);
         EvaluationSet set = data.EvaluationSet();
-        return (new(config, run.Weights, set, host.Videos(config, data, set), new PartialResults(_out.File("shares"))), data);
+        return (new(new("", config, set), target.Weights, host.Videos(config, data, set), new PartialResults(_out.File("shares"))), data);
     }
 }

@@ -7,6 +7,7 @@ using Alpro.Model;
 using Alpro.Training;
 using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
+using Alpro.Training.Inputs;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -130,13 +131,13 @@ public sealed class ReleasedRunTests(ReleasedRuns runs) : IClassFixture<Released
     /// <summary>The videos in batches of one, in the order of the set, and the model.</summary>
     private static async Task<(RunConfig Config, EvaluationSet Set, ClipBatch[] Videos, AlproModel Model)> OneByOneAsync(string folder, string? data)
     {
-        EvaluatedRun run = EvaluatedRun.Open(folder, null, null, []);
-        RunConfig config = run.For(run.CorpusOf(test: true).Corpus, data);
+        EvaluationTarget target = EvaluationTarget.Open(folder, null, null, []);
+        RunConfig config = target.For(target.CorpusOf(test: true).Corpus, data);
         await using RunHost host = await RunHost.StartAsync();
         using var opened = new RunData(config, host.Settings);
         EvaluationSet set = opened.EvaluationSet();
         ClipBatch[] videos = [.. host.Videos(config, opened, set)([.. Enumerable.Range(0, set.VideoKeys.Count)], lost => Assert.Fail(lost.ToString()))];
-        AlproModel model = RunModel.Load(config, run.Weights, CPU);
+        AlproModel model = RunModel.Load(config, target.Weights, CPU);
         model.eval();
         return (config, set, videos, model);
     }

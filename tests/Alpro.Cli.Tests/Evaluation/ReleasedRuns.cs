@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Alpro.Data.Synthetic;
+using Alpro.Training.Tasks;
 
 namespace Alpro.Cli.Tests.Evaluation;
 

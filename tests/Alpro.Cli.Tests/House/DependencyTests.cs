@@ -7,9 +7,9 @@ namespace Alpro.Cli.Tests.House;
 public sealed class DependencyTests(ITestOutputHelper output) : IDisposable
 {
     /// <summary>The projects, lowest first: each may use those before it.</summary>
-    private static readonly string[] Storeys = ["Alpro.Data", "Alpro.Model", "Alpro.Training", "Alpro.Actors", "alpro"];
+    private static readonly string[] _storeys = ["Alpro.Data", "Alpro.Model", "Alpro.Training", "Alpro.Actors", "alpro"];
 
-    private readonly Dependencies _dependencies = new(Storeys.Select(name => Path.Combine(AppContext.BaseDirectory, $"{name}.dll")));
+    private readonly Dependencies _dependencies = new(_storeys.Select(name => Path.Combine(AppContext.BaseDirectory, $"{name}.dll")));
 
     public void Dispose() => _dependencies.Dispose();
 
@@ -22,7 +22,7 @@ public sealed class DependencyTests(ITestOutputHelper output) : IDisposable
 
     [Fact]
     public void No_project_refers_to_one_above_it() =>
-        Assert.All(_dependencies.Projects, reference => Assert.True(Array.IndexOf(Storeys, reference.From) > Array.IndexOf(Storeys, reference.To), $"{reference}"));
+        Assert.All(_dependencies.Projects, reference => Assert.True(Array.IndexOf(_storeys, reference.From) > Array.IndexOf(_storeys, reference.To), $"{reference}"));
 
     [Fact]
     public void Data_and_model_know_nothing_of_each_other() =>

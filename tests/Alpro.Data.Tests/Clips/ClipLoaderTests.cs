@@ -10,7 +10,7 @@ namespace Alpro.Data.Tests.Clips;
 
 public sealed class ClipLoaderTests : IDisposable
 {
-    private static readonly ClipSettings Pretraining = new()
+    private static readonly ClipSettings _pretraining = new()
     {
         Frames = 4, DecodeSize = 40, Size = 32, Augment = Augmentation.Pretrain, TextLength = 12, MaskProbability = 0.15, RegionPatch = 8,
     };
@@ -34,8 +34,8 @@ public sealed class ClipLoaderTests : IDisposable
     private static ClipRequest Request(ulong seed, int attempt = 0) => new(Step: 3, Slot: 1, attempt, Corpus: 0, Row: 0, seed);
 
     private static string Contents(Clip clip) => string.Join('|',
-        Convert.ToBase64String(clip.Pixels_THWC), string.Join(',', clip.TokenIds_L), clip.TokenCount, string.Join(',', clip.MaskedIds_L ?? []),
-        string.Join(',', clip.MaskLabels_L ?? []), clip.Region, clip.Answer, clip.Key, clip.Kind);
+        Convert.ToBase64String(clip.Pixels_THWC), clip.Key,
+        string.Join(',', ClipLayout.Fields.Select(field => $"{field.Name}: {string.Join(' ', clip[field].ToArray())}")));
 
     [Theory]
     [InlineData(MediaKind.Video)]
@@ -44,7 +44,7 @@ public sealed class ClipLoaderTests : IDisposable
     {
         VideoTextPair pair = Pair(kind, null, "a man runs", "dog, man!", "a dog runs, a man runs!");
         var clips = new HashSet<string>();
-        using ClipLoader first = Loader(Pretraining, pair), second = Loader(Pretraining, pair);
+        using ClipLoader first = Loader(_pretraining, pair), second = Loader(_pretraining, pair);
         for (ulong seed = 0; seed < 40; seed++)
         {
             using Clip clip = first.Load(Request(seed));
@@ -61,16 +61,15 @@ public sealed class ClipLoaderTests : IDisposable
     public void A_purpose_switched_off_shifts_no_other()
     {
         VideoTextPair pair = Pair(captions: ["a man runs", "dog, man!"]);
-        using ClipLoader all = Loader(Pretraining, pair), some = Loader(Pretraining with { MaskProbability = 0, RegionPatch = 0 }, pair);
+        using ClipLoader all = Loader(_pretraining, pair), some = Loader(_pretraining with { MaskProbability = 0, RegionPatch = 0 }, pair);
         for (ulong seed = 0; seed < 10; seed++)
         {
             using Clip with = all.Load(Request(seed)), without = some.Load(Request(seed));
             Assert.True(with.Pixels_THWC.SequenceEqual(without.Pixels_THWC));
-            Assert.Equal(with.TokenIds_L, without.TokenIds_L);
-            Assert.Null(without.MaskedIds_L);
-            Assert.Null(without.MaskLabels_L);
-            Assert.Null(without.Region);
-            Assert.NotNull(with.Region);
+            Assert.Equal(with[ClipLayout.TokenIds], without[ClipLayout.TokenIds]);
+            foreach (ClipField field in new[] { ClipLayout.MaskedIds, ClipLayout.MaskLabels, ClipLayout.Region })
+                Assert.Equal((true, false), (with.Layout.Has(field), without.Layout.Has(field)));
+            Assert.NotEqual(default, with.Region);
         }
     }
 
@@ -96,7 +95,7 @@ public sealed class ClipLoaderTests : IDisposable
     public void An_image_stands_as_equal_frames(Augmentation augmentation, int width, int height)
     {
         _reader.Info = new VideoInfo(1, 0, 90, 60, 0);
-        using ClipLoader loader = Loader(Pretraining with { Augment = augmentation }, Pair(MediaKind.Image, null, "a man"));
+        using ClipLoader loader = Loader(_pretraining with { Augment = augmentation }, Pair(MediaKind.Image, null, "a man"));
         using Clip clip = loader.Load(Request(4));
         Assert.Equal([0], _reader.LastIndices);
         Assert.Equal((width, height), _reader.LastSize);
@@ -109,7 +108,7 @@ public sealed class ClipLoaderTests : IDisposable
     public void A_huge_image_is_shrunk_while_decoding()
     {
         _reader.Info = new VideoInfo(1, 0, 16_384, 4, 0);
-        using ClipLoader loader = Loader(Pretraining, Pair(MediaKind.Image, null, "a man"));
+        using ClipLoader loader = Loader(_pretraining, Pair(MediaKind.Image, null, "a man"));
         loader.Load(Request(4)).Dispose();
         Assert.Equal((2048, 1), _reader.LastSize);
     }
@@ -117,12 +116,12 @@ public sealed class ClipLoaderTests : IDisposable
     [Fact]
     public void Every_caption_of_a_list_is_drawn()
     {
-        using ClipLoader loader = Loader(Pretraining, Pair(captions: ["a", "man", "dog"]));
+        using ClipLoader loader = Loader(_pretraining, Pair(captions: ["a", "man", "dog"]));
         var drawn = new HashSet<int>();
         for (ulong seed = 0; seed < 60; seed++)
         {
             using Clip clip = loader.Load(Request(seed));
-            drawn.Add(clip.TokenIds_L[1]);
+            drawn.Add(clip[ClipLayout.TokenIds][1]);
         }
         Assert.Equal([5, 6, 7], drawn.Order());
     }
@@ -131,7 +130,7 @@ public sealed class ClipLoaderTests : IDisposable
     public void Answers_become_labels()
     {
         var answers = new Dictionary<string, int> { ["dog"] = 17 };
-        using ClipLoader known = Loader(Pretraining, Pair(answer: "dog", captions: "a"), answers), unknown = Loader(Pretraining, Pair(answer: "cat", captions: "a"), answers);
+        using ClipLoader known = Loader(_pretraining, Pair(answer: "dog", captions: "a"), answers), unknown = Loader(_pretraining, Pair(answer: "cat", captions: "a"), answers);
         using Clip right = known.Load(Request(1)), none = unknown.Load(Request(1));
         Assert.Equal((17, -1), (right.Answer, none.Answer));
     }
@@ -142,7 +141,7 @@ public sealed class ClipLoaderTests : IDisposable
     [InlineData("\uD83D")]
     public void Odd_captions_still_make_a_clip(string caption)
     {
-        using ClipLoader loader = Loader(Pretraining, Pair(captions: caption));
+        using ClipLoader loader = Loader(_pretraining, Pair(captions: caption));
         using Clip clip = loader.Load(Request(1));
         Assert.InRange(clip.TokenCount, 2, 4);
     }
@@ -150,7 +149,7 @@ public sealed class ClipLoaderTests : IDisposable
     [Fact]
     public void A_row_without_caption_is_unreadable()
     {
-        using ClipLoader loader = Loader(Pretraining, Pair());
+        using ClipLoader loader = Loader(_pretraining, Pair());
         var thrown = Assert.Throws<UnreadableClipException>(() => loader.Load(Request(1)));
         Assert.Equal(RejectReason.BadText, thrown.Reason);
     }
@@ -158,7 +157,7 @@ public sealed class ClipLoaderTests : IDisposable
     [Fact]
     public void A_readers_reason_passes_through_and_the_loader_goes_on()
     {
-        using ClipLoader loader = Loader(Pretraining, Pair(captions: "a man"));
+        using ClipLoader loader = Loader(_pretraining, Pair(captions: "a man"));
         _reader.Failure = new UnreadableClipException(RejectReason.Truncated, "video.mp4", "ends early");
         Assert.Same(_reader.Failure, Assert.Throws<UnreadableClipException>(() => loader.Load(Request(1))));
         _reader.Failure = null;
@@ -167,7 +166,7 @@ public sealed class ClipLoaderTests : IDisposable
 
     [Fact]
     public void Frames_cannot_be_cropped_to_more_than_was_decoded() =>
-        Assert.Contains("decodeSize", Assert.Throws<ArgumentException>(() => Loader(Pretraining with { DecodeSize = 16 }, Pair(captions: "a"))).Message, StringComparison.Ordinal);
+        Assert.Contains("decodeSize", Assert.Throws<ArgumentException>(() => Loader(_pretraining with { DecodeSize = 16 }, Pair(captions: "a"))).Message, StringComparison.Ordinal);
 
     [Theory]
     [InlineData(MediaKind.Video)]
@@ -176,7 +175,7 @@ public sealed class ClipLoaderTests : IDisposable
     {
         string caption = string.Concat(Enumerable.Repeat("a man runs, dog! ", 6_000));
         _reader.RecordsIndices = false;
-        using ClipLoader loader = Loader(Pretraining with { TextLength = 30 }, Pair(kind, null, caption));
+        using ClipLoader loader = Loader(_pretraining with { TextLength = 30 }, Pair(kind, null, caption));
         for (ulong seed = 0; seed < 200; seed++) loader.Load(Request(seed)).Dispose();
         long before = GC.GetAllocatedBytesForCurrentThread();
         for (ulong seed = 0; seed < 200; seed++) loader.Load(Request(seed)).Dispose();
@@ -186,7 +185,7 @@ public sealed class ClipLoaderTests : IDisposable
     [Fact]
     public void The_loader_closes_its_reader()
     {
-        Loader(Pretraining, Pair(captions: "a")).Dispose();
+        Loader(_pretraining, Pair(captions: "a")).Dispose();
         Assert.True(_reader.Disposed);
     }
 }

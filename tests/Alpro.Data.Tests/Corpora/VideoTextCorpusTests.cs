@@ -1,6 +1,7 @@
 using System.Formats.Tar;
 using System.Text;
 using Alpro.Data.Corpora;
+using Alpro.Data.Corpora.Annotations;
 using Alpro.Data.Media;
 using Alpro.Data.Synthetic;
 using Parquet;
@@ -223,7 +224,7 @@ public sealed class VideoTextCorpusTests : IDisposable
         }
         foreach (string where in (string[])["shards", "shards/0000?.tar", "shards/00000.tar"])
         {
-            using VideoTextCorpus corpus = VideoTextCorpus.Open(new CorpusConfig { Name = "t", Annotations = where, Format = CorpusFormat.Tar }, _folder.Path);
+            using VideoTextCorpus corpus = VideoTextCorpus.Open(new CorpusConfig { Name = "t", Annotations = where, Format = AnnotationFormat.Tar }, _folder.Path);
             int shards = where.EndsWith("00.tar", StringComparison.Ordinal) ? 1 : 2;
             Assert.Equal((3 * shards, 3 * shards, MediaKind.Video), ((int)corpus.Count, (int)corpus.Coverage.Malformed, corpus.Kind));
             Assert.Equal(["text 00", "json 0", "text 02"], Captions(corpus).Take(3));
@@ -318,9 +319,9 @@ public sealed class VideoTextCorpusTests : IDisposable
         Write("a.jsonl", "{\"clip\": \"1\", \"captions\": \"x\"}\n");
         Assert.Contains("has the columns clip, captions; expected videoid, name, or video_id, question, answer, or clip_name, caption, or image, caption", Assert.Throws<DataException>(() => Open("a.jsonl", "v")).Message);
         Assert.Contains("\"clip_name\" is lacking; \"caption\" is lacking (is \"captions\" meant?)",
-            Assert.Throws<DataException>(() => Open("a.jsonl", "v", config => config with { Format = CorpusFormat.RetrievalJsonl })).Message);
+            Assert.Throws<DataException>(() => Open("a.jsonl", "v", config => config with { Format = AnnotationFormat.RetrievalJsonl })).Message);
         Write("page.jsonl", "<html>\n<body>404</body>\n</html>\n");
-        Assert.Contains("no row of", Assert.Throws<DataException>(() => Open("page.jsonl", "v", config => config with { Format = CorpusFormat.RetrievalJsonl })).Message);
+        Assert.Contains("no row of", Assert.Throws<DataException>(() => Open("page.jsonl", "v", config => config with { Format = AnnotationFormat.RetrievalJsonl })).Message);
     }
 
     [Fact]

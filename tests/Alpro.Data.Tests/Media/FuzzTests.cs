@@ -8,7 +8,7 @@ namespace Alpro.Data.Tests.Media;
 public sealed class FuzzTests
 {
     private const int FilesPerKind = 40, Side = 48;
-    private static readonly string[] Seeds = ["b-frames", "open group mkv", "fragmented", "transport stream", "hevc", "vp9", "mpeg-4 avi b-frames", "flv", "rotated 90", "gif"];
+    private static readonly string[] _seeds = ["b-frames", "open group mkv", "fragmented", "transport stream", "hevc", "vp9", "mpeg-4 avi b-frames", "flv", "rotated 90", "gif"];
 
     [Fact]
     public void Mutated_files_do_no_harm()
@@ -21,7 +21,7 @@ public sealed class FuzzTests
         long memory = 0;
         for (int round = 0; round < FilesPerKind; round++)
         {
-            foreach (string kind in Seeds)
+            foreach (string kind in _seeds)
             {
                 File.WriteAllBytes(path, Mutate(File.ReadAllBytes(TestVideos.Get(kind)), ref random));
                 try
@@ -30,15 +30,15 @@ public sealed class FuzzTests
                     reader.Read([0, frames / 3, frames - 1], Side, Side, ResizeFilter.Bilinear, new byte[3 * Side * Side * 3]);
                     read++;
                 }
-                catch (UnreadableClipException e)
+                catch (UnreadableClipException exception)
                 {
-                    reasons[e.Reason] = reasons.GetValueOrDefault(e.Reason) + 1;
+                    reasons[exception.Reason] = reasons.GetValueOrDefault(exception.Reason) + 1;
                 }
                 Assert.False(reasons.ContainsKey(RejectReason.DecoderDied) || reasons.ContainsKey(RejectReason.TimedOut), $"round {round}, {kind}: {string.Join(", ", reasons)}");
             }
             if (round == FilesPerKind / 2) (worker, handles, memory) = (reader.WorkerId!.Value, Handles(reader), Memory(reader));
         }
-        Assert.True(read > Seeds.Length && reasons.Count >= 3, $"{read} files were read, others refused: {string.Join(", ", reasons)}");
+        Assert.True(read > _seeds.Length && reasons.Count >= 3, $"{read} files were read, others refused: {string.Join(", ", reasons)}");
         Assert.Equal(worker, reader.WorkerId);
         Assert.InRange(Handles(reader), 0, handles + 2);
         Assert.InRange(Memory(reader) - memory, long.MinValue, 48L << 20);

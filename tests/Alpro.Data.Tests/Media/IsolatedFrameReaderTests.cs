@@ -6,8 +6,8 @@ namespace Alpro.Data.Tests.Media;
 
 public sealed class IsolatedFrameReaderTests : IDisposable
 {
-    private static readonly WorkerCommand Worker = new("dotnet", typeof(IsolatedFrameReaderTests).Assembly.Location, "decode-worker");
-    private readonly IsolatedFrameReader _reader = new(new DecodeLimits(), Worker);
+    private static readonly WorkerCommand _worker = new("dotnet", typeof(IsolatedFrameReaderTests).Assembly.Location, "decode-worker");
+    private readonly IsolatedFrameReader _reader = new(new DecodeLimits(), _worker);
 
     public void Dispose() => _reader.Dispose();
 
@@ -59,7 +59,7 @@ public sealed class IsolatedFrameReaderTests : IDisposable
     [Fact]
     public void A_hung_worker_is_ended()
     {
-        using var reader = new IsolatedFrameReader(new DecodeLimits { Deadline = TimeSpan.FromMilliseconds(200) }, Worker);
+        using var reader = new IsolatedFrameReader(new DecodeLimits { Deadline = TimeSpan.FromMilliseconds(200) }, _worker);
         var media = new MediaSource(TestVideos.Get("b-frames"));
         reader.Open(media);
         TestVideos.Run("kill", $"-STOP {reader.WorkerId}");

@@ -5,13 +5,13 @@ namespace Alpro.Data.Tests.Media;
 /// <summary>Clips of every awkward kind, made with the ffmpeg command on first use and kept for the whole test run.</summary>
 internal static class TestVideos
 {
-    private static readonly TemporaryFolder Folder = new();
-    private static readonly Lock Making = new();
+    private static readonly TemporaryFolder _folder = new();
+    private static readonly Lock _making = new();
 
-    static TestVideos() => AppDomain.CurrentDomain.ProcessExit += (_, _) => Folder.Dispose();
+    static TestVideos() => AppDomain.CurrentDomain.ProcessExit += (_, _) => _folder.Dispose();
 
     /// <summary>Kinds by name: the file's extension, then ffmpeg's arguments between a moving 160x96 test picture and the file.</summary>
-    private static readonly Dictionary<string, (string Extension, string Arguments)> Kinds = new()
+    private static readonly Dictionary<string, (string Extension, string Arguments)> _kinds = new()
     {
         ["b-frames"] = ("mp4", "-t 6 -c:v libx264 -preset veryfast -bf 3 -g 48"),
         ["b-pyramid long group"] = ("mp4", "-t 8 -c:v libx264 -preset medium -bf 8 -b_strategy 2 -x264-params b-pyramid=normal:ref=4 -g 250"),
@@ -50,7 +50,7 @@ internal static class TestVideos
     };
 
     /// <summary>The kinds, for theories.</summary>
-    public static TheoryData<string> Names => [.. Kinds.Keys, "edit list", "edit list pause", "rotated 90", "rotated 180", "rotated 270", "rotated 4:2:2", "cut transport stream", "audio beside"];
+    public static TheoryData<string> Names => [.. _kinds.Keys, "edit list", "edit list pause", "rotated 90", "rotated 180", "rotated 270", "rotated 4:2:2", "cut transport stream", "audio beside"];
 
     /// <summary>The clip of a kind.</summary>
     public static string Get(string kind) => kind switch
@@ -64,14 +64,14 @@ internal static class TestVideos
         "rotated 4:2:2" => Derive("r422.mp4", $"-i {Quote(Get("4:2:2"))} -c copy -metadata:s:v rotate=180"),
         "cut transport stream" => CutTransportStream(),
         "audio beside" => Derive("audio.mp4", $"-i {Quote(Get("b-frames"))} -f lavfi -t 6 -i sine -map 0:v -map 1:a -c:v copy -c:a aac"),
-        _ => Derive($"{kind.Replace(' ', '_').Replace(':', '_')}.{Kinds[kind].Extension}", $"-f lavfi -i testsrc2=size=160x96:rate=25 {(Kinds[kind].Arguments.Contains("pix_fmt") || kind == "gif" ? "" : "-pix_fmt yuv420p ")}{Kinds[kind].Arguments}"),
+        _ => Derive($"{kind.Replace(' ', '_').Replace(':', '_')}.{_kinds[kind].Extension}", $"-f lavfi -i testsrc2=size=160x96:rate=25 {(_kinds[kind].Arguments.Contains("pix_fmt") || kind == "gif" ? "" : "-pix_fmt yuv420p ")}{_kinds[kind].Arguments}"),
     };
 
     /// <summary>A file of this name made by ffmpeg with these arguments, once.</summary>
     public static string Derive(string name, string arguments)
     {
-        string path = Folder.File(name);
-        lock (Making)
+        string path = _folder.File(name);
+        lock (_making)
         {
             if (!File.Exists(path)) Run("ffmpeg", $"-v error -nostdin -y -threads 1 {arguments} -threads 1 {Quote(path)}");
         }
@@ -79,7 +79,7 @@ internal static class TestVideos
     }
 
     /// <summary>A new path for a file that a test writes itself.</summary>
-    public static string NewPath(string extension) => Folder.File($"{Guid.NewGuid():N}{extension}");
+    public static string NewPath(string extension) => _folder.File($"{Guid.NewGuid():N}{extension}");
 
     /// <summary>Every frame, or the first of them, as the ffmpeg command decodes and scales it.</summary>
     public static byte[] DecodeByCommand(string path, int width, int height, string filter, int frames = int.MaxValue) =>
@@ -99,8 +99,8 @@ internal static class TestVideos
     private static string CutTransportStream()
     {
         byte[] bytes = File.ReadAllBytes(Get("transport stream open group"));
-        string path = Folder.File("cut.ts");
-        lock (Making) File.WriteAllBytes(path, bytes[(188 * 60)..]);
+        string path = _folder.File("cut.ts");
+        lock (_making) File.WriteAllBytes(path, bytes[(188 * 60)..]);
         return path;
     }
 

@@ -9,7 +9,7 @@ namespace Alpro.Data.Tests.Preparation;
 
 public sealed class DatasetPreparerTests : IDisposable
 {
-    private static readonly DatasetRecipe s_plain = new() { Name = "plain", Expected = 3 };
+    private static readonly DatasetRecipe _plain = new() { Name = "plain", Expected = 3 };
 
     private readonly TemporaryFolder _folder = new();
 
@@ -22,7 +22,7 @@ public sealed class DatasetPreparerTests : IDisposable
     {
         Zip("a.zip", ("TrainValVideo/video0.mp4", "zero"), ("TrainValVideo/video1.mp4", "one"), ("readme.txt", "no"), ("__MACOSX/._video1.mp4", "no"));
         Tar("b.tar", ("clips/../../video2.avi", "two"));
-        PreparationReport report = await Prepare(s_plain with { Archives = [new("a.zip", await Md5("a.zip")), new("b.tar", await Md5("b.tar"))] });
+        PreparationReport report = await Prepare(_plain with { Archives = [new("a.zip", await Md5("a.zip")), new("b.tar", await Md5("b.tar"))] });
         Assert.Equal(["video0.mp4", "video1.mp4", "video2.avi"], Names("out/videos"));
         Assert.Equal("one", File.ReadAllText(_folder.File("out/videos/video1.mp4")));
         Assert.Equal("checksum verified; 2 files", report.Archives["a.zip"]);
@@ -33,7 +33,7 @@ public sealed class DatasetPreparerTests : IDisposable
     public async Task An_archive_with_another_checksum_is_not_unpacked()
     {
         Zip("a.zip", ("video0.mp4", "zero"));
-        PreparationReport report = await Prepare(s_plain with { Archives = [new("a.zip", new string('0', 32))] });
+        PreparationReport report = await Prepare(_plain with { Archives = [new("a.zip", new string('0', 32))] });
         Assert.Empty(Names("out/videos"));
         Assert.Equal($"its MD5 is {await Md5("a.zip")}, published is {new string('0', 32)}: download it again", Assert.Single(report.Failures).Reason);
         Assert.False(report.IsComplete);
@@ -43,20 +43,20 @@ public sealed class DatasetPreparerTests : IDisposable
     public async Task Too_few_files_are_incomplete_but_for_those_known_to_be_missing()
     {
         Tar("a.tar", ("1.mp4", "x"), ("2.mp4", "x"));
-        Assert.False((await Prepare(s_plain)).IsComplete);
-        Assert.True((await Prepare(s_plain with { KnownMissing = ["3"] })).IsComplete);
+        Assert.False((await Prepare(_plain)).IsComplete);
+        Assert.True((await Prepare(_plain with { KnownMissing = ["3"] })).IsComplete);
     }
 
     [Fact]
     public async Task A_second_run_completes_the_first()
     {
         Zip("a.zip", ("1.mp4", "one"), ("2.mp4", "two"), ("3.mp4", "three"));
-        await Prepare(s_plain);
+        await Prepare(_plain);
         var kept = new DateTime(2020, 1, 1, 0, 0, 0, DateTimeKind.Utc);
         File.SetLastWriteTimeUtc(_folder.File("out/videos/1.mp4"), kept);
         File.WriteAllText(_folder.File("out/videos/2.mp4"), "t");          // half written
         File.Delete(_folder.File("out/videos/3.mp4"));
-        PreparationReport report = await Prepare(s_plain);
+        PreparationReport report = await Prepare(_plain);
         Assert.Equal(kept, File.GetLastWriteTimeUtc(_folder.File("out/videos/1.mp4")));
         Assert.Equal(["one", "two", "three"], Enumerable.Range(1, 3).Select(i => File.ReadAllText(_folder.File($"out/videos/{i}.mp4"))));
         Assert.True(report.IsComplete);
@@ -72,7 +72,7 @@ public sealed class DatasetPreparerTests : IDisposable
         if (name.EndsWith("zip", StringComparison.Ordinal)) Zip(name, ("1.mp4", content), ("2.mp4", content));
         else Tar(name, ("1.mp4", content), ("2.mp4", content));
         using (FileStream file = File.OpenWrite(_folder.File($"from/{name}"))) file.SetLength(file.Length * 2 / 3);
-        PreparationReport report = await Prepare(s_plain);
+        PreparationReport report = await Prepare(_plain);
         Assert.Contains("the archive is damaged after", Assert.Single(report.Failures).Reason);
         Assert.All(Names("out/videos"), file => Assert.Equal(content, File.ReadAllText(_folder.File($"out/videos/{file}"))));
         Assert.DoesNotContain("2.mp4", Names("out/videos"));
@@ -82,7 +82,7 @@ public sealed class DatasetPreparerTests : IDisposable
     public async Task Two_files_of_one_name_are_reported()
     {
         Tar("a.tar", ("x/1.mp4", "first"), ("y/1.mp4", "second"));
-        Assert.Equal("y/1.mp4: another file of the archive has this name", Assert.Single((await Prepare(s_plain)).Failures).Reason);
+        Assert.Equal("y/1.mp4: another file of the archive has this name", Assert.Single((await Prepare(_plain)).Failures).Reason);
         Assert.Equal("first", File.ReadAllText(_folder.File("out/videos/1.mp4")));
     }
 
@@ -92,7 +92,7 @@ public sealed class DatasetPreparerTests : IDisposable
         await Clip("from/sub/a.mov", seconds: 1);
         await Clip("from/b.avi", seconds: 1);
         File.WriteAllText(_folder.File("from/c.mp4"), "<html>");
-        DatasetRecipe recipe = s_plain with { Conversion = new ConversionSettings() };
+        DatasetRecipe recipe = _plain with { Conversion = new ConversionSettings() };
         PreparationReport report = await Prepare(recipe);
         Assert.Equal(["a.mp4", "b.mp4"], Names("out/videos"));
         Assert.Equal((3, 2, 0, 2), (report.Sources, report.Converted, report.AlreadyThere, report.Prepared));
@@ -132,10 +132,10 @@ public sealed class DatasetPreparerTests : IDisposable
     [Fact]
     public async Task A_source_without_media_and_an_output_within_the_source_are_refused()
     {
-        Assert.Contains("holds neither archives (.zip, .tar, .tar.gz) nor media files", (await Assert.ThrowsAsync<DataException>(() => Prepare(s_plain))).Message);
-        Assert.Contains("There is no folder", (await Assert.ThrowsAsync<DataException>(() => new DatasetPreparer(s_plain, null, 1).PrepareAsync(_folder.File("none"), _folder.File("out")))).Message);
+        Assert.Contains("holds neither archives (.zip, .tar, .tar.gz) nor media files", (await Assert.ThrowsAsync<DataException>(() => Prepare(_plain))).Message);
+        Assert.Contains("There is no folder", (await Assert.ThrowsAsync<DataException>(() => new DatasetPreparer(_plain, null, 1).PrepareAsync(_folder.File("none"), _folder.File("out")))).Message);
         File.WriteAllText(_folder.File("from/a.mp4"), "x");
-        Assert.Contains("lies within", (await Assert.ThrowsAsync<DataException>(() => new DatasetPreparer(s_plain, new ConversionSettings(), 1).PrepareAsync(_folder.File("from"), _folder.File("from/out")))).Message);
+        Assert.Contains("lies within", (await Assert.ThrowsAsync<DataException>(() => new DatasetPreparer(_plain, new ConversionSettings(), 1).PrepareAsync(_folder.File("from"), _folder.File("from/out")))).Message);
     }
 
     private Task<PreparationReport> Prepare(DatasetRecipe recipe) => new DatasetPreparer(recipe, recipe.Conversion, workers: 2).PrepareAsync(_folder.File("from"), _folder.File("out"));

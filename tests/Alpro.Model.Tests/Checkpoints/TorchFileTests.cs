@@ -42,7 +42,7 @@ public class TorchFileTests
         Assert.Equal([1L, 8L], all["k_transposed"].stride());
         Assert.Same(file.Tensors["k_transposed"].Run, file.Tensors["m_shared"].Run);
         using var noGradient = no_grad();
-        all["m_shared"][2, 1].fill_(Marker);                                // element 17: the first of l_view, [1, 2] of k_transposed
+        all["m_shared"][2, 1].fill_(_marker);                                // element 17: the first of l_view, [1, 2] of k_transposed
         Assert.Equal(7f, all["l_view"][0, 0].item<float>());
         Assert.Equal(7f, all["k_transposed"][1, 2].item<float>());
     }
@@ -204,5 +204,5 @@ public class TorchFileTests
         Assert.Equal(1200, archive.GetEntry("wide/data/0")!.Length);
     }
 
-    private static readonly Scalar Marker = 7f;
+    private static readonly Scalar _marker = 7f;
 }

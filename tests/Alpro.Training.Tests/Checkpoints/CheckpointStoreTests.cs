@@ -1,4 +1,6 @@
 using System.IO.Hashing;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Alpro.Data.Text;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;
@@ -57,15 +59,38 @@ public sealed class CheckpointStoreTests : IDisposable
     [Fact]
     public void A_checkpoint_from_before_rejected_clips_were_counted_has_none()
     {
+        Checkpoint checkpoint = WrittenAs(file => Assert.True(file["state"]!.AsObject().Remove("rejected")));
+        Assert.Equal(0, checkpoint.State.Rejected);
+        Assert.Empty(_warnings);
+    }
+
+    [Theory]
+    [InlineData("pretrain", """{ "Vtc": 1, "Vtm": 0, "Mlm": 1, "Pem": 0 }""")]
+    [InlineData("retrieval", "{}")]
+    public void A_checkpoint_from_before_losses_had_weights_has_them(string task, string expected)
+    {
+        Checkpoint checkpoint = WrittenAs(file =>
+        {
+            file["config"]!["task"] = task;
+            file["config"]!["losses"] = new JsonObject { ["vtc"] = true, ["vtm"] = false };
+            file["config"]!["data"]!["clip"]!["maskProbability"] = task == "pretrain" ? 0.15 : 0;
+        });
+        Assert.Equal(JsonSerializer.Deserialize<LossWeights>(expected), checkpoint.Config.Losses);
+        Assert.Empty(_warnings);
+    }
+
+    /// <summary>A checkpoint whose state another version wrote.</summary>
+    private Checkpoint WrittenAs(Action<JsonNode> change)
+    {
         CheckpointStore store = Store();
         Save(store, 3);
         string state = Path.Combine(store.FolderOf(3), Checkpoint.StateName), checksums = Path.Combine(store.FolderOf(3), Checkpoint.ChecksumsName);
         string before = HashOf(state);
-        File.WriteAllLines(state, File.ReadAllLines(state).Where(line => !line.Contains("\"rejected\"", StringComparison.Ordinal)));
-        Assert.NotEqual(before, HashOf(state));
+        JsonNode file = JsonNode.Parse(File.ReadAllText(state))!;
+        change(file);
+        File.WriteAllText(state, file.ToJsonString());
         File.WriteAllText(checksums, File.ReadAllText(checksums).Replace(before, HashOf(state), StringComparison.Ordinal));
-        Assert.Equal(0, store.Latest()!.State.Rejected);
-        Assert.Empty(_warnings);
+        return store.Latest()!;
 
         static string HashOf(string file) => Convert.ToHexStringLower(XxHash128.Hash(File.ReadAllBytes(file)));
     }
@@ -263,7 +288,7 @@ public sealed class CheckpointStoreTests : IDisposable
     private void Update()
     {
         using var scope = NewDisposeScope();
-        using (no_grad()) foreach (FlatSlot slot in _parameters.Slots) FlatParameters.View(_parameters.Gradients, slot).copy_(randn(slot.Shape));
+        using (no_grad()) foreach (FlatSection section in _parameters.Sections) FlatParameters.View(_parameters.Gradients, section).copy_(randn(section.Shape));
         _optimizer.Step(1e-2);
     }
 

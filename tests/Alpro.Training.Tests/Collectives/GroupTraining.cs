@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Alpro.Data.Batches;
+using Alpro.Data.Clips;
 using Alpro.Data.Sampling;
 using Alpro.Model;
 using Alpro.Training.Checkpoints;
@@ -60,16 +61,15 @@ internal static class GroupTraining
     {
         using ClipBatch whole = TinyRun.Batch(config, step);
         var plan = new RankShare(new PlaceAsRow(whole.Size), rank, world, config.Training.Accumulation);
-        var share = new ClipBatch(step, plan.Places(step), whole.Frames, whole.Side, whole.TextLength, whole.MaskedIds_BL is not null) { IsVideo = whole.IsVideo };
-        int pixels = whole.Pixels_BTHWC.Length / whole.Size, length = whole.TextLength;
+        var share = new ClipBatch(step, plan.Places(step), whole.Layout) { IsVideo = whole.IsVideo };
+        int pixels = whole.Layout.PixelBytes;
         for (int slot = 0; slot < share.Size; slot++)
         {
             int place = (int)plan.Request(step, slot).Row;
             whole.Pixels_BTHWC.Slice(place * pixels, pixels).CopyTo(share.Pixels_BTHWC[(slot * pixels)..]);
-            foreach ((long[]? from, long[]? to) in new[] { (whole.TokenIds_BL, share.TokenIds_BL), (whole.TokenMask_BL, share.TokenMask_BL), (whole.MaskedIds_BL, share.MaskedIds_BL), (whole.MaskLabels_BL, share.MaskLabels_BL) })
-                from?.AsSpan(place * length, length).CopyTo(to.AsSpan(slot * length));
+            foreach (ClipField field in ClipLayout.Fields) whole.Row(field, place).CopyTo(share.Row(field, slot));
             share.Rejected += Rejected(step, place);
-            (share.Keys[slot], share.Answers_B[slot], share.Regions_B[slot]) = (whole.Keys[place], whole.Answers_B[place], whole.Regions_B[place]);
+            share.Keys[slot] = whole.Keys[place];
         }
         return share;
     }

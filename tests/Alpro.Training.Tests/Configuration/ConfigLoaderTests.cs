@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Alpro.Training.Configuration;
 
 namespace Alpro.Training.Tests.Configuration;
@@ -19,6 +20,8 @@ public sealed class ConfigLoaderTests : IDisposable
           "training": { "batchSize": 8, "steps": 30 }
         }
         """;
+
+    private static readonly string _tasks = string.Join(", ", Enum.GetValues<LearningTask>().Select(task => JsonNamingPolicy.KebabCaseLower.ConvertName($"{task}")));
 
     private readonly TemporaryFolder _folder = new();
 
@@ -57,9 +60,9 @@ public sealed class ConfigLoaderTests : IDisposable
 
     [Fact]
     public void Misspelt_keys_and_names_are_refused_with_line_path_and_nearest_spelling() => Assert.Equal(
-        """
+        $"""
         run.json: 5 problems
-          line 1: task: is "retreival"; expected one of pretrain, prompter, retrieval, question-answering; did you mean "retrieval"?
+          line 1: task: is "retreival"; expected one of {_tasks}; did you mean "retrieval"?
           line 1: data: lacks "vocabulary", a text
           line 2: data.corpora[0].anotations: is not a setting; did you mean "annotations"?
           line 2: data.corpora[0]: lacks "annotations", a text
@@ -72,10 +75,17 @@ public sealed class ConfigLoaderTests : IDisposable
         """));
 
     [Fact]
-    public void Values_of_the_wrong_kind_are_refused_together() => Assert.Equal(
+    public void Format_that_is_none_is_refused_with_the_nearest_and_all_names() => Assert.Equal(
         """
+        run.json: 1 problem
+          line 7: data.corpora[0].format: is "retrieval-json"; expected one of auto, webvid-csv, question-answer-jsonl, retrieval-jsonl, cc3m-json, cc3m-tsv, parquet, tar; did you mean "retrieval-jsonl"?
+        """, Problems(Good.Replace("retrieval-jsonl", "retrieval-json", StringComparison.Ordinal)));
+
+    [Fact]
+    public void Values_of_the_wrong_kind_are_refused_together() => Assert.Equal(
+        $$"""
         run.json: 4 problems
-          line 3: task: is null; expected one of pretrain, prompter, retrieval, question-answering
+          line 3: task: is null; expected one of {{_tasks}}
           line 4: model.vision.imageSize: is 32.5; expected a whole number
           line 6: data.corpora: is {}; expected a list [ … ]
           line 9: training.steps: is "many"; expected a whole number
@@ -159,6 +169,62 @@ public sealed class ConfigLoaderTests : IDisposable
     [InlineData("task=prompter")]
     public void Rerank_is_refused_where_nothing_is_matched(string setting) =>
         Assert.Contains("--set evaluation.rerank: is 5; expected null: it chooses what is matched", Problems(Good, setting, "evaluation.rerank=5"), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("losses={\"vtc\":true}", """--set losses.vtc: is true; expected a number; losses have weights, as in { "vtc": 1, "vtm": 1, "mlm": 1, "pem": 1 }: 1 in place of true, 0 or absent is off""")]
+    [InlineData("losses.vtm=-1", "--set losses.vtm: is -1; expected a weight: 1 counts it once, 0 leaves it out")]
+    [InlineData("losses={}", """--set losses: is without any; expected one loss at least, as in { "vtc": 1, "vtm": 1, "mlm": 1, "pem": 1 }""")]
+    [InlineData("losses.mlm=1", "data.clip.maskProbability: is 0; expected above 0, since losses.mlm asks for masked words; the paper masks 0.15")]
+    [InlineData("losses.pem=1", "data.clip.regionPatch: is 0; expected model.vision.patchSize, 8, since losses.pem asks for entity modelling")]
+    [InlineData("losses.pem=1", "initialize.prompter: is null; expected the checkpoint of a prompter, since losses.pem asks for entity modelling; train one with task \"prompter\" first")]
+    public void Losses_are_weights_and_what_they_need_is_there(string setting, string expected) =>
+        Assert.Contains(expected, Problems(Good, "task=pretrain", "losses.vtc=1", setting), StringComparison.Ordinal);
+
+    [Fact]
+    public void Losses_belong_to_pretraining() => Assert.Equal(
+        "run.json: 1 problem\n  --set losses: is given; expected it only with the task pretrain: other tasks have the losses they have",
+        Problems(Good, "losses={ \"vtc\": 1 }"));
+
+    [Fact]
+    public void Words_are_masked_and_regions_drawn_only_where_a_loss_needs_them()
+    {
+        File.WriteAllText(_folder.File("prompter.pt"), "");
+        File.WriteAllLines(_folder.File("entities.txt"), ["dog 2", "cat 1"]);
+        string[] settings = ["task=pretrain", "model.entities=2", "data.clip.maskProbability=0.15", "data.clip.regionPatch=8", "data.entities=entities.txt",
+            "initialize.prompter=prompter.pt", """losses={ "vtc": 1, "vtm": 0.5, "mlm": 1, "pem": 2 }"""];
+        RunConfig all = ConfigLoader.Load(Write(Good), settings), fewer = ConfigLoader.Load(Write(Good), [.. settings, "losses.mlm=0", "losses.pem=0"]);
+        Assert.Equal((0.15, 8), (all.ClipForTraining().MaskProbability, all.ClipForTraining().RegionPatch));
+        Assert.Equal((0.15, 8), (all.ClipForValidation().MaskProbability, all.ClipForValidation().RegionPatch));
+        Assert.Equal((0, 0), (fewer.ClipForTraining().MaskProbability, fewer.ClipForTraining().RegionPatch));
+        Assert.Equal((0, 0), (fewer.ClipForValidation().MaskProbability, fewer.ClipForValidation().RegionPatch));
+    }
+
+    [Fact]
+    public void Corpora_are_read_where_the_rest_is_wrong_or_absent()
+    {
+        RunConfig config = ConfigLoader.LoadForCorpora(Write("""
+            { // no such task
+              "task": "retreival", "model": { "entities": 7, "visoin": 3 },
+              "data": { "corpora": [ { "name": "a", "annotations": "nowhere.csv", "media": "videos" } ], "test": { "name": "b", "annotations": "b.csv" },
+                        "entities": "entities.txt", "clip": 3 }
+            }
+            """));
+        Assert.Equal((_folder.File("nowhere.csv"), _folder.File("videos")), (config.Data.Corpora[0].Annotations, config.Data.Corpora[0].Media));
+        Assert.Equal((_folder.File("b.csv"), 0), (config.Data.Test!.Annotations, config.Data.Validation.Count));
+        Assert.Equal((_folder.File("entities.txt"), 7), (config.Data.Entities, config.Model.Entities));
+    }
+
+    [Theory]
+    [InlineData("""{ "data": { "corpora": [] } }""", "line 1: data.corpora: is empty; expected a corpus at least")]
+    [InlineData("""{ "data": {} }""", "line 1: data: lacks \"corpora\", a list [ … ]")]
+    [InlineData("{}", "line 1: data: lacks \"corpora\", a list [ … ]")]
+    [InlineData("[]", "line 1: is []; expected an object { … }")]
+    [InlineData("""{ "data": { "corpora": [ { "nme": "a", "annotations": "a.csv" } ] } }""", "line 1: data.corpora[0].nme: is not a setting; did you mean \"name\"?")]
+    public void Corpora_that_are_named_wrongly_are_refused(string text, string expected)
+    {
+        string file = Write(text);
+        Assert.Contains(expected, Assert.Throws<ConfigException>(() => ConfigLoader.LoadForCorpora(file)).Message, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void What_the_demo_makes_is_said_to_be_made_by_it() =>

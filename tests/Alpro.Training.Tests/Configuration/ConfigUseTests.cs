@@ -10,10 +10,10 @@ public sealed class ConfigUseTests
     [Fact]
     public void Every_option_is_read()
     {
-        string[] checks = ["ConfigRules.cs", "ConfigLoader.cs"];
         string[] lines = [.. Directory.EnumerateFiles(Path.Combine(Locations.Root, "src"), "*.cs", SearchOption.AllDirectories)
-            .Where(file => !checks.Contains(Path.GetFileName(file)) && !file.Contains("/obj/", StringComparison.Ordinal))
-            .SelectMany(File.ReadLines).Where(line => !line.TrimStart().StartsWith("///", StringComparison.Ordinal) && !line.Contains("{ get; init; }", StringComparison.Ordinal))];
+            .Where(file => Path.GetFileName(file) != "ConfigLoader.cs" && !file.Contains("/obj/", StringComparison.Ordinal))
+            .SelectMany(File.ReadLines).Where(line => !line.TrimStart().StartsWith("///", StringComparison.Ordinal) && !line.Contains("{ get; init; }", StringComparison.Ordinal)
+                && !line.Contains("problems", StringComparison.Ordinal))];
         Assert.Equal([], Options(typeof(RunConfig)).Distinct().Where(option => !lines.Any(line => Regex.IsMatch(line, $@"\b{option.Name}\b"))).Select(option => $"{option.Owner}.{option.Name}"));
     }
 

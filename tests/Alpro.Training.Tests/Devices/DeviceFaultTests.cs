@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Alpro.Model.Arithmetic.Kernels;
+using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
 using TorchSharp;
 

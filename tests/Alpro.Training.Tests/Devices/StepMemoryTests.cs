@@ -39,7 +39,7 @@ public sealed class StepMemoryTests
         Assert.Equal(model.parameters().Where(parameter => parameter.requires_grad).Sum(parameter => parameter.numel()), trained);
         Assert.Equal(model.parameters().Where(parameter => !parameter.requires_grad).Sum(parameter => parameter.numel()), frozen);
         using var halves = new FlatParameters(model, halves: true);
-        long halved = halves.Slots.Where(slot => slot.Offset < halves.HalfLength).Sum(slot => slot.Length);
+        long halved = halves.Sections.Where(section => section.Offset < halves.HalfLength).Sum(section => section.Length);
         Assert.Equal(halved, StepMemory.Parameters(task, model.Config, matrices: true).Trained);
     }
 

@@ -10,6 +10,18 @@ namespace Alpro.Training.Tests.Evaluation;
 public sealed class PretrainValidatorTests
 {
     [Fact]
+    public void The_score_is_the_weighted_sum()
+    {
+        RunConfig config = TinyRun.Config(LearningTask.Pretrain);
+        config = config with { Losses = new() { Vtc = 0.5, Vtm = 2 } };
+        using AlproModel model = RunModel.Create(config, CPU);
+        ValidationRecord record = PretrainValidator.Validate(model, 5, Precision.Fp32, [TinyRun.Batch(config, 0), TinyRun.Batch(config, 1)]);
+        Assert.Equal(["loss", "vtcAccuracy", "vtcLoss", "vtmAccuracy", "vtmLoss"], record.Figures.Keys.Order());
+        Assert.Equal(0.5 * record.Figures["vtcLoss"] + 2 * record.Figures["vtmLoss"], record.Figures["loss"], 1e-9);
+        Assert.Equal(-record.Figures["loss"], record.Score);
+    }
+
+    [Fact]
     public void Losses_and_accuracies_are_repeatable_and_complete()
     {
         RunConfig config = TinyRun.Config(LearningTask.Pretrain);

@@ -119,7 +119,7 @@ public sealed class AdamWTests
         using var model = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8), nn.Linear(8, 3));
         using var flat = new FlatParameters(model);
         using var optimizer = new AdamW(flat, new OptimizerConfig());
-        Assert.Equal(["0.weight", "2.weight", "0.bias", "1.weight", "1.bias", "2.bias"], flat.Slots.Select(slot => slot.Name));
+        Assert.Equal(["0.weight", "2.weight", "0.bias", "1.weight", "1.bias", "2.bias"], flat.Sections.Select(section => section.Name));
         Assert.Equal(64 + 32, flat.DecayingLength);
         for (int step = 0; step < 3; step++)
         {
@@ -140,7 +140,7 @@ public sealed class AdamWTests
         using var model = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8), nn.Linear(8, 3));
         using var flat = new FlatParameters(model, halves: true);
         using var optimizer = new AdamW(flat, new OptimizerConfig());
-        Assert.Equal(["0.weight", "2.weight", "0.bias", "1.weight", "1.bias", "2.bias"], flat.Slots.Select(slot => slot.Name));
+        Assert.Equal(["0.weight", "2.weight", "0.bias", "1.weight", "1.bias", "2.bias"], flat.Sections.Select(section => section.Name));
         Assert.Equal(64 + 32, flat.HalfLength);
         Dictionary<string, ScalarType> types = model.named_parameters().ToDictionary(named => named.name, named => named.parameter.dtype);
         Assert.Equal((ScalarType.BFloat16, ScalarType.Float32, ScalarType.Float32), (types["2.weight"], types["2.bias"], types["1.weight"]));
@@ -154,7 +154,7 @@ public sealed class AdamWTests
             optimizer.ClippedStep(1e-3, 1);
             Assert.NotEqual(before, Doubles(flat.Values));
             foreach ((string name, Tensor weight) in model.state_dict())
-                Assert.Equal(Doubles(FlatParameters.View(flat.Values, flat.SlotOf(weight)!).to(weight.dtype)), Doubles(weight));
+                Assert.Equal(Doubles(FlatParameters.View(flat.Values, flat.SectionOf(weight)!).to(weight.dtype)), Doubles(weight));
         }
         Assert.True(flat.IsIntact());
     }

@@ -1,3 +1,4 @@
+using Alpro.Training.Configuration;
 using Alpro.Training.Parity;
 
 namespace Alpro.Training.Tests.Parity;
@@ -6,12 +7,12 @@ public class ModelParityTests
 {
     static ModelParityTests() => TorchSharp.torch.set_num_threads(1);
 
-    private static readonly string Golden = Path.Combine(Locations.Golden, "model");
+    private static readonly string _golden = Path.Combine(Locations.Golden, "model");
 
     [Fact]
     public void The_models_compute_the_golden_numbers()
     {
-        var rows = ModelParity.Check(Golden);
+        var rows = ModelParity.Check(_golden);
         Assert.All(rows, row => Assert.True(row.Passed, row.ToString()));
         Assert.Equal(
             ["features", "resize", "prompts", "prompter", "pretrain", "retrieval", "question answering", "retrieval from pretraining", "question answering from pretraining"],
@@ -32,8 +33,8 @@ public class ModelParityTests
     public void A_model_that_computes_something_else_is_found()
     {
         using var folder = new TemporaryFolder();
-        foreach (string file in new[] { "qa.safetensors", "qa.pt" }) File.Copy(Path.Combine(Golden, file), folder.File(file));
-        string config = File.ReadAllText(Path.Combine(Golden, "config.json"));
+        foreach (string file in new[] { "qa.safetensors", "qa.pt" }) File.Copy(Path.Combine(_golden, file), folder.File(file));
+        string config = File.ReadAllText(Path.Combine(_golden, "config.json"));
         File.WriteAllText(folder.File("config.json"), config.Replace("\"num_attention_heads\": 4", "\"num_attention_heads\": 2", StringComparison.Ordinal));
         Assert.All(ModelParity.Check(folder.Path), row =>
         {
@@ -46,8 +47,8 @@ public class ModelParityTests
     public void A_checkpoint_that_lacks_a_weight_is_a_row_that_names_it()
     {
         using var folder = new TemporaryFolder();
-        foreach (string file in new[] { "config.json", "qa.safetensors" }) File.Copy(Path.Combine(Golden, file), folder.File(file));
-        File.Copy(Path.Combine(Golden, "retrieval.pt"), folder.File("qa.pt"));
+        foreach (string file in new[] { "config.json", "qa.safetensors" }) File.Copy(Path.Combine(_golden, file), folder.File(file));
+        File.Copy(Path.Combine(_golden, "retrieval.pt"), folder.File("qa.pt"));
         var row = Assert.Single(ModelParity.Check(folder.Path));
         Assert.False(row.Passed);
         Assert.Contains("classifier.0.weight", row.Detail, StringComparison.Ordinal);

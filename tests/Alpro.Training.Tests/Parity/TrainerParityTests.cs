@@ -1,3 +1,4 @@
+using Alpro.Training.Configuration;
 using Alpro.Training.Parity;
 
 namespace Alpro.Training.Tests.Parity;

@@ -1,6 +1,6 @@
 using System.Formats.Tar;
 using System.Text;
-using Alpro.Data.Corpora;
+using Alpro.Data.Corpora.Annotations;
 using Alpro.Data.Sampling;
 using Parquet;
 using Parquet.Schema;
@@ -31,20 +31,20 @@ internal static class FuzzSamples
     }
 
     /// <summary>A sound annotation file of a format.</summary>
-    public static async Task<byte[]> OfAsync(CorpusFormat format)
+    public static async Task<byte[]> OfAsync(AnnotationFormat format)
     {
         var stream = new MemoryStream();
-        switch (format)
+        switch (format.Name)
         {
-            case CorpusFormat.WebvidCsv:
+            case "webvid-csv":
                 return Encoding.UTF8.GetBytes("videoid,name,page_dir\n" + string.Concat(Enumerable.Range(0, 30).Select(i => $"{i},\"caption {i}, \"\"quoted\"\"\",p{i % 3}\n")));
-            case CorpusFormat.Cc3mTsv:
+            case "cc3m-tsv":
                 return Encoding.UTF8.GetBytes(string.Concat(Enumerable.Range(0, 30).Select(i => $"caption {i}\thttp://example.invalid/{i}\n")));
-            case CorpusFormat.Cc3mJson:
+            case "cc3m-json":
                 return Encoding.UTF8.GetBytes("[" + string.Join(",\n", Enumerable.Range(0, 30).Select(i => $$"""{"image": "{{i}}.jpg", "caption": ["é {{i}}", "with \"quotes\" and {braces}"]}""")) + "]");
-            case CorpusFormat.RetrievalJsonl:
+            case "retrieval-jsonl":
                 return Encoding.UTF8.GetBytes(string.Join("\n", Enumerable.Range(0, 30).Select(i => $$"""{"clip_name": "{{i}}", "caption": "caption \u00e9 {{i}}"}""")));
-            case CorpusFormat.Parquet:
+            case "parquet":
                 DataField id = new DataField<string>("videoid"), name = new DataField<string>("name");
                 await using (var writer = await ParquetWriter.CreateAsync(new ParquetSchema(id, name), stream))
                 {

@@ -26,6 +26,7 @@ internal static class SmallRun
                 "clip": { "frames": 2, "decodeSize": 32, "size": 32, "textLength": 16, "maskProbability": 0.15 },
                 "maxRejectedFraction": 0.5
               },
+              "losses": { "vtc": 1, "vtm": 1, "mlm": 1 },
               "training": { "batchSize": 4, "steps": {{steps}}, "checkpointEvery": 5, "keep": 9 }
             }
             """);

@@ -1,9 +1,8 @@
 using System.Buffers.Binary;
 using System.Text;
 using Alpro.Data.Clips;
-using Alpro.Data.Media;
 using Alpro.Data.Sampling;
-using Alpro.Data.Text;
+using Alpro.Training.Configuration;
 
 namespace Alpro.Actors.Distributed.Decoding;
 
@@ -11,12 +10,13 @@ namespace Alpro.Actors.Distributed.Decoding;
 internal sealed class DataPlaneException(string message) : IOException(message);
 
 /// <summary>
-/// A clip as it travels: a header of fixed length, an annotation (all of the clip that is not pixels), the pixels, and the XXH3 checksum of
-/// them all. Numbers are little-endian. Both ends know the clip settings, so the lengths are checked before anything is made room for.
+/// A clip as it travels: a header of fixed length, an annotation, the pixels, and the XXH3 checksum of them all. The annotation is all of
+/// the clip that is not pixels. Numbers are little-endian. Both ends know the clip settings, so the lengths are checked before anything is
+/// made room for.
 /// </summary>
 /// <remarks>
-/// Header: mark, length of the annotation, length of the pixels, slot, step, row, seed, attempt, corpus. Annotation: kind, token count, answer, region (width 0 for none), tokens, masked tokens and labels where the clips have
-/// them, then the key in UTF-8.
+/// Header: mark, length of the annotation, length of the pixels, slot, step, row, seed, attempt, corpus. Annotation: the numbers of all
+/// fields in the order of <see cref="ClipLayout"/>, then the key in UTF-8.
 /// </remarks>
 internal static class ClipFrame
 {
@@ -28,34 +28,22 @@ internal static class ClipFrame
     /// <summary>Longest key, in bytes: a path as long as systems allow.</summary>
     private const int MaxKey = 4096;
 
-    private const uint Mark = 0x31504C43;                            // "CLP1"
-    private const int FixedAnnotation = 28;
+    private const uint Mark = 0x32504C43;                            // "CLP2"
 
     public readonly record struct Header(ClipRequest Request, int AnnotationLength, int PixelsLength);
 
-    /// <summary>Bytes of the pixels of a clip made with these settings.</summary>
-    public static int PixelsLength(ClipSettings clips) => clips.Frames * clips.Size * clips.Size * 3;
-
     /// <summary>Room for the header and the longest annotation.</summary>
-    public static int MaxHead(ClipSettings clips) => HeaderLength + TextStart(clips) + MaxKey;
+    public static int MaxHead(ClipLayout layout) => HeaderLength + TextStart(layout) + MaxKey;
 
     /// <summary>Writes all that goes before the pixels; returns its length.</summary>
-    /// <exception cref="ArgumentException">The clip was not made with these settings.</exception>
-    public static int WriteHead(Clip clip, ClipSettings clips, Span<byte> head)
+    /// <exception cref="ArgumentException">The clip was not made with the settings of this connection.</exception>
+    public static int WriteHead(Clip clip, ClipLayout layout, Span<byte> head)
     {
-        int masks = clips.MaskProbability > 0 ? 3 : 1;
-        if (clip.Frames != clips.Frames || clip.Size != clips.Size || clip.TokenIds_L.Length != clips.TextLength || (clip.MaskedIds_L is null ? 1 : 3) != masks)
+        if (!clip.Layout.Matches(layout))
             throw new ArgumentException($"clip '{clip.Key}' was not made with the settings of this connection", nameof(clip));
         Span<byte> annotation = head[HeaderLength..];
-        PixelRectangle region = clip.Region ?? default;
-        WriteInts([(int)clip.Kind, clip.TokenCount, clip.Answer, region.Left, region.Top, region.Width, region.Height], annotation);
-        WriteInts(clip.TokenIds_L, annotation[FixedAnnotation..]);
-        if (clip.MaskedIds_L is not null)
-        {
-            WriteInts(clip.MaskedIds_L, annotation[(FixedAnnotation + 4 * clips.TextLength)..]);
-            WriteInts(clip.MaskLabels_L, annotation[(FixedAnnotation + 8 * clips.TextLength)..]);
-        }
-        int length = TextStart(clips) + Encoding.UTF8.GetBytes(clip.Key, annotation[TextStart(clips)..]);
+        WriteInts(clip.Numbers, annotation);
+        int length = TextStart(layout) + Encoding.UTF8.GetBytes(clip.Key, annotation[TextStart(layout)..]);
 
         BinaryPrimitives.WriteUInt32LittleEndian(head, Mark);
         ClipRequest request = clip.Request;
@@ -69,12 +57,14 @@ internal static class ClipFrame
 
     /// <summary>Reads a header.</summary>
     /// <exception cref="DataPlaneException">It is none, or of a clip that the settings do not make.</exception>
-    public static Header ReadHeader(ReadOnlySpan<byte> head, ClipSettings clips)
+    public static Header ReadHeader(ReadOnlySpan<byte> head, ClipLayout layout)
     {
         if (BinaryPrimitives.ReadUInt32LittleEndian(head) != Mark) throw new DataPlaneException("the bytes are no clip");
-        int annotation = Int(head, 4), pixels = Int(head, 8), text = TextStart(clips);
-        if (pixels != PixelsLength(clips)) throw new DataPlaneException($"a clip of {pixels} bytes of pixels was refused; expected {PixelsLength(clips)}");
-        if (annotation < text || annotation > text + MaxKey) throw new DataPlaneException($"a clip with {annotation} bytes of annotation was refused; expected {text} to {text + MaxKey}");
+        int annotation = Int(head, 4), pixels = Int(head, 8), text = TextStart(layout);
+        if (pixels != layout.PixelBytes)
+            throw new DataPlaneException($"a clip of {pixels} bytes of pixels was refused; expected {layout.PixelBytes}");
+        if (annotation < text || annotation > text + MaxKey)
+            throw new DataPlaneException($"a clip with {annotation} bytes of annotation was refused; expected {text} to {text + MaxKey}");
         var request = new ClipRequest(BinaryPrimitives.ReadInt64LittleEndian(head[16..]), Int(head, 12), Int(head, 40), Int(head, 44),
             BinaryPrimitives.ReadInt64LittleEndian(head[24..]), BinaryPrimitives.ReadUInt64LittleEndian(head[32..]));
         return new(request, annotation, pixels);
@@ -84,40 +74,18 @@ internal static class ClipFrame
     /// Reads an annotation into the clip that it belongs to. What a model looks up by number is within its tables, or the clip is refused.
     /// </summary>
     /// <exception cref="DataPlaneException">It is of a clip that the settings do not make.</exception>
-    public static void ReadAnnotation(ReadOnlySpan<byte> annotation, ClipSettings clips, ClipNumbers numbers, Clip clip)
+    public static void ReadAnnotation(ReadOnlySpan<byte> annotation, ClipNumbers known, Clip clip)
     {
-        clip.Kind = (MediaKind)Within("kind", Int(annotation, 0), 0, (int)MediaKind.Image);
-        clip.TokenCount = Within("number of tokens", Int(annotation, 4), 1, clips.TextLength);
-        clip.Answer = Within("answer", Int(annotation, 8), -1, numbers.Answers - 1);
-        int size = clips.RegionPatch > 0 ? clips.Size : 0, least = Math.Min(1, size);
-        int width = Within("region", Int(annotation, 20), least, size), height = Within("region", Int(annotation, 24), least, size);
-        var region = new PixelRectangle(Int(annotation, 12), Int(annotation, 16), width, height);
-        Within("region", region.Left, 0, size - region.Width);
-        Within("region", region.Top, 0, size - region.Height);
-        if (size > 0) clip.Region = region;
-        ReadInts(annotation[FixedAnnotation..], clip.TokenIds_L);
-        CheckTokens(clip.TokenIds_L);
-        if (clips.MaskProbability > 0)
-        {
-            ReadInts(annotation[(FixedAnnotation + 4 * clips.TextLength)..], clip.MaskedIds_L = new int[clips.TextLength]);
-            ReadInts(annotation[(FixedAnnotation + 8 * clips.TextLength)..], clip.MaskLabels_L = new int[clips.TextLength]);
-            CheckTokens(clip.MaskedIds_L);
-            foreach (int label in clip.MaskLabels_L)
-                if (label != TokenMasker.Ignored) Within("label", label, 0, numbers.Tokens - 1);
-        }
-        clip.Key = Encoding.UTF8.GetString(annotation[TextStart(clips)..]);
-
-        void CheckTokens(int[] ids)
-        {
-            foreach (int id in ids) Within("token", id, 0, numbers.Tokens - 1);
-        }
-
-        int Within(string what, int value, int least, int most) => value >= least && value <= most ? value
-            : throw new DataPlaneException($"the clip for step {clip.Request.Step}, slot {clip.Request.Slot} was refused: "
-                + $"its {what} is {value}; expected {least} to {most}");
+        ReadInts(annotation, clip.Numbers);
+        foreach (ClipField field in ClipLayout.Fields)
+            if (field.OutOfRange(clip[field], clip.Layout.Settings, known) is (int value, int least, int most))
+                throw new DataPlaneException($"the clip for step {clip.Request.Step}, slot {clip.Request.Slot} was refused: "
+                    + $"its {field.Word} is {value}; expected {least} to {most}");
+        clip.Key = Encoding.UTF8.GetString(annotation[TextStart(clip.Layout)..]);
     }
 
-    private static int TextStart(ClipSettings clips) => FixedAnnotation + 4 * clips.TextLength * (clips.MaskProbability > 0 ? 3 : 1);
+    /// <summary>Where the key begins: behind the numbers.</summary>
+    private static int TextStart(ClipLayout layout) => sizeof(int) * layout.Numbers;
 
     private static int Int(ReadOnlySpan<byte> bytes, int at) => BinaryPrimitives.ReadInt32LittleEndian(bytes[at..]);
 

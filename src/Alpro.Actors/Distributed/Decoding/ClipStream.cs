@@ -8,10 +8,10 @@ namespace Alpro.Actors.Distributed.Decoding;
 
 /// <summary>Sends clips over one connection of the data plane. Used from one thread.</summary>
 /// <param name="stream">The connection.</param>
-/// <param name="clips">How the clips are made, as the other end knows it too.</param>
-internal sealed class ClipSender(Stream stream, ClipSettings clips)
+/// <param name="layout">What the clips consist of, as the other end knows it too.</param>
+internal sealed class ClipSender(Stream stream, ClipLayout layout)
 {
-    private readonly byte[] _head = new byte[ClipFrame.MaxHead(clips)];
+    private readonly byte[] _head = new byte[ClipFrame.MaxHead(layout)];
     private readonly byte[] _checksum = new byte[ClipFrame.ChecksumLength];
     private readonly XxHash3 _hash = new();
 
@@ -20,7 +20,7 @@ internal sealed class ClipSender(Stream stream, ClipSettings clips)
     public void Send(Clip clip)
     {
         _hash.Reset();
-        Write(_head.AsSpan(0, ClipFrame.WriteHead(clip, clips, _head)));
+        Write(_head.AsSpan(0, ClipFrame.WriteHead(clip, layout, _head)));
         for (Span<byte> pixels = clip.Pixels_THWC; pixels.Length > 0; pixels = pixels[Math.Min(ClipFrame.Stretch, pixels.Length)..])
             Write(pixels[..Math.Min(ClipFrame.Stretch, pixels.Length)]);
         BinaryPrimitives.WriteUInt64LittleEndian(_checksum, _hash.GetCurrentHashAsUInt64());
@@ -38,11 +38,11 @@ internal sealed class ClipSender(Stream stream, ClipSettings clips)
 /// Receives clips from one connection of the data plane, their pixels straight into the buffers of the clips. Used from one thread.
 /// </summary>
 /// <param name="stream">The connection.</param>
-/// <param name="clips">How the clips are made, as the other end knows it too.</param>
+/// <param name="layout">What the clips consist of, as the other end knows it too.</param>
 /// <param name="numbers">What the clips may name by number.</param>
-internal sealed class ClipReceiver(Stream stream, ClipSettings clips, ClipNumbers numbers)
+internal sealed class ClipReceiver(Stream stream, ClipLayout layout, ClipNumbers numbers)
 {
-    private readonly byte[] _head = new byte[ClipFrame.MaxHead(clips)];
+    private readonly byte[] _head = new byte[ClipFrame.MaxHead(layout)];
     private readonly byte[] _checksum = new byte[ClipFrame.ChecksumLength];
     private readonly XxHash3 _hash = new();
 
@@ -55,11 +55,11 @@ internal sealed class ClipReceiver(Stream stream, ClipSettings clips, ClipNumber
     {
         _hash.Reset();
         Read(_head.AsSpan(0, ClipFrame.HeaderLength));
-        ClipFrame.Header header = ClipFrame.ReadHeader(_head, clips);
+        ClipFrame.Header header = ClipFrame.ReadHeader(_head, layout);
         Span<byte> annotation = _head.AsSpan(ClipFrame.HeaderLength, header.AnnotationLength);
         Read(annotation);
         // One that is not wanted is read over, into the same room as the others.
-        var clip = new Clip(header.Request, clips.Frames, clips.Size, clips.TextLength);
+        var clip = new Clip(header.Request, layout);
         bool keep = false;
         try
         {
@@ -67,8 +67,9 @@ internal sealed class ClipReceiver(Stream stream, ClipSettings clips, ClipNumber
                 Read(pixels[..Math.Min(ClipFrame.Stretch, pixels.Length)]);
             stream.ReadExactly(_checksum);
             if (BinaryPrimitives.ReadUInt64LittleEndian(_checksum) != _hash.GetCurrentHashAsUInt64())
-                throw new DataPlaneException($"the clip for step {header.Request.Step}, slot {header.Request.Slot} is damaged: its checksum differs");
-            ClipFrame.ReadAnnotation(annotation, clips, numbers, clip);
+                throw new DataPlaneException($"the clip for step {header.Request.Step}, slot {header.Request.Slot} is damaged: its "
+                    + "checksum differs");
+            ClipFrame.ReadAnnotation(annotation, numbers, clip);
             return (keep = wanted(header.Request)) ? clip : null;
         }
         finally

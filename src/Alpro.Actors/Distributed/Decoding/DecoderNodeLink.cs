@@ -117,7 +117,7 @@ internal sealed class DecoderNodeLink : ReceiveActor, IWithTimers
         _log.Info("connected to {0}", _gate.Anchor.Path.Address);
         // Nothing is sent this way: what can be read is that the other end has gone.
         stream.ReadAsync(new byte[1], _stop.Token).AsTask().PipeTo(Self, success: _ => new Closed(), failure: _ => new Closed());
-        var sender = new ClipSender(stream, _work.Clips);
+        var sender = new ClipSender(stream, new(_work.Clips));
         _outlet = Context.ActorOf(Props.Create(() => new DecoderNodeOutlet(sender)).WithDispatcher("decode-dispatcher"), "outlet");
         for (int decoder = 0; decoder < _work.Settings.Decoders; decoder++) StartDecoder();
     }

@@ -102,7 +102,7 @@ internal sealed class TrainerLink : ReceiveActor
 
     private void Read(IActorRef self)
     {
-        var receiver = new ClipReceiver(_stream, _served.Clips, _served.Numbers);
+        var receiver = new ClipReceiver(_stream, new(_served.Clips), _served.Numbers);
         try
         {
             while (true)

@@ -4,7 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using Akka.Configuration;
 using Alpro.Training;
-using Alpro.Training.Evaluation;
+using Alpro.Training.Tasks;
 
 namespace Alpro.Actors.Distributed.Membership;
 

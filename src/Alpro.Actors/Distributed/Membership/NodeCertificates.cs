@@ -13,7 +13,7 @@ public sealed class NodeCertificates : IDisposable
 {
     private const string AuthorityFile = "ca.pem", AuthorityKeyFile = "ca.key", CertificateFile = "node.pem", KeyFile = "node.key";
 
-    private static readonly TimeSpan AuthorityLife = TimeSpan.FromDays(3650), NodeLife = TimeSpan.FromDays(825), ClockSkew = TimeSpan.FromDays(1);
+    private static readonly TimeSpan _authorityLife = TimeSpan.FromDays(3650), _nodeLife = TimeSpan.FromDays(825), _clockSkew = TimeSpan.FromDays(1);
 
     private readonly X509Certificate2 _authority;
 
@@ -86,7 +86,7 @@ public sealed class NodeCertificates : IDisposable
         var request = new CertificateRequest("CN=alpro cluster", key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, hasPathLengthConstraint: true, pathLengthConstraint: 0, critical: true));
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign, critical: true));
-        using X509Certificate2 authority = request.CreateSelfSigned(now - ClockSkew, now + AuthorityLife);
+        using X509Certificate2 authority = request.CreateSelfSigned(now - _clockSkew, now + _authorityLife);
         WriteKey(keyFile, key);
         File.WriteAllText(file, authority.ExportCertificatePem());
     }
@@ -102,7 +102,7 @@ public sealed class NodeCertificates : IDisposable
         if (IPAddress.TryParse(name, out IPAddress? address)) names.AddIpAddress(address);
         else names.AddDnsName(name);
         request.CertificateExtensions.Add(names.Build());
-        using X509Certificate2 certificate = request.Create(authority, now - ClockSkew, now + NodeLife, RandomNumberGenerator.GetBytes(16));
+        using X509Certificate2 certificate = request.Create(authority, now - _clockSkew, now + _nodeLife, RandomNumberGenerator.GetBytes(16));
         WriteKey(keyFile, key);
         File.WriteAllText(file, certificate.ExportCertificatePem());
     }

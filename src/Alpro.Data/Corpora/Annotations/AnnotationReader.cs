@@ -33,8 +33,11 @@ internal sealed class MalformedFields(string problem) : AnnotationFields
 /// <summary>Reads the rows of one annotation file in order, in whatever container they are.</summary>
 internal abstract class AnnotationReader : IDisposable
 {
-    /// <summary>The columns every row has, of containers that declare them; null of others.</summary>
-    public virtual IReadOnlyCollection<string>? Columns => null;
+    /// <summary>The names of the columns, of containers that declare them; null of others.</summary>
+    public virtual IReadOnlyCollection<string>? Names => null;
+
+    /// <summary>What the columns mean, of containers that have one meaning; null of others.</summary>
+    public virtual AnnotationColumns? Columns => null;
 
     /// <summary>The rows in order; malformed ones have a problem instead of values.</summary>
     public abstract IEnumerable<AnnotationFields> Rows();

@@ -1,6 +1,8 @@
 namespace Alpro.Data.Corpora.Annotations;
 
-/// <summary>A sliding window over a stream: bytes are looked at in place, by position from the window's first byte, and dropped when used.</summary>
+/// <summary>
+/// A sliding window over a stream: bytes are looked at in place, by position from the window's first byte, and dropped when used.
+/// </summary>
 internal sealed class ByteWindow(Stream stream) : IDisposable
 {
     /// <summary>The longest row there can be: what is longer has a quote or brace that is never closed.</summary>
@@ -20,7 +22,9 @@ internal sealed class ByteWindow(Stream stream) : IDisposable
         return true;
     }
 
-    /// <summary>The position of the first of some bytes at or after a position, or -1 where the stream, or the longest row, ends without one.</summary>
+    /// <summary>
+    /// The position of the first of some bytes at or after a position, or -1 where the stream, or the longest row, ends without one.
+    /// </summary>
     public int IndexOfAny(int from, ReadOnlySpan<byte> wanted)
     {
         while (Has(from))

@@ -1,9 +1,9 @@
 namespace Alpro.Data.Corpora.Annotations;
 
 /// <summary>
-/// Reads CSV as RFC 4180 has it - a header, quoted fields with commas, doubled quotes and line breaks in them - or TSV, which has
-/// neither quotes nor header. A quote inside an unquoted field is an ordinary character; a row whose quote is never closed ends
-/// at its own line. Files that were joined have their header again in the middle: it is no row.
+/// Reads CSV as RFC 4180 has it: a header, and quoted fields with commas, doubled quotes and line breaks. Or TSV, which has neither quotes
+/// nor header. A quote inside an unquoted field is an ordinary character. A row whose quote is never closed ends at its own line. Where
+/// files were joined, a header in the middle is no row.
 /// </summary>
 internal sealed class DelimitedReader : AnnotationReader
 {
@@ -38,7 +38,7 @@ internal sealed class DelimitedReader : AnnotationReader
     /// <summary>A reader of tab-separated values with these columns.</summary>
     public static DelimitedReader Tsv(Stream stream, params IReadOnlyList<string> columns) => new(stream, '\t', columns);
 
-    public override IReadOnlyCollection<string> Columns => _columns.Keys;
+    public override IReadOnlyCollection<string> Names => _columns.Keys;
 
     public override IEnumerable<AnnotationFields> Rows()
     {
@@ -49,7 +49,8 @@ internal sealed class DelimitedReader : AnnotationReader
             bool blank = _fields.Count == 1 && _fields[0] is { Length: 0, Quoted: false };
             if (problem is null && !blank && _fields.Count != _values.Length)
                 problem = $"it has {_fields.Count} columns, not {_values.Length}";
-            if (problem is null && _quotes && _columns.All(column => Field(column.Value).Trim() == column.Key)) problem = "it is the header again";
+            if (problem is null && _quotes && _columns.All(column => Field(column.Value).Trim() == column.Key))
+                problem = "it is the header again";
             if (problem is not null) yield return new MalformedFields(problem);
             else if (!blank) yield return row;
             _bytes.Skip(length);
@@ -109,13 +110,14 @@ internal sealed class DelimitedReader : AnnotationReader
     /// <summary>The row at the window's beginning; what is asked for is decoded, once.</summary>
     private sealed class Row(DelimitedReader reader) : AnnotationFields
     {
-        public override IReadOnlyCollection<string> Names => reader.Columns;
+        public override IReadOnlyCollection<string> Names => reader.Names;
 
         public override IReadOnlyList<string> this[string name]
         {
             get
             {
-                if (reader._twice.Contains(name)) throw new InvalidDataException($"its header has the column \"{name}\" twice; expected once");
+                if (reader._twice.Contains(name))
+                    throw new InvalidDataException($"its header has the column \"{name}\" twice; expected once");
                 return reader._columns.TryGetValue(name, out int column) ? reader._values[column] ??= [reader.Field(column)] : [];
             }
         }

@@ -74,9 +74,9 @@ internal sealed class JsonObjectReader : AnnotationReader
         {
             return new Row(JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(bytes) ?? []);
         }
-        catch (JsonException error)
+        catch (JsonException exception)
         {
-            return new MalformedFields($"it is not a JSON object: {error.Message}");
+            return new MalformedFields($"it is not a JSON object: {exception.Message}");
         }
     }
 
@@ -89,9 +89,11 @@ internal sealed class JsonObjectReader : AnnotationReader
 
         public override MediaSource? Media => media;
 
-        public override IReadOnlyList<string> this[string name] => !values.TryGetValue(name, out JsonElement value) ? [] : value.ValueKind switch
+        public override IReadOnlyList<string> this[string name] =>
+            !values.TryGetValue(name, out JsonElement value) ? [] : value.ValueKind switch
         {
-            JsonValueKind.Array => [.. value.EnumerateArray().Where(item => item.ValueKind == JsonValueKind.String).Select(item => item.GetString()!)],
+            JsonValueKind.Array => [.. value.EnumerateArray().Where(item => item.ValueKind == JsonValueKind.String)
+                .Select(item => item.GetString()!)],
             JsonValueKind.String => [value.GetString()!],
             JsonValueKind.Number => [value.GetRawText()],
             _ => [],

@@ -6,7 +6,9 @@ using Parquet.Schema;
 
 namespace Alpro.Data.Corpora.Annotations;
 
-/// <summary>Reads a parquet file with the columns of one of the other formats, a row group at a time. Text, integers and lists of text are read.</summary>
+/// <summary>
+/// Reads a parquet file with the columns of one of the other formats, a row group at a time: text, integers and lists of text.
+/// </summary>
 internal sealed class ParquetRowReader : AnnotationReader
 {
     private readonly ParquetReader _reader;
@@ -20,18 +22,21 @@ internal sealed class ParquetRowReader : AnnotationReader
         _ends = ParquetStructure.Check(stream);
         _reader = Await(() => ParquetReader.CreateAsync(_stream, leaveStreamOpen: false));
         foreach (DataField field in Await(() => Task.FromResult(_reader.Schema.DataFields)))
-            if (field.ClrType == typeof(ReadOnlyMemory<char>) || field.ClrType == typeof(long) || field.ClrType == typeof(int)) _fields.TryAdd(field.Path.FirstPart!, field);
+            if (field.ClrType == typeof(ReadOnlyMemory<char>) || field.ClrType == typeof(long) || field.ClrType == typeof(int))
+                _fields.TryAdd(field.Path.FirstPart!, field);
     }
 
-    public override IReadOnlyCollection<string> Columns => _fields.Keys;
+    public override IReadOnlyCollection<string> Names => _fields.Keys;
 
     public override IEnumerable<AnnotationFields> Rows()
     {
-        string[] wanted = [.. AnnotationSchema.Named.SelectMany(schema => schema.Required).Concat(["page_dir", "answer_type"]).Where(_fields.ContainsKey).Distinct()];
+        string[] wanted = [.. AnnotationFormat.Recognisable.SelectMany(columns => columns.Required.Concat(columns.Optional))
+            .Where(_fields.ContainsKey).Distinct()];
         for (int group = 0; group < _reader.RowGroupCount; group++)
         {
             using ParquetRowGroupReader rows = _reader.OpenRowGroupReader(group);
-            Dictionary<string, IReadOnlyList<string>[]> columns = wanted.ToDictionary(name => name, name => Await(() => ReadAsync(rows, _fields[name])));
+            Dictionary<string, IReadOnlyList<string>[]> columns =
+                wanted.ToDictionary(name => name, name => Await(() => ReadAsync(rows, _fields[name])));
             for (long row = 0; row < rows.RowCount; row++) yield return new Row(columns, row);
         }
     }
@@ -43,9 +48,9 @@ internal sealed class ParquetRowReader : AnnotationReader
         {
             return Task.Run(work).GetAwaiter().GetResult();
         }
-        catch (Exception damage) when (damage is EndOfStreamException or not IOException)
+        catch (Exception exception) when (exception is EndOfStreamException or not IOException)
         {
-            throw new InvalidDataException($"it is not a sound parquet file: {damage.Message}", damage);
+            throw new InvalidDataException($"it is not a sound parquet file: {exception.Message}", exception);
         }
     }
 
@@ -85,12 +90,13 @@ internal sealed class ParquetRowReader : AnnotationReader
     {
         public override IReadOnlyCollection<string> Names => columns.Keys;
 
-        public override IReadOnlyList<string> this[string name] => columns.TryGetValue(name, out IReadOnlyList<string>[]? values) ? values[row] : [];
+        public override IReadOnlyList<string> this[string name] =>
+            columns.TryGetValue(name, out IReadOnlyList<string>[]? values) ? values[row] : [];
     }
 
     /// <summary>
-    /// A stream that ends where what is read ends. The library goes on behind the last page of a column that has fewer values than it says,
-    /// and behind the end of a file for ever.
+    /// A stream that ends where what is read ends. The library goes on behind the last page of a column that has fewer values than it says.
+    /// Behind the end of a file it goes on for ever.
     /// </summary>
     private sealed class BoundedStream(Stream stream) : Stream
     {

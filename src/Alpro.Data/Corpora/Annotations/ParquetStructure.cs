@@ -3,9 +3,9 @@ using System.Buffers.Binary;
 namespace Alpro.Data.Corpora.Annotations;
 
 /// <summary>
-/// Checks the footer and the page headers of a parquet file before the library reads them. The library believes them: where they are damaged
-/// it reads on behind their end for ever, makes room for whatever number they name, or overflows its stack. What passes here is as the format
-/// has it, ends where it should, and claims nothing beyond the file.
+/// Checks the footer and the page headers of a parquet file before the library reads them, for the library believes them. Where they are
+/// damaged, it reads on for ever behind their end, makes room for whatever number they name, or overflows its stack. What passes here is as
+/// the format has it, ends where it should, and claims nothing beyond the file.
 /// </summary>
 internal sealed class ParquetStructure
 {
@@ -18,7 +18,7 @@ internal sealed class ParquetStructure
     /// The structures of the format by name: what their fields 1, 2, … are. Fields that are not known here are numbers or text, which the
     /// library passes over.
     /// </summary>
-    private static readonly Dictionary<string, string[]> s_structures = """
+    private static readonly Dictionary<string, string[]> _structures = """
         File int [Element] long [Group] [Pair] text [Order] - text
         Pair text text
         Order Empty Empty
@@ -47,7 +47,7 @@ internal sealed class ParquetStructure
         Data2 int int int int int int bool Statistics
         """.Split('\n').Select(line => line.Split(' ')).ToDictionary(words => words[0], words => words[1..]);
 
-    private static readonly Dictionary<string, int> s_types = new()
+    private static readonly Dictionary<string, int> _types = new()
     {
         ["byte"] = 3, ["short"] = 4, ["int"] = 5, ["long"] = 6, ["double"] = 7, ["text"] = 8,
     };
@@ -72,7 +72,8 @@ internal sealed class ParquetStructure
         Dictionary<long, long> ends = [];
         foreach (Dictionary<int, object?> group in Structures(file, 4))
             foreach (Dictionary<int, object?> chunk in Structures(group, 1))
-                if (chunk.GetValueOrDefault(3) is Dictionary<int, object?> column) ends[Begin(column)] = EndOfPages(stream, column, Number(group, 3));
+                if (chunk.GetValueOrDefault(3) is Dictionary<int, object?> column)
+                    ends[Begin(column)] = EndOfPages(stream, column, Number(group, 3));
         return ends;
     }
 
@@ -125,7 +126,8 @@ internal sealed class ParquetStructure
         if (position < 4 || position >= stream.Length) throw Unsound($"a page is said to be at byte {position}");
         for (long length = FirstPiece; ; length *= 16)
         {
-            var header = new ParquetStructure(Piece(stream, position, (int)Math.Min(length, Math.Min(stream.Length - position, Array.MaxLength))));
+            var header = new ParquetStructure(Piece(stream, position,
+                (int)Math.Min(length, Math.Min(stream.Length - position, Array.MaxLength))));
             try
             {
                 return (header.Structure("Page"), header._at);
@@ -151,7 +153,7 @@ internal sealed class ParquetStructure
 
     private Dictionary<int, object?> Structure(string name)
     {
-        string[] fields = s_structures[name];
+        string[] fields = _structures[name];
         var values = new Dictionary<int, object?>();
         for (int id = 0; Byte() is not 0 and var head;)
         {
@@ -168,7 +170,7 @@ internal sealed class ParquetStructure
             "-" => type is >= 1 and <= 9,
             "bool" => type is 1 or 2,
             ['[', ..] => type == 9,
-            _ => type == s_types.GetValueOrDefault(kind, 12),
+            _ => type == _types.GetValueOrDefault(kind, 12),
         };
         if (!fits) throw Unsound($"its structure has something of type {type} in place of {kind}");
         switch (type)

@@ -1,37 +1,60 @@
 using System.Formats.Tar;
 using System.Text.Json;
 using Alpro.Data.Media;
+using static Alpro.Data.Corpora.Annotations.AnnotationFormat;
 
 namespace Alpro.Data.Corpora.Annotations;
 
 /// <summary>
-/// Reads WebDataset-style tar shards front to back: the members <c>key.mp4</c> (or another video or image) and <c>key.txt</c>
-/// (the caption) or <c>key.json</c> (an object with <c>caption</c>, or <c>question</c> and <c>answer</c>) make a row. Media bytes
-/// are not read, only where they lie.
+/// Reads WebDataset-style tar shards front to back. The members of one key make a row: <c>key.mp4</c> (or another video or image), and
+/// <c>key.txt</c> with the caption. Or <c>key.json</c>, an object with <c>caption</c>, or with <c>question</c> and <c>answer</c>. Media
+/// bytes are not read, only where they lie.
 /// </summary>
 internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationReader
 {
     /// <summary>The name under which a row's key is found.</summary>
     public const string Key = "__key__";
 
-    private static readonly string[] s_videos = [".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v"], s_images = [".jpg", ".jpeg", ".png", ".webp"];
+    private static readonly string[] _videos = [".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v"],
+        _images = [".jpg", ".jpeg", ".png", ".webp"];
+
+    /// <summary>A caption, or a question with its answer, and the media of the kind that the first shard has.</summary>
+    public override AnnotationColumns Columns => new(["caption"], [], Kind(), "", static (fields, _, _) =>
+        fields["question"] is [var question, ..]
+        ? new(One(fields, Key), [], [question], One(fields, "answer"), One(fields, "answer_type"), fields.Media)
+        : new(One(fields, Key), [], fields["caption"], Media: fields.Media));
+
+    /// <summary>The shards of a folder or glob, in the order of their names.</summary>
+    /// <param name="pattern">Full path of the folder, of one shard, or of a pattern of names.</param>
+    /// <param name="error">Makes the error of a corpus out of a message.</param>
+    public static string[] ShardsAt(string pattern, Func<string, DataException> error)
+    {
+        string folder = Directory.Exists(pattern) ? pattern : Path.GetDirectoryName(pattern)!;
+        string names = Directory.Exists(pattern) ? "*.tar" : Path.GetFileName(pattern);
+        string[] shards = Directory.Exists(folder) ? [.. Directory.EnumerateFiles(folder, names).Order(StringComparer.Ordinal)] : [];
+        if (shards.Length == 0) throw error($"there are no shards {Path.Combine(folder, names)}");
+        if (shards.FirstOrDefault(shard => !shard.EndsWith(".tar", StringComparison.OrdinalIgnoreCase)) is { } other)
+            throw error($"{other} is not a plain tar file; compressed shards cannot be read in place, uncompress them");
+        return shards;
+    }
+
+    public override IEnumerable<AnnotationFields> Rows() => shards.SelectMany(Rows);
 
     /// <summary>What the media members of the shards are, told by the first of them.</summary>
-    public MediaKind Kind()
+    private MediaKind Kind()
     {
         foreach (string shard in shards)
         {
             using var tar = new TarReader(File.OpenRead(shard));
             while (Next(tar) is { } entry)
             {
-                if (s_videos.Contains(Split(entry.Name).Extension)) return MediaKind.Video;
-                if (s_images.Contains(Split(entry.Name).Extension)) return MediaKind.Image;
+                if (_videos.Contains(Split(entry.Name).Extension)) return MediaKind.Video;
+                if (_images.Contains(Split(entry.Name).Extension)) return MediaKind.Image;
             }
         }
-        throw new DataException($"{shards[0]} and the other shards hold neither videos ({string.Join(", ", s_videos)}) nor images ({string.Join(", ", s_images)}).");
+        throw new DataException($"{shards[0]} and the other shards hold neither videos ({string.Join(", ", _videos)}) nor images "
+            + $"({string.Join(", ", _images)}).");
     }
-
-    public override IEnumerable<AnnotationFields> Rows() => shards.SelectMany(Rows);
 
     /// <summary>Where the media of the row with a name lie in a shard; null where it has no such row.</summary>
     public static MediaSource? Find(string shard, string name) =>
@@ -64,9 +87,9 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
                 do entry = Next(tar); while (entry is { EntryType: not (TarEntryType.RegularFile or TarEntryType.V7RegularFile) });
                 return entry;
             }
-            catch (Exception error) when (error is InvalidDataException or EndOfStreamException)
+            catch (Exception exception) when (exception is InvalidDataException or EndOfStreamException)
             {
-                damage = error.Message;
+                damage = exception.Message;
                 return null;
             }
         }
@@ -79,9 +102,9 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
         {
             return tar.GetNextEntry();
         }
-        catch (Exception error) when (error is FormatException or OverflowException or ArgumentException)
+        catch (Exception exception) when (exception is FormatException or OverflowException or ArgumentException)
         {
-            throw new InvalidDataException(error.Message, error);
+            throw new InvalidDataException(exception.Message, exception);
         }
     }
 
@@ -104,7 +127,7 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
 
         public void Add(string extension, TarEntry entry)
         {
-            if (s_videos.Contains(extension) || s_images.Contains(extension))
+            if (_videos.Contains(extension) || _images.Contains(extension))
             {
                 if (entry.Length == 0) _problem = $"{entry.Name} has no bytes";
                 _media = new MediaSource(shard, entry.DataOffset, entry.Length);
@@ -123,11 +146,12 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
             }
             try
             {
-                foreach ((string name, JsonElement value) in JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(Text(bytes)) ?? []) _values.TryAdd(name, value);
+                var values = JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(Text(bytes));
+                foreach ((string name, JsonElement value) in values ?? []) _values.TryAdd(name, value);
             }
-            catch (JsonException error)
+            catch (JsonException exception)
             {
-                _problem = $"{entry.Name} is not a JSON object: {error.Message}";
+                _problem = $"{entry.Name} is not a JSON object: {exception.Message}";
             }
         }
 

@@ -38,9 +38,9 @@ internal sealed unsafe class CudaLauncher : KernelLauncher
             {
                 return new(compiler);
             }
-            catch (Exception error) when (error is EntryPointNotFoundException or DllNotFoundException or ExternalException)
+            catch (Exception exception) when (exception is EntryPointNotFoundException or DllNotFoundException or ExternalException)
             {
-                why = error.Message;
+                why = exception.Message;
             }
         return null;
     }

@@ -51,11 +51,11 @@ internal abstract class KernelLauncher(string source, Action<string> warn)
         {
             return (Compile(wanted, source), null);
         }
-        catch (Exception error) when (error is InvalidOperationException or ExternalException or EntryPointNotFoundException)
+        catch (Exception exception) when (exception is InvalidOperationException or ExternalException or EntryPointNotFoundException)
         {
             if (Interlocked.Exchange(ref _warned, 1) == 0)
-                warn($"our kernels for the vision encoder cannot be used, libtorch's slower operations take their place: {error.Message}");
-            return (0, error.Message);
+                warn($"our kernels for the vision encoder cannot be used, libtorch's slower operations take their place: {exception.Message}");
+            return (0, exception.Message);
         }
     })).Value;
 }

@@ -13,7 +13,7 @@ internal sealed class VisionKernels : IBlockArithmetic
 {
     private const int ChunkWidth = 256, HeadWidth = 64, MostFrames = 8, BackwardBlocks = 528;
 
-    private static readonly Lazy<(CudaLauncher? Launcher, string? Why)> Gpu = new(() => (CudaLauncher.Create(out string? why), why));
+    private static readonly Lazy<(CudaLauncher? Launcher, string? Why)> _gpu = new(() => (CudaLauncher.Create(out string? why), why));
 
     private readonly KernelLauncher _launcher;
     private readonly KernelSizes _sizes;
@@ -45,8 +45,8 @@ internal sealed class VisionKernels : IBlockArithmetic
         if (width != heads * HeadWidth)
             return $"they are for heads of {HeadWidth} channels, and these have {width / heads}";
         if (frames > MostFrames) return $"they are for at most {MostFrames} frames, and a clip has {frames}";
-        launcher ??= Gpu.Value.Launcher;
-        return launcher is null ? Gpu.Value.Why : launcher.WhyNot(SizesOf(width, frames));
+        launcher ??= _gpu.Value.Launcher;
+        return launcher is null ? _gpu.Value.Why : launcher.WhyNot(SizesOf(width, frames));
     }
 
     /// <inheritdoc/>

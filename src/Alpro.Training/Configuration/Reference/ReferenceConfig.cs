@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Alpro.Data.Clips;
 using Alpro.Data.Corpora;
+using Alpro.Data.Corpora.Annotations;
 using Alpro.Data.Sampling;
 using Alpro.Data.Text;
 using Alpro.Model;
@@ -102,7 +103,7 @@ public sealed class ReferenceConfig
                 ValidateEvery = keys.Whole("valid_steps", keys.Whole("min_valid_steps", 100)),
                 CheckpointEvery = steps is { } all ? Math.Max(1, (int)(all * keys.Number("save_steps_ratio", 0.01))) : new TrainingConfig().CheckpointEvery,
             },
-            Losses = task == LearningTask.Pretrain ? new() { Vtc = keys.Flag("use_itc"), Vtm = keys.Flag("use_itm") } : new(),
+            Losses = task == LearningTask.Pretrain ? new() { Vtc = Weight("use_itc"), Vtm = Weight("use_itm"), Mlm = Weight("use_mlm"), Pem = Weight("use_mpm") } : new(),
             Initialize = Initialize(task),
             Evaluation = new() { BatchSize = keys.Whole("val_batch_size", 128), PairBatchSize = keys.Whole("inference_batch_size", 64) },
         };
@@ -110,6 +111,8 @@ public sealed class ReferenceConfig
         keys.Problems.ThrowIfAny(keys.File);
         return new ImportedConfig(config, notes);
     }
+
+    private double Weight(string loss) => keys.Flag(loss) ? 1 : 0;
 
     private LearningTask Task()
     {
@@ -200,7 +203,8 @@ public sealed class ReferenceConfig
                 Name = name,
                 Annotations = Path(pickled ? System.IO.Path.ChangeExtension(file, ".csv") : file),
                 Media = entry?["img"] is { } media ? Path($"{media}") : null,
-                Format = webvid ? CorpusFormat.WebvidCsv : images ? CorpusFormat.Cc3mJson : task == LearningTask.QuestionAnswering ? CorpusFormat.QuestionAnswerJsonl : CorpusFormat.RetrievalJsonl,
+                Format = webvid ? AnnotationFormat.WebvidCsv : images ? AnnotationFormat.Cc3mJson
+                    : task == LearningTask.QuestionAnswering ? AnnotationFormat.QuestionAnswerJsonl : AnnotationFormat.RetrievalJsonl,
                 MaxCaptionWords = webvid ? WebvidWords : null,
                 MediaExtension = name.Contains("msvd", StringComparison.Ordinal) ? ".avi" : null,
             });

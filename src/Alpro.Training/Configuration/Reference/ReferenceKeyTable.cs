@@ -3,7 +3,7 @@ namespace Alpro.Training.Configuration.Reference;
 /// <summary>Why keys of the reference have no exact counterpart; for those that <see cref="ReferenceConfig"/> reads in some files, why not in the others.</summary>
 internal static class ReferenceKeyTable
 {
-    private static readonly (ReferenceKeyFate Fate, string Why, string[] Keys)[] Rows =
+    private static readonly (ReferenceKeyFate Fate, string Why, string[] Keys)[] _rows =
     [
         (ReferenceKeyFate.NoEffect, "it never reached the optimizer; optimizer.weightDecay 0 is what was applied", ["weight_decay"]),
         (ReferenceKeyFate.NoEffect, "the rates of model_config are used", ["dropout"]),
@@ -32,6 +32,6 @@ internal static class ReferenceKeyTable
 
     /// <summary>What became of a key that was not taken over, and why.</summary>
     public static (ReferenceKeyFate Fate, string Why) Of(string key) =>
-        Rows.FirstOrDefault(row => row.Keys.Contains(key)) is { Keys: not null } known ? (known.Fate, known.Why)
+        _rows.FirstOrDefault(row => row.Keys.Contains(key)) is { Keys: not null } known ? (known.Fate, known.Why)
             : (ReferenceKeyFate.Unknown, "the reference has no such key");
 }

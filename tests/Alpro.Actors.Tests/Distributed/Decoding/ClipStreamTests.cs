@@ -16,27 +16,27 @@ public sealed class ClipStreamTests
     private static Clip NewClip(int slot, ClipSettings? settings = null)
     {
         ClipSettings made = settings ?? _clips;
-        var clip = new Clip(new(1L << 40, slot, 2, 1, 10_000_000_000, ulong.MaxValue - 5), made.Frames, made.Size, made.TextLength)
+        var clip = new Clip(new(1L << 40, slot, 2, 1, 10_000_000_000, ulong.MaxValue - 5), new(made))
         {
             Key = "ключ/1.mp4",
             Kind = MediaKind.Image,
             TokenCount = 5,
             Answer = -1,
-            Region = made.RegionPatch > 0 ? new(4, 8, 8, 4) : null,
         };
+        if (made.RegionPatch > 0) clip.Region = new(4, 8, 8, 4);
         var random = new SeededRandom((ulong)slot);
         foreach (ref byte pixel in clip.Pixels_THWC) pixel = (byte)random.NextUInt64();
-        for (int i = 0; i < made.TextLength; i++) clip.TokenIds_L[i] = 100 + i;
+        for (int i = 0; i < made.TextLength; i++) clip[ClipLayout.TokenIds][i] = 100 + i;
         if (made.MaskProbability == 0) return clip;
-        clip.MaskedIds_L = [100, 103, 102, 103, 104, 105];
-        clip.MaskLabels_L = [-100, 101, -100, -100, -100, -100];
+        ((int[])[100, 103, 102, 103, 104, 105]).CopyTo(clip[ClipLayout.MaskedIds]);
+        ((int[])[-100, 101, -100, -100, -100, -100]).CopyTo(clip[ClipLayout.MaskLabels]);
         return clip;
     }
 
     private static MemoryStream Sent(params Clip[] clips)
     {
         var stream = new MemoryStream();
-        var sender = new ClipSender(stream, _clips);
+        var sender = new ClipSender(stream, new(_clips));
         foreach (Clip clip in clips) sender.Send(clip);
         stream.Position = 0;
         return stream;
@@ -50,14 +50,13 @@ public sealed class ClipStreamTests
         ClipSettings settings = masked ? _clips : _clips with { MaskProbability = 0, RegionPatch = 0 };
         using Clip sent = NewClip(3, settings);
         var stream = new MemoryStream();
-        new ClipSender(stream, settings).Send(sent);
+        new ClipSender(stream, new(settings)).Send(sent);
         stream.Position = 0;
-        using Clip got = new ClipReceiver(stream, settings, _numbers).Receive(static _ => true)!;
+        using Clip got = new ClipReceiver(stream, new(settings), _numbers).Receive(static _ => true)!;
         Assert.Equal(sent.Request, got.Request);
-        Assert.Equal((sent.Key, sent.Kind, sent.TokenCount, sent.Answer, sent.Region), (got.Key, got.Kind, got.TokenCount, got.Answer, got.Region));
-        Assert.Equal(sent.TokenIds_L, got.TokenIds_L);
-        Assert.Equal(sent.MaskedIds_L, got.MaskedIds_L);
-        Assert.Equal(sent.MaskLabels_L, got.MaskLabels_L);
+        Assert.Equal((sent.Key, MediaKind.Image, 5, -1), (got.Key, got.Kind, got.TokenCount, got.Answer));
+        foreach (ClipField field in ClipLayout.Fields) Assert.Equal(sent[field], got[field]);
+        Assert.Equal(masked, got.Layout.Has(ClipLayout.Region));
         Assert.True(sent.Pixels_THWC.SequenceEqual(got.Pixels_THWC));
     }
 
@@ -70,7 +69,7 @@ public sealed class ClipStreamTests
         {
             byte[] damaged = [.. bytes];
             damaged[at] ^= 0x10;
-            Assert.ThrowsAny<IOException>(() => new ClipReceiver(new MemoryStream(damaged), _clips, _numbers).Receive(static _ => true));
+            Assert.ThrowsAny<IOException>(() => new ClipReceiver(new MemoryStream(damaged), new(_clips), _numbers).Receive(static _ => true));
         }
     }
 
@@ -84,7 +83,7 @@ public sealed class ClipStreamTests
         using Clip clip = NewClip(0);
         byte[] bytes = Sent(clip).ToArray();
         BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(at), length);
-        var receiver = new ClipReceiver(new MemoryStream(bytes), _clips, _numbers);
+        var receiver = new ClipReceiver(new MemoryStream(bytes), new(_clips), _numbers);
         long before = GC.GetAllocatedBytesForCurrentThread();
         Assert.Throws<DataPlaneException>(() => receiver.Receive(static _ => true));
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 16 << 10);
@@ -100,12 +99,12 @@ public sealed class ClipStreamTests
         { "region", clip => clip.Region = new(8, 0, 12, 4) },
         { "region", clip => clip.Region = new(0, -4, 4, 4) },
         { "region", clip => clip.Region = new(0, int.MaxValue, 4, 4) },
-        { "region", clip => clip.Region = null },
-        { "token", clip => clip.TokenIds_L[5] = 106 },
-        { "token", clip => clip.TokenIds_L[0] = -1 },
-        { "token", clip => clip.MaskedIds_L![2] = int.MaxValue },
-        { "label", clip => clip.MaskLabels_L![2] = 106 },
-        { "label", clip => clip.MaskLabels_L![2] = -99 },
+        { "region", clip => clip.Region = default },
+        { "token", clip => clip[ClipLayout.TokenIds][5] = 106 },
+        { "token", clip => clip[ClipLayout.TokenIds][0] = -1 },
+        { "token", clip => clip[ClipLayout.MaskedIds][2] = int.MaxValue },
+        { "label", clip => clip[ClipLayout.MaskLabels][2] = 106 },
+        { "label", clip => clip[ClipLayout.MaskLabels][2] = -99 },
     };
 
     [Theory]
@@ -114,7 +113,7 @@ public sealed class ClipStreamTests
     {
         using Clip clip = NewClip(0);
         change(clip);
-        var receiver = new ClipReceiver(Sent(clip), _clips, _numbers);
+        var receiver = new ClipReceiver(Sent(clip), new(_clips), _numbers);
         Assert.Contains($"its {what} is", Assert.Throws<DataPlaneException>(() => receiver.Receive(static _ => true)).Message);
     }
 
@@ -122,7 +121,7 @@ public sealed class ClipStreamTests
     public void Clip_that_nobody_waits_for_is_read_over()
     {
         using Clip first = NewClip(0), second = NewClip(1);
-        var receiver = new ClipReceiver(Sent(first, second), _clips, _numbers);
+        var receiver = new ClipReceiver(Sent(first, second), new(_clips), _numbers);
         Assert.Null(receiver.Receive(static request => request.Slot == 1));
         using Clip got = receiver.Receive(static request => request.Slot == 1)!;
         Assert.Equal(1, got.Request.Slot);

@@ -11,6 +11,7 @@ using Alpro.Actors.Tests.Pipeline;
 using Alpro.Data.Clips;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;
+using Alpro.Model.Checkpoints;
 
 namespace Alpro.Actors.Tests.Distributed.Decoding;
 
@@ -65,7 +66,7 @@ public sealed class DecoderNodeLinkTests : TestKit
 
     private void ExpectSent(long row)
     {
-        using Clip clip = new ClipReceiver(_stream!, TestClips.Settings, new(Tokens: 10, Answers: 0)).Receive(static _ => true)!;
+        using Clip clip = new ClipReceiver(_stream!, new(TestClips.Settings), new(Tokens: 10, Answers: 0)).Receive(static _ => true)!;
         Assert.Equal(TestClips.Request(row), clip.Request);
     }
 

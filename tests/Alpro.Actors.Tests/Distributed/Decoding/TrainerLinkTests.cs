@@ -25,7 +25,7 @@ public sealed class TrainerLinkTests : TestKit
         var served = new TrainerGate.Serve(_pipeline, TestClips.Settings, new(Tokens: 10, Answers: 0), new Dictionary<string, string>(), _ledger);
         (IActorRef node, Stream stream) = (_node.Ref, _connection.Here);
         _link = Sys.ActorOf(Props.Create(() => new TrainerLink(served, node, 1, stream)));
-        _sender = new(_connection.There, TestClips.Settings);
+        _sender = new(_connection.There, new(TestClips.Settings));
         Watch(_link);
     }
 

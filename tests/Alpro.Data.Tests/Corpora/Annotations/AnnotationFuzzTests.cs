@@ -1,4 +1,5 @@
 using Alpro.Data.Corpora;
+using Alpro.Data.Corpora.Annotations;
 using Alpro.Data.Sampling;
 using Alpro.Tests.Support.Fuzz;
 
@@ -11,16 +12,17 @@ public sealed class AnnotationFuzzTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory]
-    [InlineData("a.csv", CorpusFormat.WebvidCsv)]
-    [InlineData("a.tsv", CorpusFormat.Cc3mTsv)]
-    [InlineData("a.json", CorpusFormat.Cc3mJson)]
-    [InlineData("a.jsonl", CorpusFormat.RetrievalJsonl)]
-    [InlineData("a.parquet", CorpusFormat.Parquet)]
-    [InlineData("a.tar", CorpusFormat.Tar)]
-    public async Task A_mutated_annotation_file_opens_with_every_row_accounted_for_or_is_refused(string name, CorpusFormat format)
+    [InlineData("a.csv", "webvid-csv")]
+    [InlineData("a.tsv", "cc3m-tsv")]
+    [InlineData("a.json", "cc3m-json")]
+    [InlineData("a.jsonl", "retrieval-jsonl")]
+    [InlineData("a.parquet", "parquet")]
+    [InlineData("a.tar", "tar")]
+    public async Task A_mutated_annotation_file_opens_with_every_row_accounted_for_or_is_refused(string name, string formatName)
     {
+        AnnotationFormat format = AnnotationFormat.Named(formatName)!;
         byte[] good = await FuzzSamples.OfAsync(format);
-        var random = new SeededRandom((ulong)format);
+        var random = new SeededRandom((ulong)formatName.Length);
         int opened = 0, refused = 0;
         for (int round = 0; round < 200; round++)
         {

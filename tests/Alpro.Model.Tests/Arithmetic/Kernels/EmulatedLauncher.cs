@@ -11,7 +11,7 @@ namespace Alpro.Model.Tests.Arithmetic.Kernels;
 internal sealed unsafe class EmulatedLauncher(string? source = null, Action<string>? warn = null)
     : KernelLauncher(source ?? VisionSource.Value, warn ?? (static problem => throw new InvalidOperationException(problem)))
 {
-    private static readonly Dictionary<(KernelSizes, string), nint> Libraries = [];
+    private static readonly Dictionary<(KernelSizes, string), nint> _libraries = [];
 
     /// <summary>How many kernels ran.</summary>
     public int Launches { get; private set; }
@@ -30,9 +30,9 @@ internal sealed unsafe class EmulatedLauncher(string? source = null, Action<stri
 
     protected override nint Compile(KernelSizes sizes, string source)
     {
-        lock (Libraries)
+        lock (_libraries)
         {
-            if (Libraries.TryGetValue((sizes, source), out nint library)) return library;
+            if (_libraries.TryGetValue((sizes, source), out nint library)) return library;
             string folder = Directory.CreateTempSubdirectory("alpro-kernels-").FullName, file = Path.Combine(folder, "kernels.so");
             try
             {
@@ -41,7 +41,7 @@ internal sealed unsafe class EmulatedLauncher(string? source = null, Action<stri
                     "-std=c++20", "-O1", "-w", "-shared", "-fPIC", "-pthread", "-ffp-contract=off",
                     $"-DCHUNKS={sizes.Chunks}", $"-DFRAMES={sizes.Frames}", $"-I{folder}", Emulator(), "-o", file);
                 if (code != 0) throw new InvalidOperationException($"vision.cu does not compile: {log}");
-                return Libraries[(sizes, source)] = NativeLibrary.Load(file);
+                return _libraries[(sizes, source)] = NativeLibrary.Load(file);
             }
             finally
             {

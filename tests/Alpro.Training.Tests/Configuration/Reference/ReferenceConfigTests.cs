@@ -1,7 +1,8 @@
-using Alpro.Data.Corpora;
+using Alpro.Data.Corpora.Annotations;
 using Alpro.Model;
 using Alpro.Training.Configuration;
 using Alpro.Training.Configuration.Reference;
+using Alpro.Training.Tasks;
 
 namespace Alpro.Training.Tests.Configuration.Reference;
 
@@ -136,10 +137,10 @@ public sealed class ReferenceConfigTests : IDisposable
         Assert.Equal(Json(recipe.Data.Clip), Json(config.Data.Clip));
         Assert.Equal(Json(recipe.Optimizer), Json(config.Optimizer));
         Assert.Equal(Json(recipe.Schedule), Json(config.Schedule));
-        Assert.Equal((CorpusFormat.WebvidCsv, 80), (config.Data.Corpora[0].Format, config.Data.Corpora[0].MaxCaptionWords!.Value));
+        Assert.Equal((AnnotationFormat.WebvidCsv, 80), (config.Data.Corpora[0].Format, config.Data.Corpora[0].MaxCaptionWords!.Value));
         foreach (string name in (string[])["pretrain.json", "prompter.json"]) Assert.Equal([80, 80], Recipe(name).Data.Corpora.Take(1).Concat(Recipe(name).Data.Validation).Select(corpus => corpus.MaxCaptionWords!.Value));
         Assert.EndsWith("data/webvid2m/txt/train.csv", config.Data.Corpora[0].Annotations);
-        Assert.Equal((CorpusFormat.Cc3mJson, null), (config.Data.Corpora[1].Format, config.Data.Corpora[1].Media));
+        Assert.Equal((AnnotationFormat.Cc3mJson, null), (config.Data.Corpora[1].Format, config.Data.Corpora[1].Media));
         Assert.Equal(_folder.File("output/pretrain/prompter_pretrained.pt"), config.Initialize.Prompter);
         Assert.Equal(_folder.File("ext/vit_base_patch16_224.pth"), config.Initialize.Vision);
         Assert.Equal(_folder.File("ext/bert-base-uncased/pytorch_model.bin"), config.Initialize.Text);

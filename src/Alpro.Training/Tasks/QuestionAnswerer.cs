@@ -1,23 +1,25 @@
 using Alpro.Data.Batches;
 using Alpro.Model;
 using Alpro.Training.Configuration;
+using Alpro.Training.Evaluation;
+using Alpro.Training.Inputs;
 using Alpro.Training.Optimization;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Alpro.Training.Evaluation;
+namespace Alpro.Training.Tasks;
 
 /// <summary>The best answers to one question.</summary>
 /// <param name="Question">Number of the question.</param>
 /// <param name="Labels">Labels, best first.</param>
 /// <param name="Probabilities">Their probabilities.</param>
-public sealed record Answered(int Question, int[] Labels, float[] Probabilities);
+internal sealed record Answered(int Question, int[] Labels, float[] Probabilities);
 
 /// <summary>Video question answering (paper section 4.3): a video is encoded once for all of its questions.</summary>
 /// <param name="model">The model.</param>
 /// <param name="config">Questions of one fusion pass.</param>
 /// <param name="precision">Arithmetic.</param>
-public sealed class QuestionAnsweringEvaluator(AlproForQuestionAnswering model, EvaluationConfig config, Precision precision)
+internal sealed class QuestionAnswerer(AlproForQuestionAnswering model, EvaluationConfig config, Precision precision)
 {
     private readonly Device _device = model.temp.device;
 
@@ -44,18 +46,6 @@ public sealed class QuestionAnsweringEvaluator(AlproForQuestionAnswering model, 
         NotANumberException.ThrowIfAny(probabilities, answer => $"question {asked[answer / best]} about video {set.VideoKeys[set.VideoOfText[asked[answer / best]]]}");
         long[] labels = cat([.. answers.Select(some => some.Labels)], 0).cpu().data<long>().ToArray();
         return [.. asked.Select((question, i) => new Answered(question, [.. labels.AsSpan(i * best, best).ToArray().Select(label => (int)label)], probabilities[(i * best)..((i + 1) * best)]))];
-    }
-
-    /// <summary>The figures of a set's questions.</summary>
-    /// <param name="set">The questions.</param>
-    /// <param name="answers">What was answered.</param>
-    /// <param name="withMissing">Whether questions without an answer count, as wrong; else they are left out.</param>
-    public static QuestionAnsweringMetrics Metrics(EvaluationSet set, IEnumerable<Answered> answers, bool withMissing)
-    {
-        var chosen = answers.ToDictionary(answer => answer.Question, answer => answer.Labels[0]);
-        return QuestionAnsweringMetrics.Of([.. Enumerable.Range(0, set.Answers.Count)
-            .Where(question => withMissing || chosen.ContainsKey(question))
-            .Select(question => new AnsweredQuestion(set.AnswerTypes[question], set.Answers[question], chosen.GetValueOrDefault(question, -1)))]);
     }
 
     /// <summary>Adds the questions of one batch and their best answers, flat; grad mode and autocast must not be on while the next is read.</summary>

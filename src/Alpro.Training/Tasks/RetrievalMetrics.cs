@@ -1,7 +1,8 @@
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using Alpro.Training.Evaluation;
 
-namespace Alpro.Training.Evaluation;
+namespace Alpro.Training.Tasks;
 
 /// <summary>How well one direction of retrieval finds what belongs to its queries.</summary>
 /// <param name="R1">Percentage of queries whose match is ranked first.</param>
@@ -53,9 +54,6 @@ public sealed record RetrievalMetrics(
         static JsonObject Figures(RankMetrics metrics) =>
             new() { ["r1"] = metrics.R1, ["r5"] = metrics.R5, ["r10"] = metrics.R10, ["medianR"] = metrics.MedianR, ["meanR"] = metrics.MeanR };
     }
-
-    /// <summary>The line that the released code prints.</summary>
-    public override string ToString() => PythonLiteral.Of(ToReference());
 
     /// <summary>The rank of the best true candidate: behind all with higher scores and, as a stable sort puts it, behind those of equal score before it.</summary>
     private static Rank Best(ReadOnlySpan<float> scores, int first, int stride, int candidates, ReadOnlySpan<int> truths)

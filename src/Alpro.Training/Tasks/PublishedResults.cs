@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
-using Alpro.Training.Configuration;
+using Alpro.Training.Evaluation;
 
-namespace Alpro.Training.Evaluation;
+namespace Alpro.Training.Tasks;
 
 /// <summary>A figure beside the published one.</summary>
 /// <param name="Figure">Its name.</param>
@@ -21,36 +21,41 @@ public sealed record ComparedFigure(string Figure, double Here, double? Publishe
 public sealed record ComparedReceipt(Receipt Receipt, string? Dataset, IReadOnlyList<ComparedFigure> Figures, IReadOnlyList<string> Remarks);
 
 /// <summary>
-/// The results of the fine-tuned checkpoints that were released with the paper (Li et al. 2021), all on test splits: ranks from text to
-/// video for retrieval, accuracies in percent for question answering.
+/// What was published of a task: the results of the fine-tuned checkpoints that were released with the paper (Li et al. 2021), all on
+/// test splits.
 /// </summary>
+/// <param name="Names">The figures' names, as receipts have them.</param>
+/// <param name="ByDataset">Datasets, by a word in the name of a corpus or its annotation file; figures in the order of the names.</param>
+public sealed record PublishedFigures(IReadOnlyList<string> Names, IReadOnlyList<(string Dataset, double[] Figures)> ByDataset)
+{
+    /// <summary>The part of a receipt's figures that is compared; null for all of them.</summary>
+    public string? Part { get; init; }
+
+    /// <summary>What a receipt's figures are multiplied by: 100 where percentages were published.</summary>
+    public double Factor { get; init; } = 1;
+}
+
+/// <summary>Receipts beside the paper.</summary>
 public static class PublishedResults
 {
-    private static readonly string[] RetrievalFigures = ["r1", "r5", "r10", "medianR", "meanR"], AnswerFigures = ["overall_acc", "what_acc", "who_acc", "how_acc", "where_acc", "when_acc"];
-
-    private static readonly (LearningTask Task, string Dataset, double[] Figures)[] Rows =
-    [
-        (LearningTask.Retrieval, "msrvtt", [33.9, 60.7, 73.2, 3.0, 27.404]),
-        (LearningTask.Retrieval, "didemo", [35.9, 67.5, 78.8, 3.0, 19.125]),
-        (LearningTask.QuestionAnswering, "msrvtt", [42.12, 36.05, 52.24, 85.67, 42.8, 78.88]),
-        (LearningTask.QuestionAnswering, "msvd", [45.91, 37.02, 58.59, 81.62, 46.43, 72.41]),
-    ];
-
     /// <summary>Puts a receipt beside the paper. A figure of a validation split has nothing published beside it.</summary>
     public static ComparedReceipt Compare(Receipt receipt)
     {
-        bool answering = receipt.Task == LearningTask.QuestionAnswering;
-        (_, string? dataset, double[]? published) = Array.Find(Rows, row => row.Task == receipt.Task && $"{receipt.Corpus} {receipt.Annotations}".Contains(row.Dataset, StringComparison.OrdinalIgnoreCase));
+        PublishedFigures published = DownstreamTask.Of(receipt.Task).Published;
+        string corpus = $"{receipt.Corpus} {receipt.Annotations}";
+        (string? dataset, double[]? there) =
+            published.ByDataset.FirstOrDefault(row => corpus.Contains(row.Dataset, StringComparison.OrdinalIgnoreCase));
         var remarks = new List<string>();
         if (dataset is null) remarks.Add("no results of this dataset and task were published");
         else if (receipt.Split != "test") remarks.Add($"these are figures of the {receipt.Split} split, and the paper's are of the test split: none stands beside them");
         if (receipt.Missing.Count > 0) remarks.Add($"{receipt.Missing.Count} of {receipt.Videos} videos are missing, and what belongs to them counts as wrong");
         if (receipt.Notes.Count > 0) remarks.AddRange(receipt.Notes);
 
-        JsonObject figures = receipt.FiguresWithMissing ?? receipt.Figures;
-        string[] names = answering ? AnswerFigures : RetrievalFigures;
-        return new(receipt, dataset, [.. names.Select((name, i) => (Name: name, Here: (answering ? figures : figures["text2video"]!)[name]?.GetValue<double>(), Published: receipt.Split == "test" ? published?[i] : null))
+        JsonNode figures = receipt.FiguresWithMissing ?? receipt.Figures;
+        if (published.Part is { } part) figures = figures[part]!;
+        return new(receipt, dataset, [.. published.Names
+            .Select((name, i) => (Name: name, Here: figures[name]?.GetValue<double>(), Published: receipt.Split == "test" ? there?[i] : null))
             .Where(figure => figure.Here is not null)
-            .Select(figure => new ComparedFigure(figure.Name, figure.Here!.Value * (answering ? 100 : 1), figure.Published))], remarks);
+            .Select(figure => new ComparedFigure(figure.Name, figure.Here!.Value * published.Factor, figure.Published))], remarks);
     }
 }

@@ -1,7 +1,8 @@
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using Alpro.Training.Evaluation;
 
-namespace Alpro.Training.Evaluation;
+namespace Alpro.Training.Tasks;
 
 /// <summary>One question and what was answered.</summary>
 /// <param name="AnswerType">Its type: what, who, how, where, when.</param>
@@ -31,18 +32,30 @@ public sealed record QuestionAnsweringMetrics(
     [property: JsonPropertyName("byType")] IReadOnlyDictionary<string, AnswerAccuracy> ByType,
     [property: JsonPropertyName("withoutLabel")] int WithoutLabel)
 {
-    private static readonly string[] Types = ["what", "who", "how", "where", "when"];
+    private static readonly string[] _types = ["what", "who", "how", "where", "when"];
 
     /// <summary>The figures of answered questions.</summary>
     public static QuestionAnsweringMetrics Of(IReadOnlyCollection<AnsweredQuestion> questions)
     {
         var byType = questions.GroupBy(question => question.AnswerType)
-            .OrderBy(group => Array.IndexOf(Types, group.Key) is >= 0 and var place ? place : Types.Length)
+            .OrderBy(group => Array.IndexOf(_types, group.Key) is >= 0 and var place ? place : _types.Length)
             .ToDictionary(group => group.Key, group => Accuracy([.. group]));
         return new(Accuracy(questions), byType, questions.Count(question => question.Answer < 0));
 
         AnswerAccuracy Accuracy(IReadOnlyCollection<AnsweredQuestion> part) => part.Count == 0 ? new(0, 0, 0)
             : new((double)part.Count(question => question.IsRight) / part.Count, (double)part.Count / questions.Count, part.Count);
+    }
+
+    /// <summary>The figures of a set's questions.</summary>
+    /// <param name="set">The questions.</param>
+    /// <param name="answers">What was answered.</param>
+    /// <param name="withMissing">Whether questions without an answer count, as wrong; else they are left out.</param>
+    internal static QuestionAnsweringMetrics Of(EvaluationSet set, IEnumerable<Answered> answers, bool withMissing)
+    {
+        var chosen = answers.ToDictionary(answer => answer.Question, answer => answer.Labels[0]);
+        return Of([.. Enumerable.Range(0, set.Answers.Count)
+            .Where(question => withMissing || chosen.ContainsKey(question))
+            .Select(question => new AnsweredQuestion(set.AnswerTypes[question], set.Answers[question], chosen.GetValueOrDefault(question, -1)))]);
     }
 
     /// <summary>The figures under the names that the released code gives them.</summary>
@@ -53,7 +66,4 @@ public sealed record QuestionAnsweringMetrics(
         foreach ((string type, AnswerAccuracy part) in ByType) figures[$"{type}_acc"] = part.Accuracy;
         return figures;
     }
-
-    /// <summary>The line that the released code prints.</summary>
-    public override string ToString() => PythonLiteral.Of(ToReference());
 }

@@ -1,22 +1,24 @@
 using Alpro.Model;
 using Alpro.Model.Arithmetic;
 using Alpro.Training.Configuration;
+using Alpro.Training.Evaluation;
+using Alpro.Training.Inputs;
 using Alpro.Training.Optimization;
 using TorchSharp;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
-namespace Alpro.Training.Evaluation;
+namespace Alpro.Training.Tasks;
 
 /// <summary>
-/// Text-video retrieval (paper section 4.3) among videos that are encoded: every text is encoded once, and so is what the first fusion
-/// layer makes of each side alone; then pairs are matched in chunks - all of them, or those that the contrastive score puts on a shortlist. Texts
+/// Scores pairs of a text and a video among videos that are encoded: every text is encoded once, and so is what the first fusion
+/// layer makes of each side alone; then pairs are matched in chunks - all of them, or those on a shortlist. Texts
 /// go by length, so that padding is not computed. Both sides lie on the device, where a chunk takes its own by number, and the scores of a
 /// stretch are read when all of it is done: the device is never waited for before.
 /// </summary>
-public sealed class RetrievalEvaluator : IDisposable
+internal sealed class PairScorer : IDisposable
 {
-    private static readonly Scalar Once = 1L;                        // the factor of a sum of whole numbers may be no fraction
+    private static readonly Scalar _once = 1L;                        // the factor of a sum of whole numbers may be no fraction
 
     private readonly AlproModel _model;
     private readonly EvaluationConfig _config;
@@ -32,14 +34,16 @@ public sealed class RetrievalEvaluator : IDisposable
 
     /// <summary>Takes the videos in and encodes the texts; matching follows with <see cref="Match"/>.</summary>
     /// <param name="model">The model, in evaluation mode from here on.</param>
-    /// <param name="config">Sizes of the chunks, and the shortlist.</param>
-    /// <param name="precision">Arithmetic.</param>
+    /// <param name="plan">The texts, sizes of the chunks, arithmetic.</param>
     /// <param name="videos">The videos, one lot after another; their tokens are disposed here.</param>
-    /// <param name="texts">The texts.</param>
+    /// <param name="wanted">Which pairs [T, V] are to be matched, by the plan and the contrastive scores.</param>
     /// <exception cref="NotANumberException">A contrastive score is not a number.</exception>
-    public RetrievalEvaluator(AlproModel model, EvaluationConfig config, Precision precision, IEnumerable<EncodedVideos> videos, TokenizedTexts texts)
+    public PairScorer(
+        AlproModel model, EvaluationPlan plan, IEnumerable<EncodedVideos> videos, Func<EvaluationPlan, PairScores, bool[]> wanted)
     {
-        (_model, _config, _precision, _texts, _device) = (model, config, precision, texts, model.temp.device);
+        TokenizedTexts texts = plan.Set.Texts;
+        (_model, _config, _precision) = (model, plan.Config.Evaluation, plan.Config.Training.Precision);
+        (_texts, _device) = (texts, model.temp.device);
         model.eval();
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
@@ -51,11 +55,11 @@ public sealed class RetrievalEvaluator : IDisposable
         NotANumberException.ThrowIfAny(contrastive_TV, pair => $"text {pair / _keys.Count} with video {_keys[pair % _keys.Count]}");
         Scores = new(_keys, contrastive_TV, new float[contrastive_TV.Length]);
         Array.Fill(Scores.Matching_TV, float.NaN);
-        _wanted_TV = Shortlists(contrastive_TV);
+        _wanted_TV = wanted(plan, Scores);
     }
 
     /// <summary>The scores so far.</summary>
-    public RetrievalScores Scores { get; }
+    public PairScores Scores { get; }
 
     /// <summary>Pairs to match in all.</summary>
     public int Pairs => _wanted_TV.Count(wanted => wanted);
@@ -91,7 +95,7 @@ public sealed class RetrievalEvaluator : IDisposable
             Tensor[] numbers_P = numbers_3P.narrow(1, done, chunk.Length).unbind(0);
             Tensor places_1L = TensorOps.Range(0, length, _device).unsqueeze(0);
             Tensor mask_PL = places_1L.lt(numbers_P[1].unsqueeze(1)).to_type(ScalarType.Int64);
-            Tensor rows = places_1L.add(numbers_P[0].unsqueeze(1), Once).mul(mask_PL).flatten();              // padding is the row of zeros
+            Tensor rows = places_1L.add(numbers_P[0].unsqueeze(1), _once).mul(mask_PL).flatten();              // padding is the row of zeros
             ProjectedTokens text_P = _textTokens.Map(part => part.index_select(0, rows).unflatten(0, chunk.Length, length));
             ProjectedTokens video_P = _videoTokens.Map(part => part.index_select(0, numbers_P[2]));
             matches.Add(_model.Match(text_P, mask_PL, video_P).to(ScalarType.Float32).softmax(1).select(1, 1).MoveToOuterDisposeScope());
@@ -160,22 +164,5 @@ public sealed class RetrievalEvaluator : IDisposable
         Tensor joined = cat(parts, 0).DetachFromDisposeScope();
         foreach (Tensor part in parts) part.Dispose();
         return joined;
-    }
-
-    /// <summary>Which pairs are matched: all, or the best of each text and of each video by the contrastive score.</summary>
-    private bool[] Shortlists(float[] contrastive_TV)
-    {
-        bool[] wanted = new bool[contrastive_TV.Length];
-        int videos = _keys.Count, texts = _texts.Count;
-        if (_config.Rerank is not { } keep)
-        {
-            Array.Fill(wanted, true);
-            return wanted;
-        }
-        for (int t = 0; t < texts; t++)
-            foreach (int v in Enumerable.Range(0, videos).OrderByDescending(v => contrastive_TV[t * videos + v]).Take(keep)) wanted[t * videos + v] = true;
-        for (int v = 0; v < videos; v++)
-            foreach (int t in Enumerable.Range(0, texts).OrderByDescending(t => contrastive_TV[t * videos + v]).Take(keep)) wanted[t * videos + v] = true;
-        return wanted;
     }
 }

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 
-namespace Alpro.Training.Evaluation;
+namespace Alpro.Training.Tasks;
 
 /// <summary>Figures as Python prints a dictionary of them, which is how the released code reports: programs that read its logs read ours.</summary>
 internal static class PythonLiteral

@@ -1,4 +1,3 @@
-using Alpro.Actors.Hosting;
 using Alpro.Data.Clips;
 using Alpro.Data.Corpora;
 using Alpro.Data.Text;
@@ -8,14 +7,15 @@ using Alpro.Training.Configuration;
 using Alpro.Training.Configuration.Reference;
 using Alpro.Training.Evaluation;
 using Alpro.Training.Records;
+using Alpro.Training.Tasks;
 
 namespace Alpro.Actors.Evaluation;
 
-/// <summary>What is evaluated: weights and the configuration they belong to, of a run folder of ours or of the released code.</summary>
+/// <summary>What is scored: weights and the configuration they belong to, of a run folder of ours or of the released code.</summary>
 /// <param name="Folder">The run's folder, or the one the weights lie in.</param>
 /// <param name="Weights">The file of the weights.</param>
 /// <param name="Config">The configuration, as far as evaluation reads it.</param>
-public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Config)
+public sealed record EvaluationTarget(string Folder, string Weights, RunConfig Config)
 {
     private const string ReferenceArguments = "log/args.json", ReferenceCheckpoints = "ckpt", Checkpoints = RunFolder.CheckpointsName;
 
@@ -29,7 +29,7 @@ public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Confi
     public bool HasMatching => Config.Task switch
     {
         LearningTask.Prompter => false,
-        LearningTask.Pretrain => Config.Losses.Vtm,
+        LearningTask.Pretrain => Config.Losses.Vtm > 0,
         _ => true,
     };
 
@@ -40,7 +40,7 @@ public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Confi
     /// <param name="settings">Changes to the configuration.</param>
     /// <exception cref="UsageException">There is nothing to evaluate.</exception>
     /// <exception cref="ConfigException">The configuration is wrong.</exception>
-    public static EvaluatedRun Open(string? run, string? config, string? checkpoint, IReadOnlyList<string> settings)
+    public static EvaluationTarget Open(string? run, string? config, string? checkpoint, IReadOnlyList<string> settings)
     {
         if (run is not null && !Directory.Exists(run)) throw new UsageException($"{run}: there is no such run folder");
         string weights = WeightsIn(checkpoint ?? run ?? throw new UsageException("Name what to evaluate: --run FOLDER, or --config FILE with --checkpoint PATH."));
@@ -74,11 +74,11 @@ public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Confi
     /// <exception cref="UsageException">Some are nowhere: all are named.</exception>
     public RunConfig For(CorpusConfig? corpus, string? data)
     {
-        bool answering = Config.Task == LearningTask.QuestionAnswering;
+        DownstreamTask task = DownstreamTask.Of(Config.Task);
         var files = new DataFiles(data);
         RunConfig config = new()
         {
-            Task = answering ? LearningTask.QuestionAnswering : LearningTask.Retrieval,
+            Task = task.Setting,
             TorchThreads = Config.TorchThreads,
             Model = Config.Model,
             Data = new()
@@ -86,7 +86,8 @@ public sealed record EvaluatedRun(string Folder, string Weights, RunConfig Confi
                 // Lazily: a video that is absent is a row to report, not one to leave out.
                 Corpora = corpus is null ? [] : [files.Find(corpus) with { Missing = MissingMedia.Lazy }],
                 Vocabulary = files.Find("vocabulary", Config.Data.Vocabulary),
-                Answers = !answering ? null : Config.Data.Answers is { } answers ? files.Find("answers", answers) : throw new UsageException($"{Folder}: data.answers is not set: expected a JSON file of answers and their labels"),
+                Answers = !task.Setting.ChoosesAnswers() ? null : Config.Data.Answers is { } answers ? files.Find("answers", answers)
+                    : throw new UsageException($"{Folder}: data.answers is not set: expected a JSON file of answers and their labels"),
                 Clip = Config.Data.ClipForEvaluation(),
             },
             Training = new() { Precision = Config.Training.Precision },

@@ -2,7 +2,7 @@ using Alpro.Data.Text;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Alpro.Training;
+namespace Alpro.Training.Inputs;
 
 /// <summary>Texts as token ids, side by side.</summary>
 /// <param name="Ids">Ids [count, L]: [CLS] … [SEP], then [PAD].</param>

@@ -1,17 +1,19 @@
 using Alpro.Model;
 using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
+using Alpro.Training.Inputs;
+using Alpro.Training.Tasks;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Alpro.Training.Tests.Evaluation;
+namespace Alpro.Training.Tests.Tasks;
 
 public sealed class QuestionAnsweringTests
 {
     [Fact]
     public void The_line_is_the_one_the_released_code_prints() => Assert.Equal(
         "{'ratios': {'what_ratio': [0.75, 3], 'how_ratio': [0.25, 1]}, 'overall_acc': 0.5, 'what_acc': 0.3333333333333333, 'how_acc': 1.0}",
-        QuestionAnsweringMetrics.Of([new("how", 2, 2), new("what", 1, 1), new("what", 1, 3), new("what", -1, -1)]).ToString());
+        PythonLiteral.Of(QuestionAnsweringMetrics.Of([new("how", 2, 2), new("what", 1, 1), new("what", 1, 3), new("what", -1, -1)]).ToReference()));
 
     [Fact]
     public void Answers_equal_those_of_one_question_at_a_time()
@@ -19,7 +21,7 @@ public sealed class QuestionAnsweringTests
         RunConfig config = TinyRun.Config(LearningTask.QuestionAnswering, batchSize: 3);
         using var model = (AlproForQuestionAnswering)RunModel.Create(config, CPU);
         EvaluationSet set = RetrievalTests.Set(videos: 6, texts: 13);
-        Answered[] answers = [.. new QuestionAnsweringEvaluator(model, new() { PairBatchSize = 4 }, Precision.Fp32).Answer([TinyRun.Batch(config, 0), TinyRun.Batch(config, 1)], set, best: 3)];
+        Answered[] answers = [.. new QuestionAnswerer(model, new() { PairBatchSize = 4 }, Precision.Fp32).Answer([TinyRun.Batch(config, 0), TinyRun.Batch(config, 1)], set, best: 3)];
         Assert.Equal(Enumerable.Range(0, 13), answers.Select(answer => answer.Question).Order());
         using var tensors = new BatchTensors(CPU, config.Model.Vision.PatchSize);
         foreach (Answered answer in answers)
@@ -42,9 +44,9 @@ public sealed class QuestionAnsweringTests
         RunConfig config = TinyRun.Config(LearningTask.QuestionAnswering, batchSize: 3);
         using var model = (AlproForQuestionAnswering)RunModel.Create(config, CPU);
         EvaluationSet set = RetrievalTests.Set(videos: 6, texts: 12);
-        Answered[] answers = [.. new QuestionAnsweringEvaluator(model, new(), Precision.Fp32).Answer([TinyRun.Batch(config, 0)], set)];
+        Answered[] answers = [.. new QuestionAnswerer(model, new(), Precision.Fp32).Answer([TinyRun.Batch(config, 0)], set)];
         Assert.Equal(6, answers.Length);
-        Assert.Equal(12, QuestionAnsweringEvaluator.Metrics(set, answers, withMissing: true).Overall.Count);
-        Assert.Equal(6, QuestionAnsweringEvaluator.Metrics(set, answers, withMissing: false).Overall.Count);
+        Assert.Equal(12, QuestionAnsweringMetrics.Of(set, answers, withMissing: true).Overall.Count);
+        Assert.Equal(6, QuestionAnsweringMetrics.Of(set, answers, withMissing: false).Overall.Count);
     }
 }

@@ -1,13 +1,14 @@
+using Alpro.Training.Evaluation;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Alpro.Training.Evaluation;
+namespace Alpro.Training.Tasks;
 
 /// <summary>The scores of every text with every video that could be read.</summary>
 /// <param name="VideoKeys">The videos, V.</param>
 /// <param name="Contrastive_TV">Contrastive scores [T, V].</param>
 /// <param name="Matching_TV">Probability of a match [T, V]; NaN for pairs that were not matched.</param>
-public sealed record RetrievalScores(IReadOnlyList<string> VideoKeys, float[] Contrastive_TV, float[] Matching_TV)
+internal sealed record PairScores(IReadOnlyList<string> VideoKeys, float[] Contrastive_TV, float[] Matching_TV)
 {
     private const string Texts = "texts", Contrastive = "contrastive", Matching = "matching";
 
@@ -35,7 +36,7 @@ public sealed record RetrievalScores(IReadOnlyList<string> VideoKeys, float[] Co
     }
 
     /// <summary>The rows of some texts, as an evaluator writes them down.</summary>
-    internal IReadOnlyDictionary<string, Tensor> ToTensors(int[] texts)
+    public IReadOnlyDictionary<string, Tensor> ToTensors(int[] texts)
     {
         int videos = VideoKeys.Count;
         return new Dictionary<string, Tensor>
@@ -47,7 +48,7 @@ public sealed record RetrievalScores(IReadOnlyList<string> VideoKeys, float[] Co
     }
 
     /// <summary>Takes rows in that <see cref="ToTensors"/> wrote.</summary>
-    internal void Take(IReadOnlyDictionary<string, Tensor> tensors)
+    public void Take(IReadOnlyDictionary<string, Tensor> tensors)
     {
         long[] texts = tensors[Texts].data<long>().ToArray();
         (float[] contrastive, float[] matching) = (tensors[Contrastive].data<float>().ToArray(), tensors[Matching].data<float>().ToArray());

@@ -3,12 +3,14 @@ using Alpro.Model;
 using Alpro.Model.Checkpoints;
 using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
+using Alpro.Training.Inputs;
 using Alpro.Training.Parity;
+using Alpro.Training.Tasks;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
-namespace Alpro.Training.Tests.Evaluation;
+namespace Alpro.Training.Tests.Tasks;
 
 public sealed class RetrievalTests
 {
@@ -52,7 +54,7 @@ public sealed class RetrievalTests
             layer.bias!.fill_(double.NaN);
         }
 
-        RetrievalEvaluator Evaluator() => new(model, new(), Precision.Fp32, EncodedVideos.Of(model, Precision.Fp32, Videos(config, 2)), set.Texts);
+        PairScorer Evaluator() => Scorer(model, set, EncodedVideos.Of(model, Precision.Fp32, Videos(config, 2)));
     }
 
     [Theory]
@@ -63,7 +65,7 @@ public sealed class RetrievalTests
         RunConfig config = TinyRun.Config(batchSize: 3);
         using AlproModel model = RunModel.Create(config, CPU);
         EvaluationSet set = Set(videos: 6, texts: 9);
-        using var evaluator = new RetrievalEvaluator(model, new() { PairBatchSize = 4, Rerank = rerank }, Precision.Fp32, EncodedVideos.Of(model, Precision.Fp32, Videos(config, 2)), set.Texts);
+        using var evaluator = Scorer(model, set, EncodedVideos.Of(model, Precision.Fp32, Videos(config, 2)), new() { PairBatchSize = 4, Rerank = rerank });
         for (int first = 0; first < 9; first += 4) evaluator.Match(first, Math.Min(4, 9 - first));
 
         ClipBatch[] batches = [.. Videos(config, 2)];
@@ -101,7 +103,7 @@ public sealed class RetrievalTests
 
         float[] Matches(Precision precision)
         {
-            using var evaluator = new RetrievalEvaluator(model, new() { PairBatchSize = 4 }, precision, EncodedVideos.Of(model, precision, Videos(config, 2)), set.Texts);
+            using var evaluator = Scorer(model, set, EncodedVideos.Of(model, precision, Videos(config, 2)), new() { PairBatchSize = 4 }, precision);
             evaluator.Match(0, 9);
             return evaluator.Scores.Matching_TV;
         }
@@ -121,7 +123,8 @@ public sealed class RetrievalTests
         (int texts, int length, int videos) = ((int)ids_TL.shape[0], (int)ids_TL.shape[1], (int)frames.shape[0]);
         var tokenized = new TokenizedTexts(ids_TL.flatten().data<long>().ToArray(), [.. golden["eval_text_input_mask"].sum(1).data<long>().ToArray().Select(count => (int)count)], length);
         (Tensor tokens_VMD, Tensor features_VF) = model.EncodeVideo(frames);
-        using var evaluator = new RetrievalEvaluator(model, new() { PairBatchSize = 5 }, Precision.Fp32, [new([.. Enumerable.Range(0, videos).Select(video => $"{video}")], tokens_VMD, features_VF)], tokenized);
+        using var evaluator = Scorer(
+            model, Set(videos, texts) with { Texts = tokenized }, [new([.. Enumerable.Range(0, videos).Select(video => $"{video}")], tokens_VMD, features_VF)], new() { PairBatchSize = 5 });
         evaluator.Match(0, texts);
         float[] matches_VT = golden["eval_vtm_logits"].softmax(2).select(2, 1).flatten().data<float>().ToArray(), contrastive_VT = golden["eval_vtc_scores"].flatten().data<float>().ToArray();
         for (int text = 0; text < texts; text++)
@@ -138,7 +141,7 @@ public sealed class RetrievalTests
     public void Pairs_off_the_shortlists_keep_the_order_of_their_contrastive_scores()
     {
         EvaluationSet set = Set(videos: 4, texts: 1);                // the text is of video 0, which contrast puts second of those that were not matched
-        var scores = new RetrievalScores([.. set.VideoKeys], [5.001f, 9, 5.002f, 4], [float.NaN, 0.1f, float.NaN, float.NaN]);
+        var scores = new PairScores([.. set.VideoKeys], [5.001f, 9, 5.002f, 4], [float.NaN, 0.1f, float.NaN, float.NaN]);
         Assert.Equal((3, 0), (scores.Metrics(set, withMissing: true).TextToVideo.MeanR, scores.Metrics(set, withMissing: true).TextToVideo.Ties));
     }
 
@@ -146,9 +149,9 @@ public sealed class RetrievalTests
     public void Rounded_scores_tie_and_the_ties_are_counted()
     {
         EvaluationSet set = Set(videos: 2, texts: 1);
-        var scores = new RetrievalScores([.. set.VideoKeys], [0, 0], [0.50001f, 0.50002f]);
+        var scores = new PairScores([.. set.VideoKeys], [0, 0], [0.50001f, 0.50002f]);
         Assert.Equal((2, 0), (scores.Metrics(set, withMissing: true).TextToVideo.MeanR, scores.Metrics(set, withMissing: true).TextToVideo.Ties));
-        RankMetrics rounded = scores.Metrics(set, withMissing: true, decimals: DownstreamScores.ReferenceDecimals).TextToVideo;
+        RankMetrics rounded = scores.Metrics(set, withMissing: true, decimals: RetrievalScores.ReferenceDecimals).TextToVideo;
         Assert.Equal((1, 1), (rounded.MeanR, rounded.Ties));
     }
 
@@ -158,12 +161,18 @@ public sealed class RetrievalTests
         RunConfig config = TinyRun.Config(batchSize: 3);
         using AlproModel model = RunModel.Create(config, CPU);
         EvaluationSet set = Set(videos: 6, texts: 9);
-        using var evaluator = new RetrievalEvaluator(model, new(), Precision.Fp32, EncodedVideos.Of(model, Precision.Fp32, Videos(config, 1)), set.Texts);
+        using var evaluator = Scorer(model, set, EncodedVideos.Of(model, Precision.Fp32, Videos(config, 1)));
         evaluator.Match(0, 9);
         Assert.Equal((9, 6), Queries(evaluator.Scores.Metrics(set, withMissing: true)));
         Assert.Equal((6, 3), Queries(evaluator.Scores.Metrics(set, withMissing: false)));
 
         static (int Texts, int Videos) Queries(RetrievalMetrics metrics) => (metrics.TextToVideo.Queries, metrics.VideoToText.Queries);
+    }
+
+    private static PairScorer Scorer(AlproModel model, EvaluationSet set, IEnumerable<EncodedVideos> videos, EvaluationConfig? evaluation = null, Precision precision = Precision.Fp32)
+    {
+        RunConfig config = TinyRun.Config() with { Evaluation = evaluation ?? new(), Training = new() { Precision = precision } };
+        return new Retrieval().Scorer(model, new("tiny", config, set), videos);
     }
 
     private static IEnumerable<ClipBatch> Videos(RunConfig config, int batches) => Enumerable.Range(0, batches).Select(step => TinyRun.Batch(config, step));

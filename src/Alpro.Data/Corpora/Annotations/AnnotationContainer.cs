@@ -1,0 +1,58 @@
+using System.Text;
+
+namespace Alpro.Data.Corpora.Annotations;
+
+/// <summary>A kind of file that annotations come in, whatever their columns mean.</summary>
+/// <param name="Recognises">
+/// Whether a file is of this kind, from its path and its first bytes as text. They are asked in the order of <see cref="All"/>.
+/// </param>
+/// <param name="Open">A reader of its files.</param>
+internal sealed record AnnotationContainer(Func<string, string, bool> Recognises, Func<IReadOnlyList<string>, AnnotationReader> Open)
+{
+    private const int FirstBytes = 64;
+
+    /// <summary>A folder or glob of WebDataset-style tar shards, which hold the media too.</summary>
+    public static AnnotationContainer Tar { get; } = new(
+        static (path, _) => Directory.Exists(path) || path.Contains('*') || path.EndsWith(".tar", StringComparison.OrdinalIgnoreCase),
+        static shards => new TarShardReader(shards)) { HoldsMedia = true };
+
+    /// <summary>A parquet file.</summary>
+    public static AnnotationContainer Parquet { get; } = new(
+        static (_, text) => text.StartsWith("PAR1", StringComparison.Ordinal), static files => new ParquetRowReader(Stream(files)));
+
+    /// <summary>JSON objects, as lines or as one list.</summary>
+    public static AnnotationContainer Json { get; } = new(
+        static (_, text) => text is ['[' or '{', ..], static files => new JsonObjectReader(Stream(files)));
+
+    /// <summary>Tab-separated values without a header: caption and address.</summary>
+    public static AnnotationContainer Tsv { get; } = new(
+        static (path, _) => path.EndsWith(".tsv", StringComparison.OrdinalIgnoreCase),
+        static files => DelimitedReader.Tsv(Stream(files), "caption", "url"));
+
+    /// <summary>Comma-separated values with a header: what a file is that is nothing else.</summary>
+    public static AnnotationContainer Csv { get; } = new(
+        static (_, _) => true, static files => DelimitedReader.Csv(Stream(files)));
+
+    /// <summary>All kinds, in the order in which a file is asked whether it is one.</summary>
+    public static IReadOnlyList<AnnotationContainer> All { get; } = [Tar, Parquet, Json, Tsv, Csv];
+
+    /// <summary>Whether the media lie in these files, so that there is no folder of them.</summary>
+    public bool HoldsMedia { get; init; }
+
+    /// <summary>The kind of a file, from its name and first bytes.</summary>
+    public static AnnotationContainer Of(string path)
+    {
+        string text = File.Exists(path) ? Start(path) : "";
+        return All.First(container => container.Recognises(path, text));
+    }
+
+    private static string Start(string path)
+    {
+        byte[] first = new byte[FirstBytes];
+        using (FileStream stream = File.OpenRead(path)) stream.ReadAtLeast(first, first.Length, throwOnEndOfStream: false);
+        return Encoding.Latin1.GetString(first).TrimStart('\u00EF', '\u00BB', '\u00BF', ' ', '\t', '\r', '\n');
+    }
+
+    private static FileStream Stream(IReadOnlyList<string> files) =>
+        new(files[0], FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+}
