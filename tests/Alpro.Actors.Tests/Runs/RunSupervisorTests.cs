@@ -38,6 +38,7 @@ public sealed class RunSupervisorTests : TestKit, IClassFixture<SmallWorld>
         (_host, _said) = (host, said);
         SmallRun.Write(_out.File("config.json"), world.Folder.Path, steps: 4);
         RunConfig config = ConfigLoader.Load(_out.File("config.json"));
+        Directory.CreateDirectory(_out.File("run"));                 // whoever starts a run holds its folder before
         var run = new TrainingRun(config, new(_out.File("run")), Resume: false);
         _trainer = CreateTestProbe();
         (RunData data, TaskCompletionSource<RunResult> finished, IActorRef trainer) = (new(config, host.Settings), _finished, _trainer.Ref);
@@ -46,7 +47,8 @@ public sealed class RunSupervisorTests : TestKit, IClassFixture<SmallWorld>
 
     /// <summary>A supervisor whose trainers hand all that they are told to a probe.</summary>
     private sealed class ProbedSupervisor(
-        RunHost host, TrainingRun run, RunData data, TaskCompletionSource<RunResult> finished, IActorRef trainer) : RunSupervisor(host, run, data, [], finished)
+        RunHost host, TrainingRun run, RunData data, TaskCompletionSource<RunResult> finished, IActorRef trainer)
+        : RunSupervisor(host, run, data, [], finished)
     {
         protected override Props TrainerOf(TrainingRun attempt) => Props.Create(() => new Puppet(trainer));
     }

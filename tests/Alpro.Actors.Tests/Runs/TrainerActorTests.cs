@@ -27,6 +27,7 @@ public sealed class TrainerActorTests : TestKit
 
     public TrainerActorTests()
     {
+        Directory.CreateDirectory(Folder.Path);                      // whoever starts a run holds its folder before
         _parent = CreateTestProbe();
         _checkpoints = CreateTestProbe();
     }
@@ -150,7 +151,6 @@ public sealed class TrainerActorTests : TestKit
     public void Trainer_that_was_given_up_while_it_was_away_writes_no_step_down()
     {
         var generations = new Generations(Folder);
-        Directory.CreateDirectory(Folder.Path);
         for (int number = 0; number < 2; number++) generations.Next();
         Trainer().Tell(Enter(new SoloGroup(1), TinyRun.Batches(_config)));
         _parent.ExpectMsg<TrainerActor.Ready>(_soon);
@@ -162,9 +162,10 @@ public sealed class TrainerActorTests : TestKit
     [Fact]
     public void Records_that_are_damaged_are_told_as_bad_input_before_the_first_step()
     {
-        Directory.CreateDirectory(Folder.Path);
         File.WriteAllText(Folder.Steps, "no record\n");
-        Trainer().Tell(Enter(new SoloGroup(), Channel.CreateUnbounded<ClipBatch>().Reader));
+        var none = Channel.CreateUnbounded<ClipBatch>();
+        none.Writer.Complete();
+        Trainer().Tell(Enter(new SoloGroup(), none.Reader));
         Assert.Contains("is no record of a run", Assert.IsType<ConfigException>(Failed().Reason).Message, StringComparison.Ordinal);
     }
 

@@ -45,9 +45,14 @@ public sealed class TrainerLinkTests : TestKit
     private IActorRef Grant(ClipRequest request)
     {
         IActorRef decoder = Asking();
+        Grant(decoder, request);
+        return decoder;
+    }
+
+    private void Grant(IActorRef decoder, ClipRequest request)
+    {
         decoder.Tell(new ClipDecoder.Decode(request, _collator));
         Assert.Equal(request, _node.ExpectMsg<DecoderNodeLink.Grant>().Request);
-        return decoder;
     }
 
     private void Send(ClipRequest request)
@@ -112,7 +117,8 @@ public sealed class TrainerLinkTests : TestKit
         Assert.Equal(rejection, _pipeline.ExpectMsg<ClipCoordinator.ClipRejected>().Rejection);
         Assert.Equal(decoder, Asking());
         _link.Tell(new TrainerLink.Unreadable(rejection), _node);    // again: nobody holds it
-        Grant(TestClips.Request(2));
+        Grant(decoder, TestClips.Request(2));
+        _pipeline.ExpectNoMsg(0);
     }
 
     [Fact]
