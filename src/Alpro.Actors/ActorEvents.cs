@@ -56,7 +56,8 @@ internal static partial class ActorEvents
         "{Run} {Step}/{Steps}  loss {Loss:0.000}  lr {LearningRate:0.0e+0}  {ClipsPerSecond:0.0} clips/s  wait {WaitShare:P0}  "
         + "rejected {Rejected}")]
     public static partial void StepsDone(
-        this ILogger log, string run, long step, long steps, double loss, double learningRate, double clipsPerSecond, double waitShare, long rejected);
+        this ILogger log, string run, long step, long steps, double loss, double learningRate, double clipsPerSecond, double waitShare,
+        long rejected);
 
     [LoggerMessage(207, LogLevel.Information, "validation after step {Step}: {Figures}")]
     public static partial void RunValidated(this ILogger log, long step, string figures);

@@ -6,8 +6,9 @@ using Microsoft.Extensions.Logging;
 namespace Alpro.Actors;
 
 /// <summary>
-/// Brings what Akka says of its own affairs into the log of the process, for whoever debugs. Akka reports each connection that fails where nodes
-/// come and go; what that means for a run, other events say. All of it also goes, with traces, into <see cref="TraceFile"/>, which a node names once.
+/// Brings what Akka says of its own affairs into the log of the process, for whoever debugs. Akka reports each connection that fails where
+/// nodes come and go; what that means for a run, other events say. All of it also goes, with traces, into <see cref="TraceFile"/>, which a
+/// node names once.
 /// </summary>
 internal sealed class ActorLog : ReceiveActor, IRequiresMessageQueue<ILoggerMessageQueueSemantics>
 {

@@ -40,7 +40,10 @@ public sealed record ActorSettings
     /// <summary>Evaluators of an evaluation, each with a thread and a model of its own.</summary>
     public required int Evaluators { get; init; }
 
-    /// <summary>Times within an hour that the trainer may be restarted from the last checkpoint, and in an evaluation that evaluators may be replaced.</summary>
+    /// <summary>
+    /// Times within an hour that the trainer may be restarted from the last checkpoint, and in an evaluation that evaluators may be
+    /// replaced.
+    /// </summary>
     public required int MaxRestarts { get; init; }
 
     /// <summary>Times a checkpoint is tried before the run fails.</summary>

@@ -8,7 +8,8 @@ internal static class OutputPath
     /// <param name="option">What named it, such as <c>--out</c>.</param>
     /// <param name="write">Writes there.</param>
     /// <exception cref="UsageException">It cannot be written.</exception>
-    public static T Write<T>(string path, string option, Func<T> write) => WriteAsync(path, option, () => Task.FromResult(write())).GetAwaiter().GetResult();
+    public static T Write<T>(string path, string option, Func<T> write) => WriteAsync(path, option,
+        () => Task.FromResult(write())).GetAwaiter().GetResult();
 
     /// <inheritdoc cref="Write{T}"/>
     public static void Write(string path, string option, Action write) => Write(path, option, () =>

@@ -17,7 +17,8 @@ public static class RunningSettings
     /// <summary>What a value must be.</summary>
     private sealed record Rule(string Expected, Func<HoconValue, bool> Fits);
 
-    private static readonly Rule _port = Whole(0, ushort.MaxValue), _time = new("a time above 0, such as 30s", IsTime), _text = new("a text", value => value.IsString());
+    private static readonly Rule _port = Whole(0, ushort.MaxValue), _time = new("a time above 0, such as 30s", IsTime),
+        _text = new("a text", value => value.IsString());
 
     private static readonly Dictionary<string, Rule> _rules = new()
     {
@@ -43,7 +44,8 @@ public static class RunningSettings
         ["alpro.cluster.ports.ring"] = _port,
         ["alpro.cluster.ports.decoder"] = _port,
         ["alpro.cluster.ports.evaluator"] = _port,
-        ["alpro.cluster.seeds"] = new("a list of nodes, [\"host:port\", …]", value => value.IsArray() && value.GetStringList() is { Count: > 0 } seeds && seeds.All(IsSeed)),
+        ["alpro.cluster.seeds"] = new("a list of nodes, [\"host:port\", …]",
+        value => value.IsArray() && value.GetStringList() is { Count: > 0 } seeds && seeds.All(IsSeed)),
         ["alpro.cluster.stable-after"] = _time,
         ["alpro.cluster.certificates"] = _text,
     };
@@ -56,7 +58,8 @@ public static class RunningSettings
     /// <exception cref="ConfigException">Settings in it are not, or have values that cannot be used.</exception>
     public static Config Load(string file)
     {
-        if (!File.Exists(file)) throw new UsageException($"{file}: there is no such file; expected the running settings in HOCON (see hocon/alpro.conf)");
+        if (!File.Exists(file))
+            throw new UsageException($"{file}: there is no such file; expected the running settings in HOCON (see hocon/alpro.conf)");
         Config settings;
         try
         {
@@ -72,14 +75,17 @@ public static class RunningSettings
     }
 
     /// <summary>Whether a text can be the name of a cluster.</summary>
-    internal static bool IsName(string text) => text.Length > 0 && char.IsAsciiLetterOrDigit(text[0]) && text.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_');
+    internal static bool IsName(string text) => text.Length > 0 && char.IsAsciiLetterOrDigit(text[0])
+        && text.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_');
 
     /// <summary>Whether a text names a node, as <c>host:port</c>.</summary>
     internal static bool IsSeed(string text) =>
-        text.LastIndexOf(':') is > 0 and var colon && int.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out int port) && port is > 0 and <= ushort.MaxValue;
+        text.LastIndexOf(':') is > 0 and var colon && int.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture,
+        out int port) && port is > 0 and <= ushort.MaxValue;
 
     /// <summary>Settings of the shipped files about which there is no rule: a test sees that there are none.</summary>
-    internal static IEnumerable<string> WithoutRule() => Leaves(Shipped(), "").Where(path => path.StartsWith(Own + ".", StringComparison.Ordinal) && !_rules.ContainsKey(path));
+    internal static IEnumerable<string> WithoutRule() => Leaves(Shipped(),
+        "").Where(path => path.StartsWith(Own + ".", StringComparison.Ordinal) && !_rules.ContainsKey(path));
 
     private static HoconValue Shipped() => Config.Empty.WithFallback(ConfigurationFactory.ParseString(
         File.ReadAllText(ConfFile("alpro.conf")) + Environment.NewLine + File.ReadAllText(ConfFile("cluster.conf")))).Root;
@@ -88,7 +94,8 @@ public static class RunningSettings
     {
         if (!known.IsObject())
         {
-            if (_rules.TryGetValue(path, out Rule? rule) && !Fits(rule, value)) problems.Add(new(path, null, $"is {Show(value)}; expected {rule.Expected}"));
+            if (_rules.TryGetValue(path, out Rule? rule) && !Fits(rule, value))
+                problems.Add(new(path, null, $"is {Show(value)}; expected {rule.Expected}"));
             return;
         }
         if (!value.IsObject())
@@ -124,16 +131,19 @@ public static class RunningSettings
     }
 
     private static Rule Whole(int least, int most = int.MaxValue) =>
-        new(most == int.MaxValue ? $"a whole number from {least} on" : $"a whole number from {least} to {most}", value => IsWhole(value, least, most));
+        new(most == int.MaxValue ? $"a whole number from {least} on" : $"a whole number from {least} to {most}",
+        value => IsWhole(value, least, most));
 
     private static bool IsWhole(HoconValue value, int least, int most) =>
-        value.IsString() && int.TryParse(value.GetString(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number) && number >= least && number <= most;
+        value.IsString() && int.TryParse(value.GetString(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number)
+        && number >= least && number <= most;
 
     private static bool IsTime(HoconValue value) => value.IsString() && value.GetTimeSpan(allowInfinite: false) > TimeSpan.Zero;
 
     private static bool IsText(HoconValue value, string text) => value.IsString() && value.GetString() == text;
 
-    private static string Show(HoconValue value) => value.IsString() ? $"\"{value.GetString()}\"" : value.IsArray() ? "a list" : "settings { … }";
+    private static string Show(HoconValue value) => value.IsString() ? $"\"{value.GetString()}\"" : value.IsArray() ? "a list"
+        : "settings { … }";
 
     private static IEnumerable<string> Leaves(HoconValue value, string path) => !value.IsObject() ? [path]
         : value.GetObject().Items.SelectMany(item => Leaves(item.Value, path.Length == 0 ? item.Key : $"{path}.{item.Key}"));

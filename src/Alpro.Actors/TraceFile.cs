@@ -1,6 +1,8 @@
 namespace Alpro.Actors;
 
-/// <summary>Where a process puts what only a programmer reads, so that one line is left for everybody else: a file, made when it is needed.</summary>
+/// <summary>
+/// Where a process puts what only a programmer reads, so that one line is left for everybody else: a file, made when it is needed.
+/// </summary>
 internal static class TraceFile
 {
     private static readonly Lock _lock = new();

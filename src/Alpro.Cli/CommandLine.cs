@@ -78,14 +78,18 @@ public static class CommandLine
     }
 
     /// <summary>Describes a command with an example, as <c>--help</c> prints it.</summary>
-    public static string Describe(string summary, string example) => $"{summary}{Environment.NewLine}{Environment.NewLine}  Example: {example}";
+    public static string Describe(string summary, string example) =>
+        $"{summary}{Environment.NewLine}{Environment.NewLine}  Example: {example}";
 
-    /// <summary>An option with bounds: a number that is outside of them is refused, and what is no number is the parser's to refuse.</summary>
+    /// <summary>
+    /// An option with bounds: a number that is outside of them is refused, and what is no number is the parser's to refuse.
+    /// </summary>
     public static Option<T> Between<T>(Option<T> option, double least, double most = double.PositiveInfinity)
     {
         option.Validators.Add(result =>
         {
-            if (result.Tokens is not [{ Value: var text }] || !double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number)) return;
+            if (result.Tokens is not [{ Value: var text }] || !double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture,
+                out double number)) return;
             if (number < least) result.AddError($"{option.Name} must be at least {least}.");
             if (number > most) result.AddError($"{option.Name} must be at most {most}.");
         });
@@ -116,7 +120,11 @@ public static class CommandLine
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, StopInOrder);
         try
         {
-            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, stop.Token);
+            return await parsed.InvokeAsync(new InvocationConfiguration
+            {
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,
+            }, stop.Token);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -159,7 +167,8 @@ public static class CommandLine
     private static T? Choice<T>(ParseResult parsed, Option<T> option, string variable)
         where T : struct, Enum
     {
-        return Choice<T>(parsed.GetResult(option) is { Tokens: [{ Value: var given }] } ? given : Environment.GetEnvironmentVariable(variable));
+        return Choice<T>(parsed.GetResult(option) is { Tokens: [{ Value: var given }] } ? given
+            : Environment.GetEnvironmentVariable(variable));
     }
 
     private static T? Choice<T>(string? words)
@@ -178,7 +187,8 @@ public static class CommandLine
     }
 
     private static bool IsBadInput(Exception error) =>
-        error is UsageException or DataException or CheckpointException or ConfigException or UnreadableClipException or RunFolderHeldException;
+        error is UsageException or DataException or CheckpointException or ConfigException or UnreadableClipException
+        or RunFolderHeldException;
 
     /// <summary>Whether the message of a failure says all that a person needs.</summary>
     private static bool IsExplained(Exception error) => error is RunFailedException or NonFiniteLossException;

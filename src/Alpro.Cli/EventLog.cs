@@ -5,7 +5,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Alpro.Cli;
 
-/// <summary>The least important events that are written, as <c>--log</c> names them; the numbers are those of <see cref="LogLevel"/>.</summary>
+/// <summary>
+/// The least important events that are written, as <c>--log</c> names them; the numbers are those of <see cref="LogLevel"/>.
+/// </summary>
 internal enum LogVerbosity
 {
     Trace,
@@ -49,7 +51,8 @@ internal sealed class EventLog : ILoggerProvider
     public ILogger Logger { get; }
 
     /// <summary>
-    /// A line at the foot of the terminal, above which events are written until it is disposed; null where there is no terminal, or a program reads.
+    /// A line at the foot of the terminal, above which events are written until it is disposed; null where there is no terminal, or a
+    /// program reads.
     /// </summary>
     public ProgressLine? OpenFoot() =>
         Console.IsErrorRedirected || _format == LogFormat.Json ? null : _foot = new(_writer, static () => Console.WindowWidth);

@@ -5,7 +5,9 @@ using Alpro.Training.Configuration;
 
 namespace Alpro.Cli;
 
-/// <summary>What is wrong with the words of a command, for a person: the option, what was expected of it, the nearest spelling of a name.</summary>
+/// <summary>
+/// What is wrong with the words of a command, for a person: the option, what was expected of it, the nearest spelling of a name.
+/// </summary>
 internal static class ParseProblems
 {
     private const string CannotParse = "Cannot parse argument '";
@@ -22,7 +24,8 @@ internal static class ParseProblems
         {
             for (SymbolResult? level = at; level is not null; level = level.Parent)
                 if (level is CommandResult command)
-                    names.AddRange(command.Command.Options.Where(candidate => !candidate.Hidden && (level == at || candidate.Recursive)).Select(candidate => candidate.Name));
+                    names.AddRange(command.Command.Options.Where(candidate => !candidate.Hidden && (level == at || candidate.Recursive))
+                        .Select(candidate => candidate.Name));
         }
         else names.AddRange(at.Command.Subcommands.Where(command => !command.Hidden).Select(command => command.Name));
         string what = option ? "option" : names.Count > 0 ? "command" : "argument";

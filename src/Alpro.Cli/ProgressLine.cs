@@ -1,6 +1,9 @@
 namespace Alpro.Cli;
 
-/// <summary>One line at the foot of a terminal that is written anew while other lines pass above it. It is never wider than the terminal, so nothing of it stays behind.</summary>
+/// <summary>
+/// One line at the foot of a terminal that is written anew while other lines pass above it. It is never wider than the terminal, so nothing
+/// of it stays behind.
+/// </summary>
 /// <param name="terminal">Where it is.</param>
 /// <param name="width">Columns of the terminal now.</param>
 internal sealed class ProgressLine(TextWriter terminal, Func<int> width) : IDisposable

@@ -51,7 +51,8 @@ internal static class RunProgress
             if (first < 0) first = record.Step;
             TimeSpan left = TimeProvider.System.GetElapsedTime(began) * ((total - record.Step - 1) / (record.Step + 1.0 - first));
             string time = $"{(int)left.TotalHours}:{left:mm\\:ss} left";
-            bar.Show((record.Step + 1.0) / total, $"{title} {record.Step + 1}/{total}  {time}  loss {record.Loss:0.000}  {record.ClipsPerSecond:0} clips/s  wait {record.WaitShare:P0}");
+            bar.Show((record.Step + 1.0) / total, $"{title} {record.Step + 1}/{total}  {time}  loss {record.Loss:0.000}  "
+                + $"{record.ClipsPerSecond:0} clips/s  wait {record.WaitShare:P0}");
         };
     }
 

@@ -50,7 +50,8 @@ internal static class RunSummary
         }
         bool byLoss = DownstreamTask.Find(run.Config.Task) is null;           // under pretraining the score is the loss, negated
         if (result.State.BestScore is { } best)
-            table.AddRow("best validation", $"{(byLoss ? $"loss {-best:0.###}" : $"score {best:0.###}")} after step {result.State.BestStep}");
+            table.AddRow("best validation",
+                $"{(byLoss ? $"loss {-best:0.###}" : $"score {best:0.###}")} after step {result.State.BestStep}");
         (RunAccounts accounts, LedgerTotals ledger) = (result.Accounts, result.Ledger);
         string inHand = ledger.InHand > 0 ? $"; {ledger.InHand} more in hand" : "";
         string reasons = string.Join(", ", ledger.Reasons.Select(reason => $"{reason.Value} {reason.Key}"));

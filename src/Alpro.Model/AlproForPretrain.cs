@@ -1,12 +1,13 @@
 using Alpro.Model.Arithmetic;
-using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
 namespace Alpro.Model;
 
-/// <summary>Pretraining (paper section 3): contrastive, matching and masked-language losses, and entity modelling under a frozen prompter.</summary>
+/// <summary>
+/// Pretraining (paper section 3): contrastive, matching and masked-language losses, and entity modelling under a frozen prompter.
+/// </summary>
 public sealed class AlproForPretrain : AlproModel
 {
     /// <summary>The text and fusion encoder with the masked-language head.</summary>
@@ -50,14 +51,17 @@ public sealed class AlproForPretrain : AlproModel
     /// Of the losses with a weight: vtm; mpm when the inputs have a crop; mlm when they have masked ids. All sequences that any of them
     /// needs go through the fusion encoder together, up to its last layer.
     /// </summary>
-    private protected override IReadOnlyList<LossTerm> GroupLosses(ModelInputs inputs, EncodedClips encoded, Similarities? similarities, HardNegatives? negatives)
+    private protected override IReadOnlyList<LossTerm> GroupLosses(ModelInputs inputs, EncodedClips encoded, Similarities? similarities,
+        HardNegatives? negatives)
     {
-        bool matching = Weights.Vtm > 0, masks = Weights.Mlm > 0 && inputs.MaskedIds_BL is not null, region = Weights.Pem > 0 && inputs.CropVideo_BTCHW is not null;
+        bool matching = Weights.Vtm > 0, masks = Weights.Mlm > 0 && inputs.MaskedIds_BL is not null, region = Weights.Pem > 0
+            && inputs.CropVideo_BTCHW is not null;
         Tensor mask_BL = inputs.TokenMask_BL, video_BVD = encoded.Video_BVD!, texts = encoded.Text_BLD!;
         long clips = mask_BL.shape[0], length = mask_BL.shape[1];
         Tensor text_BLD = texts.narrow(0, 0, clips);
         var pairs = new List<TokenPairs>();
-        if (matching) pairs.AddRange(TokenPairs.WithNegatives(text_BLD, mask_BL, video_BVD, negatives ?? HardNegatives.Draw(similarities!)));
+        if (matching)
+            pairs.AddRange(TokenPairs.WithNegatives(text_BLD, mask_BL, video_BVD, negatives ?? HardNegatives.Draw(similarities!)));
         else if (region) pairs.Add(new(text_BLD, mask_BL, video_BVD));
         if (masks) pairs.Add(new(texts.narrow(0, clips, clips), mask_BL, video_BVD));
         if (pairs.Count == 0) return [];
@@ -77,14 +81,16 @@ public sealed class AlproForPretrain : AlproModel
             }
             if (region) terms.Add(EntityModelling(inputs, positives_BQD.narrow(1, 1, patchRows.Item2)) with { Weight = Weights.Pem });
         }
-        if (masks) terms.Add(MaskedLanguage(inputs, fused.Sequences((pairs.Count - 1) * clips, clips), length) with { Weight = Weights.Mlm });
+        if (masks)
+            terms.Add(MaskedLanguage(inputs, fused.Sequences((pairs.Count - 1) * clips, clips), length) with { Weight = Weights.Mlm });
         return terms;
     }
 
     // The last layer computes the text rows, the head the masked ones among them.
     private LossTerm MaskedLanguage(ModelInputs inputs, FusedTokens fused, long length)
     {
-        Tensor positions_M = inputs.MaskPositions ?? throw new ArgumentException("Masked ids come with the positions of their masks.", nameof(inputs));
+        Tensor positions_M = inputs.MaskPositions ?? throw new ArgumentException("Masked ids come with the positions of their masks.",
+            nameof(inputs));
         Tensor labels_BL = inputs.MaskLabels_BL ?? throw new ArgumentException("Masked ids come with labels.", nameof(inputs));
         Tensor hidden_MD = Encoder.LastLayer(fused, (0, length)).flatten(0, 1).index_select(0, positions_M);
         return Losses.MaskedLanguage(text_encoder.Vocabulary(hidden_MD), labels_BL.flatten().index_select(0, positions_M));
@@ -93,7 +99,8 @@ public sealed class AlproForPretrain : AlproModel
     private LossTerm EntityModelling(ModelInputs inputs, Tensor patches_BND)
     {
         Tensor mask_BHW = inputs.RegionMask_BHW ?? throw new ArgumentException("A crop comes with the mask of its region.", nameof(inputs));
-        return Losses.EntityModelling(mpm_head.call(RegionMean(patches_BND, mask_BHW)), prompter.Label(inputs.CropVideo_BTCHW!, inputs.IsVideo));
+        return Losses.EntityModelling(mpm_head.call(RegionMean(patches_BND, mask_BHW)),
+            prompter.Label(inputs.CropVideo_BTCHW!, inputs.IsVideo));
     }
 
     // Mean of the patch tokens [B, N, D] inside the region, where the mask [B, H/p, W/p] is 0.

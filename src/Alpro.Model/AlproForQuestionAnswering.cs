@@ -1,4 +1,3 @@
-using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -34,7 +33,8 @@ public sealed class AlproForQuestionAnswering : AlproModel
         new(Text_BLD: Encoder.EncodeText(inputs.TokenIds_BL, inputs.TokenMask_BL), Video_BVD: visual_encoder.Forward(inputs.Video_BTCHW));
 
     /// <summary>qa: questions with their answers.</summary>
-    private protected override IReadOnlyList<LossTerm> GroupLosses(ModelInputs inputs, EncodedClips encoded, Similarities? similarities, HardNegatives? negatives)
+    private protected override IReadOnlyList<LossTerm> GroupLosses(ModelInputs inputs, EncodedClips encoded, Similarities? similarities,
+        HardNegatives? negatives)
     {
         Tensor answers_B = inputs.Answers_B ?? throw new ArgumentException("Training needs the answers.", nameof(inputs));
         return [Losses.Answers(Answer(new(encoded.Text_BLD!, inputs.TokenMask_BL, encoded.Video_BVD!)), answers_B)];

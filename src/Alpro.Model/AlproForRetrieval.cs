@@ -1,10 +1,12 @@
 using Alpro.Model.Arithmetic;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Model;
 
-/// <summary>Text-video retrieval (paper section 4.3): contrastive and matching losses; evaluation scores pairs with <see cref="AlproModel.Match(TokenPairs)"/>.</summary>
+/// <summary>
+/// Text-video retrieval (paper section 4.3): contrastive and matching losses; evaluation scores pairs with
+/// <see cref="AlproModel.Match(TokenPairs)"/>.
+/// </summary>
 public sealed class AlproForRetrieval : AlproModel
 {
     /// <summary>The text and fusion encoder; its masked-language head is in every checkpoint, and unused.</summary>
@@ -32,9 +34,11 @@ public sealed class AlproForRetrieval : AlproModel
     }
 
     /// <summary>vtm.</summary>
-    private protected override IReadOnlyList<LossTerm> GroupLosses(ModelInputs inputs, EncodedClips encoded, Similarities? similarities, HardNegatives? negatives)
+    private protected override IReadOnlyList<LossTerm> GroupLosses(ModelInputs inputs, EncodedClips encoded, Similarities? similarities,
+        HardNegatives? negatives)
     {
-        var pairs = TokenPairs.WithNegatives(encoded.Text_BLD!, inputs.TokenMask_BL, encoded.Video_BVD!, negatives ?? HardNegatives.Draw(similarities!));
+        var pairs = TokenPairs.WithNegatives(encoded.Text_BLD!, inputs.TokenMask_BL, encoded.Video_BVD!,
+            negatives ?? HardNegatives.Draw(similarities!));
         return [Losses.Matching(Match(TokenPairs.Join(pairs)), positives: encoded.Text_BLD!.shape[0])];
     }
 

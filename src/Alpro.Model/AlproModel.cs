@@ -29,7 +29,8 @@ public abstract class AlproModel : Module
     private protected AlproModel(string name, ModelConfig config) : base(name)
     {
         if (config.Text.Width != config.Vision.Width)
-            throw new ArgumentException($"Both encoders must be of one width: vision has {config.Vision.Width}, text {config.Text.Width}.", nameof(config));
+            throw new ArgumentException($"Both encoders must be of one width: vision has {config.Vision.Width}, text {config.Text.Width}.",
+                nameof(config));
         Config = config;
         temp = new Parameter(TensorOps.Constant(StartTemperature, CPU));
         visual_encoder = new VisionEncoder(config.Vision, config.Reference.FreezeCheckpointed);
@@ -47,21 +48,25 @@ public abstract class AlproModel : Module
     /// <summary>The training losses of a batch that is one group, on one rank.</summary>
     /// <param name="inputs">The batch.</param>
     /// <param name="negatives">The negatives of matching; drawn when not given.</param>
-    public ModelLosses Forward(ModelInputs inputs, HardNegatives? negatives = null) => Forward([inputs], SingleRank.Instance, negatives: negatives);
+    public ModelLosses Forward(ModelInputs inputs, HardNegatives? negatives = null) => Forward([inputs], SingleRank.Instance,
+        negatives: negatives);
 
     /// <summary>
-    /// The training losses of a rank's part of a batch. The contrastive loss compares its clips with those of all groups of all ranks; every
-    /// other loss is taken inside each group, and is the mean over the groups: it does not matter which rank has which group.
+    /// The training losses of a rank's part of a batch. The contrastive loss compares its clips with those of all groups of all ranks;
+    /// every other loss is taken inside each group, and is the mean over the groups: it does not matter which rank has which group.
     /// </summary>
     /// <param name="groups">The rank's clips, group by group, all of one size.</param>
     /// <param name="gather">Brings the features of all ranks together.</param>
-    /// <param name="begin">Called with a group's number before it is encoded, and again (true) before its losses: sets the random numbers that follow.</param>
+    /// <param name="begin">Called with a group's number before it is encoded, and again (true) before its losses: sets the random numbers
+    /// that follow.</param>
     /// <param name="negatives">The negatives of matching, where there is one group; drawn when not given.</param>
-    public ModelLosses Forward(IReadOnlyList<ModelInputs> groups, IFeatureGather gather, Action<int, bool>? begin = null, HardNegatives? negatives = null)
+    public ModelLosses Forward(IReadOnlyList<ModelInputs> groups, IFeatureGather gather, Action<int, bool>? begin = null,
+        HardNegatives? negatives = null)
     {
         using var scope = NewDisposeScope();
         ClampTemperature();
-        EncodedClips[] encoded = groups.Count > 1 && (EncodesTogether ?? temp.device_type != DeviceType.CPU) ? EncodeTogether(groups, begin) : new EncodedClips[groups.Count];
+        EncodedClips[] encoded = groups.Count > 1 && (EncodesTogether ?? temp.device_type != DeviceType.CPU) ? EncodeTogether(groups, begin)
+            : new EncodedClips[groups.Count];
         for (int group = 0; group < groups.Count; group++)
         {
             if (encoded[group] is not null) continue;
@@ -72,7 +77,8 @@ public abstract class AlproModel : Module
         var terms = new List<LossTerm>();
         Similarities? similarities = encoded[0].VideoFeatures_BF is null ? null : Similarities.Of(
             Join(clips => clips.VideoFeatures_BF!), Join(clips => clips.TextFeatures_BF!), temp, gather, Config.Reference.LocalRankTargets);
-        if (similarities is not null && ContrastiveWeight > 0) terms.Add(Losses.Contrastive(similarities) with { Weight = ContrastiveWeight });
+        if (similarities is not null && ContrastiveWeight > 0)
+            terms.Add(Losses.Contrastive(similarities) with { Weight = ContrastiveWeight });
 
         var losses = new IReadOnlyList<LossTerm>[groups.Count];
         for (int group = 0; group < groups.Count; group++)
@@ -80,7 +86,8 @@ public abstract class AlproModel : Module
             begin?.Invoke(group, true);
             long size = groups[group].TokenIds_BL.shape[0];
             using var groupScope = NewDisposeScope();
-            losses[group] = [.. GroupLosses(groups[group], encoded[group], similarities?.Rows(group * size, size), negatives).Select(term => term.MoveToOuterDisposeScope())];
+            losses[group] = [.. GroupLosses(groups[group], encoded[group], similarities?.Rows(group * size, size),
+                negatives).Select(term => term.MoveToOuterDisposeScope())];
         }
         terms.AddRange(losses[0].Select((_, term) => LossTerm.Mean([.. losses.Select(group => group[term])])));
         return ModelLosses.Sum(terms).MoveToOuterDisposeScope();
@@ -89,8 +96,8 @@ public abstract class AlproModel : Module
     }
 
     /// <summary>
-    /// Whether the groups of a rank go through the encoders in one pass; null for one on a GPU, which many small passes would leave idle. The
-    /// random numbers of the encoders are then those of the first group: drawn by rank, and not by group.
+    /// Whether the groups of a rank go through the encoders in one pass; null for one on a GPU, which many small passes would leave idle.
+    /// The random numbers of the encoders are then those of the first group: drawn by rank, and not by group.
     /// </summary>
     internal bool? EncodesTogether { get; set; }
 
@@ -144,11 +151,12 @@ public abstract class AlproModel : Module
     /// <param name="encoded">What <see cref="Encode"/> made of it.</param>
     /// <param name="similarities">Those of its clips; null where <see cref="Encode"/> gives no features.</param>
     /// <param name="negatives">The negatives of matching; drawn when not given.</param>
-    private protected abstract IReadOnlyList<LossTerm> GroupLosses(ModelInputs inputs, EncodedClips encoded, Similarities? similarities, HardNegatives? negatives);
+    private protected abstract IReadOnlyList<LossTerm> GroupLosses(ModelInputs inputs, EncodedClips encoded, Similarities? similarities,
+        HardNegatives? negatives);
 
     /// <summary>
-    /// How the keys of a checkpoint of pretraining become the model's: patterns of whole keys, and the new key with $1 for the pattern's group.
-    /// A null key drops what matches; keys that match nothing stay.
+    /// How the keys of a checkpoint of pretraining become the model's: patterns of whole keys, and the new key with $1 for the pattern's
+    /// group. A null key drops what matches; keys that match nothing stay.
     /// </summary>
     internal virtual IReadOnlyList<(string Pattern, string? Key)> FromPretraining => [];
 
@@ -181,7 +189,8 @@ public abstract class AlproModel : Module
 /// <param name="Text_BLD">Text tokens; with masked ids, those after the others: [2B, L, D].</param>
 /// <param name="VideoFeatures_BF">Normalised features, which the contrastive loss compares.</param>
 /// <param name="TextFeatures_BF">Normalised features of the unmasked texts.</param>
-internal sealed record EncodedClips(Tensor? Video_BVD = null, Tensor? Text_BLD = null, Tensor? VideoFeatures_BF = null, Tensor? TextFeatures_BF = null)
+internal sealed record EncodedClips(Tensor? Video_BVD = null, Tensor? Text_BLD = null, Tensor? VideoFeatures_BF = null,
+    Tensor? TextFeatures_BF = null)
 {
     /// <summary>Those of some of so many clips.</summary>
     public EncodedClips Rows(long first, long count, long clips)
@@ -191,7 +200,8 @@ internal sealed record EncodedClips(Tensor? Video_BVD = null, Tensor? Text_BLD =
         Tensor? Part(Tensor? tensor)
         {
             if (tensor is null) return null;
-            Tensor[] parts = [.. Enumerable.Range(0, (int)(tensor.shape[0] / clips)).Select(part => tensor.narrow(0, part * clips + first, count))];
+            Tensor[] parts = [.. Enumerable.Range(0,
+                (int)(tensor.shape[0] / clips)).Select(part => tensor.narrow(0, part * clips + first, count))];
             return parts is [var only] ? only : torch.cat(parts, 0);
         }
     }
@@ -213,5 +223,6 @@ public sealed record TokenPairs(Tensor Text_PLD, Tensor Mask_PL, Tensor Video_PV
 
     /// <summary>The pairs one after the other.</summary>
     public static TokenPairs Join(IReadOnlyCollection<TokenPairs> parts) => new(
-        cat([.. parts.Select(part => part.Text_PLD)], 0), cat([.. parts.Select(part => part.Mask_PL)], 0), cat([.. parts.Select(part => part.Video_PVD)], 0));
+        cat([.. parts.Select(part => part.Text_PLD)], 0), cat([.. parts.Select(part => part.Mask_PL)], 0),
+        cat([.. parts.Select(part => part.Video_PVD)], 0));
 }

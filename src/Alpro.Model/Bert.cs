@@ -29,7 +29,8 @@ public sealed class Bert : Module
     public Bert(TextConfig config) : base(nameof(Bert))
     {
         if (config.FusionLayer >= config.Layers)
-            throw new ArgumentException($"The fusion encoder starts at layer {config.FusionLayer} of {config.Layers}: at least the last layer must belong to it.", nameof(config));
+            throw new ArgumentException($"The fusion encoder starts at layer {config.FusionLayer} of {config.Layers}: at least the last "
+                + "layer must belong to it.", nameof(config));
         fusionLayer = config.FusionLayer;
         embeddings = new BertEmbeddings(config);
         encoder = new BertEncoder(config);
@@ -37,7 +38,9 @@ public sealed class Bert : Module
         Initialization.BertWeights(this, config.InitializerRange);
     }
 
-    /// <summary>Mode text: ids int64 [B, L] and mask [B, L] (1 token, 0 padding) to tokens [B, L, D], or to the class token alone, [B, 1, D].</summary>
+    /// <summary>
+    /// Mode text: ids int64 [B, L] and mask [B, L] (1 token, 0 padding) to tokens [B, L, D], or to the class token alone, [B, 1, D].
+    /// </summary>
     public Tensor EncodeText(Tensor ids_BL, Tensor mask_BL, bool classOnly = false)
     {
         using var scope = NewDisposeScope();
@@ -70,7 +73,9 @@ public sealed class Bert : Module
         return new(tokens_RD.unflatten(0, video[0], -1).MoveToOuterDisposeScope(), mask_P11S.MoveToOuterDisposeScope());
     }
 
-    /// <summary>What the first fusion layer computes of tokens [B, M, D] of one side alone, to be used again with others of the other side.</summary>
+    /// <summary>
+    /// What the first fusion layer computes of tokens [B, M, D] of one side alone, to be used again with others of the other side.
+    /// </summary>
     public ProjectedTokens Project(Tensor tokens_BMD) => encoder.layer[fusionLayer].Project(tokens_BMD);
 
     /// <summary>Mode fusion, all layers but the last, of pairs whose sides are known by <see cref="Project"/>.</summary>
@@ -106,7 +111,8 @@ public sealed class Bert : Module
         return last_RD.unflatten(0, sequences, -1).MoveToOuterDisposeScope();
     }
 
-    private static Tensor ScoreMask(Tensor mask_BL, Tensor like) => mask_BL.to_type(like.dtype).OneMinus().Times(Padding).unsqueeze(1).unsqueeze(1);
+    private static Tensor ScoreMask(Tensor mask_BL, Tensor like) =>
+        mask_BL.to_type(like.dtype).OneMinus().Times(Padding).unsqueeze(1).unsqueeze(1);
 }
 
 /// <summary>Tokens [B, M, D] and what a layer's attention makes of each of them alone.</summary>
@@ -155,7 +161,9 @@ public sealed class BertForMaskedLM : Module
         return functional.linear(transformed_MD, bert.embeddings.word_embeddings.weight!, cls.predictions.bias).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Checkpoints name the tied decoder too: the same tensors under the names <c>decoder.weight</c> and <c>decoder.bias</c>.</summary>
+    /// <summary>
+    /// Checkpoints name the tied decoder too: the same tensors under the names <c>decoder.weight</c> and <c>decoder.bias</c>.
+    /// </summary>
     public override Dictionary<string, Tensor> state_dict(Dictionary<string, Tensor>? destination = null, string? prefix = null)
     {
         destination = base.state_dict(destination, prefix);

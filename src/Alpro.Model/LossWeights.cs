@@ -1,6 +1,8 @@
 namespace Alpro.Model;
 
-/// <summary>What each loss of pretraining counts in their sum (<c>losses</c> in a run's configuration). A loss of weight 0 is not computed.</summary>
+/// <summary>
+/// What each loss of pretraining counts in their sum (<c>losses</c> in a run's configuration). A loss of weight 0 is not computed.
+/// </summary>
 public sealed record LossWeights
 {
     /// <summary>Each loss counts once, as in the paper (section 3.2).</summary>

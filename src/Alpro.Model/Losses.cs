@@ -1,5 +1,4 @@
 using Alpro.Model.Arithmetic;
-using TorchSharp;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -24,7 +23,8 @@ public sealed record Similarities(Tensor VideoToText_BG, Tensor TextToVideo_BG, 
     }
 
     /// <summary>Those of some of this rank's clips.</summary>
-    public Similarities Rows(long first, long count) => new(VideoToText_BG.narrow(0, first, count), TextToVideo_BG.narrow(0, first, count), FirstColumn + first);
+    public Similarities Rows(long first, long count) => new(VideoToText_BG.narrow(0, first, count), TextToVideo_BG.narrow(0, first, count),
+        FirstColumn + first);
 }
 
 /// <summary>For each clip of the batch, the other clip that matching must tell apart from it.</summary>
@@ -32,18 +32,21 @@ public sealed record Similarities(Tensor VideoToText_BG, Tensor TextToVideo_BG, 
 /// <param name="TextForVideo_B">Index of a text that is not the video's, int64 [B].</param>
 public sealed record HardNegatives(Tensor VideoForText_B, Tensor TextForVideo_B)
 {
-    /// <summary>Draws each with probability softmax of the similarities among the clips of these rows, itself excluded, from torch's generator.</summary>
+    /// <summary>
+    /// Draws each with probability softmax of the similarities among the clips of these rows, itself excluded, from torch's generator.
+    /// </summary>
     public static HardNegatives Draw(Similarities similarities)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         long clips = similarities.VideoToText_BG.shape[0];
-        if (clips < 2) throw new ArgumentException("Matching draws its negatives from the other clips of the batch: a batch needs at least 2 clips.");
+        if (clips < 2)
+            throw new ArgumentException("Matching draws its negatives from the other clips of the batch: a batch needs at least 2 clips.");
         Tensor self_BB = eye(clips, dtype: ScalarType.Bool, device: similarities.VideoToText_BG.device);
         return new(Draw(similarities.TextToVideo_BG), Draw(similarities.VideoToText_BG));
 
-        // What torch's multinomial does, draw for draw, without its check, which waits for the device. Similarities that are not numbers make
-        // the loss not a number, which is reported as such: the draw must not fail before.
+        // What torch's multinomial does, draw for draw, without its check, which waits for the device. Similarities that are not numbers
+        // make the loss not a number, which is reported as such: the draw must not fail before.
         Tensor Draw(Tensor similarities_BG)
         {
             Tensor weights_BB = similarities_BG.narrow(1, similarities.FirstColumn, clips).Exclude(self_BB).softmax(1).nan_to_num(1);
@@ -74,11 +77,15 @@ public static class Losses
     public static LossTerm Matching(Tensor logits, long positives)
     {
         using var scope = NewDisposeScope();
-        Tensor match = cat([ones(positives, ScalarType.Int64, logits.device), zeros(logits.shape[0] - positives, ScalarType.Int64, logits.device)], 0);
+        Tensor match = cat([ones(positives, ScalarType.Int64, logits.device),
+            zeros(logits.shape[0] - positives, ScalarType.Int64, logits.device)], 0);
         return Term("vtm", functional.cross_entropy(logits, match), logits, match);
     }
 
-    /// <summary>Masked language modelling: vocabulary scores [M, V] at the masked positions, and the original ids there, [M]. 0 when nothing is masked.</summary>
+    /// <summary>
+    /// Masked language modelling: vocabulary scores [M, V] at the masked positions, and the original ids there, [M]. 0 when nothing is
+    /// masked.
+    /// </summary>
     public static LossTerm MaskedLanguage(Tensor logits_MV, Tensor labels_M)
     {
         using var scope = NewDisposeScope();
@@ -97,11 +104,14 @@ public static class Losses
         return new("mpm", loss.MoveToOuterDisposeScope(), correct.MoveToOuterDisposeScope(), count.MoveToOuterDisposeScope(), logits_BE);
     }
 
-    /// <summary>Question answering: logits [B, answers] and labels int64 [B], negative where an answer has none. 0 when none has one.</summary>
+    /// <summary>
+    /// Question answering: logits [B, answers] and labels int64 [B], negative where an answer has none. 0 when none has one.
+    /// </summary>
     public static LossTerm Answers(Tensor logits_BA, Tensor labels_B)
     {
         using var scope = NewDisposeScope();
-        Tensor sum = functional.cross_entropy(logits_BA, labels_B, reduction: Reduction.Sum), labelled = labels_B.Below(0).logical_not().sum();
+        Tensor sum = functional.cross_entropy(logits_BA, labels_B, reduction: Reduction.Sum),
+            labelled = labels_B.Below(0).logical_not().sum();
         return Term("qa", sum.div(labelled.AtLeast(1)), logits_BA, labels_B);
     }
 

@@ -27,7 +27,9 @@ public sealed record VisionConfig
     /// <summary>Stochastic depth, rising linearly over the blocks from 0 to this.</summary>
     public double DropPathRate { get; init; } = 0.1;
 
-    /// <summary>Deviation of fresh weights. Suits width 768; a narrower model learns faster from larger ones, about 0.55 / sqrt(D).</summary>
+    /// <summary>
+    /// Deviation of fresh weights. Suits width 768; a narrower model learns faster from larger ones, about 0.55 / sqrt(D).
+    /// </summary>
     public double InitializerRange { get; init; } = 0.02;
 
     /// <summary>Recompute the blocks in the backward pass instead of keeping their activations.</summary>
@@ -71,7 +73,9 @@ public sealed record TextConfig
     public double InitializerRange { get; init; } = 0.02;
 }
 
-/// <summary>Where the released code does not do what it says: the default is right, a switch set to true reproduces the released code.</summary>
+/// <summary>
+/// Where the released code does not do what it says: the default is right, a switch set to true reproduces the released code.
+/// </summary>
 public sealed record ReferenceSwitches
 {
     /// <summary>Decide which clips entity modelling ignores by the <em>index</em> of the best entity instead of its probability.</summary>

@@ -3,7 +3,9 @@ using static TorchSharp.torch;
 
 namespace Alpro.Model;
 
-/// <summary>A batch as tensors on the model's device. B clips, T frames, L tokens, p patch size. What a model does not use may be null.</summary>
+/// <summary>
+/// A batch as tensors on the model's device. B clips, T frames, L tokens, p patch size. What a model does not use may be null.
+/// </summary>
 public sealed record ModelInputs
 {
     /// <summary>Normalised frames, float [B, T, 3, H, W].</summary>
@@ -77,9 +79,11 @@ public sealed record LossTerm(string Name, Tensor Loss, Tensor? Correct = null, 
     public static LossTerm Mean(IReadOnlyList<LossTerm> groups)
     {
         if (groups is [LossTerm only]) return only;
-        return new(groups[0].Name, stack([.. groups.Select(group => group.Loss)]).mean(), Sum(group => group.Correct), Sum(group => group.Count)) { Weight = groups[0].Weight };
+        return new(groups[0].Name, stack([.. groups.Select(group => group.Loss)]).mean(), Sum(group => group.Correct),
+            Sum(group => group.Count)) { Weight = groups[0].Weight };
 
-        Tensor? Sum(Func<LossTerm, Tensor?> figure) => figure(groups[0]) is null ? null : stack([.. groups.Select(group => figure(group)!)]).sum();
+        Tensor? Sum(Func<LossTerm, Tensor?> figure) => figure(groups[0]) is null ? null
+            : stack([.. groups.Select(group => figure(group)!)]).sum();
     }
 }
 

@@ -1,5 +1,4 @@
 using Alpro.Model.Arithmetic;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Model;
@@ -32,13 +31,15 @@ public sealed class Prompter : AlproModel
 
     /// <summary>What a prompt of a video says; {} stands for the entity.</summary>
     public static IReadOnlyList<string> VideoTemplates { get; } =
-        [.. from kind in new[] { "footage", "video", "portrait", "video footage" } from article in new[] { "a", "the", "one" } select $"A {kind} of {article} {{}}."];
+        [.. from kind in new[] { "footage", "video", "portrait", "video footage" } from article in new[] { "a", "the", "one" }
+        select $"A {kind} of {article} {{}}."];
 
     /// <summary>What a prompt of an image says, in the order the released code has.</summary>
     public static IReadOnlyList<string> ImageTemplates { get; } =
     [
         .. from kind in new[] { "photo", "picture" } from article in new[] { "a", "the", "one" } select $"A {kind} of {article} {{}}.",
-        .. from kind in new[] { "good photo", "good picture" } from article in new[] { "the", "a", "one" } select $"A {kind} of {article} {{}}.",
+        .. from kind in new[] { "good photo", "good picture" } from article in new[] { "the", "a", "one" }
+        select $"A {kind} of {article} {{}}.",
     ];
 
     /// <inheritdoc/>
@@ -54,7 +55,8 @@ public sealed class Prompter : AlproModel
         new(VideoFeatures_BF: VideoFeatures(inputs.Video_BTCHW), TextFeatures_BF: TextFeatures(inputs.TokenIds_BL, inputs.TokenMask_BL));
 
     /// <summary>The prompter learns from the contrastive loss alone.</summary>
-    private protected override IReadOnlyList<LossTerm> GroupLosses(ModelInputs inputs, EncodedClips encoded, Similarities? similarities, HardNegatives? negatives) => [];
+    private protected override IReadOnlyList<LossTerm> GroupLosses(ModelInputs inputs, EncodedClips encoded, Similarities? similarities,
+        HardNegatives? negatives) => [];
 
     /// <summary>
     /// Fills the prompt features from tokenised <see cref="Prompts"/>, ids and masks [templates * E, L]: each prompt's normalised feature,
@@ -75,12 +77,14 @@ public sealed class Prompter : AlproModel
         {
             int templates = (int)(prompts.Ids.shape[0] / Config.Entities);
             if (prompts.Ids.shape[0] != (long)templates * Config.Entities)
-                throw new ArgumentException($"{prompts.Ids.shape[0]} prompts are not a number of templates times {Config.Entities} entities.");
+                throw new ArgumentException(
+                    $"{prompts.Ids.shape[0]} prompts are not a number of templates times {Config.Entities} entities.");
             Tensor sum_EF = zeros_like(video_prompt_feat);
             for (int t = 0; t < templates; t++)
             {
                 using var each = NewDisposeScope();
-                Tensor ids_EL = prompts.Ids.narrow(0, (long)t * Config.Entities, Config.Entities), mask_EL = prompts.Mask.narrow(0, (long)t * Config.Entities, Config.Entities);
+                Tensor ids_EL = prompts.Ids.narrow(0, (long)t * Config.Entities, Config.Entities), mask_EL = prompts.Mask.narrow(0,
+                    (long)t * Config.Entities, Config.Entities);
                 sum_EF.add_(TextFeatures(ids_EL, mask_EL), TensorOps.One);
             }
             return sum_EF.Over(templates);

@@ -1,14 +1,14 @@
 using Alpro.Model.Arithmetic;
 using Alpro.Model.Arithmetic.Kernels;
-using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
 namespace Alpro.Model;
 
-// B clips, T frames, N patches of a frame, D width, d width of a head. Inside, tokens are rows of their frame, M = 1 + N: a copy of the class
-// token, which is the same in all frames of a clip, then the patches; so attention over space needs no copy. Names of module fields are checkpoint keys.
+// B clips, T frames, N patches of a frame, D width, d width of a head. Inside, tokens are rows of their frame, M = 1 + N: a copy of the
+// class token, which is the same in all frames of a clip, then the patches; so attention over space needs no copy. Names of module fields
+// are checkpoint keys.
 
 /// <summary>The vision encoder of a model, <c>visual_encoder.*</c>: TimeSformer, its patch tokens averaged over time.</summary>
 public sealed class VisionEncoder : Module
@@ -77,7 +77,8 @@ public sealed class TimeSformer : Module
 
     /// <summary>Builds the encoder with fresh weights.</summary>
     /// <param name="config">Its sizes.</param>
-    /// <param name="freezeCheckpointed">With activation checkpointing, leave what it recomputes untrained (<see cref="ReferenceSwitches.FreezeCheckpointed"/>).</param>
+    /// <param name="freezeCheckpointed">With activation checkpointing, leave what it recomputes untrained
+    /// (<see cref="ReferenceSwitches.FreezeCheckpointed"/>).</param>
     public TimeSformer(VisionConfig config, bool freezeCheckpointed) : base(nameof(TimeSformer))
     {
         this.config = config;
@@ -86,7 +87,8 @@ public sealed class TimeSformer : Module
         pos_embed = new Parameter(zeros(1, 1 + side * side, config.Width));
         time_embed = new Parameter(zeros(1, config.Frames, config.Width));
         patch_embed = new PatchEmbedding(config);
-        blocks = new ModuleList<SpaceTimeBlock>(Enumerable.Range(0, config.Depth).Select(_ => new SpaceTimeBlock(config, LayerNormEps)).ToArray());
+        blocks = new ModuleList<SpaceTimeBlock>(Enumerable.Range(0,
+            config.Depth).Select(_ => new SpaceTimeBlock(config, LayerNormEps)).ToArray());
         norm = LayerNorm(config.Width, LayerNormEps);
         head = Linear(config.Width, UnusedClasses);
         RegisterComponents();
@@ -100,8 +102,8 @@ public sealed class TimeSformer : Module
     }
 
     /// <summary>
-    /// Frames [B, T, 3, H, W] to all tokens [B, 1 + N * T, D]: the class token, then patch-major, frame-minor (index 1 + n * T + t). Embeddings
-    /// are resized (nearest) where T or N are not the stored ones.
+    /// Frames [B, T, 3, H, W] to all tokens [B, 1 + N * T, D]: the class token, then patch-major, frame-minor (index 1 + n * T + t).
+    /// Embeddings are resized (nearest) where T or N are not the stored ones.
     /// </summary>
     public Tensor Forward(Tensor video_BTCHW)
     {
@@ -159,7 +161,9 @@ public sealed class TimeSformer : Module
         : functional.interpolate(time_embed.transpose(1, 2), [frames], mode: InterpolationMode.Nearest).transpose(1, 2);
 }
 
-/// <summary>Frames to patch vectors. Checkpoints hold a convolution whose kernel is its stride: that is a linear layer over the pixels of a patch.</summary>
+/// <summary>
+/// Frames to patch vectors. Checkpoints hold a convolution whose kernel is its stride: that is a linear layer over the pixels of a patch.
+/// </summary>
 public sealed class PatchEmbedding : Module
 {
     private readonly int side;
@@ -174,7 +178,9 @@ public sealed class PatchEmbedding : Module
         RegisterComponents();
     }
 
-    /// <summary>Frames [B * T, 3, H, W] to patches [B * T, N, D], row by row; what is left of a frame beyond whole patches is not seen.</summary>
+    /// <summary>
+    /// Frames [B * T, 3, H, W] to patches [B * T, N, D], row by row; what is left of a frame beyond whole patches is not seen.
+    /// </summary>
     public Tensor Forward(Tensor frames_QCHW)
     {
         using var scope = NewDisposeScope();
@@ -231,7 +237,8 @@ public sealed class SpaceTimeBlock : Module
     internal Tensor Forward(Tensor x_RD, RowShape rows, IBlockArithmetic arithmetic, Tensor[] drop, bool classOnly)
     {
         using var scope = NewDisposeScope();
-        (Tensor? dropTime, Tensor? dropSpace, Tensor? dropMlp) = drop is [var time, var space, var mlps] ? (time, space, mlps) : default((Tensor?, Tensor?, Tensor?));
+        (Tensor? dropTime, Tensor? dropSpace, Tensor? dropMlp) = drop is [var time, var space, var mlps] ? (time, space, mlps)
+            : default((Tensor?, Tensor?, Tensor?));
         Tensor qkv_RE = temporal_attn.qkv.Apply(arithmetic.Norm(temporal_norm1, x_RD, rows));
         Tensor time_RD = temporal_attn.proj.Apply(arithmetic.TimeContext(qkv_RE, rows, temporal_attn.Heads));
         (x_RD, Tensor? norm_RD) = arithmetic.Add(x_RD, rows, temporal_fc, time_RD, Branch.Time, dropTime, norm1);
@@ -320,7 +327,9 @@ public sealed class VisionMlp : Module
     }
 }
 
-/// <summary>Stochastic depth: what a branch of each sequence is multiplied by, 0 or 1 / (1 - rate). The rate rises from 0 in the first block.</summary>
+/// <summary>
+/// Stochastic depth: what a branch of each sequence is multiplied by, 0 or 1 / (1 - rate). The rate rises from 0 in the first block.
+/// </summary>
 internal static class DropPath
 {
     /// <summary>The factors of all blocks [depth, B * M + B * T + B], in one draw.</summary>

@@ -8,7 +8,6 @@ using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
 using Alpro.Training.Optimization;
 using Alpro.Training.Records;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Training;
@@ -91,7 +90,8 @@ internal static class BatchReplay
         using var trainer = new Trainer(config, model, new(), state)
         {
             BeforeUpdate = parameters => badGradients.AddRange(
-                parameters.Sections.Where(section => IsBad(FlatParameters.View(parameters.Gradients, section))).Select(section => section.Name)),
+                parameters.Sections.Where(section => IsBad(FlatParameters.View(parameters.Gradients, section)))
+                .Select(section => section.Name)),
         };
         StepRecord record = trainer.Advance(batch, default);
         return new(state.Step, batch.Keys, record.Loss, record.Terms, record.GradientNorm, badWeights, badGradients);

@@ -41,7 +41,8 @@ public static class RunModel
     /// <exception cref="CheckpointException">The file is no checkpoint, is one of the other task, or does not fit.</exception>
     public static AlproModel Load(RunConfig config, string weights, Device device)
     {
-        using (CheckpointFile file = CheckpointFile.Open(weights)) DownstreamTask.Of(config.Task).RequireOwn(weights, StateDict.Find(file).Keys);
+        using (CheckpointFile file = CheckpointFile.Open(weights))
+            DownstreamTask.Of(config.Task).RequireOwn(weights, StateDict.Find(file).Keys);
         AlproModel model = Create(config, device);
         try
         {
@@ -55,7 +56,10 @@ public static class RunModel
         }
     }
 
-    /// <summary>Gives a new model the weights that <c>initialize</c> names, and a pretraining model the prompts of its entities. A run that resumes has them in its checkpoint.</summary>
+    /// <summary>
+    /// Gives a new model the weights that <c>initialize</c> names, and a pretraining model the prompts of its entities. A run that resumes
+    /// has them in its checkpoint.
+    /// </summary>
     /// <param name="model">The model.</param>
     /// <param name="config">The run.</param>
     /// <returns>What was loaded, resized, left fresh and left out, file by file.</returns>
@@ -63,7 +67,8 @@ public static class RunModel
     public static IReadOnlyList<LoadReport> Initialize(AlproModel model, RunConfig config)
     {
         var reports = new List<LoadReport>();
-        if (config.Initialize.Vision is { } vision) reports.Add(StateDict.Load(model, vision, LoadMode.FineTuning, KeyMap.VisionTransformer));
+        if (config.Initialize.Vision is { } vision)
+            reports.Add(StateDict.Load(model, vision, LoadMode.FineTuning, KeyMap.VisionTransformer));
         if (config.Initialize.Text is { } text) reports.Add(StateDict.Load(model, text, LoadMode.FineTuning, KeyMap.Bert));
         if (config.Initialize.Checkpoint is { } checkpoint) reports.Add(StateDict.Load(model, checkpoint, LoadMode.FineTuning));
         if (model is not AlproForPretrain pretrain) return reports;

@@ -65,7 +65,8 @@ public sealed class Trainer : IDisposable
         {
             resume.RequireSameRun(config, start);
             resume.ReadInto(model, _parameters, _optimizer);
-            // It was written before the validation of its step, or after; of one that does not say, a validation that was due is made again.
+            // It was written before the validation of its step, or after; of one that does not say, a validation that was due is made
+            // again.
             State = resume.State with { Settled = Math.Max(resume.State.Settled, resume.State.Step - 1), Data = start.Data };
             _saved = State.Step;
         }
@@ -83,8 +84,8 @@ public sealed class Trainer : IDisposable
     internal Func<HardNegatives?> Negatives { get; init; } = static () => null;
 
     /// <summary>
-    /// Whether a step's figures are read when the next is queued, so that the device never waits for the host: on a GPU. Not in a group, which may
-    /// have ended during the step: then its gradients are no sums, and must not be used.
+    /// Whether a step's figures are read when the next is queued, so that the device never waits for the host: on a GPU. Not in a group,
+    /// which may have ended during the step: then its gradients are no sums, and must not be used.
     /// </summary>
     internal bool ReadsLate { get; init; }
 
@@ -95,19 +96,21 @@ public sealed class Trainer : IDisposable
     internal long SmallestPiece { get; init; } = GradientReduction.DefaultSmallest;
 
     /// <summary>
-    /// Enters a group of trainers, each of which computes its share of every step from here on (see <see cref="RankShare"/>). The furthest of
-    /// them gives the others its weights, moments and state, over the network alone: a newcomer, or one whose last step the end of an older
-    /// group cut short, then stands where it does. To be called on the training thread, by all ranks of the group.
+    /// Enters a group of trainers, each of which computes its share of every step from here on (see <see cref="RankShare"/>). The furthest
+    /// of them gives the others its weights, moments and state, over the network alone: a newcomer, or one whose last step the end of an
+    /// older group cut short, then stands where it does. To be called on the training thread, by all ranks of the group.
     /// </summary>
     /// <param name="collectives">The group; it stays the caller's.</param>
-    /// <exception cref="ConfigException">A step's clips cannot be shared out to so many ranks, or the ranks do not train the same run.</exception>
+    /// <exception cref="ConfigException">A step's clips cannot be shared out to so many ranks, or the ranks do not train the same
+    /// run.</exception>
     /// <exception cref="CollectivesException">The group is over.</exception>
     public void Join(ICollectives collectives)
     {
         _config.RequireShares(collectives.World);
         (_collectives, _gather, _reduction) = (collectives, new(collectives), new(_parameters, collectives) { Smallest = SmallestPiece });
         _parameters.ZeroGradients();
-        State = StateTransfer.Share(collectives, _config, State, _model, _parameters, _optimizer) with { Generation = collectives.Generation };
+        State = StateTransfer.Share(collectives, _config, State, _model, _parameters,
+            _optimizer) with { Generation = collectives.Generation };
         _snapshots.Dispose();                                        // they keep a copy of what is not trained, which has come now
         _snapshots = new(_config, _model, _parameters, _optimizer);
     }
@@ -136,11 +139,13 @@ public sealed class Trainer : IDisposable
         {
             while (true)
             {
-                if (State.Settled < State.Step) Settle();            // of the last step of an older group too, if the group's end came first
+                // of the last step of an older group too, if the group's end came first
+                if (State.Settled < State.Step) Settle();
                 if (State.Step == State.TotalSteps || _collectives.Any(stop.IsCancellationRequested)) break;
                 long began = Stopwatch.GetTimestamp();
                 if (!batches.TryPeek(out _)) Drain();                // it has to be waited for: meanwhile the step before is told of
-                if (Next(batches, _collectives.World == 1 ? stop : CancellationToken.None) is not { } batch) break;        // ranks stop together
+                // ranks stop together
+                if (Next(batches, _collectives.World == 1 ? stop : CancellationToken.None) is not { } batch) break;
                 StepUnderWay begun = Begin(batch, new(ended, began, batches.CanCount ? batches.Count : 0, () => SendAhead(batches)));
                 (StepUnderWay? done, _underWay) = ReadsLate && _collectives.World == 1 ? (_underWay, begun) : (begun, null);
                 if (done is not null) Tell(done, begun);
@@ -174,7 +179,8 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>What a step trains on: its clips' names, and the tensors of any stretch of them.</summary>
-    internal sealed record StepInputs(IReadOnlyList<string> Keys, int Corpus, int Size, Func<int, int, ModelInputs> Tensors, int Rejected = 0);
+    internal sealed record StepInputs(IReadOnlyList<string> Keys, int Corpus, int Size, Func<int, int, ModelInputs> Tensors,
+        int Rejected = 0);
 
     /// <summary>When a step began, what it found, and what it can do while the device is busy.</summary>
     internal readonly record struct StepClock(long PreviousEnd, long Began, int QueueDepth, Action? Meanwhile = null);
@@ -217,7 +223,8 @@ public sealed class Trainer : IDisposable
         return Finish(begun, begun);
     }
 
-    private StepInputs InputsOf(ClipBatch batch) => new(batch.Keys, batch.Corpus, batch.Size, (first, count) => _tensors.Of(batch, first, count), batch.Rejected);
+    private StepInputs InputsOf(ClipBatch batch) => new(batch.Keys, batch.Corpus, batch.Size,
+        (first, count) => _tensors.Of(batch, first, count), batch.Rejected);
 
     private StepUnderWay Begin(ClipBatch batch, StepClock clock)
     {
@@ -239,7 +246,8 @@ public sealed class Trainer : IDisposable
     {
         long allocated = GC.GetAllocatedBytesForCurrentThread();
         var watch = new StepWatch(clock.Began);
-        int parts = _config.Training.Accumulation, size = step.Size / parts, groupSize = _config.Training.GroupSize ?? size, groups = size / groupSize;
+        int parts = _config.Training.Accumulation, size = step.Size / parts, groupSize = _config.Training.GroupSize ?? size,
+            groups = size / groupSize;
         using var scope = NewDisposeScope();
         Seed(0);
         IReadOnlyList<LossTerm> terms = [];
@@ -247,12 +255,14 @@ public sealed class Trainer : IDisposable
         for (int part = 0; part < parts; part++)
         {
             using var partScope = NewDisposeScope();
-            ModelInputs[] inputs = [.. Enumerable.Range(0, groups).Select(group => step.Tensors(part * size + group * groupSize, groupSize))];
+            ModelInputs[] inputs = [.. Enumerable.Range(0,
+                groups).Select(group => step.Tensors(part * size + group * groupSize, groupSize))];
             int firstGroup = (part * _collectives.World + _collectives.Rank) * groups;
             watch.Lap(ref watch.TransferMs);
             ModelLosses losses;
             using (part == parts - 1 ? _reduction.Behind() : null)
-            using (_config.Training.Precision.Autocast(_parameters.Device.type)) losses = _model.Forward(inputs, _gather, _config.Training.GroupSize is null ? null : BeginGroup, Negatives());
+            using (_config.Training.Precision.Autocast(_parameters.Device.type))
+                losses = _model.Forward(inputs, _gather, _config.Training.GroupSize is null ? null : BeginGroup, Negatives());
             watch.Lap(ref watch.ForwardMs);
             losses.Total.Over(parts * _collectives.World).backward();
             ActivationCheckpoint.ThrowIfFailed();
@@ -284,8 +294,11 @@ public sealed class Trainer : IDisposable
             _collectives.ThrowIfOver();
             watch.Lap(ref watch.SynchronizeMs);
             if (!values.All(double.IsFinite)) _parameters.ZeroGradients();
-            else if (_parameters.Device.type == DeviceType.CPU) _optimizer.Step(learningRate, AdamW.ClipScale(values[^1], _config.Training.GradientNorm));
-            else _optimizer.StepOnDevice(learningRate, norm, _config.Training.GradientNorm, TensorOps.Constant(1, _parameters.Device, ScalarType.Float64));
+            else if (_parameters.Device.type == DeviceType.CPU)
+                _optimizer.Step(learningRate, AdamW.ClipScale(values[^1], _config.Training.GradientNorm));
+            else
+                _optimizer.StepOnDevice(learningRate, norm, _config.Training.GradientNorm,
+                    TensorOps.Constant(1, _parameters.Device, ScalarType.Float64));
         }
         watch.Lap(ref watch.OptimizerMs);
 
@@ -303,14 +316,15 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>
-    /// Updates if all figures are finite, and no step before was not that may not be skipped; decided on the device. What the host does when it
-    /// learns of it finds the weights as they were before that step.
+    /// Updates if all figures are finite, and no step before was not that may not be skipped; decided on the device. What the host does
+    /// when it learns of it finds the weights as they were before that step.
     /// </summary>
     private void UpdateIfSound(Tensor figures, Tensor norm, double learningRate)
     {
         using var noGrad = no_grad();
         double allowed = _config.Training.OnNonFinite == NonFinitePolicy.Skip ? _config.Training.MaxSkipped : _skippedAtStart;
-        Tensor finite = figures.isfinite().all().to(ScalarType.Float64), sound = finite.mul(_skipped.Below(allowed + 0.5).to(ScalarType.Float64));
+        Tensor finite = figures.isfinite().all().to(ScalarType.Float64),
+            sound = finite.mul(_skipped.Below(allowed + 0.5).to(ScalarType.Float64));
         _skipped.add_(finite.OneMinus(), TensorOps.One);
         _optimizer.StepOnDevice(learningRate, norm, _config.Training.GradientNorm, sound);
     }
@@ -325,7 +339,8 @@ public sealed class Trainer : IDisposable
         int accounts = step.Accounts.Length, world = _collectives.World;
         if (world > 1) values.AsSpan(values.Length - 1 - accounts, accounts).CopyTo(step.Accounts);
         bool finite = values.All(double.IsFinite);
-        if (finite && (_parameters.Device.type != DeviceType.CPU || (ReadsLate && world == 1))) _optimizer.Confirm();       // Step counts by itself
+        // Step counts by itself
+        if (finite && (_parameters.Device.type != DeviceType.CPU || (ReadsLate && world == 1))) _optimizer.Confirm();
         StepRecord record = RecordOf(step, values) with { Skipped = !finite, AllocatedBytes = step.AllocatedBytes };
         State = State with { Updates = _optimizer.Updates, Skipped = State.Skipped + (finite ? 0 : 1), Rejected = record.Rejected };
         return record;
@@ -350,16 +365,20 @@ public sealed class Trainer : IDisposable
         Tell(step, step);
     }
 
-    /// <summary>Sets the random numbers that follow: dropout and hard negatives. Those of a group are its own, whatever rank it is on.</summary>
+    /// <summary>
+    /// Sets the random numbers that follow: dropout and hard negatives. Those of a group are its own, whatever rank it is on.
+    /// </summary>
     private void Seed(ulong stream) =>
-        Generators.Seed(SeededRandom.Mix(_config.Seed, (ulong)RandomPurpose.TrainingStep, (ulong)State.Step, stream), _parameters.Device.type);
+        Generators.Seed(SeededRandom.Mix(_config.Seed, (ulong)RandomPurpose.TrainingStep, (ulong)State.Step, stream),
+        _parameters.Device.type);
 
     private StepRecord RecordOf(StepUnderWay step, double[] values)
     {
         StepWatch watch = step.Watch;
         IReadOnlyList<LossTerm> terms = step.Terms;
         int addends = _config.Training.Accumulation * _collectives.World;
-        double betweenMs = Stopwatch.GetElapsedTime(step.Clock.PreviousEnd, step.Clock.Began).TotalMilliseconds, stepMs = watch.WaitMs + watch.SinceMs;
+        double betweenMs = Stopwatch.GetElapsedTime(step.Clock.PreviousEnd, step.Clock.Began).TotalMilliseconds,
+            stepMs = watch.WaitMs + watch.SinceMs;
         return new()
         {
             Step = step.Before.Step,
@@ -369,7 +388,8 @@ public sealed class Trainer : IDisposable
             Loss = values[0] / addends,
             Terms = terms.Select((term, i) => (term, At: 1 + 3 * i)).ToDictionary(
                 entry => entry.term.Name,
-                entry => new TermRecord(values[entry.At] / addends, entry.term.Correct is null ? null : values[entry.At + 1], entry.term.Count is null ? null : values[entry.At + 2])),
+                entry => new TermRecord(values[entry.At] / addends, entry.term.Correct is null ? null : values[entry.At + 1],
+                entry.term.Count is null ? null : values[entry.At + 2])),
             LearningRate = step.LearningRate,
             GradientNorm = values[^1],
             StepMs = stepMs,
@@ -407,7 +427,8 @@ public sealed class Trainer : IDisposable
         int share = _config.Training.BatchSize / _collectives.World;
         if (batch.Step == State.Step && batch.Size == share) return batch;
         batch.Dispose();
-        throw new InvalidOperationException($"Step {State.Step} was given the batch of step {batch.Step} with {batch.Size} clips; it trains on {share}.");
+        throw new InvalidOperationException(
+            $"Step {State.Step} was given the batch of step {batch.Step} with {batch.Size} clips; it trains on {share}.");
     }
 
     /// <summary>Begins to move the next batch to the device while that is busy with this one.</summary>
@@ -420,14 +441,18 @@ public sealed class Trainer : IDisposable
     private void Tolerate(StepRecord record, ClipBatch batch)
     {
         if (_config.Training.OnNonFinite == NonFinitePolicy.Skip && State.Skipped <= _config.Training.MaxSkipped) return;
-        throw new NonFiniteLossException(record, batch.Keys, _ports.KeepForReplay?.Invoke(batch, _snapshots.Take(State with { Step = record.Step })));
+        throw new NonFiniteLossException(record, batch.Keys,
+            _ports.KeepForReplay?.Invoke(batch, _snapshots.Take(State with { Step = record.Step })));
     }
 
-    /// <summary>What is due after a step: validation, and a checkpoint. Were the group to end meanwhile, the next would do it again.</summary>
+    /// <summary>
+    /// What is due after a step: validation, and a checkpoint. Were the group to end meanwhile, the next would do it again.
+    /// </summary>
     private void Settle()
     {
         TrainingConfig training = _config.Training;
-        bool last = State.Step == State.TotalSteps, validate = _ports.Validate is not null && (last || (training.ValidateEvery > 0 && State.Step % training.ValidateEvery == 0));
+        bool last = State.Step == State.TotalSteps, validate = _ports.Validate is not null
+            && (last || (training.ValidateEvery > 0 && State.Step % training.ValidateEvery == 0));
         bool saves = validate || last || State.Step % training.CheckpointEvery == 0;
         if (saves) Drain();
         if (validate)
@@ -446,8 +471,8 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>
-    /// Scores the model, and keeps the step in mind if it is the best so far. One rank does it for all: the first, unless one has the scores from
-    /// a group that ended before the others were told.
+    /// Scores the model, and keeps the step in mind if it is the best so far. One rank does it for all: the first, unless one has the
+    /// scores from a group that ended before the others were told.
     /// </summary>
     private void Validate()
     {
@@ -466,7 +491,9 @@ public sealed class Trainer : IDisposable
         State = State with { BestScore = _validation.Score, BestStep = State.Step };
     }
 
-    /// <summary>The total, then loss, right decisions and decisions of each term, as one tensor: one look at the device shows all.</summary>
+    /// <summary>
+    /// The total, then loss, right decisions and decisions of each term, as one tensor: one look at the device shows all.
+    /// </summary>
     private Tensor Figures(ModelLosses losses)
     {
         using var noGrad = no_grad();

@@ -14,7 +14,9 @@ public sealed record TrainerPorts
     /// <summary>Receives a snapshot to write, and disposes it when it is written.</summary>
     public Action<Snapshot> Checkpoint { get; init; } = static snapshot => snapshot.Dispose();
 
-    /// <summary>Scores the model; null where there is nothing to validate on. Of several ranks all have it or none, and one calls it.</summary>
+    /// <summary>
+    /// Scores the model; null where there is nothing to validate on. Of several ranks all have it or none, and one calls it.
+    /// </summary>
     public Func<AlproModel, TrainState, ValidationRecord>? Validate { get; init; }
 
     /// <summary>Receives every validation's scores, on all ranks, when all know them.</summary>

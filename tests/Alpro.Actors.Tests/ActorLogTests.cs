@@ -19,6 +19,7 @@ public sealed class ActorLogTests
         await using RunHost host = await RunHost.StartAsync(log: log);
         host.System.EventStream.Publish(new Error(new IOException("the reason"), "akka://somebody", typeof(ActorSystem), "what happened"));
         CollectedEvent spoken = await said.Task.WaitAsync(TimeSpan.FromSeconds(20));
-        Assert.Equal((LogLevel.Debug, "akka://somebody", "what happened: the reason"), (spoken.Level, spoken.Fields["Actor"], spoken.Fields["Text"]));
+        Assert.Equal((LogLevel.Debug, "akka://somebody", "what happened: the reason"),
+            (spoken.Level, spoken.Fields["Actor"], spoken.Fields["Text"]));
     }
 }

@@ -18,7 +18,8 @@ internal static class Program
             if (logged.Level >= LogLevel.Error) Console.Error.WriteLine($"alpro: {logged.Message}");
             // It is logged on the trainer's thread.
             if (logged.Name == nameof(ActorEvents.SettingChanged))
-                throw new ExternalException("CUDA error: an illegal memory access was encountered\nFor debugging consider passing CUDA_LAUNCH_BLOCKING=1");
+                throw new ExternalException(
+                    "CUDA error: an illegal memory access was encountered\nFor debugging consider passing CUDA_LAUNCH_BLOCKING=1");
         });
         await using RunHost host = await RunHost.StartAsync(log: log);
         await host.TrainAsync(new(ConfigLoader.Load(config), new(folder), Resume: true), default);

@@ -12,7 +12,8 @@ public sealed class RunningSettingsTests : IDisposable
     private string Problems(string text)
     {
         File.WriteAllText(_folder.File("my.conf"), text);
-        return Assert.Throws<ConfigException>(() => RunningSettings.Load(_folder.File("my.conf"))).Message.Replace(_folder.Path + "/", "", StringComparison.Ordinal).ReplaceLineEndings("\n");
+        return Assert.Throws<ConfigException>(() => RunningSettings.Load(_folder.File("my.conf"))).Message.Replace(_folder.Path + "/", "",
+            StringComparison.Ordinal).ReplaceLineEndings("\n");
     }
 
     [Fact]
@@ -47,7 +48,8 @@ public sealed class RunningSettingsTests : IDisposable
     [Fact]
     public void What_is_right_is_read_and_what_belongs_to_akka_let_through()
     {
-        File.WriteAllText(_folder.File("my.conf"), "alpro.window = 9\nalpro.cluster.seeds = [\"a:4053\", \"b:4053\"]\nakka.loglevel = INFO\nmy-dispatcher { type = PinnedDispatcher }");
+        File.WriteAllText(_folder.File("my.conf"), "alpro.window = 9\nalpro.cluster.seeds = [\"a:4053\", \"b:4053\"]\nakka.loglevel = "
+            + "INFO\nmy-dispatcher { type = PinnedDispatcher }");
         Assert.Equal(9, RunningSettings.Load(_folder.File("my.conf")).GetInt("alpro.window"));
         File.WriteAllText(_folder.File("my.conf"), "# nothing\n");
         RunningSettings.Load(_folder.File("my.conf"));

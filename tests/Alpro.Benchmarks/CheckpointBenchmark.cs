@@ -7,8 +7,8 @@ namespace Alpro.Benchmarks;
 
 /// <summary>
 /// <c>checkpoint [ROUNDS]</c>: loading a full-size retrieval checkpoint (930 MB) into a model, from PyTorch's zip and from safetensors,
-/// beside a plain read of the same file in the same round, all from the page cache; the fastest round of each counts. Memory is the peak of the process's
-/// resident size over what it was before, the model being there already. Needs 2 GB in the system's temporary folder.
+/// beside a plain read of the same file in the same round, all from the page cache; the fastest round of each counts. Memory is the peak of
+/// the process's resident size over what it was before, the model being there already. Needs 2 GB in the system's temporary folder.
 /// </summary>
 internal static class CheckpointBenchmark
 {
@@ -19,7 +19,8 @@ internal static class CheckpointBenchmark
         try
         {
             using var model = new AlproForRetrieval(new ModelConfig { Vision = new VisionConfig { Frames = 8 } });
-            Table table = new Table().AddColumns("file", "MB", "plain read ms", "load ms", "load / read", "GB/s", "memory MB", "allocated KB", "open ms");
+            Table table = new Table().AddColumns("file", "MB", "plain read ms", "load ms", "load / read", "GB/s", "memory MB",
+                "allocated KB", "open ms");
             foreach (string name in (string[])["model.pt", "model.safetensors"])
             {
                 string path = Path.Combine(folder.FullName, name);
@@ -37,7 +38,8 @@ internal static class CheckpointBenchmark
                     allocated = GC.GetTotalAllocatedBytes() - managed;
                 }
                 long bytes = new FileInfo(path).Length;
-                table.AddRow(name, $"{bytes / 1e6:F0}", $"{read:F0}", $"{load:F0}", $"{load / read:F2}", $"{bytes / 1e6 / load:F1}", $"{memory / 1e6:F1}", $"{allocated / 1e3:F0}", $"{open:F1}");
+                table.AddRow(name, $"{bytes / 1e6:F0}", $"{read:F0}", $"{load:F0}", $"{load / read:F2}", $"{bytes / 1e6 / load:F1}",
+                    $"{memory / 1e6:F1}", $"{allocated / 1e3:F0}", $"{open:F1}");
                 File.Delete(path);
             }
             AnsiConsole.Profile.Width = 120;
@@ -65,5 +67,6 @@ internal static class CheckpointBenchmark
     }
 
     private static long Status(string field) =>
-        1024 * long.Parse(File.ReadLines("/proc/self/status").First(line => line.StartsWith(field, StringComparison.Ordinal)).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)[1]);
+        1024 * long.Parse(File.ReadLines("/proc/self/status").First(line => line.StartsWith(field, StringComparison.Ordinal))
+        .Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)[1]);
 }

@@ -19,12 +19,30 @@ internal static partial class ClipBenchmark
 {
     private const int Frames = 8, Size = 224, BatchSize = 16;
 
-    private const string Caption = "A young woman in a red coat walks her dog along the beach at sunset, waves rolling in. Aerial drone shot.";
+    private const string Caption =
+        "A young woman in a red coat walks her dog along the beach at sunset, waves rolling in. Aerial drone shot.";
 
     private static readonly (string Name, ClipSettings Settings)[] _recipes =
     [
-        ("pretraining", new() { Frames = Frames, DecodeSize = 256, Size = Size, Augment = Augmentation.Pretrain, TextLength = 30, MaskProbability = 0.15, RegionPatch = 16 }),
-        ("question answering", new() { Frames = Frames, DecodeSize = Size, Size = Size, Augment = Augmentation.RandAugment, Strategy = FrameStrategy.Rand, TextLength = 40 }),
+        ("pretraining", new()
+        {
+            Frames = Frames,
+            DecodeSize = 256,
+            Size = Size,
+            Augment = Augmentation.Pretrain,
+            TextLength = 30,
+            MaskProbability = 0.15,
+            RegionPatch = 16,
+        }),
+        ("question answering", new()
+        {
+            Frames = Frames,
+            DecodeSize = Size,
+            Size = Size,
+            Augment = Augmentation.RandAugment,
+            Strategy = FrameStrategy.Rand,
+            TextLength = 40,
+        }),
         ("retrieval", new() { Frames = Frames, DecodeSize = Size, Size = Size, Strategy = FrameStrategy.Rand, TextLength = 40 }),
     ];
 
@@ -35,23 +53,27 @@ internal static partial class ClipBenchmark
         string folder = Path.Combine(shared, "data", "webvid-sample", "videos");
         if (!Directory.Exists(folder))
         {
-            Console.Error.WriteLine($"{folder} is not there: run from the repository's root beside the shared folder, or set ALPRO_SHARED.");
+            Console.Error.WriteLine(
+                $"{folder} is not there: run from the repository's root beside the shared folder, or set ALPRO_SHARED.");
             return 2;
         }
         using var corpus = new Videos([.. Directory.EnumerateFiles(folder, "*.mp4").Order()]);
         var tokenizer = new CaptionTokenizer(Path.Combine(shared, "data", "bert-base-uncased", "vocab.txt"));
 
-        var table = new Table().AddColumns("recipe", "decode CPU ms/clip", "the rest of loading", "collate", "rest + collate, share of decoding", "allocated B/clip");
+        var table = new Table().AddColumns("recipe", "decode CPU ms/clip", "the rest of loading", "collate",
+            "rest + collate, share of decoding", "allocated B/clip");
         foreach ((string name, ClipSettings settings) in _recipes)
         {
             using var reader = new TimedReader(new VideoReader(new DecodeLimits()));
             using var loader = new ClipLoader([corpus], settings, tokenizer, reader);
             Measure(loader, reader, corpus, settings, rounds: 2, seed: 0);   // warm up
             Pass pass = Measure(loader, reader, corpus, settings, rounds, seed: 1_000_000);
-            table.AddRow(name, $"{pass.DecodeMs:F1}", $"{pass.RestMs:F2}", $"{pass.CollateMs:F2}", $"{(pass.RestMs + pass.CollateMs) / pass.DecodeMs:P1}", $"{pass.Allocated}");
+            table.AddRow(name, $"{pass.DecodeMs:F1}", $"{pass.RestMs:F2}", $"{pass.CollateMs:F2}",
+                $"{(pass.RestMs + pass.CollateMs) / pass.DecodeMs:P1}", $"{pass.Allocated}");
         }
         AnsiConsole.Profile.Width = 132;
-        AnsiConsole.MarkupLineInterpolated($"{Frames} frames at {Size} px of {corpus.Count} WebVid clips as published, one thread, {rounds} rounds (mean)");
+        AnsiConsole.MarkupLineInterpolated(
+            $"{Frames} frames at {Size} px of {corpus.Count} WebVid clips as published, one thread, {rounds} rounds (mean)");
         AnsiConsole.Write(table);
         Operations();
         return 0;

@@ -9,8 +9,8 @@ namespace Alpro.Benchmarks;
 
 /// <summary>
 /// The ring beside the least that its operations can be: plain sockets by which every rank sends as many bytes to the next and receives as
-/// many from the previous at once, out of and into memory of that size. Every rank is a process of its own. Then how long it takes until all
-/// others have the exception that names a rank which was killed in the middle of an operation. Meanwhile two nodes keep up a cluster.
+/// many from the previous at once, out of and into memory of that size. Every rank is a process of its own. Then how long it takes until
+/// all others have the exception that names a rank which was killed in the middle of an operation. Meanwhile two nodes keep up a cluster.
 /// </summary>
 internal static class CollectivesBenchmark
 {
@@ -37,7 +37,8 @@ internal static class CollectivesBenchmark
     {
         using Socket listener = Listen();
         Process[] children = [.. Enumerable.Range(1, world - 1).Select(rank => Start(rank, world))];
-        string[] ports = [((IPEndPoint)listener.LocalEndPoint!).Port.ToString(), .. children.Select(child => child.StandardOutput.ReadLine()!)];
+        string[] ports = [((IPEndPoint)listener.LocalEndPoint!).Port.ToString(),
+            .. children.Select(child => child.StandardOutput.ReadLine()!)];
         foreach (Process child in children) child.StandardInput.WriteLine(string.Join(' ', ports));
         double[] floor = Exchange(0, ports, listener);
         using (RingCollectives ring = Join(0, ports, listener))
@@ -45,8 +46,10 @@ internal static class CollectivesBenchmark
             foreach (((int bytes, int repeats), double least) in _sizes.Zip(floor))
             {
                 double seconds = Measure(ring, bytes, repeats);
-                Console.WriteLine($"all-reduce of {bytes / 1024.0 / 1024:0.####} MiB on {world} ranks: {seconds * 1000:F2} ms, {bytes / seconds / 1e9:F2} GB/s; "
-                    + $"each rank sends {Moved(bytes, world) / seconds / 1e9:F2} GB/s; the same bytes over plain sockets {least * 1000:F2} ms, {least / seconds:F2} of it");
+                Console.WriteLine($"all-reduce of {bytes / 1024.0 / 1024:0.####} MiB on {world} ranks: {seconds * 1000:F2} ms, "
+                    + $"{bytes / seconds / 1e9:F2} GB/s; "
+                    + $"each rank sends {Moved(bytes, world) / seconds / 1e9:F2} GB/s; the same bytes over plain sockets {least * 1000:F2} "
+                    + $"ms, {least / seconds:F2} of it");
             }
             long killed = 0, ended = 0;
             var killer = new Thread(() =>
@@ -60,8 +63,11 @@ internal static class CollectivesBenchmark
             killer.Start();
             (long failed, string failure) = UntilItFails(ring);
             killer.Join();
-            IEnumerable<long> all = children[..^1].Select(child => long.Parse(child.StandardOutput.ReadToEnd().Trim().Split('\n')[^1])).Prepend(failed);
-            Console.WriteLine($"rank {world - 1} of {world} killed, its process had ended after {Stopwatch.GetElapsedTime(killed, ended).TotalMilliseconds:F1} ms: the others have the exception after {string.Join(", ", all.Select(at => $"{Stopwatch.GetElapsedTime(killed, at).TotalMilliseconds:F1}"))} ms: {failure}");
+            IEnumerable<long> all = children[..^1].Select(child => long.Parse(child.StandardOutput.ReadToEnd().Trim().Split('\n')[^1]))
+                .Prepend(failed);
+            Console.WriteLine($"rank {world - 1} of {world} killed, its process had ended after "
+                + $"{Stopwatch.GetElapsedTime(killed, ended).TotalMilliseconds:F1} ms: the others have the exception after "
+                + $"{string.Join(", ", all.Select(at => $"{Stopwatch.GetElapsedTime(killed, at).TotalMilliseconds:F1}"))} ms: {failure}");
         }
         foreach (Process child in children)
         {
@@ -148,7 +154,8 @@ internal static class CollectivesBenchmark
     }
 
     private static RingCollectives Join(int rank, string[] ports, Socket listener) =>
-        RingCollectives.JoinAsync(new(1, rank, [.. ports.Select(port => new IPEndPoint(IPAddress.Loopback, int.Parse(port)))]), listener, new()).GetAwaiter().GetResult();
+        RingCollectives.JoinAsync(new(1, rank, [.. ports.Select(port => new IPEndPoint(IPAddress.Loopback, int.Parse(port)))]), listener,
+        new()).GetAwaiter().GetResult();
 
     private static Socket Listen()
     {
@@ -161,7 +168,8 @@ internal static class CollectivesBenchmark
     private static Process Start(int rank, int world)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardInput = true, RedirectStandardOutput = true };
-        if (Path.GetFileNameWithoutExtension(start.FileName) == "dotnet") start.ArgumentList.Add(typeof(CollectivesBenchmark).Assembly.Location);
+        if (Path.GetFileNameWithoutExtension(start.FileName) == "dotnet")
+            start.ArgumentList.Add(typeof(CollectivesBenchmark).Assembly.Location);
         foreach (string argument in new[] { "collectives", "rank", $"{rank}", $"{world}" }) start.ArgumentList.Add(argument);
         return Process.Start(start)!;
     }

@@ -27,7 +27,8 @@ internal static class CorpusBenchmark
             for (int warm = 0; warm < 2; warm++) floor = Measure(() => CountLines(csv));
             built = Measure(() => VideoTextCorpus.Open(config).Dispose());
             opened = Measure(() => VideoTextCorpus.Open(config).Dispose());
-            foreach ((string what, Cost cost) in new[] { ("read the file, count its lines (floor)", floor), ("first opening, index built", built), ("opening", opened) })
+            foreach ((string what, Cost cost) in new[] { ("read the file, count its lines (floor)", floor),
+                ("first opening, index built", built), ("opening", opened) })
                 table.AddRow(what, $"{cost.Cpu:F3}", $"{cost.Wall:F3}", $"{cost.Cpu / floor.Cpu:F2}");
             AnsiConsole.Write(table);
 
@@ -43,7 +44,8 @@ internal static class CorpusBenchmark
             var plan = new SamplingPlan([corpus.Count, corpus.Count / 3], BatchSize, seed: 1);
             Cost jump = Measure(() => plan.Request(1_000_000, 0));
             Cost ask = Measure(() => { for (int i = 0; i < Reads; i++) plan.Request(1_000_000 + i / BatchSize, i % BatchSize); });
-            AnsiConsole.WriteLine($"sampling plan over two corpora: {ask.Cpu / Reads * 1e9:F0} ns a clip; resuming at step 1,000,000 takes {jump.Cpu * 1e3:F0} ms");
+            AnsiConsole.WriteLine($"sampling plan over two corpora: {ask.Cpu / Reads * 1e9:F0} ns a clip; resuming at step 1,000,000 takes "
+                + $"{jump.Cpu * 1e3:F0} ms");
             return 0;
         }
         finally
@@ -69,7 +71,8 @@ internal static class CorpusBenchmark
         for (int i = 0; i < rows; i++)
         {
             int page = i / 50 * 50;
-            csv.WriteLine($"{1_000_000_000L + 7L * i},\"A traveller tells a story on top of the mountains, a young man holds camera {i} in the forest\",{i / 50},{page + 1:D6}_{page + 50:D6},PT00H00M17S,https://media.invalid/videos/{1_000_000_000L + 7L * i}/preview/footage-a-traveller-tells-a-story-on-top-of-the-mountains.mp4");
+            csv.WriteLine($"{1_000_000_000L + 7L * i},\"A traveller tells a story on top of the mountains, a young man holds camera {i} in "
+                + $"the forest\",{i / 50},{page + 1:D6}_{page + 50:D6},PT00H00M17S,https://media.invalid/videos/{1_000_000_000L + 7L * i}/preview/footage-a-traveller-tells-a-story-on-top-of-the-mountains.mp4");
         }
     }
 

@@ -12,16 +12,23 @@ using Spectre.Console;
 namespace Alpro.Benchmarks;
 
 /// <summary>
-/// <c>dataplane [CLIPS]</c>: sends clips of 8 frames at 224 px over loopback, through <see cref="ClipSender"/> and <see cref="ClipReceiver"/> with 8
-/// clips under way at most, beside a plain copy of as many bytes from socket to socket; both over TCP and over mutual TLS, in turns. Processor
-/// time is that of both ends. Meanwhile two nodes in this process keep up a cluster: how long its control messages took, and whether
-/// either was taken for dead.
+/// <c>dataplane [CLIPS]</c>: sends clips of 8 frames at 224 px over loopback, through <see cref="ClipSender"/> and
+/// <see cref="ClipReceiver"/> with 8 clips under way at most, beside a plain copy of as many bytes from socket to socket; both over TCP and
+/// over mutual TLS, in turns. Processor time is that of both ends. Meanwhile two nodes in this process keep up a cluster: how long its
+/// control messages took, and whether either was taken for dead.
 /// </summary>
 internal static class DataPlaneBenchmark
 {
     private const int Rounds = 5, UnderWay = 8;
 
-    private static readonly ClipSettings _clips = new() { Frames = 8, Size = 224, DecodeSize = 224, TextLength = 30, MaskProbability = 0.15 };
+    private static readonly ClipSettings _clips = new()
+    {
+        Frames = 8,
+        Size = 224,
+        DecodeSize = 224,
+        TextLength = 30,
+        MaskProbability = 0.15,
+    };
 
     private sealed record Cost(double Seconds, double CpuMs);
 
@@ -32,7 +39,8 @@ internal static class DataPlaneBenchmark
         string folder = Directory.CreateTempSubdirectory("alpro-dataplane-").FullName;
         try
         {
-            using NodeCertificates certificates = NodeCertificates.Load(NodeCertificates.Create(folder, ["localhost"], TimeProvider.System)[0]);
+            using NodeCertificates certificates = NodeCertificates.Load(NodeCertificates.Create(folder, ["localhost"],
+                TimeProvider.System)[0]);
             await using var pulse = await Pulse.StartAsync();
             using Clip clip = NewClip();
             int bytes = clip.Pixels_THWC.Length;
@@ -48,9 +56,11 @@ internal static class DataPlaneBenchmark
                     floor.Add(copied);
                     ours.Add(sent);
                 }
-                Table table = new Table().Title(plane is null ? "TCP" : "mutual TLS").AddColumns("what", "MB/s", "CPU ms a clip", "CPU beside the copy");
+                Table table = new Table().Title(plane is null ? "TCP" : "mutual TLS").AddColumns("what", "MB/s", "CPU ms a clip",
+                    "CPU beside the copy");
                 foreach ((string what, List<Cost> costs) in new[] { ("plain copy (floor)", floor), ("clips, checksummed", ours) })
-                    table.AddRow(what, $"{(double)bytes * count / 1e6 / Median(costs.Select(cost => cost.Seconds)):F0}", $"{Median(costs.Select(cost => cost.CpuMs)) / count:F3}",
+                    table.AddRow(what, $"{(double)bytes * count / 1e6 / Median(costs.Select(cost => cost.Seconds)):F0}",
+                        $"{Median(costs.Select(cost => cost.CpuMs)) / count:F3}",
                         $"{Median(costs.Zip(floor, (cost, beside) => cost.CpuMs / beside.CpuMs)):F2}");
                 AnsiConsole.Write(table);
             }
@@ -118,11 +128,14 @@ internal static class DataPlaneBenchmark
         using var stop = new CancellationTokenSource();
         var accepted = new TaskCompletionSource<Stream>(TaskCreationOptions.RunContinuationsAsynchronously);
         int port = ((IPEndPoint)socket.LocalEndPoint!).Port;
-        Task listening = DataPlane.ListenAsync(socket, certificates, (_, stream) => accepted.SetResult(stream), reason => accepted.TrySetException(new IOException(reason)), stop.Token);
-        await using Stream from = await DataPlane.ConnectAsync("localhost", port, DataPlane.NewToken(), certificates, CancellationToken.None), to = await accepted.Task;
+        Task listening = DataPlane.ListenAsync(socket, certificates, (_, stream) => accepted.SetResult(stream),
+            reason => accepted.TrySetException(new IOException(reason)), stop.Token);
+        await using Stream from = await DataPlane.ConnectAsync("localhost", port, DataPlane.NewToken(), certificates,
+            CancellationToken.None), to = await accepted.Task;
         TimeSpan cpu = Environment.CpuUsage.TotalTime;
         long began = Stopwatch.GetTimestamp();
-        await Task.WhenAll(Task.Factory.StartNew(() => send(from), TaskCreationOptions.LongRunning), Task.Factory.StartNew(() => receive(to), TaskCreationOptions.LongRunning));
+        await Task.WhenAll(Task.Factory.StartNew(() => send(from), TaskCreationOptions.LongRunning),
+            Task.Factory.StartNew(() => receive(to), TaskCreationOptions.LongRunning));
         var cost = new Cost(Stopwatch.GetElapsedTime(began).TotalSeconds, (Environment.CpuUsage.TotalTime - cpu).TotalMilliseconds);
         await stop.CancelAsync();
         await listening;

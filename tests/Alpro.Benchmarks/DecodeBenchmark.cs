@@ -34,12 +34,15 @@ internal static partial class DecodeBenchmark
         string folder = Path.Combine(shared, "data", "webvid-sample", "videos");
         if (!Directory.Exists(folder))
         {
-            Console.Error.WriteLine($"{folder} is not there: run from the repository's root beside the shared folder, or set ALPRO_SHARED.");
+            Console.Error.WriteLine(
+                $"{folder} is not there: run from the repository's root beside the shared folder, or set ALPRO_SHARED.");
             return 2;
         }
         string[] published = [.. Directory.EnumerateFiles(folder, "*.mp4").Order()];
-        Table cost = new Table().AddColumns("clips", "CPU ms/clip", "ffmpeg", "with ffprobe", "ratio", "wanted", "clips/s", "allocated B/clip");
-        Table stages = new Table().AddColumns("clips", "open ms", "index", "read", "decode", "convert", "decode share", "packets", "sent", "dropped");
+        Table cost = new Table().AddColumns("clips", "CPU ms/clip", "ffmpeg", "with ffprobe", "ratio", "wanted", "clips/s",
+            "allocated B/clip");
+        Table stages = new Table().AddColumns("clips", "open ms", "index", "read", "decode", "convert", "decode share", "packets", "sent",
+            "dropped");
         using var reader = new VideoReader(new DecodeLimits());
         foreach ((string name, int clips, Func<double, string>? encode, double target) in _kinds)
         {
@@ -54,16 +57,20 @@ internal static partial class DecodeBenchmark
             }
             Pass median = own.OrderBy(p => p.CpuMs).ElementAt(rounds / 2);
             (double ffmpeg, double both) = peer.Min();
-            cost.AddRow(name, $"{median.CpuMs:F1}", $"{ffmpeg:F0}", $"{both:F0}", $"{median.CpuMs / both:F3}", double.IsNaN(target) ? "" : $"{target}", $"{1000 / median.WallMs:F1}", $"{median.Allocated}");
+            cost.AddRow(name, $"{median.CpuMs:F1}", $"{ffmpeg:F0}", $"{both:F0}", $"{median.CpuMs / both:F3}",
+                double.IsNaN(target) ? "" : $"{target}", $"{1000 / median.WallMs:F1}", $"{median.Allocated}");
             DecodeStatistics s = median.Sum;
             double n = files.Length * 1e6;
             double total = s.OpenNanoseconds + s.IndexNanoseconds + s.ReadNanoseconds + s.DecodeNanoseconds + s.ConvertNanoseconds;
-            stages.AddRow(name, $"{s.OpenNanoseconds / n:F2}", $"{s.IndexNanoseconds / n:F2}", $"{s.ReadNanoseconds / n:F2}", $"{s.DecodeNanoseconds / n:F1}", $"{s.ConvertNanoseconds / n:F2}",
-                $"{s.DecodeNanoseconds / total:P0}", $"{s.Packets / files.Length}", $"{(double)s.Sent / files.Length:F1}", $"{(double)s.Dropped / files.Length:F1}");
+            stages.AddRow(name, $"{s.OpenNanoseconds / n:F2}", $"{s.IndexNanoseconds / n:F2}", $"{s.ReadNanoseconds / n:F2}",
+                $"{s.DecodeNanoseconds / n:F1}", $"{s.ConvertNanoseconds / n:F2}",
+                $"{s.DecodeNanoseconds / total:P0}", $"{s.Packets / files.Length}", $"{(double)s.Sent / files.Length:F1}",
+                $"{(double)s.Dropped / files.Length:F1}");
         }
         AddIsolated(cost, published);
         AnsiConsole.Profile.Width = 132;
-        AnsiConsole.MarkupLineInterpolated($"8 frames (uniform) at 224 px, bilinear, one thread, {rounds} rounds (median); {NativeDecoder.Version}");
+        AnsiConsole.MarkupLineInterpolated(
+            $"8 frames (uniform) at 224 px, bilinear, one thread, {rounds} rounds (median); {NativeDecoder.Version}");
         AnsiConsole.Write(cost);
         AnsiConsole.Write(stages);
         return 0;
@@ -73,7 +80,8 @@ internal static partial class DecodeBenchmark
     private static void AddIsolated(Table table, string[] files)
     {
         using var here = new VideoReader(new DecodeLimits());
-        using var there = new IsolatedFrameReader(new DecodeLimits(), new WorkerCommand("dotnet", Path.Combine(AppContext.BaseDirectory, "alpro.dll"), "decode-worker"));
+        using var there = new IsolatedFrameReader(new DecodeLimits(),
+            new WorkerCommand("dotnet", Path.Combine(AppContext.BaseDirectory, "alpro.dll"), "decode-worker"));
         long start = Stopwatch.GetTimestamp();
         there.Open(new MediaSource(files[0]));
         double startMs = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
@@ -90,8 +98,10 @@ internal static partial class DecodeBenchmark
             double cpu = child.CpuMs + (worker.TotalProcessorTime - before).TotalMilliseconds / files.Length;
             ratios.Add((cpu - own.CpuMs, child.WallMs - own.WallMs));
         }
-        (double Cpu, double Wall) median = (ratios.Select(r => r.Cpu).Order().ElementAt(3), ratios.Select(r => r.Wall).Order().ElementAt(3));
-        table.AddRow("webvid, isolated", $"{median.Cpu:+0.0;-0.0}", "", "", "", "", $"{median.Wall:+0.0;-0.0} ms", $"start {startMs:F0} ms, {worker.WorkingSet64 >> 20} MiB");
+        (double Cpu, double Wall) median = (ratios.Select(r => r.Cpu).Order().ElementAt(3),
+            ratios.Select(r => r.Wall).Order().ElementAt(3));
+        table.AddRow("webvid, isolated", $"{median.Cpu:+0.0;-0.0}", "", "", "", "", $"{median.Wall:+0.0;-0.0} ms",
+            $"start {startMs:F0} ms, {worker.WorkingSet64 >> 20} MiB");
     }
 
     private static Pass Measure(IFrameReader reader, string[] files)
@@ -107,25 +117,32 @@ internal static partial class DecodeBenchmark
             for (int i = 0; i < Frames; i++) indices[i] = i * (frames / Frames);
             reader.Read(indices, Side, Side, ResizeFilter.Bilinear, pixels);
             DecodeStatistics s = (reader as VideoReader)?.Statistics ?? default;
-            sum = new(sum.OpenNanoseconds + s.OpenNanoseconds, sum.IndexNanoseconds + s.IndexNanoseconds, sum.ReadNanoseconds + s.ReadNanoseconds, sum.DecodeNanoseconds + s.DecodeNanoseconds,
-                sum.ConvertNanoseconds + s.ConvertNanoseconds, sum.Packets + s.Packets, sum.Sent + s.Sent, sum.Dropped + s.Dropped, sum.Bytes + s.Bytes);
+            sum = new(sum.OpenNanoseconds + s.OpenNanoseconds, sum.IndexNanoseconds + s.IndexNanoseconds,
+                sum.ReadNanoseconds + s.ReadNanoseconds, sum.DecodeNanoseconds + s.DecodeNanoseconds,
+                sum.ConvertNanoseconds + s.ConvertNanoseconds, sum.Packets + s.Packets, sum.Sent + s.Sent, sum.Dropped + s.Dropped,
+                sum.Bytes + s.Bytes);
         }
         double wall = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
         allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
-        return new((Process.GetCurrentProcess().TotalProcessorTime - cpu).TotalMilliseconds / files.Length, wall / files.Length, allocated / files.Length, sum);
+        return new((Process.GetCurrentProcess().TotalProcessorTime - cpu).TotalMilliseconds / files.Length, wall / files.Length,
+            allocated / files.Length, sum);
     }
 
-    /// <summary>CPU milliseconds a clip when ffmpeg decodes each from its start and picks the same frames, alone and with ffprobe's count.</summary>
+    /// <summary>
+    /// CPU milliseconds a clip when ffmpeg decodes each from its start and picks the same frames, alone and with ffprobe's count.
+    /// </summary>
     private static (double Ffmpeg, double Both) CommandCpu(VideoReader reader, string[] files)
     {
         double start = ChildrenCpuMs();
-        foreach (string file in files) Command("ffprobe", $"-v error -select_streams v:0 -count_packets -show_entries stream=nb_read_packets -o /dev/null \"{file}\"");
+        foreach (string file in files)
+            Command("ffprobe", $"-v error -select_streams v:0 -count_packets -show_entries stream=nb_read_packets -o /dev/null \"{file}\"");
         double counted = ChildrenCpuMs();
         foreach (string file in files)
         {
             int step = reader.Open(new MediaSource(file)).FrameCount / Frames;
             string wanted = string.Join('+', Enumerable.Range(0, Frames).Select(i => $"eq(n\\,{i * step})"));
-            Command("ffmpeg", $"-v error -nostdin -i \"{file}\" -vf \"select='{wanted}',scale={Side}:{Side}:flags=bilinear\" -vsync passthrough -pix_fmt rgb24 -f rawvideo -y /dev/null");
+            Command("ffmpeg", $"-v error -nostdin -i \"{file}\" -vf \"select='{wanted}',scale={Side}:{Side}:flags=bilinear\" -vsync "
+                + "passthrough -pix_fmt rgb24 -f rawvideo -y /dev/null");
         }
         double end = ChildrenCpuMs();
         return ((end - counted) / files.Length, (end - start) / files.Length);
@@ -133,11 +150,13 @@ internal static partial class DecodeBenchmark
 
     private static string Encode(VideoReader reader, string file, string kind, Func<double, string> arguments)
     {
-        string folder = Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), "alpro-benchmark", kind.Replace(' ', '-').Replace("%", "percent"))).FullName;
+        string folder = Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), "alpro-benchmark",
+            kind.Replace(' ', '-').Replace("%", "percent"))).FullName;
         string made = Path.Combine(folder, Path.GetFileName(file));
         if (!File.Exists(made))
         {
-            Command("ffmpeg", $"-v error -nostdin -i \"{file}\" {arguments(reader.Open(new MediaSource(file)).FrameRate)} -an -y \"{made}.part.mp4\"");
+            Command("ffmpeg",
+                $"-v error -nostdin -i \"{file}\" {arguments(reader.Open(new MediaSource(file)).FrameRate)} -an -y \"{made}.part.mp4\"");
             File.Move(made + ".part.mp4", made);
         }
         return made;

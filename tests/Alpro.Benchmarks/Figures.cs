@@ -7,8 +7,8 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 namespace Alpro.Benchmarks;
 
 /// <summary>
-/// <c>figures [ROOT]</c>: how large the source of a checkout is, and how it is cut: files, functions, lines, public types, circles of rooms,
-/// lines of tests for a line of source. What needs assemblies (types, circles) is read from the checkout's Release build.
+/// <c>figures [ROOT]</c>: how large the source of a checkout is, and how it is cut: files, functions, lines, public types, circles of
+/// rooms, lines of tests for a line of source. What needs assemblies (types, circles) is read from the checkout's Release build.
 /// </summary>
 internal static partial class Figures
 {
@@ -34,15 +34,19 @@ internal static partial class Figures
         Row("lines of a file", Spread(files));
         Row("lines of a function", $"{Spread(functions)}, of {functions.Length}");
         Row("longest line", $"{longest.Length} characters ({Path.GetRelativePath(root, path)}:{at})");
-        Row($"lines above {Limit}", $"{source.Concat(tests).Sum(file => file.Lines.Count(line => line.Length > Limit))} of source and tests");
-        Row("words of a sentence", $"{Spread(sentences)}, of {sentences.Length} in docstrings and comments; {sentences.Count(words => words > 25)} above 25");
+        Row($"lines above {Limit}",
+            $"{source.Concat(tests).Sum(file => file.Lines.Count(line => line.Length > Limit))} of source and tests");
+        Row("words of a sentence",
+            $"{Spread(sentences)}, of {sentences.Length} in docstrings and comments; {sentences.Count(words => words > 25)} above 25");
         Row("files of tests", $"{tests.Length}, {tests.Sum(file => file.Lines.Length)} lines");
         Row("tests for a line of source", $"{(double)tests.Sum(file => file.Lines.Length) / files.Sum():0.00}");
         foreach (IGrouping<string, (string Path, string[] Lines)> room in source
-            .GroupBy(file => Path.GetRelativePath(root, Path.GetDirectoryName(file.Path)!)).OrderBy(room => room.Key, StringComparer.Ordinal))
+            .GroupBy(file => Path.GetRelativePath(root, Path.GetDirectoryName(file.Path)!)).OrderBy(room => room.Key,
+            StringComparer.Ordinal))
             Row($"  {room.Key}", $"{room.Count()} files, {room.Sum(file => file.Lines.Length)} lines");
 
-        string[] assemblies = [.. Directory.EnumerateFiles(Path.Combine(root, "src"), "*.csproj", SearchOption.AllDirectories).Select(Assembly).Where(File.Exists)];
+        string[] assemblies = [.. Directory.EnumerateFiles(Path.Combine(root, "src"), "*.csproj",
+            SearchOption.AllDirectories).Select(Assembly).Where(File.Exists)];
         if (assemblies.Length == 0)
         {
             Row("public types, circles", "nothing is built; scripts/setup builds");
@@ -51,7 +55,8 @@ internal static partial class Figures
         using var dependencies = new Dependencies(assemblies);
         Row("public types", $"{dependencies.PublicTypes}");
         IReadOnlyList<IReadOnlyList<string>> circles = dependencies.Circles();
-        Row("circles of rooms", circles.Count == 0 ? "none" : $"{circles.Count}: {string.Join("; ", circles.Select(circle => string.Join(' ', circle)))}");
+        Row("circles of rooms", circles.Count == 0 ? "none"
+            : $"{circles.Count}: {string.Join("; ", circles.Select(circle => string.Join(' ', circle)))}");
         return 0;
     }
 
@@ -60,7 +65,8 @@ internal static partial class Figures
     /// <summary>What a project's Release build makes.</summary>
     private static string Assembly(string project)
     {
-        string name = AssemblyName().Match(File.ReadAllText(project)) is { Success: true } match ? match.Groups[1].Value : Path.GetFileNameWithoutExtension(project);
+        string name = AssemblyName().Match(File.ReadAllText(project)) is { Success: true } match ? match.Groups[1].Value
+            : Path.GetFileNameWithoutExtension(project);
         return Path.Combine(Path.GetDirectoryName(project)!, "bin", "Release", "net10.0", $"{name}.dll");
     }
 
@@ -77,7 +83,8 @@ internal static partial class Figures
         foreach (SyntaxNode node in CSharpSyntaxTree.ParseText(text).GetRoot().DescendantNodes())
         {
             bool counts = node is BaseMethodDeclarationSyntax { Body: not null } or BaseMethodDeclarationSyntax { ExpressionBody: not null }
-                or LocalFunctionStatementSyntax or AccessorDeclarationSyntax { Body: not null } or AccessorDeclarationSyntax { ExpressionBody: not null }
+                or LocalFunctionStatementSyntax or AccessorDeclarationSyntax { Body: not null }
+                or AccessorDeclarationSyntax { ExpressionBody: not null }
                 or PropertyDeclarationSyntax { ExpressionBody: not null };
             if (!counts) continue;
             FileLinePositionSpan span = node.GetLocation().GetLineSpan();

@@ -13,8 +13,9 @@ using static TorchSharp.torch;
 namespace Alpro.Benchmarks;
 
 /// <summary>
-/// Damages checkpoints and annotation files in many ways and reads them: each is read or refused in a sentence, within 2 s, and the process stays
-/// below 1 GB. Names the first of each format that is not, which stays, and ends with 1. Arguments: files of each format (10000), seed (1).
+/// Damages checkpoints and annotation files in many ways and reads them: each is read or refused in a sentence, within 2 s, and the process
+/// stays below 1 GB. Names the first of each format that is not, which stays, and ends with 1. Arguments: files of each format (10000),
+/// seed (1).
 /// </summary>
 internal static class FuzzBenchmark
 {
@@ -31,8 +32,10 @@ internal static class FuzzBenchmark
         [
             .. from name in (string[])["dtypes_zip.pt", "dtypes_legacy.pt", "restore.pt", "dtypes_expected.safetensors"]
                select (name, File.ReadAllBytes(Path.Combine(Golden(), name)), (Func<string, bool>)ReadCheckpoint),
-            .. from format in (AnnotationFormat[])[AnnotationFormat.Tar, AnnotationFormat.WebvidCsv, AnnotationFormat.Parquet, AnnotationFormat.Cc3mJson, AnnotationFormat.RetrievalJsonl]
-               select ($"annotations.{format}", FuzzSamples.OfAsync(format).GetAwaiter().GetResult(), (Func<string, bool>)(path => ReadCorpus(path, format))),
+            .. from format in (AnnotationFormat[])[AnnotationFormat.Tar, AnnotationFormat.WebvidCsv, AnnotationFormat.Parquet,
+            AnnotationFormat.Cc3mJson, AnnotationFormat.RetrievalJsonl]
+               select ($"annotations.{format}", FuzzSamples.OfAsync(format).GetAwaiter().GetResult(),
+               (Func<string, bool>)(path => ReadCorpus(path, format))),
         ];
         int faults = 0;
         Table table = new Table().AddColumns("format", "files", "read", "refused", "slowest ms", "peak MB");
@@ -47,7 +50,8 @@ internal static class FuzzBenchmark
                 File.WriteAllBytes(path, FuzzSamples.Mutate(good, ref random));
                 long began = Stopwatch.GetTimestamp();
                 Task<bool> reading = Task.Run(() => read(path));
-                string? fault = !((IAsyncResult)reading).AsyncWaitHandle.WaitOne(_longest) ? "hangs" : reading.Exception?.InnerException?.ToString();
+                string? fault = !((IAsyncResult)reading).AsyncWaitHandle.WaitOne(_longest) ? "hangs"
+                    : reading.Exception?.InnerException?.ToString();
                 long memory = Process.GetCurrentProcess().PeakWorkingSet64;
                 if (fault is null && memory > MostMemory) fault = $"takes the process to {memory >> 20} MB";
                 if (fault is not null)
@@ -59,7 +63,8 @@ internal static class FuzzBenchmark
                 if (reading.GetAwaiter().GetResult()) sound++;
                 slowest = Math.Max(slowest, Stopwatch.GetElapsedTime(began).TotalMilliseconds);
             }
-            table.AddRow(name, $"{count}", $"{sound}", $"{count - sound}", $"{slowest:F0}", $"{Process.GetCurrentProcess().PeakWorkingSet64 >> 20}");
+            table.AddRow(name, $"{count}", $"{sound}", $"{count - sound}", $"{slowest:F0}",
+                $"{Process.GetCurrentProcess().PeakWorkingSet64 >> 20}");
         }
         AnsiConsole.Write(table);
         if (faults > 0) return 1;
@@ -88,7 +93,13 @@ internal static class FuzzBenchmark
     {
         try
         {
-            using VideoTextCorpus corpus = VideoTextCorpus.Open(new CorpusConfig { Name = "fuzz", Annotations = path, Format = format, Missing = MissingMedia.Lazy });
+            using VideoTextCorpus corpus = VideoTextCorpus.Open(new CorpusConfig
+            {
+                Name = "fuzz",
+                Annotations = path,
+                Format = format,
+                Missing = MissingMedia.Lazy,
+            });
             for (long row = 0; row < corpus.Count; row++) _ = corpus[row];
             return true;
         }
@@ -98,5 +109,6 @@ internal static class FuzzBenchmark
         }
     }
 
-    private static string Golden([CallerFilePath] string here = "") => Path.Combine(Path.GetDirectoryName(here)!, "..", "fixtures", "golden", "checkpoints");
+    private static string Golden([CallerFilePath] string here = "") => Path.Combine(Path.GetDirectoryName(here)!, "..", "fixtures",
+        "golden", "checkpoints");
 }

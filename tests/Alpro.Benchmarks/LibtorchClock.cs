@@ -33,7 +33,8 @@ internal sealed unsafe class LibtorchClock
             return null;
         }
         Assembly torchSharp = typeof(TorchSharp.torch).Assembly;
-        string[] names = [.. torchSharp.GetTypes().SelectMany(type => type.GetMethods(BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.Public))
+        string[] names = [.. torchSharp.GetTypes()
+            .SelectMany(type => type.GetMethods(BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.Public))
             .Select(method => method.GetCustomAttribute<DllImportAttribute>()).OfType<DllImportAttribute>()
             .Where(import => import.Value == "LibTorchSharp").Select(import => import.EntryPoint!).Distinct()];
         string folder = Directory.CreateTempSubdirectory("libtorch-clock").FullName;
@@ -43,7 +44,8 @@ internal sealed unsafe class LibtorchClock
             File.WriteAllText(source, Source(names));
             using Process compiler = Process.Start("cc", ["-shared", "-fPIC", "-O1", "-o", library, source]);
             compiler.WaitForExit();
-            if (compiler.ExitCode != 0) throw new InvalidOperationException($"cc ended with {compiler.ExitCode}; expected the C compiler of gcc or clang");
+            if (compiler.ExitCode != 0)
+                throw new InvalidOperationException($"cc ended with {compiler.ExitCode}; expected the C compiler of gcc or clang");
             _ = TorchSharp.torch.CPU;                                // loads what LibTorchSharp needs
             nint real = NativeLibrary.Load("LibTorchSharp", torchSharp, null), clock = NativeLibrary.Load(library);
             var targets = (nint*)NativeLibrary.GetExport(clock, "clock_targets");
@@ -53,7 +55,8 @@ internal sealed unsafe class LibtorchClock
         }
         catch (System.ComponentModel.Win32Exception error)
         {
-            Console.Error.WriteLine($"time inside libtorch is not measured: cc cannot be run ({error.Message}); expected the C compiler of gcc or clang");
+            Console.Error.WriteLine(
+                $"time inside libtorch is not measured: cc cannot be run ({error.Message}); expected the C compiler of gcc or clang");
             return null;
         }
         finally
@@ -71,14 +74,16 @@ internal sealed unsafe class LibtorchClock
     }
 
     /// <summary>How often each entry point has been called so far, by any thread.</summary>
-    public Dictionary<string, long> Calls() => _names.Select((name, i) => (name, Count: (long)_counts[i])).Where(entry => entry.Count > 0).ToDictionary(entry => entry.name, entry => entry.Count);
+    public Dictionary<string, long> Calls() => _names.Select((name, i) => (name, Count: (long)_counts[i])).Where(entry => entry.Count > 0)
+        .ToDictionary(entry => entry.name, entry => entry.Count);
 
     /// <summary>Milliseconds of so many ticks.</summary>
-    public double Milliseconds(ulong ticks) => Stopwatch.GetElapsedTime(_start.Time).TotalMilliseconds * ticks / (Now().Clock - _start.Ticks);
+    public double Milliseconds(ulong ticks) =>
+        Stopwatch.GetElapsedTime(_start.Time).TotalMilliseconds * ticks / (Now().Clock - _start.Ticks);
 
     /// <summary>
-    /// An entry point keeps the arguments' registers, puts the caller's return address aside and calls on, so that arguments on the stack lie
-    /// where the function expects them. Calls from within (a hook in C# that calls libtorch) count as part of the outer one.
+    /// An entry point keeps the arguments' registers, puts the caller's return address aside and calls on, so that arguments on the stack
+    /// lie where the function expects them. Calls from within (a hook in C# that calls libtorch) count as part of the outer one.
     /// </summary>
     private static string Source(string[] names) => $$"""
         void *clock_targets[2 * {{names.Length}}] = {0};             /* then how often each was called */

@@ -40,7 +40,8 @@ internal sealed class Pulse : IAsyncDisposable
         await _stop.CancelAsync();
         (int unreachable, List<double> times) = await _beating;
         times.Sort();
-        return $"meanwhile {times.Count} control messages there and back: median {times[times.Count / 2]:F1} ms, 99 % within {times[times.Count * 99 / 100]:F1} ms, the slowest {times[^1]:F1} ms; nodes taken for dead: {unreachable}";
+        return $"meanwhile {times.Count} control messages there and back: median {times[times.Count / 2]:F1} ms, 99 % within "
+            + $"{times[times.Count * 99 / 100]:F1} ms, the slowest {times[^1]:F1} ms; nodes taken for dead: {unreachable}";
     }
 
     public async ValueTask DisposeAsync()

@@ -9,10 +9,10 @@ using static TorchSharp.torch;
 namespace Alpro.Benchmarks;
 
 /// <summary>
-/// <c>step [STEPS] [THREADS] [CLIPS]</c>: full-size pretraining steps (2 clips of 4 frames at 224 px, 30 tokens, all four losses) beside a matrix
-/// product timed between them. Floating-point operations are those of the matrix products in <see cref="StepFlops"/>; shares are of
-/// the fastest step over the rate of the fastest product, in wall time, and in CPU time, which is what compares on a busy machine. The peak of
-/// memory is the process's, weights and optimizer included. Needs 9 GB.
+/// <c>step [STEPS] [THREADS] [CLIPS]</c>: full-size pretraining steps (2 clips of 4 frames at 224 px, 30 tokens, all four losses) beside a
+/// matrix product timed between them. Floating-point operations are those of the matrix products in <see cref="StepFlops"/>; shares are of
+/// the fastest step over the rate of the fastest product, in wall time, and in CPU time, which is what compares on a busy machine. The peak
+/// of memory is the process's, weights and optimizer included. Needs 9 GB.
 /// </summary>
 internal static class StepBenchmark
 {
@@ -21,7 +21,8 @@ internal static class StepBenchmark
 
     public static int Run(string[] args)
     {
-        int steps = args.Length > 0 ? int.Parse(args[0]) : 5, threads = args.Length > 1 ? int.Parse(args[1]) : 1, clips = args.Length > 2 ? int.Parse(args[2]) : 2;
+        int steps = args.Length > 0 ? int.Parse(args[0]) : 5, threads = args.Length > 1 ? int.Parse(args[1]) : 1, clips = args.Length > 2
+            ? int.Parse(args[2]) : 2;
         LibtorchClock? clock = LibtorchClock.Install();
         set_num_threads(threads);
         var config = new ModelConfig();
@@ -46,7 +47,8 @@ internal static class StepBenchmark
                 Cost f = Cost.Of(() => loss = model.Forward(inputs).Total), b = Cost.Of(() => loss.backward());
                 Cost u = Cost.Of(() => optimizer.ClippedStep(1e-4, 20));
                 if (step == 0) continue;
-                (forward, backward, update, whole) = (forward.Least(f), backward.Least(b), update.Least(u), whole.Least(new(f.Wall + b.Wall + u.Wall, f.Cpu + b.Cpu + u.Cpu)));
+                (forward, backward, update, whole) = (forward.Least(f), backward.Least(b), update.Least(u),
+                    whole.Least(new(f.Wall + b.Wall + u.Wall, f.Cpu + b.Cpu + u.Cpu)));
             }
             allocated = GC.GetTotalAllocatedBytes(precise: true) - bytes;
             tensors = Tensor.TotalCount - before;
@@ -54,7 +56,8 @@ internal static class StepBenchmark
         }
 
         var flops = new StepFlops(config, clips, Length, MaskedPerText * clips);
-        double products = Products * 2.0 * Side * Side * Side, wall = flops.Step / products * multiply.Wall, cpu = flops.Step / products * multiply.Cpu;
+        double products = Products * 2.0 * Side * Side * Side, wall = flops.Step / products * multiply.Wall,
+            cpu = flops.Step / products * multiply.Cpu;
         Table table = new Table().AddColumns($"{clips} clips, {threads} thread{(threads == 1 ? "" : "s")}", "wall ms", "CPU ms");
         table.AddRow("forward", $"{forward.Wall:F0}", $"{forward.Cpu:F0}");
         table.AddRow("backward", $"{backward.Wall:F0}", $"{backward.Cpu:F0}");
@@ -79,7 +82,8 @@ internal static class StepBenchmark
     {
         VisionConfig vision = config.Vision;
         int grid = vision.ImageSize / vision.PatchSize;
-        Tensor ids = randint(1000, 30000, [clips, Length], dtype: ScalarType.Int64, device: device), region = ones(clips, grid, grid, device: device);
+        Tensor ids = randint(1000, 30000, [clips, Length], dtype: ScalarType.Int64, device: device), region = ones(clips, grid, grid,
+            device: device);
         region.narrow(1, 2, 9).narrow(2, 3, 9).zero_();
         Tensor video = randn([clips, vision.Frames, 3, vision.ImageSize, vision.ImageSize], device: device);
         return new()
@@ -89,14 +93,16 @@ internal static class StepBenchmark
             TokenMask_BL = ones_like(ids),
             MaskedIds_BL = ids,
             MaskLabels_BL = ids,
-            MaskPositions = tensor([.. Enumerable.Range(0, clips * MaskedPerText).Select(i => (long)(i / MaskedPerText * Length + 1 + 3 * (i % MaskedPerText)))]).to(device),
+            MaskPositions = tensor([.. Enumerable.Range(0,
+            clips * MaskedPerText).Select(i => (long)(i / MaskedPerText * Length + 1 + 3 * (i % MaskedPerText)))]).to(device),
             CropVideo_BTCHW = video,
             RegionMask_BHW = region,
         };
     }
 
     private static long PeakBytes() =>
-        1024 * long.Parse(File.ReadLines("/proc/self/status").First(line => line.StartsWith("VmHWM:", StringComparison.Ordinal)).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)[1]);
+        1024 * long.Parse(File.ReadLines("/proc/self/status").First(line => line.StartsWith("VmHWM:", StringComparison.Ordinal))
+        .Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)[1]);
 }
 
 /// <summary>What an action took, in milliseconds.</summary>
@@ -115,7 +121,9 @@ internal readonly record struct Cost(double Wall, double Cpu)
     public Cost Least(Cost other) => new(Math.Min(Wall, other.Wall), Math.Min(Cpu, other.Cpu));
 }
 
-/// <summary>Floating-point operations of the matrix products of a pretraining step, counted from the shapes: 2 per multiplication and addition.</summary>
+/// <summary>
+/// Floating-point operations of the matrix products of a pretraining step, counted from the shapes: 2 per multiplication and addition.
+/// </summary>
 internal sealed class StepFlops
 {
     private readonly VisionConfig vision;
@@ -128,13 +136,17 @@ internal sealed class StepFlops
         double grid = vision.ImageSize / vision.PatchSize, patches = grid * grid, fused = length + 1 + patches, width = vision.Width;
         double video = clips * (PatchEmbedding(patches) + vision.Depth * Block(patches));
         double texts = 2 * clips * text.FusionLayer * Layer(length, length);                                        // plain and masked
-        double fusion = 4 * clips * (text.Layers - text.FusionLayer - 1) * Layer(fused, fused);                     // positives, two kinds of negatives, masked
+        // positives, two kinds of negatives, masked
+        double fusion = 4 * clips * (text.Layers - text.FusionLayer - 1) * Layer(fused, fused);
         double last = clips * (Layer(1 + patches, fused) + 2 * Layer(1, fused) + Layer(length, fused));
-        double heads = 2 * masked * width * (width + text.VocabularySize) + clips * 2 * (2 * width * 2 * width + 2 * width * config.Entities);
+        double heads = 2 * masked * width * (width + text.VocabularySize)
+            + clips * 2 * (2 * width * 2 * width + 2 * width * config.Entities);
         double trained = video + texts + fusion + last + heads;
         double prompter = video - clips * (Block(patches) - LastBlock(patches));
-        Forward = trained + prompter;                                                                               // the prompter sees the crop, and learns nothing
-        Step = Forward + 2 * trained - clips * PatchEmbedding(patches);                                             // pixels get no gradient
+        // the prompter sees the crop, and learns nothing
+        Forward = trained + prompter;
+        // pixels get no gradient
+        Step = Forward + 2 * trained - clips * PatchEmbedding(patches);
     }
 
     /// <summary>Of the forward pass.</summary>

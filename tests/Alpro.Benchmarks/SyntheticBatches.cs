@@ -21,7 +21,8 @@ internal sealed class SyntheticBatches(
     public double Milliseconds(int last) => _milliseconds.TakeLast(last).Sum();
 
     /// <summary>Ticks that the trainer's thread was in libtorch in the last steps, and the calls.</summary>
-    public (ulong Inside, ulong Calls) Libtorch(int last) => (clock!.Now().Inside - _libtorch[^last].Inside, clock.Now().Calls - _libtorch[^last].Calls);
+    public (ulong Inside, ulong Calls) Libtorch(int last) => (clock!.Now().Inside - _libtorch[^last].Inside,
+        clock.Now().Calls - _libtorch[^last].Calls);
 
     public override bool TryRead(out ClipBatch batch)
     {
@@ -43,7 +44,8 @@ internal sealed class SyntheticBatches(
         var watch = System.Diagnostics.Stopwatch.StartNew();
         var batch = new ClipBatch(first + _milliseconds.Count, config.Training.BatchSize, new(config.Data.Clip)) { IsVideo = true };
         var random = new SeededRandom((ulong)(first + _milliseconds.Count));
-        foreach (ref ulong pixels in System.Runtime.InteropServices.MemoryMarshal.Cast<byte, ulong>(batch.Pixels_BTHWC)) pixels = random.NextUInt64();
+        foreach (ref ulong pixels in System.Runtime.InteropServices.MemoryMarshal.Cast<byte, ulong>(batch.Pixels_BTHWC))
+            pixels = random.NextUInt64();
         Span<int> ids_BL = batch[ClipLayout.TokenIds];
         batch[ClipLayout.TokenCount].Fill(1);
         foreach (ref int id in ids_BL) id = 1 + random.NextInt32(999);

@@ -12,8 +12,8 @@ using static TorchSharp.torch;
 namespace Alpro.Benchmarks;
 
 /// <summary>
-/// The trainer of the demo's model on batches that are already decoded: the share of a step outside libtorch, memory at the end beside memory at step
-/// 200, and managed allocations; then the optimizer alone at the size of the full model.
+/// The trainer of the demo's model on batches that are already decoded: the share of a step outside libtorch, memory at the end beside
+/// memory at step 200, and managed allocations; then the optimizer alone at the size of the full model.
 /// </summary>
 internal static class TrainerBenchmark
 {
@@ -33,10 +33,24 @@ internal static class TrainerBenchmark
             Model = new()
             {
                 Vision = new() { ImageSize = 64, PatchSize = 32, Frames = 2, Width = 128, Depth = 4, Heads = 4 },
-                Text = new() { VocabularySize = 1000, Width = 128, Layers = 4, FusionLayer = 2, Heads = 4, IntermediateSize = 512, MaxPositions = 32 },
+                Text = new()
+                {
+                    VocabularySize = 1000,
+                    Width = 128,
+                    Layers = 4,
+                    FusionLayer = 2,
+                    Heads = 4,
+                    IntermediateSize = 512,
+                    MaxPositions = 32,
+                },
                 Entities = 50,
             },
-            Data = new() { Corpora = [], Vocabulary = "", Clip = new() { Frames = 2, DecodeSize = 64, Size = 64, TextLength = 24, MaskProbability = 0.5, RegionPatch = 32 } },
+            Data = new()
+            {
+                Corpora = [],
+                Vocabulary = "",
+                Clip = new() { Frames = 2, DecodeSize = 64, Size = 64, TextLength = 24, MaskProbability = 0.5, RegionPatch = 32 },
+            },
             Losses = LossWeights.Equal,
             Training = new() { BatchSize = 32, Steps = steps, CheckpointEvery = int.MaxValue },
         };
@@ -50,17 +64,21 @@ internal static class TrainerBenchmark
         StepRecord[] warm = [.. records.Skip(Math.Min(200, records.Count / 2))];
         double total = warm.Sum(record => record.StepMs + record.BetweenMs);
         double made = batches.Milliseconds(warm.Length);
-        Console.WriteLine($"small model, {config.Training.BatchSize} clips, {steps} steps: {total / warm.Length:F1} ms a step; transfer {Mean(record => record.TransferMs):F2}, forward {Mean(record => record.ForwardMs):F2}, "
-            + $"backward {Mean(record => record.BackwardMs):F2}, figures {Mean(record => record.SynchronizeMs):F2}, optimizer {Mean(record => record.OptimizerMs):F2} ms");
+        Console.WriteLine($"small model, {config.Training.BatchSize} clips, {steps} steps: {total / warm.Length:F1} ms a step; transfer "
+            + $"{Mean(record => record.TransferMs):F2}, forward {Mean(record => record.ForwardMs):F2}, "
+            + $"backward {Mean(record => record.BackwardMs):F2}, figures {Mean(record => record.SynchronizeMs):F2}, optimizer "
+            + $"{Mean(record => record.OptimizerMs):F2} ms");
         if (clock is not null)
         {
             // Norm and update are loops of our own over the flat buffers: work in place of libtorch's, and no overhead; said apart.
             (ulong ticks, ulong calls) = batches.Libtorch(warm.Length);
             double inside = clock.Milliseconds(ticks), optimizer = warm.Sum(record => record.OptimizerMs), outside = total - made - inside;
-            Console.WriteLine($"outside libtorch: {outside / (total - made):P2} of the step, {outside / warm.Length:F2} ms round {calls / (ulong)warm.Length} calls; "
+            Console.WriteLine($"outside libtorch: {outside / (total - made):P2} of the step, {outside / warm.Length:F2} ms round "
+                + $"{calls / (ulong)warm.Length} calls; "
                 + $"{(outside - optimizer) / (total - made):P2} without the optimizer's own pass (target 3 %)");
         }
-        Console.WriteLine($"resident: {warm[0].ResidentMb:F0} MB at step {warm[0].Step}, {warm[^1].ResidentMb:F0} MB at the end ({warm[^1].ResidentMb / warm[0].ResidentMb - 1:P2}; target within 2 %); "
+        Console.WriteLine($"resident: {warm[0].ResidentMb:F0} MB at step {warm[0].Step}, {warm[^1].ResidentMb:F0} MB at the end "
+            + $"({warm[^1].ResidentMb / warm[0].ResidentMb - 1:P2}; target within 2 %); "
             + $"managed allocations {Mean(record => record.AllocatedBytes) / 1024:F0} KB a step, {warm[^1].Collections} collections");
 
         double Mean(Func<StepRecord, double> figure) => warm.Average(figure);
@@ -73,8 +91,10 @@ internal static class TrainerBenchmark
         using var flat = new FlatParameters(layer);
         using var optimizer = new AdamW(flat, new OptimizerConfig(), Environment.ProcessorCount);
         using Tensor one = tensor(1.0);
-        double pass = Best(() => optimizer.Step(1e-4)), fused = Best(() => optimizer.StepOnDevice(1e-4, one, 20, one)), norm = Best(() => optimizer.GradientNorm().Dispose());
-        Console.WriteLine($"AdamW over {length / 1e6:F0} M parameters: one pass {pass:F0} ms, libtorch's fused kernel {fused:F0} ms ({fused / pass:F1} times); gradient norm {norm:F0} ms");
+        double pass = Best(() => optimizer.Step(1e-4)), fused = Best(() => optimizer.StepOnDevice(1e-4, one, 20, one)),
+            norm = Best(() => optimizer.GradientNorm().Dispose());
+        Console.WriteLine($"AdamW over {length / 1e6:F0} M parameters: one pass {pass:F0} ms, libtorch's fused kernel {fused:F0} ms "
+            + $"({fused / pass:F1} times); gradient norm {norm:F0} ms");
     }
 
     private static double Best(Action action) => Enumerable.Range(0, 5).Min(_ =>

@@ -12,7 +12,8 @@ namespace Alpro.Chaos;
 /// <param name="GivenUp">Nodes that ended because the cluster took them for lost, though nobody had struck them.</param>
 /// <param name="Problems">What should not have been; empty when all is well.</param>
 internal sealed record ChaosResult(
-    IReadOnlyDictionary<string, int> Strikes, IReadOnlyDictionary<string, IReadOnlyList<double>> Recoveries, RunComparison Comparison, RunAccounts? Accounts,
+    IReadOnlyDictionary<string, int> Strikes, IReadOnlyDictionary<string, IReadOnlyList<double>> Recoveries, RunComparison Comparison,
+    RunAccounts? Accounts,
     IReadOnlyList<string> GivenUp, IReadOnlyList<string> Problems)
 {
     /// <summary>The result in lines to print.</summary>
@@ -20,10 +21,13 @@ internal sealed record ChaosResult(
     [
         $"strikes: {string.Join(", ", Strikes.Select(strike => $"{strike.Value} x {strike.Key}"))}",
         .. Recoveries.Select(recovery => recovery.Value.Order().ToArray() is var seconds
-            ? FormattableString.Invariant($"{recovery.Key}: median {seconds[(seconds.Length - 1) / 2]:0.000} s, worst {seconds[^1]:0.000} s, of {seconds.Length}") : ""),
-        Comparison.Difference is { } difference ? $"not the undisturbed run: {difference}" : FormattableString.Invariant(
-            $"the undisturbed run: {Comparison.Steps} steps with the same clips, losses within {Comparison.LossDifference:0.#e+0}, {Comparison.Tensors} final weights within {Comparison.WeightDifference:0.#e+0}"),
-        Accounts is null ? "no accounts" : $"clips: {Accounts.Planned} planned = {Accounts.Delivered} delivered + {Accounts.Rejected} rejected + {Accounts.Tail} tail",
+            ? (
+            $"{recovery.Key}: median {seconds[(seconds.Length - 1) / 2]:0.000} s, worst {seconds[^1]:0.000} s, of {seconds.Length}") : ""),
+        Comparison.Difference is { } difference ? $"not the undisturbed run: {difference}" : (
+            $"the undisturbed run: {Comparison.Steps} steps with the same clips, losses within {Comparison.LossDifference:0.#e+0}, "
+            + $"{Comparison.Tensors} final weights within {Comparison.WeightDifference:0.#e+0}"),
+        Accounts is null ? "no accounts"
+        : $"clips: {Accounts.Planned} planned = {Accounts.Delivered} delivered + {Accounts.Rejected} rejected + {Accounts.Tail} tail",
         .. GivenUp.Select(node => $"taken for lost: {node}"),
         .. Problems.Select(problem => $"PROBLEM: {problem}"),
     ];

@@ -14,16 +14,17 @@ using Alpro.Training.Tasks;
 namespace Alpro.Chaos;
 
 /// <summary>
-/// Trains on several processes while these are struck one after another, starts again whoever ends, and holds the run against one that was not
-/// disturbed: every step the same clips, losses and final weights within float tolerance, accounts that add up. What is done, to whom, and in
-/// which order follows from the seed; when, from the run's progress: a strike waits until the nodes of its kind are whole again.
+/// Trains on several processes while these are struck one after another, starts again whoever ends, and holds the run against one that was
+/// not disturbed: every step the same clips, losses and final weights within float tolerance, accounts that add up. What is done, to whom,
+/// and in which order follows from the seed; when, from the run's progress: a strike waits until the nodes of its kind are whole again.
 /// </summary>
 internal sealed partial class ChaosRun : IDisposable
 {
     /// <summary>Less than the cluster bears, and enough for a trainer to be known that has joined; time for heartbeats.</summary>
     private static readonly TimeSpan _standstill = TimeSpan.FromSeconds(2), _moment = TimeSpan.FromMilliseconds(80);
 
-    private static readonly TimeSpan _look = TimeSpan.FromMilliseconds(20), _stalled = TimeSpan.FromMinutes(3), _ending = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan _look = TimeSpan.FromMilliseconds(20), _stalled = TimeSpan.FromMinutes(3),
+        _ending = TimeSpan.FromMinutes(2);
 
     /// <summary>A node that was struck, and what was seen of it since.</summary>
     private sealed record Loss(ChaosNode Node, string? Address, Strike Strike, DateTimeOffset At)
@@ -84,13 +85,15 @@ internal sealed partial class ChaosRun : IDisposable
     private async Task TrainAloneAsync()
     {
         string config = Path.Combine(Alone, "config.json");
-        if (File.Exists(config) && File.ReadAllText(config) == ConfigLoader.ToJson(_config) && Latest(Alone) is { State: var state } && state.Step == state.TotalSteps) return;
+        if (File.Exists(config) && File.ReadAllText(config) == ConfigLoader.ToJson(_config) && Latest(Alone) is { State: var state }
+            && state.Step == state.TotalSteps) return;
         if (Directory.Exists(Alone)) Directory.Delete(Alone, recursive: true);
         _settings.Say("training undisturbed, in one process");
         string command = DownstreamTask.Find(_config.Task) is null ? "pretrain" : "finetune";
         using NodeProcess process = NodeProcess.StartProgram([command, .. Configuration(), "--out", Alone]);
         (int code, _) = await process.EndAsync(Timeout.InfiniteTimeSpan);
-        if (code != ExitCode.Success) throw new InvalidOperationException($"the undisturbed run ended with exit code {code}: {process.Errors}");
+        if (code != ExitCode.Success)
+            throw new InvalidOperationException($"the undisturbed run ended with exit code {code}: {process.Errors}");
     }
 
     private async Task<ChaosResult> TrainAsync(CancellationToken stop)
@@ -112,7 +115,9 @@ internal sealed partial class ChaosRun : IDisposable
             StartAgain();
             SlowValidation();
             StrikeIfDue();
-            if (TimeProvider.System.GetUtcNow() - _stepAt > _stalled) throw new TimeoutException($"no step was done in {_stalled.TotalMinutes} minutes after step {_step}; the logs are in {_settings.Folder}/logs");
+            if (TimeProvider.System.GetUtcNow() - _stepAt > _stalled)
+                throw new TimeoutException(
+                    $"no step was done in {_stalled.TotalMinutes} minutes after step {_step}; the logs are in {_settings.Folder}/logs");
         }
         return await FinishAsync();
     }
@@ -130,8 +135,10 @@ internal sealed partial class ChaosRun : IDisposable
         string[] seeds = [.. ports.SelectMany(port => new[] { "--seed", $"{near}:{port}" })];
         string[] trains = ["--out", Run, "--decoders", "0", "--data-port", "0"];
         bool begun = false;
-        Add("coordinator", _settings.Coordinators, number => [.. trains, "--trainers", $"{Math.Min(1, _settings.Trainers)}", "--port", $"{ports[number - 1]}", .. Resume()]);
-        Add("trainer", _settings.Trainers, number => [.. trains, "--port", $"{ports[_settings.Coordinators + number - 1]}", "--ring-port", "0"]);
+        Add("coordinator", _settings.Coordinators,
+            number => [.. trains, "--trainers", $"{Math.Min(1, _settings.Trainers)}", "--port", $"{ports[number - 1]}", .. Resume()]);
+        Add("trainer", _settings.Trainers, number =>
+            [.. trains, "--port", $"{ports[_settings.Coordinators + number - 1]}", "--ring-port", "0"]);
         Add("decoder", _settings.Decoders, _ => ["--decoders", "1", "--port", "0"]);
         Add("evaluator", _settings.Evaluators, _ => ["--out", Run, "--port", "0"]);
 
@@ -163,7 +170,8 @@ internal sealed partial class ChaosRun : IDisposable
         }
     }
 
-    private string[] Configuration() => ["--config", _settings.Config, .. _settings.Overrides.SelectMany(setting => new[] { "--set", setting })];
+    private string[] Configuration() => ["--config", _settings.Config,
+        .. _settings.Overrides.SelectMany(setting => new[] { "--set", setting })];
 
     /// <summary>Takes in what a node has said.</summary>
     private void Listen(ChaosNode node)
@@ -253,7 +261,8 @@ internal sealed partial class ChaosRun : IDisposable
         const int tail = 16 << 10;                                   // several records
         try
         {
-            using var file = new FileStream(new RunFolder(Run).Steps, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            using var file = new FileStream(new RunFolder(Run).Steps, FileMode.Open, FileAccess.Read,
+                FileShare.ReadWrite | FileShare.Delete);
             file.Seek(-Math.Min(tail, file.Length), SeekOrigin.End);
             using var reader = new StreamReader(file);
             return StepOf().Matches(reader.ReadToEnd()) is [.., var last] ? long.Parse(last.Groups[1].Value) : null;
@@ -274,7 +283,9 @@ internal sealed partial class ChaosRun : IDisposable
         }
     }
 
-    /// <summary>Whoever has ended before the run is started again; who was struck, or lost the cluster with one that was, may end.</summary>
+    /// <summary>
+    /// Whoever has ended before the run is started again; who was struck, or lost the cluster with one that was, may end.
+    /// </summary>
     private void StartAgain()
     {
         foreach (ChaosNode node in _nodes.Where(node => node.OutageEnds is null && node.Process.HasEnded))
@@ -286,7 +297,9 @@ internal sealed partial class ChaosRun : IDisposable
                 (_joiner, _joined) = (node, null);
             }
             // On a busy machine the cluster takes a slow node for a lost one: it may, and nothing may come of it.
-            if (!node.IsStruck) (WasGivenUp(node) ? _givenUp : _problems).Add($"{node.Name} ended by itself at step {_step + 1}, exit code {node.Process.ExitCode}: {LastWords(node)}");
+            if (!node.IsStruck)
+                (WasGivenUp(node) ? _givenUp : _problems).Add(
+                    $"{node.Name} ended by itself at step {_step + 1}, exit code {node.Process.ExitCode}: {LastWords(node)}");
             _links.RemoveWhere(link => link.From == node);
             node.Start();
         }
@@ -332,7 +345,8 @@ internal sealed partial class ChaosRun : IDisposable
 
     private void StrikeIfDue()
     {
-        if (_step < 2 || _step < _struckAt + _settings.Every || _step + _settings.Every >= _total || Stopwatch.GetElapsedTime(_began) > _settings.Length) return;
+        if (_step < 2 || _step < _struckAt + _settings.Every || _step + _settings.Every >= _total
+            || Stopwatch.GetElapsedTime(_began) > _settings.Length) return;
         if (_due.Count == 0 && _rounds < _settings.Rounds)
         {
             _rounds++;
@@ -364,7 +378,8 @@ internal sealed partial class ChaosRun : IDisposable
     {
         "decoder" => _links.Any(link => link.Address == node.Address),
         // One of these at a time: they keep the cluster together by their majority.
-        "trainer" or "coordinator" => _world == _settings.Trainers && _nodes.All(other => other.Role is not ("trainer" or "coordinator") || other.IsUp)
+        "trainer" or "coordinator" => _world == _settings.Trainers
+            && _nodes.All(other => other.Role is not ("trainer" or "coordinator") || other.IsUp)
             && _losses.All(loss => loss.Node.Role is not ("trainer" or "coordinator") || loss.IsMadeGood),
         _ => true,
     };
@@ -375,7 +390,8 @@ internal sealed partial class ChaosRun : IDisposable
         _settings.Say($"step {_step + 1}: {node.Name} {Word(strike)}");
         _strikes[done] = _strikes.GetValueOrDefault(done) + 1;
         // Nobody takes the place of a coordinator that stands by.
-        _losses.Add(new(node, node.Address, strike, TimeProvider.System.GetUtcNow()) { IsMadeGood = node.Role == "evaluator" || (node.Role == "coordinator" && node != _keeper) });
+        _losses.Add(new(node, node.Address, strike,
+            TimeProvider.System.GetUtcNow()) { IsMadeGood = node.Role == "evaluator" || (node.Role == "coordinator" && node != _keeper) });
         (_struckAt, node.IsStruck) = (_step, true);
         _links.RemoveWhere(link => link.Address == node.Address);
         if (node.Role == "trainer") _world = 0;
@@ -397,7 +413,8 @@ internal sealed partial class ChaosRun : IDisposable
         _ => "cut off",
     };
 
-    private bool HasEnded() => _step + 1 >= _total && _nodes.Where(node => node.Role == "coordinator").All(node => node.Process.HasEnded && node.Process.ExitCode == ExitCode.Success);
+    private bool HasEnded() => _step + 1 >= _total
+        && _nodes.Where(node => node.Role == "coordinator").All(node => node.Process.HasEnded && node.Process.ExitCode == ExitCode.Success);
 
     /// <summary>Waits for the nodes to end, and compares.</summary>
     private async Task<ChaosResult> FinishAsync()
@@ -408,20 +425,27 @@ internal sealed partial class ChaosRun : IDisposable
             if (node.OutageEnds is not null) continue;               // struck shortly before the end: it is not waited for
             if (node is { Role: "decoder", IsUp: false, Process.HasEnded: false }) node.Process.Terminate();         // it has joined no run
             (int code, string output) = await node.Process.EndAsync(_ending);
-            bool ended = code == ExitCode.Success || (code == ExitCode.Interrupted && node.Role == "decoder");   // told to before it had joined
+            // told to before it had joined
+            bool ended = code == ExitCode.Success || (code == ExitCode.Interrupted && node.Role == "decoder");
             if (!ended && !node.IsStruck) _problems.Add($"{node.Name} ended with exit code {code} after the run: {LastWords(node)}");
             // Whoever wrote the run down says how it went.
             if (output.Split('\n').FirstOrDefault(line => line.Contains("\"accounts\":", StringComparison.Ordinal)) is { } result)
-                accounts = JsonDocument.Parse(result).RootElement.GetProperty("accounts").Deserialize<RunAccounts>(JsonSerializerOptions.Web);
+                accounts = JsonDocument.Parse(result).RootElement.GetProperty("accounts")
+                    .Deserialize<RunAccounts>(JsonSerializerOptions.Web);
         }
-        RunComparison comparison = RunComparison.Of(new(Alone), Latest(Alone)!, new(Run), Latest(Run)!, _settings.Trainers > 0 ? _settings.Tolerance : 0);
+        RunComparison comparison = RunComparison.Of(new(Alone), Latest(Alone)!, new(Run), Latest(Run)!,
+            _settings.Trainers > 0 ? _settings.Tolerance : 0);
         if (comparison.Difference is { } difference) _problems.Add($"the run is not the undisturbed one: {difference}");
         if (accounts is null) _problems.Add("no process said what became of the run's clips");
-        else if (accounts.Delivered != _total * _config.Training.BatchSize || accounts.Planned != accounts.Delivered + accounts.Rejected + accounts.Tail) _problems.Add($"the accounts do not add up: {accounts}");
-        foreach (Loss loss in _losses.Where(loss => loss.Node.Role != "decoder" && !loss.IsMadeGood)) _problems.Add($"{loss.Node.Name}, {Word(loss.Strike)}: it was not seen that others went on without it");
+        else
+            if (accounts.Delivered != _total * _config.Training.BatchSize || accounts.Planned != accounts.Delivered + accounts.Rejected
+                + accounts.Tail) _problems.Add($"the accounts do not add up: {accounts}");
+        foreach (Loss loss in _losses.Where(loss => loss.Node.Role != "decoder" && !loss.IsMadeGood))
+            _problems.Add($"{loss.Node.Name}, {Word(loss.Strike)}: it was not seen that others went on without it");
         if (_strikes.ContainsKey($"trainer {Word(Strike.KilledUntilValidation)}") && !_recoveries.ContainsKey(JoinedMeanwhile))
             _problems.Add("no trainer joined while another validated");
-        return new(_strikes, _recoveries.OrderBy(recovery => recovery.Key, StringComparer.Ordinal).ToDictionary(recovery => recovery.Key, IReadOnlyList<double> (recovery) => recovery.Value), comparison, accounts, _givenUp, _problems);
+        return new(_strikes, _recoveries.OrderBy(recovery => recovery.Key, StringComparer.Ordinal).ToDictionary(recovery => recovery.Key,
+            IReadOnlyList<double> (recovery) => recovery.Value), comparison, accounts, _givenUp, _problems);
     }
 
     private const string JoinedMeanwhile = "trainer killed, had joined again while another validated, since that began";

@@ -63,7 +63,9 @@ internal sealed record ChaosSettings
     /// <summary>How long a node is frozen or cut off: longer than the cluster waits until it gives a node up.</summary>
     public TimeSpan Outage { get; init; } = TimeSpan.FromSeconds(14);
 
-    /// <summary>How far losses and weights may be from those of one process where several trainers share the steps; else the bits are the same.</summary>
+    /// <summary>
+    /// How far losses and weights may be from those of one process where several trainers share the steps; else the bits are the same.
+    /// </summary>
     public double Tolerance { get; init; } = 1e-3;
 
     /// <summary>Told of what happens.</summary>

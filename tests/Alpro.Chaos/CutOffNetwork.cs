@@ -26,7 +26,8 @@ internal sealed class CutOffNetwork : IDisposable
         Remove();                                                    // what a process that was killed has left
         foreach (string words in new[]
         {
-            $"netns add {Space}", $"link add {Space} type veth peer name eth0 netns {Space}", $"addr add {Near}/24 dev {Space}", $"link set {Space} up",
+            $"netns add {Space}", $"link add {Space} type veth peer name eth0 netns {Space}", $"addr add {Near}/24 dev {Space}",
+            $"link set {Space} up",
             $"-n {Space} addr add {Far}/24 dev eth0", $"-n {Space} link set eth0 up", $"-n {Space} link set lo up",
         })
         {
@@ -41,7 +42,8 @@ internal sealed class CutOffNetwork : IDisposable
     /// <summary>Pulls the cable, or plugs it in.</summary>
     public void Plug(bool plugged)
     {
-        if (Ip($"link set {Space} {(plugged ? "up" : "down")}") is { Length: > 0 } error) throw new InvalidOperationException($"ip link set {Space}: {error}");
+        if (Ip($"link set {Space} {(plugged ? "up" : "down")}") is { Length: > 0 } error)
+            throw new InvalidOperationException($"ip link set {Space}: {error}");
     }
 
     public void Dispose() => Remove();

@@ -3,8 +3,8 @@ using Alpro.Actors;
 namespace Alpro.Chaos;
 
 /// <summary>
-/// The running settings of clusters in tests: those of <c>hocon/cluster.conf</c>, with shorter times, since every node is on this machine: who
-/// looks for others, agrees with them, or is given up, is waited for a second or two, and not ten.
+/// The running settings of clusters in tests: those of <c>hocon/cluster.conf</c>, with shorter times, since every node is on this machine:
+/// who looks for others, agrees with them, or is given up, is waited for a second or two, and not ten.
 /// </summary>
 internal static class QuickCluster
 {

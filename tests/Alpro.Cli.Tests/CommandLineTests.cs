@@ -5,7 +5,9 @@ using Alpro.Tests.Support.Runs;
 
 namespace Alpro.Cli.Tests;
 
-/// <summary>What a person meets who makes a mistake: one line that names it, what was expected, and no word of the program's inside.</summary>
+/// <summary>
+/// What a person meets who makes a mistake: one line that names it, what was expected, and no word of the program's inside.
+/// </summary>
 public sealed class CommandLineTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -40,15 +42,18 @@ public sealed class CommandLineTests : IDisposable
         (int code, _, string errors) = AlproProgram.Run("pretain", "--log-format", "json");
         Assert.Equal(ExitCode.BadInput, code);
         string[] lines = errors.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        Assert.Equal([nameof(CommandEvents.WordsRefused), nameof(CommandEvents.HelpOffered)], lines.Select(line => NodeEvent.Parse(line)!.Name));
+        Assert.Equal([nameof(CommandEvents.WordsRefused), nameof(CommandEvents.HelpOffered)],
+            lines.Select(line => NodeEvent.Parse(line)!.Name));
     }
 
     [Fact]
     public void Place_that_cannot_be_written_is_named_in_one_line()
     {
         File.WriteAllText(_folder.File("file"), "");
-        string within = _folder.File("file/out"), clip = _folder.File("clip.png"), config = _folder.File("run.json"), released = _folder.File("args.json");
-        using (var ffmpeg = System.Diagnostics.Process.Start("ffmpeg", ["-v", "error", "-f", "lavfi", "-i", "testsrc=size=32x32", "-frames:v", "1", clip])) ffmpeg.WaitForExit();
+        string within = _folder.File("file/out"), clip = _folder.File("clip.png"), config = _folder.File("run.json"),
+            released = _folder.File("args.json");
+        using (var ffmpeg = System.Diagnostics.Process.Start("ffmpeg",
+            ["-v", "error", "-f", "lavfi", "-i", "testsrc=size=32x32", "-frames:v", "1", clip])) ffmpeg.WaitForExit();
         File.WriteAllText(_folder.File("a.csv"), "videoid,name\n1,a dog\n");
         File.WriteAllText(config, """{ "data": { "corpora": [ { "name": "a", "annotations": "a.csv", "media": "." } ] } }""");
         string weights = Directory.EnumerateFiles(Path.Combine(Locations.Golden, "model"), "retrieval.pt").Single();
@@ -64,7 +69,8 @@ public sealed class CommandLineTests : IDisposable
         {
             (int code, _, string errors) = AlproProgram.Run(arguments);
             Assert.True(code == ExitCode.BadInput, $"{arguments[0]}: {code}: {errors}");
-            string said = Assert.Single(errors.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => line.StartsWith("alpro: ", StringComparison.Ordinal));
+            string said = Assert.Single(errors.Split('\n', StringSplitOptions.RemoveEmptyEntries),
+                line => line.StartsWith("alpro: ", StringComparison.Ordinal));
             Assert.Contains("cannot be written: ", said, StringComparison.Ordinal);
             Assert.DoesNotContain("   at ", errors, StringComparison.Ordinal);
         }

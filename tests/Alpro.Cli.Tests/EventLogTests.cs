@@ -15,7 +15,8 @@ public sealed class EventLogTests
     {
         Write(new(_written));
         Assert.Equal(
-            ["generation 2 has 3 trainers: a:1, b:2", "warning: decode node a:1 is lost, and its 4 clips go to others: it left", "alpro: no room"], Lines);
+            ["generation 2 has 3 trainers: a:1, b:2", "warning: decode node a:1 is lost, and its 4 clips go to others: it left",
+            "alpro: no room"], Lines);
     }
 
     [Theory]
@@ -25,7 +26,8 @@ public sealed class EventLogTests
     public void Less_important_events_than_were_asked_for_are_not_written(string least, string written)
     {
         Write(new(_written, Enum.Parse<LogVerbosity>(least), LogFormat.Json));
-        Assert.Equal(written, string.Join(' ', Lines.Select(line => JsonDocument.Parse(line).RootElement.GetProperty("event").GetString())));
+        Assert.Equal(written,
+            string.Join(' ', Lines.Select(line => JsonDocument.Parse(line).RootElement.GetProperty("event").GetString())));
     }
 
     [Fact]
@@ -34,7 +36,8 @@ public sealed class EventLogTests
         Write(new(_written, LogVerbosity.Info, LogFormat.Json));
         JsonElement[] events = [.. Lines.Select(line => JsonDocument.Parse(line).RootElement)];
         JsonElement first = events[0];
-        Assert.Equal(["time", "level", "source", "id", "event", "message", "generation", "world", "endpoints"], first.EnumerateObject().Select(field => field.Name));
+        Assert.Equal(["time", "level", "source", "id", "event", "message", "generation", "world", "endpoints"],
+            first.EnumerateObject().Select(field => field.Name));
         Assert.InRange((TimeProvider.System.GetUtcNow() - first.GetProperty("time").GetDateTimeOffset()).TotalMinutes, -1, 1);
         Assert.Equal((402, "GroupFormed"), (first.GetProperty("id").GetInt32(), first.GetProperty("event").GetString()));
         Assert.Equal((2, 3), (first.GetProperty("generation").GetInt64(), first.GetProperty("world").GetInt32()));

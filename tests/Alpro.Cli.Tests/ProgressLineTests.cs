@@ -13,7 +13,8 @@ public sealed class ProgressLineTests
             line.Show(1, "done");
         }
         string[] written = terminal.ToString().Split("\r\u001b[K")[1..];
-        Assert.Equal([" 50 % pretrain 350/", "validation after step 350, which is said in a line that is wider than the terminal" + Environment.NewLine + " 50 % pretrain 350/", "100 % done", ""], written);
+        Assert.Equal([" 50 % pretrain 350/", "validation after step 350, which is said in a line that is wider than the terminal"
+            + Environment.NewLine + " 50 % pretrain 350/", "100 % done", ""], written);
         Assert.Equal(19, written[0].Length);
     }
 }

@@ -31,7 +31,8 @@ public class AlproForPretrainTests
     {
         using var scope = NewDisposeScope();
         using var full = TinyModel.Pretrain();
-        using var model = TinyModel.Build(() => new AlproForPretrain(TinyModel.Config) { Weights = new() { Vtc = vtc, Vtm = vtm, Mlm = mlm, Pem = pem } });
+        using var model = TinyModel.Build(() =>
+            new AlproForPretrain(TinyModel.Config) { Weights = new() { Vtc = vtc, Vtm = vtm, Mlm = mlm, Pem = pem } });
         ModelInputs inputs = TinyModel.Inputs();
         ModelLosses expected = full.Forward(inputs, TinyModel.Negatives()), actual = model.Forward(inputs, TinyModel.Negatives());
         Assert.Equal(names, string.Join(' ', actual.Terms.Select(term => term.Name)));
@@ -43,11 +44,13 @@ public class AlproForPretrainTests
     {
         using var scope = NewDisposeScope();
         using var even = TinyModel.Pretrain();
-        using var model = TinyModel.Build(() => new AlproForPretrain(TinyModel.Config) { Weights = new() { Vtc = 0.5, Vtm = 2, Mlm = 3, Pem = 0.25 } });
+        using var model = TinyModel.Build(() =>
+            new AlproForPretrain(TinyModel.Config) { Weights = new() { Vtc = 0.5, Vtm = 2, Mlm = 3, Pem = 0.25 } });
         ModelInputs inputs = TinyModel.Inputs();
         ModelLosses once = even.Forward(inputs, TinyModel.Negatives()), weighted = model.Forward(inputs, TinyModel.Negatives());
 
-        double[] losses = [.. once.Terms.Select(term => (double)term.Loss.item<float>())], same = [.. weighted.Terms.Select(term => (double)term.Loss.item<float>())];
+        double[] losses = [.. once.Terms.Select(term => (double)term.Loss.item<float>())],
+            same = [.. weighted.Terms.Select(term => (double)term.Loss.item<float>())];
         Assert.Equal(losses, same);
         Assert.Equal(0.5 * losses[0] + 2 * losses[1] + 0.25 * losses[2] + 3 * losses[3], weighted.Total.item<float>(), 1e-4);
         Assert.Equal(stack([.. once.Terms.Select(term => term.Loss)]).sum().item<float>(), once.Total.item<float>());
@@ -92,7 +95,8 @@ public class AlproForPretrainTests
         Assert.True(model.training);
         Assert.False(model.prompter.training);
         Assert.False(model.prompter.visual_encoder.model.training);
-        TinyModel.AssertEqual(model.prompter.Label(inputs.CropVideo_BTCHW!, true).Probabilities_BE, model.prompter.Label(inputs.CropVideo_BTCHW!, true).Probabilities_BE);
+        TinyModel.AssertEqual(model.prompter.Label(inputs.CropVideo_BTCHW!, true).Probabilities_BE,
+            model.prompter.Label(inputs.CropVideo_BTCHW!, true).Probabilities_BE);
         model.Forward(inputs).Total.backward();
         Assert.All(model.prompter.parameters(), parameter => Assert.True(!parameter.requires_grad && parameter.grad is null));
         Assert.All(model.parameters().Except(model.prompter.parameters()), parameter => Assert.True(parameter.requires_grad));
@@ -104,15 +108,22 @@ public class AlproForPretrainTests
         using var scope = NewDisposeScope();
         using var model = TinyModel.Pretrain();
         ModelInputs inputs = TinyModel.Inputs();
-        Assert.Contains("positions", Assert.Throws<ArgumentException>(() => model.Forward(inputs with { MaskPositions = null })).Message, StringComparison.Ordinal);
-        Assert.Contains("labels", Assert.Throws<ArgumentException>(() => model.Forward(inputs with { MaskLabels_BL = null })).Message, StringComparison.Ordinal);
-        Assert.Contains("region", Assert.Throws<ArgumentException>(() => model.Forward(inputs with { RegionMask_BHW = null })).Message, StringComparison.Ordinal);
+        Assert.Contains("positions", Assert.Throws<ArgumentException>(() => model.Forward(inputs with { MaskPositions = null })).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("labels", Assert.Throws<ArgumentException>(() => model.Forward(inputs with { MaskLabels_BL = null })).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("region", Assert.Throws<ArgumentException>(() => model.Forward(inputs with { RegionMask_BHW = null })).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public void Sizes_that_cannot_be_are_refused()
     {
-        Assert.Contains("width", Assert.Throws<ArgumentException>(() => new AlproForPretrain(TinyModel.Config with { Text = TinyModel.Config.Text with { Width = 32 } })).Message, StringComparison.Ordinal);
-        Assert.Contains("layer 4 of 4", Assert.Throws<ArgumentException>(() => new AlproForPretrain(TinyModel.Config with { Text = TinyModel.Config.Text with { FusionLayer = 4 } })).Message, StringComparison.Ordinal);
+        Assert.Contains("width", Assert.Throws<ArgumentException>(
+            () => new AlproForPretrain(TinyModel.Config with { Text = TinyModel.Config.Text with { Width = 32 } })).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("layer 4 of 4", Assert.Throws<ArgumentException>(
+            () => new AlproForPretrain(TinyModel.Config with { Text = TinyModel.Config.Text with { FusionLayer = 4 } })).Message,
+            StringComparison.Ordinal);
     }
 }

@@ -18,7 +18,8 @@ public class HiddenScalarTests
     [InlineData(typeof(Conv2d))]
     [InlineData(typeof(Sequential))]
     [InlineData(typeof(ReLU))]
-    public void Nor_do_the_layers_it_is_made_of(Type layer) => Assert.False(scalars.AreMadeBy(layer.GetMethod("forward", [typeof(Tensor)])!));
+    public void Nor_do_the_layers_it_is_made_of(Type layer) =>
+    Assert.False(scalars.AreMadeBy(layer.GetMethod("forward", [typeof(Tensor)])!));
 
     [Fact]
     public void The_known_ones_are_found()

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Alpro.Model.Tests;
 
 /// <summary>
-/// TorchSharp makes scalars inside some of its methods (<c>a + b</c> makes the factor of b) that nothing roots while native code reads them.
-/// The instructions of the assemblies say which methods those are, and who calls them.
+/// TorchSharp makes scalars inside some of its methods (<c>a + b</c> makes the factor of b) that nothing roots while native code reads
+/// them. The instructions of the assemblies say which methods those are, and who calls them.
 /// </summary>
 internal sealed class HiddenScalars
 {
@@ -36,20 +36,23 @@ internal sealed class HiddenScalars
 
     private static IEnumerable<MethodBase> Methods(Type type)
     {
-        const BindingFlags All = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.Instance | BindingFlags.DeclaredOnly;
+        const BindingFlags All =
+            BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.Instance | BindingFlags.DeclaredOnly;
         return type.GetMethods(All).Cast<MethodBase>().Concat(type.GetConstructors(All));
     }
 
     private static IEnumerable<MethodBase> Calls(MethodBase method)
     {
         byte[] code = method.GetMethodBody()?.GetILAsByteArray() ?? [];
-        Type[]? typeArguments = method.DeclaringType?.GetGenericArguments(), methodArguments = method.IsGenericMethod ? method.GetGenericArguments() : null;
+        Type[]? typeArguments = method.DeclaringType?.GetGenericArguments(), methodArguments = method.IsGenericMethod
+            ? method.GetGenericArguments() : null;
         for (int position = 0; position < code.Length;)
         {
             short value = code[position++];
             if (value == 0xfe) value = (short)(0xfe00 | code[position++]);
             OpCode instruction = _opCodes[value];
-            if (instruction.OperandType == OperandType.InlineMethod && method.Module.ResolveMethod(BitConverter.ToInt32(code, position), typeArguments, methodArguments) is { } callee)
+            if (instruction.OperandType == OperandType.InlineMethod && method.Module.ResolveMethod(BitConverter.ToInt32(code, position),
+                typeArguments, methodArguments) is { } callee)
                 yield return callee;
             position += instruction.OperandType switch
             {

@@ -32,7 +32,8 @@ public class InitializationTests
     [Fact]
     public void Encoders_start_small_and_norms_at_one()
     {
-        using var model = TinyModel.Build(() => new AlproForRetrieval(TinyModel.Config with { Text = TinyModel.Config.Text with { IntermediateSize = 4000 } }));
+        using var model = TinyModel.Build(() =>
+            new AlproForRetrieval(TinyModel.Config with { Text = TinyModel.Config.Text with { IntermediateSize = 4000 } }));
         Assert.Equal(0.02, model.Encoder.encoder.layer[0].intermediate.dense.weight.std().item<float>(), 5e-4);
         Assert.Equal(0, model.Encoder.encoder.layer[0].intermediate.dense.bias!.abs().max().item<float>());
         Assert.All(model.modules().OfType<LayerNorm>(), norm => Assert.Equal(1, norm.weight!.min().item<float>()));

@@ -110,7 +110,8 @@ public class LossesTests
         using var scope = NewDisposeScope();
         Tensor logits = tensor(new float[,] { { 0, 1 }, { 3, 0 }, { 1, 0 } });
         LossTerm term = Losses.Answers(logits, tensor(new long[] { 1, -100, 1 }));
-        TinyModel.AssertClose(functional.cross_entropy(cat([logits[0].unsqueeze(0), logits[2].unsqueeze(0)], 0), tensor(new long[] { 1, 1 })), term.Loss);
+        TinyModel.AssertClose(functional.cross_entropy(cat([logits[0].unsqueeze(0), logits[2].unsqueeze(0)], 0),
+            tensor(new long[] { 1, 1 })), term.Loss);
         Assert.Equal((1, 3), (term.Correct!.item<long>(), term.Count!.item<float>()));
     }
 
@@ -118,7 +119,8 @@ public class LossesTests
     public void Accuracy_counts_over_its_own_denominator()
     {
         using var scope = NewDisposeScope();
-        Tensor logits = tensor(new float[,] { { 0, 1 }, { 1, 0 }, { 1, 0 }, { 0, 1 } });     // one positive, right; three negatives, one of them wrong
+        // one positive, right; three negatives, one of them wrong
+        Tensor logits = tensor(new float[,] { { 0, 1 }, { 1, 0 }, { 1, 0 }, { 0, 1 } });
         LossTerm term = Losses.Matching(logits, positives: 1);
         Assert.Equal(3, term.Correct!.item<long>());
         Assert.Equal(4, term.Count!.item<float>());

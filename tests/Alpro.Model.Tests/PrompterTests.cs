@@ -13,11 +13,14 @@ public class PrompterTests
         Assert.Equal("A video footage of one {}.", Prompter.VideoTemplates[^1]);
         Assert.Equal(
             [
-                "A photo of a {}.", "A photo of the {}.", "A photo of one {}.", "A picture of a {}.", "A picture of the {}.", "A picture of one {}.",
-                "A good photo of the {}.", "A good photo of a {}.", "A good photo of one {}.", "A good picture of the {}.", "A good picture of a {}.", "A good picture of one {}.",
+                "A photo of a {}.", "A photo of the {}.", "A photo of one {}.", "A picture of a {}.", "A picture of the {}.",
+                "A picture of one {}.",
+                "A good photo of the {}.", "A good photo of a {}.", "A good photo of one {}.", "A good picture of the {}.",
+                "A good picture of a {}.", "A good picture of one {}.",
             ],
             Prompter.ImageTemplates);
-        Assert.Equal(["A photo of a dog.", "A photo of a cat.", "One dog.", "One cat."], Prompter.Prompts(["A photo of a {}.", "One {}."], ["dog", "cat"]));
+        Assert.Equal(["A photo of a dog.", "A photo of a cat.", "One dog.", "One cat."],
+            Prompter.Prompts(["A photo of a {}.", "One {}."], ["dog", "cat"]));
     }
 
     [Fact]
@@ -29,8 +32,10 @@ public class PrompterTests
         prompter.BuildEntityPrompts((video, ones_like(video)), (image, ones_like(image)));
         Assert.True(prompter.training);
         prompter.eval();
-        TinyModel.AssertClose(prompter.EncodeText(video, ones_like(video)).Features_BF.view(3, 5, 8).mean([0]).detach(), prompter.video_prompt_feat);
-        TinyModel.AssertClose(prompter.EncodeText(image, ones_like(image)).Features_BF.view(2, 5, 8).mean([0]).detach(), prompter.image_prompt_feat);
+        TinyModel.AssertClose(prompter.EncodeText(video, ones_like(video)).Features_BF.view(3, 5, 8).mean([0]).detach(),
+            prompter.video_prompt_feat);
+        TinyModel.AssertClose(prompter.EncodeText(image, ones_like(image)).Features_BF.view(2, 5, 8).mean([0]).detach(),
+            prompter.image_prompt_feat);
         Assert.True(prompter.video_prompt_feat.norm(1, keepdim: false, p: 2).max().item<float>() < 1);
         Assert.Throws<ArgumentException>(() => prompter.BuildEntityPrompts((video.narrow(0, 0, 4), video.narrow(0, 0, 4)), (image, image)));
     }
@@ -40,7 +45,8 @@ public class PrompterTests
     {
         using var scope = NewDisposeScope();
         using var right = TinyModel.Build(() => new Prompter(TinyModel.Config with { EntityThreshold = 0.9 }));
-        using var released = TinyModel.Build(() => new Prompter(TinyModel.Config with { EntityThreshold = 0.9, Reference = new ReferenceSwitches { IgnoreMaskByIndex = true } }));
+        using var released = TinyModel.Build(() =>
+            new Prompter(TinyModel.Config with { EntityThreshold = 0.9, Reference = new ReferenceSwitches { IgnoreMaskByIndex = true } }));
         Tensor crops = TinyModel.Inputs(clips: 16).CropVideo_BTCHW!;
         PseudoLabels labels = right.Label(crops, isVideo: true);
         Assert.Equal(Bools(labels.Probabilities_BE.amax([1]) < 0.9), Bools(labels.Ignored_B));

@@ -86,8 +86,10 @@ public class SoakTests
 
         public Trained(bool activationCheckpointing)
         {
-            model = TinyModel.Pretrain(TinyModel.WithDropout with { Vision = TinyModel.WithDropout.Vision with { ActivationCheckpointing = activationCheckpointing } });
-            weights = [.. model.parameters().Where(parameter => parameter.requires_grad).Select(parameter => ((Tensor)parameter, parameter.detach().clone()))];
+            model = TinyModel.Pretrain(TinyModel.WithDropout
+                with { Vision = TinyModel.WithDropout.Vision with { ActivationCheckpointing = activationCheckpointing } });
+            weights = [.. model.parameters().Where(parameter => parameter.requires_grad)
+                .Select(parameter => ((Tensor)parameter, parameter.detach().clone()))];
         }
 
         /// <summary>The losses of a cycle of steps from the first weights.</summary>

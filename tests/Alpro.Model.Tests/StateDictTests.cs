@@ -5,7 +5,8 @@ namespace Alpro.Model.Tests;
 
 public class StateDictTests
 {
-    private static readonly JsonElement _golden = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Locations.Golden, "state_dict_keys.json"))).RootElement;
+    private static readonly JsonElement _golden =
+        JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Locations.Golden, "state_dict_keys.json"))).RootElement;
 
     public static TheoryData<string> Models => ["pretrain", "prompter", "retrieval", "qa"];
 
@@ -13,8 +14,10 @@ public class StateDictTests
     public void Keys_shapes_and_types_are_the_checkpoints_at_full_size(string name)
     {
         using AlproModel model = Build(name);
-        var expected = _golden.GetProperty(name).EnumerateObject().Select(entry => $"{entry.Name} {entry.Value[0].GetRawText().Replace("\n", "", StringComparison.Ordinal)} {entry.Value[1]}");
-        var actual = model.state_dict().Select(entry => $"{entry.Key} [{string.Join(',', entry.Value.shape)}] {entry.Value.dtype.ToString().ToLowerInvariant()}");
+        var expected = _golden.GetProperty(name).EnumerateObject()
+            .Select(entry => $"{entry.Name} {entry.Value[0].GetRawText().Replace("\n", "", StringComparison.Ordinal)} {entry.Value[1]}");
+        var actual = model.state_dict().Select(entry =>
+            $"{entry.Key} [{string.Join(',', entry.Value.shape)}] {entry.Value.dtype.ToString().ToLowerInvariant()}");
         Assert.Equal(expected.Order(), actual.Order());
     }
 
@@ -23,7 +26,8 @@ public class StateDictTests
     {
         using var model = TinyModel.Pretrain();
         Assert.DoesNotContain(model.named_parameters(), named => named.name.Contains("decoder", StringComparison.Ordinal));
-        Assert.Equal(2, model.named_parameters().Count(named => named.name.EndsWith("word_embeddings.weight", StringComparison.Ordinal)));     // the model's and its prompter's
+        // the model's and its prompter's
+        Assert.Equal(2, model.named_parameters().Count(named => named.name.EndsWith("word_embeddings.weight", StringComparison.Ordinal)));
         using var noGrad = no_grad();
         var state = model.state_dict();
         state["text_encoder.cls.predictions.decoder.weight"].fill_(0.25);

@@ -16,7 +16,8 @@ public class TimeSformerTests
         using var noGrad = no_grad();
         encoder.eval();
         foreach (SpaceTimeBlock block in encoder.blocks)
-            foreach (VisionAttention attention in new[] { block.attn, block.temporal_attn }) { attention.proj.weight.zero_(); attention.proj.bias!.zero_(); }
+            foreach (VisionAttention attention in new[] { block.attn,
+                block.temporal_attn }) { attention.proj.weight.zero_(); attention.proj.bias!.zero_(); }
         Tensor video = randn([1, 2, 3, 16, 16]), changed = video.clone();
         changed.narrow(1, 1, 1).narrow(3, 0, 8).narrow(4, 8, 8).add_(1);                 // frame 1, patch 1 of 4
         Tensor difference = (encoder.Forward(video) - encoder.Forward(changed)).abs().sum(2).squeeze(0);
@@ -41,7 +42,8 @@ public class TimeSformerTests
             if (name == "time_embed") source = stack([.. Enumerable.Range(0, frames).Select(t => source[0, t * 2 / frames])]).unsqueeze(0);
             if (name == "pos_embed")
             {
-                var rows = from y in Enumerable.Range(0, grid) from x in Enumerable.Range(0, grid) select source[0, 1 + y * old / grid * old + x * old / grid];
+                var rows = from y in Enumerable.Range(0, grid) from x in Enumerable.Range(0, grid) select source[0,
+                    1 + y * old / grid * old + x * old / grid];
                 source = stack([source[0, 0], .. rows]).unsqueeze(0);
             }
             weight.copy_(source);

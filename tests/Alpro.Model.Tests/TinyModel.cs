@@ -13,8 +13,29 @@ internal static class TinyModel
 
     public static ModelConfig Config { get; } = new()
     {
-        Vision = new VisionConfig { ImageSize = 16, PatchSize = 8, Frames = 2, Width = 16, Depth = 3, Heads = 2, MlpRatio = 2, DropPathRate = 0 },
-        Text = new TextConfig { VocabularySize = 40, Width = 16, Layers = 4, FusionLayer = 2, Heads = 2, IntermediateSize = 32, MaxPositions = 12, HiddenDropout = 0, AttentionDropout = 0 },
+        Vision = new VisionConfig
+        {
+            ImageSize = 16,
+            PatchSize = 8,
+            Frames = 2,
+            Width = 16,
+            Depth = 3,
+            Heads = 2,
+            MlpRatio = 2,
+            DropPathRate = 0,
+        },
+        Text = new TextConfig
+        {
+            VocabularySize = 40,
+            Width = 16,
+            Layers = 4,
+            FusionLayer = 2,
+            Heads = 2,
+            IntermediateSize = 32,
+            MaxPositions = 12,
+            HiddenDropout = 0,
+            AttentionDropout = 0,
+        },
         ProjectionWidth = 8,
         Entities = 5,
         Answers = 6,
@@ -34,7 +55,8 @@ internal static class TinyModel
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         foreach ((string name, Tensor weight) in model.state_dict())
-            if (name.EndsWith("prompt_feat", StringComparison.Ordinal) || name.Contains("temporal_fc.weight", StringComparison.Ordinal)) weight.normal_(0, 0.5);
+            if (name.EndsWith("prompt_feat", StringComparison.Ordinal) || name.Contains("temporal_fc.weight", StringComparison.Ordinal))
+                weight.normal_(0, 0.5);
         return model;
     }
 
@@ -46,7 +68,8 @@ internal static class TinyModel
         config ??= Config;
         manual_seed(seed);
         int side = config.Vision.ImageSize, grid = side / config.Vision.PatchSize;
-        Tensor ids = randint(4, config.Text.VocabularySize, [clips, Length], dtype: ScalarType.Int64), mask = ones(clips, Length, dtype: ScalarType.Int64);
+        Tensor ids = randint(4, config.Text.VocabularySize, [clips, Length], dtype: ScalarType.Int64), mask = ones(clips, Length,
+            dtype: ScalarType.Int64);
         mask.narrow(0, 1, 1).narrow(1, Length - 2, 2).zero_();
         Tensor positions = tensor(new long[] { 1, 3, Length + 2 }), masked = ids.clone(), labels = full_like(ids, -100);
         labels.view(-1).index_copy_(0, positions, ids.view(-1).index_select(0, positions));
@@ -76,7 +99,8 @@ internal static class TinyModel
     public static void AssertClose(Tensor expected, Tensor actual, double tolerance = 1e-5, string? name = null)
     {
         Assert.Equal(expected.shape, actual.shape);
-        double worst = expected.numel() == 0 ? 0 : (expected.to(ScalarType.Float64) - actual.to(ScalarType.Float64)).abs().max().item<double>();
+        double worst = expected.numel() == 0 ? 0
+            : (expected.to(ScalarType.Float64) - actual.to(ScalarType.Float64)).abs().max().item<double>();
         Assert.True(worst <= tolerance, $"{name ?? "tensor"} is off by {worst}");
     }
 

@@ -13,7 +13,8 @@ public sealed class TorchBackendTests : IDisposable
     public TorchBackendTests()
     {
         Directory.CreateDirectory(_folder.File("src/Alpro.Model/obj"));
-        foreach (string file in new[] { "Directory.Build.props", "Directory.Packages.props", Project }) File.Copy(Path.Combine(Locations.Root, file), _folder.File(file));
+        foreach (string file in new[] { "Directory.Build.props", "Directory.Packages.props", Project })
+            File.Copy(Path.Combine(Locations.Root, file), _folder.File(file));
     }
 
     public void Dispose() => _folder.Dispose();
@@ -46,7 +47,8 @@ public sealed class TorchBackendTests : IDisposable
         Write("src/Alpro.Model/obj/project.assets.json", """{ "targets": { "net10.0": { "TorchSharp-cuda-linux/0.107.0": {} } } }""");
         Assert.Equal(("cuda", "TorchSharp-cuda-linux"), Evaluate());
         Assert.Equal(("cpu", "libtorch-cpu-linux-x64"), Evaluate("-p:TorchBackend=cpu"));
-        Write("src/Alpro.Model/obj/project.assets.json", """{ "targets": { "net10.0": { "libtorch-cpu-linux-x64/2.10.0": {} } }, "centralPackageVersions": { "TorchSharp-cuda-linux": "0.107.0" } }""");
+        Write("src/Alpro.Model/obj/project.assets.json",
+            """{ "targets": { "net10.0": { "libtorch-cpu-linux-x64/2.10.0": {} } }, "centralPackageVersions": { "TorchSharp-cuda-linux": "0.107.0" } }""");
         Assert.Equal(("cpu", "libtorch-cpu-linux-x64"), Evaluate());
     }
 
@@ -58,13 +60,16 @@ public sealed class TorchBackendTests : IDisposable
 
     private (string Backend, string Package) Evaluate(string? argument = null, string? environment = null)
     {
-        string[] asked = ["msbuild", _folder.File(Project), "-nologo", $"-p:NvidiaRoot={_folder.File("machine")}", "-getProperty:TorchBackend", "-getItem:PackageReference"];
+        string[] asked = ["msbuild", _folder.File(Project), "-nologo", $"-p:NvidiaRoot={_folder.File("machine")}",
+            "-getProperty:TorchBackend", "-getItem:PackageReference"];
         var start = new ProcessStartInfo("dotnet", argument is null ? asked : [.. asked, argument]) { RedirectStandardOutput = true };
         start.Environment["TorchBackend"] = environment;
         using Process process = Process.Start(start)!;
         JsonElement found = JsonDocument.Parse(process.StandardOutput.ReadToEnd()).RootElement;
         process.WaitForExit();
-        string[] packages = [.. found.GetProperty("Items").GetProperty("PackageReference").EnumerateArray().Select(package => package.GetProperty("Identity").GetString()!)];
-        return (found.GetProperty("Properties").GetProperty("TorchBackend").GetString()!, Assert.Single(packages, package => package.Contains("cpu") || package.Contains("cuda")));
+        string[] packages = [.. found.GetProperty("Items").GetProperty("PackageReference").EnumerateArray()
+            .Select(package => package.GetProperty("Identity").GetString()!)];
+        return (found.GetProperty("Properties").GetProperty("TorchBackend").GetString()!,
+            Assert.Single(packages, package => package.Contains("cpu") || package.Contains("cuda")));
     }
 }

@@ -17,7 +17,8 @@ public class WorkTests
         Tensor full = model.Encoder.LastLayer(fused, (0, all));
         TinyModel.AssertClose(full.narrow(1, 0, 1), model.Encoder.LastLayer(fused, (0, 1)));
         TinyModel.AssertClose(full.narrow(1, 0, TinyModel.Length), model.Encoder.LastLayer(fused, (0, TinyModel.Length)));
-        TinyModel.AssertClose(cat([full.narrow(1, 0, 1), full.narrow(1, 8, all - 8)], 1), model.Encoder.LastLayer(fused, (0, 1), (8, all - 8)));
+        TinyModel.AssertClose(cat([full.narrow(1, 0, 1), full.narrow(1, 8, all - 8)], 1),
+            model.Encoder.LastLayer(fused, (0, 1), (8, all - 8)));
     }
 
     [Theory, InlineData(false), InlineData(true)]
@@ -28,7 +29,8 @@ public class WorkTests
         using var model = TinyModel.Pretrain(dropout ? paths : TinyModel.Config);
         ModelInputs inputs = TinyModel.Inputs();
         manual_seed(9);
-        Tensor video = model.EncodeVideo(inputs.Video_BTCHW).Features_BF, text = model.EncodeText(inputs.TokenIds_BL, inputs.TokenMask_BL).Features_BF;
+        Tensor video = model.EncodeVideo(inputs.Video_BTCHW).Features_BF, text = model.EncodeText(inputs.TokenIds_BL,
+            inputs.TokenMask_BL).Features_BF;
         manual_seed(9);
         TinyModel.AssertClose(video, model.VideoFeatures(inputs.Video_BTCHW));
         TinyModel.AssertClose(text, model.TextFeatures(inputs.TokenIds_BL, inputs.TokenMask_BL));
@@ -60,7 +62,8 @@ public class WorkTests
         ModelLosses losses = model.Forward(inputs, negatives);
 
         Tensor video = model.EncodeVideo(inputs.Video_BTCHW).Tokens_BVD, mask = inputs.TokenMask_BL;
-        Tensor text = model.EncodeText(inputs.TokenIds_BL, mask).Tokens_BLD, masked = model.EncodeText(inputs.MaskedIds_BL!, mask).Tokens_BLD;
+        Tensor text = model.EncodeText(inputs.TokenIds_BL, mask).Tokens_BLD, masked = model.EncodeText(inputs.MaskedIds_BL!,
+            mask).Tokens_BLD;
         TokenPairs positives = new(text, mask, video);
         Tensor matching = cat([.. TokenPairs.WithNegatives(text, mask, video, negatives).Select(model.Match)], 0);
         TinyModel.AssertClose(matching, losses["vtm"].Logits!);
@@ -70,12 +73,14 @@ public class WorkTests
         Tensor inside = 1 - inputs.RegionMask_BHW!.flatten(1).unsqueeze(2);
         TinyModel.AssertClose(model.mpm_head.call((patches * inside).sum(1) / inside.sum(1)), losses["mpm"].Logits!);
 
-        Tensor words = model.text_encoder.Vocabulary(model.Encoder.LastLayer(model.Encoder.Fuse(new(masked, mask, video)), (0, TinyModel.Length)));
+        Tensor words = model.text_encoder.Vocabulary(model.Encoder.LastLayer(model.Encoder.Fuse(new(masked, mask, video)),
+            (0, TinyModel.Length)));
         Tensor expected = CrossEntropy(words, inputs.MaskLabels_BL!);
         TinyModel.AssertClose(expected, losses["mlm"].Loss);
         TinyModel.AssertClose(words.flatten(0, 1).index_select(0, inputs.MaskPositions!), losses["mlm"].Logits!);
 
-        static Tensor CrossEntropy(Tensor scores, Tensor labels) => nn.functional.cross_entropy(scores.flatten(0, 1), labels.flatten(), ignore_index: -100);
+        static Tensor CrossEntropy(Tensor scores, Tensor labels) => nn.functional.cross_entropy(scores.flatten(0, 1), labels.flatten(),
+            ignore_index: -100);
     }
 
     [Fact]
@@ -91,7 +96,9 @@ public class WorkTests
         TinyModel.AssertClose(model.Match(new(cut, mask.narrow(1, 0, 5), video)), model.Match(new(whole, mask, video)));
     }
 
-    /// <summary>A tensor that is made in 32 bits, or on the CPU, where it should be like the weights, shows as an error or as a difference.</summary>
+    /// <summary>
+    /// A tensor that is made in 32 bits, or on the CPU, where it should be like the weights, shows as an error or as a difference.
+    /// </summary>
     [Fact]
     public void A_step_in_64_bits_is_the_step_in_32()
     {
@@ -100,7 +107,11 @@ public class WorkTests
         using var single = TinyModel.Pretrain();
         using var doubled = (AlproForPretrain)TinyModel.Pretrain().to(ScalarType.Float64);
         ModelLosses expected = single.Forward(inputs, TinyModel.Negatives());
-        ModelLosses actual = doubled.Forward(inputs with { Video_BTCHW = inputs.Video_BTCHW.to(ScalarType.Float64), CropVideo_BTCHW = inputs.CropVideo_BTCHW!.to(ScalarType.Float64) }, TinyModel.Negatives());
+        ModelLosses actual = doubled.Forward(inputs with
+        {
+            Video_BTCHW = inputs.Video_BTCHW.to(ScalarType.Float64),
+            CropVideo_BTCHW = inputs.CropVideo_BTCHW!.to(ScalarType.Float64),
+        }, TinyModel.Negatives());
         foreach (LossTerm term in actual.Terms)
         {
             Assert.Equal(ScalarType.Float64, term.Loss.dtype);
@@ -109,7 +120,8 @@ public class WorkTests
         expected.Total.backward();
         actual.Total.backward();
         var gradients = TinyModel.Gradients(doubled);
-        foreach ((string name, Tensor gradient) in TinyModel.Gradients(single)) TinyModel.AssertClose(gradient, gradients[name], 1e-4, name);
+        foreach ((string name, Tensor gradient) in TinyModel.Gradients(single)) TinyModel.AssertClose(gradient, gradients[name], 1e-4,
+            name);
     }
 
     [Fact]
@@ -151,6 +163,7 @@ public class WorkTests
     private static FusedTokens Fused(AlproForPretrain model)
     {
         ModelInputs inputs = TinyModel.Inputs();
-        return model.Encoder.Fuse(new(model.EncodeText(inputs.TokenIds_BL, inputs.TokenMask_BL).Tokens_BLD, inputs.TokenMask_BL, model.EncodeVideo(inputs.Video_BTCHW).Tokens_BVD));
+        return model.Encoder.Fuse(new(model.EncodeText(inputs.TokenIds_BL, inputs.TokenMask_BL).Tokens_BLD, inputs.TokenMask_BL,
+            model.EncodeVideo(inputs.Video_BTCHW).Tokens_BVD));
     }
 }

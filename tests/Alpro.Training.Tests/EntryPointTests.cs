@@ -6,10 +6,14 @@ using static TorchSharp.torch;
 
 namespace Alpro.Training.Tests;
 
-/// <summary>The calls into libtorch that a step makes, counted in a process of its own: what a GPU would be waited for, and what the host spends.</summary>
+/// <summary>
+/// The calls into libtorch that a step makes, counted in a process of its own: what a GPU would be waited for, and what the host spends.
+/// </summary>
 public sealed class EntryPointTests
 {
-    /// <summary>Calls of a step of the tiny pretraining model, group, optimizer and figures included, with room for one operation in twenty.</summary>
+    /// <summary>
+    /// Calls of a step of the tiny pretraining model, group, optimizer and figures included, with room for one operation in twenty.
+    /// </summary>
     private const long MostCalls = 1750;
 
     private const long Steps = 6, Warm = 3;
@@ -17,10 +21,12 @@ public sealed class EntryPointTests
     [CallClockFact]
     public void A_step_that_is_read_late_asks_the_device_for_nothing_and_makes_no_more_calls_than_it_did()
     {
-        var start = new ProcessStartInfo("dotnet", [typeof(EntryPointTests).Assembly.Location, "entry-points"]) { RedirectStandardOutput = true };
+        var start = new ProcessStartInfo("dotnet",
+            [typeof(EntryPointTests).Assembly.Location, "entry-points"]) { RedirectStandardOutput = true };
         using Process process = Process.Start(start)!;
         Dictionary<string, double> calls = process.StandardOutput.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries)
-            .Select(line => line.Split(' ')).ToDictionary(words => words[0], words => double.Parse(words[1], System.Globalization.CultureInfo.InvariantCulture));
+            .Select(line => line.Split(' ')).ToDictionary(words => words[0],
+            words => double.Parse(words[1], System.Globalization.CultureInfo.InvariantCulture));
         process.WaitForExit();
         Assert.Equal(0, process.ExitCode);
         foreach (string wait in new[] { "item", "cpu", "nonzero", "masked_select", "multinomial" })
@@ -57,6 +63,7 @@ public sealed class CallClockFactAttribute : FactAttribute
 {
     public CallClockFactAttribute()
     {
-        if (!OperatingSystem.IsLinux() || !File.Exists("/usr/bin/cc")) Skip = "needs Linux and a C compiler (cc) to count calls into libtorch";
+        if (!OperatingSystem.IsLinux() || !File.Exists("/usr/bin/cc"))
+            Skip = "needs Linux and a C compiler (cc) to count calls into libtorch";
     }
 }

@@ -9,7 +9,10 @@ using static TorchSharp.torch;
 
 namespace Alpro.Training.Tests;
 
-/// <summary>The test assembly is also a program: a rank of a group, in a process that can be killed, and steps in a process whose native heap, or whose calls into libtorch, are counted.</summary>
+/// <summary>
+/// The test assembly is also a program: a rank of a group, in a process that can be killed, and steps in a process whose native heap, or
+/// whose calls into libtorch, are counted.
+/// </summary>
 internal static unsafe class Program
 {
     public static int Main(string[] arguments)
@@ -25,7 +28,8 @@ internal static unsafe class Program
             return 0;
         }
         if (arguments is not ["step-memory", string task, string precision, string recomputing]) return 2;
-        RunConfig config = StepMemoryTests.Config(Enum.Parse<LearningTask>(task), Enum.Parse<Precision>(precision), bool.Parse(recomputing));
+        RunConfig config = StepMemoryTests.Config(Enum.Parse<LearningTask>(task), Enum.Parse<Precision>(precision),
+            bool.Parse(recomputing));
         var restart = (delegate* unmanaged<void>)Export("heap_restart");
         var live = (delegate* unmanaged<long>)Export("heap_live");
         var peak = (delegate* unmanaged<long>)Export("heap_peak");
@@ -41,7 +45,8 @@ internal static unsafe class Program
             using AlproModel model = RunModel.Create(config, CPU);
             using Trainer trainer = TinyRun.Trainer(config, new(), model: model);
             trainer.Join(new SoloGroup());
-            for (long step = 0; step < config.Training.Steps; step++)            // and no snapshot at the end, which a GPU's memory does not hold
+            // and no snapshot at the end, which a GPU's memory does not hold
+            for (long step = 0; step < config.Training.Steps; step++)
             {
                 using ClipBatch batch = TinyRun.Batch(config, step);
                 trainer.Advance(batch, default);

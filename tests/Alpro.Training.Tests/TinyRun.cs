@@ -21,7 +21,16 @@ internal static class TinyRun
         Model = new()
         {
             Vision = new() { ImageSize = 16, PatchSize = 8, Frames = 2, Width = 16, Depth = 2, Heads = 2 },
-            Text = new() { VocabularySize = 50, Width = 16, Layers = 3, FusionLayer = 1, Heads = 2, IntermediateSize = 32, MaxPositions = 16 },
+            Text = new()
+            {
+                VocabularySize = 50,
+                Width = 16,
+                Layers = 3,
+                FusionLayer = 1,
+                Heads = 2,
+                IntermediateSize = 32,
+                MaxPositions = 16,
+            },
             ProjectionWidth = 8,
             Entities = 5,
             Answers = 6,
@@ -30,7 +39,15 @@ internal static class TinyRun
         {
             Corpora = [],
             Vocabulary = "",
-            Clip = new() { Frames = 2, DecodeSize = 16, Size = 16, TextLength = 8, MaskProbability = task == LearningTask.Pretrain ? 0.15 : 0, RegionPatch = task == LearningTask.Pretrain ? 8 : 0 },
+            Clip = new()
+            {
+                Frames = 2,
+                DecodeSize = 16,
+                Size = 16,
+                TextLength = 8,
+                MaskProbability = task == LearningTask.Pretrain ? 0.15 : 0,
+                RegionPatch = task == LearningTask.Pretrain ? 8 : 0,
+            },
         },
         Losses = task == LearningTask.Pretrain ? LossWeights.Equal : new(),
         Optimizer = new() { LearningRate = 1e-3, WeightDecay = 0.01 },

@@ -78,7 +78,8 @@ public sealed class TrainerTests : IDisposable
     {
         // Question answering has no loss across clips: two parts give the gradient of the whole.
         RunConfig whole = TinyRun.Config(LearningTask.QuestionAnswering, steps: 1);
-        whole = whole with { Model = whole.Model with { Vision = whole.Model.Vision with { DropPathRate = 0 }, Text = whole.Model.Text with { HiddenDropout = 0, AttentionDropout = 0 } } };
+        whole = whole with { Model = whole.Model with { Vision = whole.Model.Vision with { DropPathRate = 0 },
+            Text = whole.Model.Text with { HiddenDropout = 0, AttentionDropout = 0 } } };
         RunConfig parts = whole with { Training = whole.Training with { Accumulation = 2 } };
         (StepRecord one, StepRecord two) = (FirstStep(whole), FirstStep(parts));
         Assert.Equal(one.Loss, two.Loss, 1e-6);
@@ -101,13 +102,16 @@ public sealed class TrainerTests : IDisposable
     {
         RunConfig config = TinyRun.Config();
         using AlproModel model = RunModel.Create(config, CPU);
-        using Trainer trainer = TinyRun.Trainer(config, new() { Record = record => { if (record.Step == 1) Poison(model); } }, model: model);
+        using Trainer trainer = TinyRun.Trainer(config, new() { Record = record => { if (record.Step == 1) Poison(model); } },
+            model: model);
         NonFiniteLossException failure = Assert.Throws<NonFiniteLossException>(() => trainer.Run(TinyRun.Batches(config)));
         Assert.Equal(2, failure.Record.Step);
         Assert.Equal(3, trainer.State.Step);
         Assert.Equal(2, trainer.State.Updates);
-        Assert.StartsWith("step 2: the loss is not finite, and the weights were not updated: vtc NaN, vtm 0.", failure.Message, StringComparison.Ordinal);
-        Assert.EndsWith(", gradient norm NaN, learning rate 0.0005, clips clip-2-0, clip-2-1, clip-2-2, clip-2-3", failure.Message, StringComparison.Ordinal);
+        Assert.StartsWith("step 2: the loss is not finite, and the weights were not updated: vtc NaN, vtm 0.", failure.Message,
+            StringComparison.Ordinal);
+        Assert.EndsWith(", gradient norm NaN, learning rate 0.0005, clips clip-2-0, clip-2-1, clip-2-2, clip-2-3", failure.Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -127,14 +131,16 @@ public sealed class TrainerTests : IDisposable
         ReplayReport again = BatchReplay.Run(file, CPU);
         Assert.Equal(2, again.Step);
         Assert.Equal(failure.Keys, again.Keys);
-        foreach (string term in new[] { "vtm", "mlm", "mpm" }) Assert.Equal(failure.Record.Terms[term].Loss, again.Terms[term].Loss);      // bit for bit
+        // bit for bit
+        foreach (string term in new[] { "vtm", "mlm", "mpm" }) Assert.Equal(failure.Record.Terms[term].Loss, again.Terms[term].Loss);
         Assert.Equal(["vision_proj.weight"], again.BadWeights);
         Assert.Contains("vision_proj.weight", again.BadGradients);
         Assert.DoesNotContain("itm_head.weight", again.BadGradients);
 
         using var scope = NewDisposeScope();
         using CheckpointFile content = CheckpointFile.Open(file);
-        var wide = content.ReadAll().ToDictionary(entry => entry.Key, entry => entry.Value.dtype == ScalarType.Int32 ? entry.Value.to(ScalarType.Int64) : entry.Value);
+        var wide = content.ReadAll().ToDictionary(entry => entry.Key,
+            entry => entry.Value.dtype == ScalarType.Int32 ? entry.Value.to(ScalarType.Int64) : entry.Value);
         string earlier = _folder.File("earlier.safetensors");        // earlier versions wrote 64-bit numbers
         Safetensors.Save(earlier, wide, content.Metadata);
         Assert.Equal(again.Terms["vtm"].Loss, BatchReplay.Run(earlier, CPU).Terms["vtm"].Loss);
@@ -147,7 +153,8 @@ public sealed class TrainerTests : IDisposable
         config = config with { Training = config.Training with { OnNonFinite = NonFinitePolicy.Skip, MaxSkipped = 2 } };
         var records = new List<StepRecord>();
         using AlproModel model = RunModel.Create(config, CPU);
-        using Trainer trainer = TinyRun.Trainer(config, new() { Record = record => { records.Add(record); if (record.Step == 1) Poison(model); } }, model: model);
+        using Trainer trainer = TinyRun.Trainer(config,
+            new() { Record = record => { records.Add(record); if (record.Step == 1) Poison(model); } }, model: model);
         Assert.Equal(4, Assert.Throws<NonFiniteLossException>(() => trainer.Run(TinyRun.Batches(config))).Record.Step);
         Assert.Equal([false, false, true, true, true], records.Select(record => record.Skipped));
     }
@@ -157,7 +164,8 @@ public sealed class TrainerTests : IDisposable
     {
         RunConfig config = TinyRun.Config(LearningTask.Pretrain);
         (Told now, Told late) = (Run(false), Run(true));
-        Assert.Equal(now.Records.Select(record => (record.Step, record.Epoch, record.Clips, record.LearningRate)), late.Records.Select(record => (record.Step, record.Epoch, record.Clips, record.LearningRate)));
+        Assert.Equal(now.Records.Select(record => (record.Step, record.Epoch, record.Clips, record.LearningRate)),
+            late.Records.Select(record => (record.Step, record.Epoch, record.Clips, record.LearningRate)));
         for (int step = 0; step < now.Records.Count; step++)
         {
             Assert.Equal(now.Records[step].Loss, late.Records[step].Loss, 1e-5);
@@ -174,7 +182,8 @@ public sealed class TrainerTests : IDisposable
             using var trainer = new Trainer(config, model, new()
             {
                 Record = records.Add,
-                Checkpoint = snapshot => { using (snapshot) saved.Add($"{snapshot.State.Step} {snapshot.State.Updates} {snapshot.State.Clips} {records.Count}"); },
+                Checkpoint = snapshot => { using (snapshot)
+                saved.Add($"{snapshot.State.Step} {snapshot.State.Updates} {snapshot.State.Clips} {records.Count}"); },
             }, TinyRun.Start(config)) { ReadsLate = late };
             trainer.Run(TinyRun.Batches(config));
             return new(records, saved, TinyRun.Weights(model));
@@ -213,7 +222,9 @@ public sealed class TrainerTests : IDisposable
         config = config with { Training = config.Training with { OnNonFinite = NonFinitePolicy.Skip, MaxSkipped = 2 } };
         var records = new List<StepRecord>();
         using AlproModel model = RunModel.Create(config, CPU);
-        using var trainer = new Trainer(config, model, new() { Record = record => { records.Add(record); if (record.Step == 0) Poison(model); } }, TinyRun.Start(config)) { ReadsLate = true };
+        using var trainer = new Trainer(config, model,
+            new() { Record = record => { records.Add(record); if (record.Step == 0) Poison(model); } },
+            TinyRun.Start(config)) { ReadsLate = true };
         Assert.Equal(4, Assert.Throws<NonFiniteLossException>(() => trainer.Run(TinyRun.Batches(config))).Record.Step);
         Assert.Equal([false, false, true, true, true], records.Select(record => record.Skipped));
     }
@@ -235,7 +246,8 @@ public sealed class TrainerTests : IDisposable
     {
         RunConfig config = TinyRun.Config();
         using Trainer trainer = TinyRun.Trainer(config, new());
-        Assert.Equal("The batches ended at step 2 of 6.", Assert.Throws<ChannelClosedException>(() => trainer.Run(TinyRun.Batches(config, 0, 2))).Message);
+        Assert.Equal("The batches ended at step 2 of 6.",
+            Assert.Throws<ChannelClosedException>(() => trainer.Run(TinyRun.Batches(config, 0, 2))).Message);
     }
 
     [Fact]
@@ -243,7 +255,8 @@ public sealed class TrainerTests : IDisposable
     {
         RunConfig config = TinyRun.Config();
         using Trainer trainer = TinyRun.Trainer(config, new());
-        Assert.StartsWith("Step 0 was given the batch of step 1", Assert.Throws<InvalidOperationException>(() => trainer.Run(TinyRun.Batches(config, 1))).Message, StringComparison.Ordinal);
+        Assert.StartsWith("Step 0 was given the batch of step 1",
+            Assert.Throws<InvalidOperationException>(() => trainer.Run(TinyRun.Batches(config, 1))).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -275,7 +288,8 @@ public sealed class TrainerTests : IDisposable
             {
                 validated.Add(state.Step);
                 // It has been scored, and the others are about to be told.
-                return validated.Count is 1 or 4 ? throw new CollectivesException(1, generation: 1, "is lost") : new(state.Step, -state.Step, new Dictionary<string, double>(), 0);
+                return validated.Count is 1 or 4 ? throw new CollectivesException(1, generation: 1, "is lost") : new(state.Step,
+                    -state.Step, new Dictionary<string, double>(), 0);
             },
             Checkpoint = snapshot =>
             {
@@ -351,7 +365,8 @@ public sealed class TrainerTests : IDisposable
         var tensors = new List<long>();
         var records = new List<StepRecord>();
         using AlproModel model = RunModel.Create(config, CPU);
-        using Trainer trainer = TinyRun.Trainer(config, new() { Record = record => { records.Add(record); tensors.Add(Tensor.TotalCount); } }, model: model);
+        using Trainer trainer = TinyRun.Trainer(config,
+            new() { Record = record => { records.Add(record); tensors.Add(Tensor.TotalCount); } }, model: model);
         trainer.Run(TinyRun.Batches(config));
         Assert.InRange(tensors[59], 0, tensors[10]);
         Assert.InRange(records.Skip(10).Max(record => record.AllocatedBytes), 0, 300_000);
@@ -368,7 +383,8 @@ public sealed class TrainerTests : IDisposable
         return first!;
     }
 
-    private static (string, double, double, double) Figures(StepRecord record) => (record.Clips, record.Loss, record.GradientNorm, record.LearningRate);
+    private static (string, double, double, double) Figures(StepRecord record) => (record.Clips, record.Loss, record.GradientNorm,
+        record.LearningRate);
 
     private static void Poison(AlproModel model)
     {

@@ -12,7 +12,8 @@ public static class Locations
     public static string Golden => Path.Combine(Root, "tests", "fixtures", "golden");
 
     /// <summary>The folder of real clips and golden files beside the checkout, or ALPRO_SHARED; may be absent.</summary>
-    public static string Shared { get; } = Environment.GetEnvironmentVariable("ALPRO_SHARED") ?? Path.GetFullPath(Path.Combine(Root, "..", "shared"));
+    public static string Shared { get; } = Environment.GetEnvironmentVariable("ALPRO_SHARED")
+        ?? Path.GetFullPath(Path.Combine(Root, "..", "shared"));
 
     private static string ThisFile([CallerFilePath] string path = "") => path;
 }

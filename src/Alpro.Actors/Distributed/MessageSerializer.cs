@@ -40,7 +40,9 @@ internal sealed class MessageSerializer(ExtendedActorSystem system) : Serializer
     /// <inheritdoc/>
     public override string Manifest(object o) => _manifests.TryGetValue(o.GetType(), out string? manifest)
         ? manifest
-        : throw new SerializationException($"{o.GetType()} is no message between nodes: it is not in the table of {nameof(MessageSerializer)}");
+        :
+        throw new SerializationException(
+        $"{o.GetType()} is no message between nodes: it is not in the table of {nameof(MessageSerializer)}");
 
     /// <inheritdoc/>
     public override byte[] ToBinary(object obj) => JsonSerializer.SerializeToUtf8Bytes(obj, obj.GetType(), _json);
@@ -78,8 +80,10 @@ internal sealed class RefuseSerializer(ExtendedActorSystem system, Config settin
     public override bool IncludeManifest => true;
 
     /// <inheritdoc/>
-    public override byte[] ToBinary(object obj) => throw new SerializationException($"{obj.GetType()} is no message between nodes: it does not implement {nameof(IWireMessage)}");
+    public override byte[] ToBinary(object obj) =>
+        throw new SerializationException($"{obj.GetType()} is no message between nodes: it does not implement {nameof(IWireMessage)}");
 
     /// <inheritdoc/>
-    public override object FromBinary(byte[] bytes, Type type) => throw new SerializationException("a message in Akka's JSON, which names types, was refused");
+    public override object FromBinary(byte[] bytes, Type type) =>
+        throw new SerializationException("a message in Akka's JSON, which names types, was refused");
 }

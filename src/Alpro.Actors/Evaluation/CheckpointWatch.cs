@@ -25,7 +25,8 @@ public sealed class CheckpointWatch(RunFolder run, string corpus, Func<string, s
     public async Task<IReadOnlyList<EvaluationResult>> WatchAsync(TimeSpan every, CancellationToken stop)
     {
         var results = new List<EvaluationResult>();
-        HashSet<long> done = [.. RunLog.Read<EvaluationRecord>(run.Evaluations).Where(record => record.Corpus == corpus).Select(record => record.Step)];
+        HashSet<long> done = [.. RunLog.Read<EvaluationRecord>(run.Evaluations).Where(record => record.Corpus == corpus)
+            .Select(record => record.Step)];
         using var timer = new PeriodicTimer(every, TimeProvider.System);
         var end = new RunEnd(_store);
         while (true)
@@ -43,7 +44,8 @@ public sealed class CheckpointWatch(RunFolder run, string corpus, Func<string, s
     private async Task<EvaluationResult?> EvaluateAsync(long step)
     {
         string checkpoint = _store.FolderOf(step), weights = Path.Combine(checkpoint, Checkpoint.WeightsName);
-        string copy = Path.Combine(Directory.CreateDirectory(run.EvaluationsOn(corpus)).FullName, $"{Path.GetFileName(checkpoint)}.safetensors");
+        string copy = Path.Combine(Directory.CreateDirectory(run.EvaluationsOn(corpus)).FullName,
+            $"{Path.GetFileName(checkpoint)}.safetensors");
         try
         {
             File.Copy(weights, copy, overwrite: true);
@@ -57,7 +59,8 @@ public sealed class CheckpointWatch(RunFolder run, string corpus, Func<string, s
         {
             EvaluationResult result = await evaluate(weights, copy);
             ValidationRecord record = result.Scores.ToRecord(step, result.Receipt.Seconds);
-            RunLog.Append(run, new(result.Receipt.Corpus, result.Receipt.Split, result.Receipt.WeightHash, step, record.Score, record.Figures, record.Seconds));
+            RunLog.Append(run, new(result.Receipt.Corpus, result.Receipt.Split, result.Receipt.WeightHash, step, record.Score,
+                record.Figures, record.Seconds));
             Report.Refresh(run, ConfigLoader.FromJson(await File.ReadAllTextAsync(run.Config)));
             return result;
         }

@@ -26,7 +26,8 @@ internal sealed class DataFiles(string? folder)
     public string Find(string what, string path)
     {
         string[] parts = path.Split(Path.DirectorySeparatorChar, StringSplitOptions.RemoveEmptyEntries);
-        IEnumerable<string> candidates = folder is null ? [] : Enumerable.Range(0, parts.Length).Select(from => Path.GetFullPath(Path.Combine([folder, .. parts[from..]])));
+        IEnumerable<string> candidates = folder is null ? [] : Enumerable.Range(0,
+            parts.Length).Select(from => Path.GetFullPath(Path.Combine([folder, .. parts[from..]])));
         if (candidates.FirstOrDefault(Path.Exists) is { } found)
         {
             _found = true;
@@ -40,8 +41,10 @@ internal sealed class DataFiles(string? folder)
     /// <exception cref="UsageException">Something was not found, all of which is named; or nothing was found in the folder.</exception>
     public void ThrowIfAnyIsLacking(string run)
     {
-        if (folder is not null && !_found) throw new UsageException($"--data {folder}: nothing that {run} reads is there; expected a folder with as much of the paths of its configuration as is there");
+        if (folder is not null && !_found) throw new UsageException($"--data {folder}: nothing that {run} reads is there; expected a "
+            + "folder with as much of the paths of its configuration as is there");
         if (_lacking.Count > 0) throw new UsageException(
-            $"{run}: {string.Join("; ", _lacking)}. Say where they lie with --data DIR, or one by one with --set data.test.annotations=FILE, data.test.media=DIR, data.vocabulary=FILE, data.answers=FILE");
+            $"{run}: {string.Join("; ", _lacking)}. Say where they lie with --data DIR, or one by one with --set "
+            + "data.test.annotations=FILE, data.test.media=DIR, data.vocabulary=FILE, data.answers=FILE");
     }
 }

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
 using Alpro.Actors.Hosting;
-using Alpro.Data.Clips;
 using Alpro.Data.Corpora;
 using Alpro.Model.Checkpoints;
 using Alpro.Training;
@@ -34,7 +33,10 @@ public sealed record EvaluationJob(EvaluationTarget Target, bool Test, string? D
     /// <summary>Told the part that is done, 0 to 1.</summary>
     public Action<double> Progressed { get; init; } = static _ => { };
 
-    /// <summary>Evaluates. What an earlier call that did not come to its end has finished is not done again, if it was of the same weights, settings and rows.</summary>
+    /// <summary>
+    /// Evaluates. What an earlier call that did not come to its end has finished is not done again, if it was of the same weights, settings
+    /// and rows.
+    /// </summary>
     /// <param name="host">Where the actors are.</param>
     /// <param name="stop">Asks it to stop.</param>
     /// <exception cref="CheckpointException">The weights do not fit, or give scores that are not numbers.</exception>
@@ -55,9 +57,11 @@ public sealed record EvaluationJob(EvaluationTarget Target, bool Test, string? D
         string folder = Path.GetFullPath(Output ?? Path.Combine(new RunFolder(Target.Folder).EvaluationsOn(corpus.Name), Target.Name));
         using FileStream alone = Lock(folder);
         (string weightHash, string configHash, string rowsHash) = (Receipt.HashOf(Target.Weights), Receipt.HashOf(config), set.Hash());
-        if (Receipt.Find(folder) is { } before && (before.ConfigHash, before.RowsHash, before.WeightHash) != (configHash, rowsHash, weightHash))
+        if (Receipt.Find(folder) is { } before && (before.ConfigHash, before.RowsHash, before.WeightHash) != (configHash, rowsHash,
+            weightHash))
         {
-            string what = before.RowsHash != rowsHash ? $"rows ({before.Annotations})" : before.WeightHash != weightHash ? "weights" : "settings";
+            string what = before.RowsHash != rowsHash ? $"rows ({before.Annotations})" : before.WeightHash != weightHash ? "weights"
+                : "settings";
             host.Log.ResultsReplaced(folder, what);
         }
         var plan = new EvaluationPlan(corpus.Name, config, set);
@@ -66,7 +70,8 @@ public sealed record EvaluationJob(EvaluationTarget Target, bool Test, string? D
         {
             try
             {
-                await host.EvaluateAsync(new(plan, Target.Weights, host.Videos(config, data, set), results) { Progressed = Progressed }, stop);
+                await host.EvaluateAsync(new(plan, Target.Weights, host.Videos(config, data, set), results) { Progressed = Progressed },
+                    stop);
             }
             catch (NotANumberException odd)
             {
@@ -96,7 +101,8 @@ public sealed record EvaluationJob(EvaluationTarget Target, bool Test, string? D
             ConfigHash = configHash,
             RowsHash = rowsHash,
             Program = Receipt.ProgramVersion,
-            Device = device.type == DeviceType.CPU ? $"cpu, {config.TorchThreads} threads" : gpus?.Cards[Math.Max(0, device.index)].Name ?? device.ToString(),
+            Device = device.type == DeviceType.CPU ? $"cpu, {config.TorchThreads} threads" : gpus?.Cards[Math.Max(0, device.index)].Name
+            ?? device.ToString(),
             Driver = gpus?.Driver,
             Attention = AttentionBackend.Of(device, config.Training.Precision),
             Blocks = device.type == DeviceType.CPU ? null : AttentionBackend.OfBlocks(config.Model.Vision, config.Data.Clip.Frames),
@@ -126,11 +132,13 @@ public sealed record EvaluationJob(EvaluationTarget Target, bool Test, string? D
         try
         {
             Directory.CreateDirectory(folder);
-            return new(Path.Combine(folder, ".lock"), FileMode.OpenOrCreate, FileAccess.Write, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
+            return new(Path.Combine(folder, ".lock"), FileMode.OpenOrCreate, FileAccess.Write, FileShare.None, bufferSize: 1,
+                FileOptions.DeleteOnClose);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new UsageException($"{folder}: the results cannot be written there, or another evaluation does: {error.Message}; name another folder with --out");
+            throw new UsageException($"{folder}: the results cannot be written there, or another evaluation does: {error.Message}; name "
+                + "another folder with --out");
         }
     }
 

@@ -28,15 +28,16 @@ internal sealed class EvaluationSupervisor : ReceiveActor
         public Action<double> Progressed { get; init; } = static _ => { };
 
         /// <summary>
-        /// Told of an error after which this process cannot use its GPU, on the thread that met it and before anything is unwound; null where the
-        /// process is to end.
+        /// Told of an error after which this process cannot use its GPU, on the thread that met it and before anything is unwound; null
+        /// where the process is to end.
         /// </summary>
         public Action<Exception>? DeviceLost { get; init; }
 
         /// <summary>An evaluator with a model of its own. Whoever calls this is the only one who may use it.</summary>
         /// <param name="place">Its number among those that are at work; each takes the next GPU.</param>
         /// <exception cref="CheckpointException">The weights do not fit.</exception>
-        public Evaluator Open(int place) => Plan.Task.Open(RunModel.Load(Plan.Config, Weights, RunModel.DeviceOf(place)), Plan, Results, Read);
+        public Evaluator Open(int place) => Plan.Task.Open(RunModel.Load(Plan.Config, Weights, RunModel.DeviceOf(place)), Plan, Results,
+            Read);
     }
 
     /// <summary>Sent by an <see cref="EvaluatorActor"/> that is free: the share it held before is on disk.</summary>
@@ -65,7 +66,9 @@ internal sealed class EvaluationSupervisor : ReceiveActor
     private Exception? _lastDeath;
     private int _done, _deaths, _started;
 
-    /// <summary>An evaluation whose end is told to <paramref name="finished"/>; evaluators give up the share in hand on <paramref name="stop"/>.</summary>
+    /// <summary>
+    /// An evaluation whose end is told to <paramref name="finished"/>; evaluators give up the share in hand on <paramref name="stop"/>.
+    /// </summary>
     public EvaluationSupervisor(Work work, ActorSettings settings, TaskCompletionSource finished, CancellationToken stop)
     {
         (_work, _settings, _finished, _stop) = (work, settings, finished, stop);
@@ -86,7 +89,8 @@ internal sealed class EvaluationSupervisor : ReceiveActor
     protected override void PostStop() => _finished.TrySetCanceled();
 
     /// <inheritdoc/>
-    protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(maxNrOfRetries: -1, withinTimeMilliseconds: -1, error =>
+    protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(maxNrOfRetries: -1, withinTimeMilliseconds: -1,
+        error =>
     {
         Exception met = error is ActorInitializationException { InnerException: { } cause } ? cause : error;
         _lastDeath = DeviceMemoryException.OfEvaluation(met, _work.Plan.Config);
@@ -130,10 +134,12 @@ internal sealed class EvaluationSupervisor : ReceiveActor
 
     private void OnEvaluatorDied(IActorRef evaluator)
     {
-        bool stays = _lastDeath is CheckpointException or DataException or NotANumberException || DeviceFaults.Of(_lastDeath) != DeviceFault.None;
+        bool stays = _lastDeath is CheckpointException or DataException or NotANumberException
+            || DeviceFaults.Of(_lastDeath) != DeviceFault.None;
         if (stays || ++_deaths > _settings.MaxRestarts)
         {
-            _finished.TrySetException(_lastDeath ?? new InvalidOperationException($"{_deaths} evaluators were stopped, more than alpro.max-restarts allows."));
+            _finished.TrySetException(_lastDeath ?? new InvalidOperationException(
+                $"{_deaths} evaluators were stopped, more than alpro.max-restarts allows."));
             Context.Stop(Self);
             return;
         }

@@ -1,6 +1,4 @@
-using Alpro.Data.Clips;
 using Alpro.Data.Corpora;
-using Alpro.Data.Text;
 using Alpro.Model.Checkpoints;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
@@ -24,7 +22,8 @@ public sealed record EvaluationTarget(string Folder, string Weights, RunConfig C
     public string Source { get; init; } = Weights;
 
     /// <summary>The checkpoint's name: that of its folder, or of its file.</summary>
-    public string Name => Path.GetFileName(Source) == Checkpoint.WeightsName ? Path.GetFileName(Path.GetDirectoryName(Source)!) : Path.GetFileNameWithoutExtension(Source);
+    public string Name => Path.GetFileName(Source) == Checkpoint.WeightsName ? Path.GetFileName(Path.GetDirectoryName(Source)!)
+        : Path.GetFileNameWithoutExtension(Source);
 
     /// <summary>Whether the run trained the head that says how well a text matches a video.</summary>
     public bool HasMatching => Config.Task switch
@@ -42,20 +41,27 @@ public sealed record EvaluationTarget(string Folder, string Weights, RunConfig C
     /// <param name="log">Told of checkpoints that are damaged; null for nobody.</param>
     /// <exception cref="UsageException">There is nothing to evaluate.</exception>
     /// <exception cref="ConfigException">The configuration is wrong.</exception>
-    public static EvaluationTarget Open(string? run, string? config, string? checkpoint, IReadOnlyList<string> settings, ILogger? log = null)
+    public static EvaluationTarget Open(string? run, string? config, string? checkpoint, IReadOnlyList<string> settings,
+        ILogger? log = null)
     {
         if (run is not null && !Directory.Exists(run)) throw new UsageException($"{run}: there is no such run folder");
         string weights = WeightsIn(
-            checkpoint ?? run ?? throw new UsageException("Name what to evaluate: --run FOLDER, or --config FILE with --checkpoint PATH."), log);
+            checkpoint ?? run ?? throw new UsageException("Name what to evaluate: --run FOLDER, or --config FILE with --checkpoint PATH."),
+            log);
         string folder = run is null ? HomeOf(weights) : Path.GetFullPath(run);
         string arguments = Path.Combine(folder, ReferenceArguments), file = config ?? new RunFolder(folder).Config;
         if (config is not null || !File.Exists(arguments))
         {
-            if (!File.Exists(file)) throw new UsageException($"{file}: there is no such configuration; expected a run folder with config.json (or {ReferenceArguments}), or --config FILE");
+            if (!File.Exists(file)) throw new UsageException($"{file}: there is no such configuration; expected a run folder with "
+                + $"config.json (or {ReferenceArguments}), or --config FILE");
             return new(folder, weights, ConfigLoader.LoadForEvaluation(file, overrides: settings));
         }
         RunConfig imported = ReferenceConfig.Import(arguments).Config;
-        imported = imported with { Model = CheckpointSizes.Of(weights, imported.Model), Data = imported.Data with { Test = imported.Data.Test ?? BesideValidation(imported.Data) } };
+        imported = imported with
+        {
+            Model = CheckpointSizes.Of(weights, imported.Model),
+            Data = imported.Data with { Test = imported.Data.Test ?? BesideValidation(imported.Data) },
+        };
         return new(folder, weights, ConfigLoader.LoadForEvaluation(arguments, imported, settings));
     }
 
@@ -66,14 +72,18 @@ public sealed record EvaluationTarget(string Folder, string Weights, RunConfig C
     public (CorpusConfig Corpus, bool IsTest) CorpusOf(bool test)
     {
         CorpusConfig corpus = (test ? Config.Data.Test : Config.Data.Validation is [var first, ..] ? first : null)
-            ?? throw new UsageException($"{Folder}: data.{(test ? "test" : "validation")} is not set: there is nothing to evaluate on; name it with "
-                + (test ? """--set 'data.test={ "name": "test", "annotations": "FILE", "media": "DIR" }'""" : """--set 'data.validation=[ { "name": "validation", "annotations": "FILE", "media": "DIR" } ]'"""));
+            ??
+            throw new UsageException(
+            $"{Folder}: data.{(test ? "test" : "validation")} is not set: there is nothing to evaluate on; name it with "
+                + (test ? """--set 'data.test={ "name": "test", "annotations": "FILE", "media": "DIR" }'"""
+                : """--set 'data.validation=[ { "name": "validation", "annotations": "FILE", "media": "DIR" } ]'"""));
         return (corpus, test && !Config.Data.Validation.Any(validation => IsSame(validation.Annotations, corpus.Annotations)));
     }
 
     /// <summary>The configuration reduced to what decides the scores on a corpus, with every file found.</summary>
     /// <param name="corpus">The corpus; null where only the model is wanted.</param>
-    /// <param name="data">A folder to look in for annotations, videos, vocabulary and answers before they are looked for where the configuration says.</param>
+    /// <param name="data">A folder to look in for annotations, videos, vocabulary and answers before they are looked for where the
+    /// configuration says.</param>
     /// <exception cref="UsageException">Some are nowhere: all are named.</exception>
     public RunConfig For(CorpusConfig? corpus, string? data)
     {
@@ -100,12 +110,18 @@ public sealed record EvaluationTarget(string Folder, string Weights, RunConfig C
         return config;
     }
 
-    /// <summary>The released code was told its test annotations when it was started; the layout has them beside those of validation.</summary>
+    /// <summary>
+    /// The released code was told its test annotations when it was started; the layout has them beside those of validation.
+    /// </summary>
     private static CorpusConfig? BesideValidation(DataConfig data)
     {
         if (data.Validation is not [var validation, ..]) return null;
         string name = Path.GetFileName(validation.Annotations), test = name.Replace("val", "test", StringComparison.Ordinal);
-        return name == test ? null : validation with { Name = "test", Annotations = Path.Combine(Path.GetDirectoryName(validation.Annotations)!, test) };
+        return name == test ? null : validation with
+        {
+            Name = "test",
+            Annotations = Path.Combine(Path.GetDirectoryName(validation.Annotations)!, test),
+        };
     }
 
     /// <summary>The run folder that weights lie in, or else the folder they lie in.</summary>
@@ -118,18 +134,21 @@ public sealed record EvaluationTarget(string Folder, string Weights, RunConfig C
 
     /// <summary>Whether two names are of one file, or of copies.</summary>
     private static bool IsSame(string file, string other) => file == other
-        || File.Exists(file) && File.Exists(other) && new FileInfo(file).Length == new FileInfo(other).Length && Receipt.HashOf(file) == Receipt.HashOf(other);
+        || File.Exists(file) && File.Exists(other) && new FileInfo(file).Length == new FileInfo(other).Length
+        && Receipt.HashOf(file) == Receipt.HashOf(other);
 
     /// <summary>The file of the weights that a path names: a file, a checkpoint's folder, or that of a run, whose best they are.</summary>
     /// <exception cref="UsageException">There are none.</exception>
     internal static string WeightsIn(string path, ILogger? log = null)
     {
         if (File.Exists(path)) return Path.GetFullPath(path);
-        if (!Directory.Exists(path)) throw new UsageException($"{path}: there is no such checkpoint; expected a .pt or .safetensors file, or a folder of a run");
+        if (!Directory.Exists(path))
+            throw new UsageException($"{path}: there is no such checkpoint; expected a .pt or .safetensors file, or a folder of a run");
         string[] names = [Path.Combine(path, Checkpoint.WeightsName), Path.Combine(path, ReferenceCheckpoints, "model_step_best.pt")];
         if (Array.Find(names, File.Exists) is { } weights) return Path.GetFullPath(weights);
         string run = Directory.Exists(Path.Combine(path, Checkpoints)) ? Path.Combine(path, Checkpoints) : path;
         string? best = new CheckpointStore(run, log: log).Best()?.Weights;
-        return Path.GetFullPath(best ?? throw new UsageException($"{path}: holds no checkpoint; expected checkpoints/step_*, or {ReferenceCheckpoints}/model_step_best.pt"));
+        return Path.GetFullPath(best ?? throw new UsageException(
+            $"{path}: holds no checkpoint; expected checkpoints/step_*, or {ReferenceCheckpoints}/model_step_best.pt"));
     }
 }

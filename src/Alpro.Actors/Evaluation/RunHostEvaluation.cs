@@ -17,7 +17,8 @@ internal static class RunHostEvaluation
     {
         var finished = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         ActorSettings settings = host.Settings;
-        IActorRef supervisor = host.System.ActorOf(Props.Create(() => new EvaluationSupervisor(work, settings, finished, stop)), $"evaluation-{Interlocked.Increment(ref _evaluations)}");
+        IActorRef supervisor = host.System.ActorOf(Props.Create(() => new EvaluationSupervisor(work, settings, finished, stop)),
+            $"evaluation-{Interlocked.Increment(ref _evaluations)}");
         using CancellationTokenRegistration asked = stop.Register(() => supervisor.Tell(EvaluationSupervisor.Stop.Instance));
         await finished.Task;
     }

@@ -62,19 +62,23 @@ public sealed class RunData : IDisposable
         if (Answers is null) return;
         foreach (VideoTextCorpus corpus in Corpora)
         {
-            string[] unlabelled = [.. Enumerable.Range(0, (int)corpus.Count).Select(row => corpus[row].Answer ?? "").Where(answer => !Answers.ContainsKey(answer))];
+            string[] unlabelled = [.. Enumerable.Range(0,
+                (int)corpus.Count).Select(row => corpus[row].Answer ?? "").Where(answer => !Answers.ContainsKey(answer))];
             if (unlabelled.Length > 0)
                 log.AnswersUnlabelled(
-                    corpus.Name, unlabelled.Length, corpus.Count, string.Join(", ", unlabelled.Distinct().Take(10).Select(answer => $"\"{answer}\"")));
+                    corpus.Name, unlabelled.Length, corpus.Count,
+                    string.Join(", ", unlabelled.Distinct().Take(10).Select(answer => $"\"{answer}\"")));
         }
     }
 
     /// <summary>The order of the training rows.</summary>
     public SamplingPlan Plan() =>
-        new([.. Corpora.Select(corpus => corpus.Count)], _config.Training.BatchSize, _config.Seed, [.. Corpora.Select(corpus => corpus.Name)]);
+        new([.. Corpora.Select(corpus => corpus.Count)], _config.Training.BatchSize, _config.Seed,
+        [.. Corpora.Select(corpus => corpus.Name)]);
 
     /// <summary>What the first corpus asks of a downstream model: its videos and its texts.</summary>
-    public EvaluationSet EvaluationSet() => Alpro.Training.Evaluation.EvaluationSet.Of(Corpora[0], Tokenizer, _config.Data.ClipForEvaluation().TextLength, Answers);
+    public EvaluationSet EvaluationSet() => Alpro.Training.Evaluation.EvaluationSet.Of(Corpora[0], Tokenizer,
+        _config.Data.ClipForEvaluation().TextLength, Answers);
 
     /// <summary>The rows of the first corpus on which a run under pretraining is validated.</summary>
     public long ValidationRows => Math.Min(Corpora[0].Count, _config.Evaluation.MaxClips ?? long.MaxValue);
@@ -84,18 +88,23 @@ public sealed class RunData : IDisposable
     public void RequireValidation()
     {
         if (_config.Task is LearningTask.Pretrain or LearningTask.Prompter && ValidationRows < 2)
-            throw new DataException($"corpus {Corpora[0].Name}: {ValidationRows} of its {Corpora[0].Count} rows are for validation (evaluation.maxClips); expected 2 at least, for each clip is told apart from others");
+            throw new DataException($"corpus {Corpora[0].Name}: {ValidationRows} of its {Corpora[0].Count} rows are for validation "
+                + "(evaluation.maxClips); expected 2 at least, for each clip is told apart from others");
     }
 
     /// <summary>Opens a source of clips, one for each decoder.</summary>
     public IClipSource OpenSource(ClipSettings clips)
     {
         var limits = new DecodeLimits { Deadline = _settings.DecodeDeadline };
-        IFrameReader reader = FrameReaders.Create(limits, _settings.IsolateDecoders ? WorkerCommand.ThisProgram(DecodeWorker.CommandName) : null);
+        IFrameReader reader = FrameReaders.Create(limits,
+            _settings.IsolateDecoders ? WorkerCommand.ThisProgram(DecodeWorker.CommandName) : null);
         return new ClipLoader(Corpora, clips, Tokenizer, reader, Answers);
     }
 
-    /// <summary>What the files say that decide a clip, by their settings: whoever finds the same in them, wherever they lie, trains on the same clips.</summary>
+    /// <summary>
+    /// What the files say that decide a clip, by their settings: whoever finds the same in them, wherever they lie, trains on the same
+    /// clips.
+    /// </summary>
     public IReadOnlyDictionary<string, string> Contents()
     {
         var contents = new Dictionary<string, string> { ["data.vocabulary"] = HashOf(_config.Data.Vocabulary) };
@@ -108,7 +117,9 @@ public sealed class RunData : IDisposable
         return contents;
     }
 
-    /// <summary>What decides a clip, apart from its request: two processes that describe their data alike make the same clips, bit for bit.</summary>
+    /// <summary>
+    /// What decides a clip, apart from its request: two processes that describe their data alike make the same clips, bit for bit.
+    /// </summary>
     public IReadOnlyDictionary<string, string> Describe() => new Dictionary<string, string>(Contents())
     {
         ["data.clip"] = JsonSerializer.Serialize(_config.ClipForTraining()),
@@ -127,7 +138,8 @@ public sealed class RunData : IDisposable
         {
             var answers = JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllBytes(file))!;
             if (answers.FirstOrDefault(answer => answer.Value < 0 || answer.Value >= labels) is { Key: { } odd } wrong)
-                throw new DataException($"{file}: the answer \"{odd}\" has the label {wrong.Value}, and the model has model.answers = {labels}: they do not belong together");
+                throw new DataException($"{file}: the answer \"{odd}\" has the label {wrong.Value}, and the model has model.answers = "
+                    + $"{labels}: they do not belong together");
             return answers;
         }
         catch (JsonException exception)

@@ -59,7 +59,8 @@ public sealed class RunHost : IAsyncDisposable
     public TimeProvider Time { get; set; } = TimeProvider.System;
 
     /// <summary>Starts the actor system of a process.</summary>
-    /// <param name="hoconFile">The running settings; null for the <c>hocon/alpro.conf</c> that lies beside the program, over which others are laid.</param>
+    /// <param name="hoconFile">The running settings; null for the <c>hocon/alpro.conf</c> that lies beside the program, over which others
+    /// are laid.</param>
     /// <param name="adjust">Changes settings that the command line sets.</param>
     /// <param name="join">Makes the process a member of a cluster, as the settings say; null for one that runs alone.</param>
     /// <param name="log">The log of the process; null for none.</param>
@@ -132,7 +133,8 @@ public sealed class RunHost : IAsyncDisposable
         IEnumerable<ClipBatch> Read(IReadOnlyList<int> videos, Action<MissingVideo> missing)
         {
             var ledger = new ClipLedger(rejection => missing(new(data.Corpora[0][rejection.Request.Row].Key, rejection.Reason)));
-            return this.Read(data, [.. videos.Select(video => set.VideoRows[video])], config.Data.ClipForEvaluation(), config.Evaluation.BatchSize, ledger);
+            return this.Read(data, [.. videos.Select(video => set.VideoRows[video])], config.Data.ClipForEvaluation(),
+                config.Evaluation.BatchSize, ledger);
         }
     }
 

@@ -28,8 +28,8 @@ public sealed record TrainingRun(RunConfig Config, RunFolder Folder, bool Resume
     public Action<ValidationRecord> Validated { get; init; } = static _ => { };
 
     /// <summary>
-    /// Told of an error after which this process cannot use its GPU, on the thread that met it and before anything is unwound; null where the
-    /// process is to end.
+    /// Told of an error after which this process cannot use its GPU, on the thread that met it and before anything is unwound; null where
+    /// the process is to end.
     /// </summary>
     public Action<Exception>? DeviceLost { get; init; }
 
@@ -53,7 +53,8 @@ public sealed record TrainingRun(RunConfig Config, RunFolder Folder, bool Resume
     public void RequireNewOrResumed()
     {
         if (!Resume && Store().Steps() is [.., long last])
-            throw new UsageException($"{Folder}: holds a run that has come to step {last}; continue it with --resume, or name another folder with --out");
+            throw new UsageException(
+                $"{Folder}: holds a run that has come to step {last}; continue it with --resume, or name another folder with --out");
     }
 }
 
@@ -65,7 +66,8 @@ public sealed record TrainingRun(RunConfig Config, RunFolder Folder, bool Resume
 /// <param name="Restarts">How often the trainer was restarted from a checkpoint.</param>
 /// <param name="Checkpoint">The last checkpoint.</param>
 /// <param name="Seconds">How long it took.</param>
-public sealed record RunResult(bool Completed, long FirstStep, TrainState State, LedgerTotals Ledger, int Restarts, string? Checkpoint, double Seconds)
+public sealed record RunResult(bool Completed, long FirstStep, TrainState State, LedgerTotals Ledger, int Restarts, string? Checkpoint,
+    double Seconds)
 {
     /// <summary>What became of the clips of the whole run.</summary>
     public required RunAccounts Accounts { get; init; }

@@ -82,7 +82,8 @@ internal sealed class BatchCollator : ReceiveActor
                 int clips = _held.Size;                              // once written, the batch is the reader's
                 if (!_job.Batches.TryWrite(_held))
                 {
-                    _job.Batches.WaitToWriteAsync().AsTask().PipeTo(Self, success: open => new RoomInChannel(open), failure: _ => new RoomInChannel(false));
+                    _job.Batches.WaitToWriteAsync().AsTask().PipeTo(Self, success: open => new RoomInChannel(open),
+                        failure: _ => new RoomInChannel(false));
                     return;
                 }
                 _held = null;

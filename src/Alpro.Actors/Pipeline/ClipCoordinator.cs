@@ -13,7 +13,9 @@ namespace Alpro.Actors.Pipeline;
 /// </summary>
 internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
 {
-    /// <summary>Sent by a <see cref="ClipDecoder"/> that is free: what it held before, it has delivered or reported as unreadable.</summary>
+    /// <summary>
+    /// Sent by a <see cref="ClipDecoder"/> that is free: what it held before, it has delivered or reported as unreadable.
+    /// </summary>
     public sealed record RequestClip
     {
         public static readonly RequestClip Instance = new();
@@ -36,8 +38,8 @@ internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
     public sealed record Bounds(double MaxRejectedFraction, long Window)
     {
         /// <summary>
-        /// Clips of the window that may be unreadable: where that share of the rows is, chance hardly ever brings four standard deviations more
-        /// together.
+        /// Clips of the window that may be unreadable: where that share of the rows is, chance hardly ever brings four standard deviations
+        /// more together.
         /// </summary>
         public double Allowed => MaxRejectedFraction * Window + 4 * Math.Sqrt(MaxRejectedFraction * Window);
     }
@@ -124,14 +126,16 @@ internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
         {
             _deaths.Remove(request);
             _lost.Remove(request);
-            Reject(new(request, $"corpus {request.Corpus} row {request.Row}", RejectReason.DecoderDied, $"its decoder died {deaths} times"));
+            Reject(new(request, $"corpus {request.Corpus} row {request.Row}", RejectReason.DecoderDied,
+                $"its decoder died {deaths} times"));
         }
         Grant();
     }
 
     private void OnCheckLeases()
     {
-        foreach (IActorRef decoder in _leases.Where(lease => _time.GetElapsedTime(lease.Value.Since) > _settings.LeaseTimeout).Select(lease => lease.Key).ToList())
+        foreach (IActorRef decoder in _leases.Where(lease => _time.GetElapsedTime(lease.Value.Since) > _settings.LeaseTimeout)
+            .Select(lease => lease.Key).ToList())
         {
             Context.Unwatch(decoder);
             Context.Parent.Tell(new DecoderAbandoned(decoder));
@@ -179,5 +183,6 @@ internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
 
 /// <summary>More clips are unreadable than the configuration allows.</summary>
 internal sealed class TooManyRejectedException(int rejected, ClipCoordinator.Bounds bounds, Rejection latest) : RunFailedException(
-    $"{rejected} of the latest {bounds.Window} clips are unreadable, more than data.maxRejectedFraction = {bounds.MaxRejectedFraction} allows; " +
+    $"{rejected} of the latest {bounds.Window} clips are unreadable, more than data.maxRejectedFraction = {bounds.MaxRejectedFraction} "
+    + "allows; " +
     $"the last: {latest.Path}: {latest.Message}. The list is in unreadable.csv; 'alpro scan' checks a whole corpus.");

@@ -1,5 +1,4 @@
 using Akka.Actor;
-using Alpro.Data.Batches;
 using Alpro.Data.Clips;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;
@@ -32,7 +31,8 @@ internal sealed class ClipDecoder : ReceiveActor
             }
             catch (UnreadableClipException exception)
             {
-                coordinator.Tell(new ClipCoordinator.ClipRejected(new(message.Request, exception.Path, exception.Reason, exception.Finding)));
+                coordinator.Tell(new ClipCoordinator.ClipRejected(new(message.Request, exception.Path, exception.Reason,
+                    exception.Finding)));
             }
             coordinator.Tell(ClipCoordinator.RequestClip.Instance);
         });

@@ -16,9 +16,11 @@ public sealed record Rejection(ClipRequest Request, string Path, RejectReason Re
 /// <param name="Redelivered">Clips given out again because a decoder died; they are planned once.</param>
 /// <param name="Duplicates">Clips that arrived twice and were dropped.</param>
 /// <param name="Reasons">Rejected clips by reason.</param>
-/// <param name="ReplacementMs">Milliseconds from word of a decoder's death to its clip made by another, in the order in which they were.</param>
+/// <param name="ReplacementMs">Milliseconds from word of a decoder's death to its clip made by another, in the order in which they
+/// were.</param>
 public sealed record LedgerTotals(
-    long Planned, long Delivered, long Rejected, long Tail, long InHand, long Redelivered, long Duplicates, IReadOnlyDictionary<RejectReason, long> Reasons,
+    long Planned, long Delivered, long Rejected, long Tail, long InHand, long Redelivered, long Duplicates,
+    IReadOnlyDictionary<RejectReason, long> Reasons,
     IReadOnlyList<double> ReplacementMs);
 
 /// <summary>
@@ -82,6 +84,7 @@ public sealed class ClipLedger(Action<Rejection>? rejected = null)
     {
         long planned = Planned + tail, delivered = Interlocked.Read(ref _delivered), rejected = Rejected;
         return new(planned, delivered, rejected, tail, planned - delivered - rejected - tail,
-            Interlocked.Read(ref _redelivered), Interlocked.Read(ref _duplicates), new SortedDictionary<RejectReason, long>(_reasons), [.. _replacementMs]);
+            Interlocked.Read(ref _redelivered), Interlocked.Read(ref _duplicates), new SortedDictionary<RejectReason, long>(_reasons),
+            [.. _replacementMs]);
     }
 }

@@ -76,7 +76,8 @@ internal sealed class ClipPipeline : ReceiveActor
     {
         IActorRef coordinator = _clips;
         Func<IClipSource> open = _open;
-        Context.Watch(Context.ActorOf(Props.Create(() => new ClipDecoder(coordinator, open)).WithDispatcher("decode-dispatcher"), $"decoder-{_started++}"));
+        Context.Watch(Context.ActorOf(Props.Create(() => new ClipDecoder(coordinator, open)).WithDispatcher("decode-dispatcher"),
+            $"decoder-{_started++}"));
     }
 }
 

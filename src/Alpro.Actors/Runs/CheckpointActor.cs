@@ -15,7 +15,9 @@ internal sealed class CheckpointActor : ReceiveActor, IWithTimers
     /// <summary>Sent by the <see cref="TrainerActor"/>: write this, then give it back.</summary>
     public sealed record Write(Snapshot Snapshot);
 
-    /// <summary>Sent by the <see cref="RunSupervisor"/>. The answer is <see cref="Flushed"/>, when all that was sent before is on disk.</summary>
+    /// <summary>
+    /// Sent by the <see cref="RunSupervisor"/>. The answer is <see cref="Flushed"/>, when all that was sent before is on disk.
+    /// </summary>
     public sealed record Flush
     {
         public static readonly Flush Instance = new();
@@ -78,7 +80,8 @@ internal sealed class CheckpointActor : ReceiveActor, IWithTimers
                 if (!_givenUp) Save(snapshot);
                 _failures = 0;
             }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException && ++_failures < _settings.CheckpointTries)
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException
+                && ++_failures < _settings.CheckpointTries)
             {
                 TimeSpan wait = _settings.CheckpointBackOff * Math.Pow(2, _failures - 1);
                 _log.CheckpointNotWritten(snapshot.State.Step, _failures, _settings.CheckpointTries, wait.TotalSeconds, exception.Message);
@@ -89,7 +92,8 @@ internal sealed class CheckpointActor : ReceiveActor, IWithTimers
             {
                 (_givenUp, _failures) = (true, 0);                   // it stays, or the trainer would wait for its snapshots for ever
                 Context.Parent.Tell(new Failed(new RunFailedException(
-                    $"the checkpoint of step {snapshot.State.Step} could not be written in {_settings.CheckpointTries} tries (alpro.checkpoint.tries): {exception.Message}; make room, and go on with --resume", exception)));
+                    $"the checkpoint of step {snapshot.State.Step} could not be written in {_settings.CheckpointTries} tries "
+                    + $"(alpro.checkpoint.tries): {exception.Message}; make room, and go on with --resume", exception)));
             }
             catch (Exception exception) when (LostDevice.Passes(exception, _log, _run.DeviceLost))
             {
@@ -103,7 +107,8 @@ internal sealed class CheckpointActor : ReceiveActor, IWithTimers
     private void Save(Snapshot snapshot)
     {
         // The others have newer checkpoints than a trainer that they gave up meanwhile: it must neither write among these, nor remove any.
-        // A trainer that was not given up, but enters the later group, begins that with a checkpoint in place of this one (Trainer.SaveIfLost).
+        // A trainer that was not given up, but enters the later group, begins that with a checkpoint in place of this one
+        // (Trainer.SaveIfLost).
         if (snapshot.State.Generation is > 0 and var own && _generations.Last() is var last && last > own)
         {
             _log.CheckpointOutdated(snapshot.State.Step, own, last);

@@ -1,9 +1,7 @@
-using Akka.Actor;
 using Akka.Cluster;
 using Alpro.Actors.Distributed.Groups;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Hosting;
-using Alpro.Training;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
 

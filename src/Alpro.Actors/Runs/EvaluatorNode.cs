@@ -18,7 +18,8 @@ public static class EvaluatorNode
     {
         await using RunHost node = await start.JoinAsync(new RunEnd(new CheckpointStore(folder.Checkpoints)), stop);
         Task watching = watch(node, stop);
-        if (await Task.WhenAny(watching, node.System.WhenTerminated) != watching && !stop.IsCancellationRequested) return NodeEnd.GivenUp(node.Log);
+        if (await Task.WhenAny(watching, node.System.WhenTerminated) != watching && !stop.IsCancellationRequested)
+            return NodeEnd.GivenUp(node.Log);
         try
         {
             await watching;

@@ -13,7 +13,8 @@ public static class RunHostTraining
     /// <param name="stop">Asks the run to stop in order, with a checkpoint.</param>
     public static async Task<RunResult> TrainAsync(this RunHost host, TrainingRun run, CancellationToken stop)
     {
-        if (host.Settings.Decoders == 0 && host.Node is null) throw new UsageException("alpro.decoders = 0: a process that runs alone needs one at least to make its clips");
+        if (host.Settings.Decoders == 0 && host.Node is null)
+            throw new UsageException("alpro.decoders = 0: a process that runs alone needs one at least to make its clips");
         var finished = new TaskCompletionSource<RunResult>(TaskCreationOptions.RunContinuationsAsynchronously);
         // Opened here and not in the actor: what is wrong with them is the caller's to hear, before anything has started.
         var data = new RunData(run.Config, host.Settings);

@@ -31,7 +31,9 @@ namespace Alpro.Actors.Runs;
 /// </summary>
 internal class RunSupervisor : ReceiveActor, IWithTimers
 {
-    /// <summary>Sent by the <see cref="RunHost"/> when the run is asked to stop, and on to the trainer: end the step, write a checkpoint.</summary>
+    /// <summary>
+    /// Sent by the <see cref="RunHost"/> when the run is asked to stop, and on to the trainer: end the step, write a checkpoint.
+    /// </summary>
     public sealed record Stop
     {
         public static readonly Stop Instance = new();
@@ -80,12 +82,18 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     private bool _stopping;
 
     /// <summary>A run over data that is open; the supervisor disposes it.</summary>
-    public RunSupervisor(RunHost host, TrainingRun run, RunData data, IReadOnlyList<RunData> validation, TaskCompletionSource<RunResult> finished)
+    public RunSupervisor(RunHost host, TrainingRun run, RunData data, IReadOnlyList<RunData> validation,
+        TaskCompletionSource<RunResult> finished)
     {
         (_host, _run, _finished, _data, _validation) = (host, run, finished, data, validation);
         _plan = data.Plan();
         TrainingConfig training = run.Config.Training;
-        _start = new() { TotalSteps = training.Steps ?? training.Epochs!.Value * _plan.StepsPerEpoch, StepsPerEpoch = _plan.StepsPerEpoch, Data = data.Contents() };
+        _start = new()
+        {
+            TotalSteps = training.Steps ?? training.Epochs!.Value * _plan.StepsPerEpoch,
+            StepsPerEpoch = _plan.StepsPerEpoch,
+            Data = data.Contents(),
+        };
         _deaths = new(host.Settings.MaxRestarts, TimeSpan.FromHours(1), host.Time);
         _unreadable = new(run.Unreadable, [.. data.Corpora.Select(corpus => corpus.Name)], append: run.Resume, _log);
         _ledger = new(_unreadable.Add);
@@ -148,7 +156,11 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     {
         _attempt = _attempt with
         {
-            Batches = Channel.CreateBounded<ClipBatch>(new BoundedChannelOptions(_host.Settings.Prefetch) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait }),
+            Batches = Channel.CreateBounded<ClipBatch>(new BoundedChannelOptions(_host.Settings.Prefetch)
+            {
+                SingleReader = true,
+                FullMode = BoundedChannelFullMode.Wait,
+            }),
             Group = group,
             TrainersHere = here,
         };
@@ -171,9 +183,11 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
         _streams++;
         _ledger.TakeBack();
         _run.Started(message.State, message.Loaded);
-        var bounds = new ClipCoordinator.Bounds(_run.Config.Data.MaxRejectedFraction, Math.Min(LatestClips, _start.StepsPerEpoch * _plan.BatchSize));
+        var bounds = new ClipCoordinator.Bounds(_run.Config.Data.MaxRejectedFraction,
+            Math.Min(LatestClips, _start.StepsPerEpoch * _plan.BatchSize));
         ClipSettings clips = _run.Config.ClipForTraining();
-        IClipPlan share = message.Group.World == 1 ? _plan : new RankShare(_plan, message.Group.Rank, message.Group.World, _run.Config.Training.Accumulation);
+        IClipPlan share = message.Group.World == 1 ? _plan : new RankShare(_plan, message.Group.Rank, message.Group.World,
+            _run.Config.Training.Accumulation);
         var job = new PipelineJob(share, clips, message.State.Step, _start.TotalSteps, bounds, _ledger, _attempt.Batches.Writer);
         IActorRef pipeline = _host.StartPipeline(Context, PipelineName, _data, job, _host.Settings.DecodersBeside(_attempt.TrainersHere));
         if (!_host.Gate.IsNobody()) _host.Gate.Tell(new TrainerGate.Serve(pipeline, clips, _data.Numbers, _data.Describe(), _ledger));
@@ -286,14 +300,22 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     /// <summary>Where there is no keeper to hear it, one that comes finds that the trainers have gone, and how far the run is.</summary>
     private void TellEnded(bool completed) => GroupKeeper.Find(Context.System)?.Tell(new GroupKeeper.Ended(completed), Self);
 
-    /// <summary>Scores the model on the validation corpora, of which the first decides which step is best; called on the trainer's thread.</summary>
+    /// <summary>
+    /// Scores the model on the validation corpora, of which the first decides which step is best; called on the trainer's thread.
+    /// </summary>
     private ValidationRecord Validate(AlproModel model, TrainState state)
     {
         _log.ValidationStarted(state.Step);
         ValidationRecord[] records = [.. _validation.Select(data => Validate(model, state, data))];
         _log.ValidationEnded(state.Step);
-        var others = _validation.Zip(records).Skip(1).SelectMany(other => other.Second.Figures.Select(figure => KeyValuePair.Create($"{other.First.Corpora[0].Name}/{figure.Key}", figure.Value)));
-        return records[0] with { Figures = new Dictionary<string, double>(records[0].Figures.Concat(others)), Seconds = records.Sum(record => record.Seconds) };
+        var others = _validation.Zip(records).Skip(1)
+            .SelectMany(other => other.Second.Figures.Select(
+            figure => KeyValuePair.Create($"{other.First.Corpora[0].Name}/{figure.Key}", figure.Value)));
+        return records[0] with
+        {
+            Figures = new Dictionary<string, double>(records[0].Figures.Concat(others)),
+            Seconds = records.Sum(record => record.Seconds),
+        };
     }
 
     private ValidationRecord Validate(AlproModel model, TrainState state, RunData data)
@@ -305,7 +327,8 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
             try
             {
                 EvaluationSet set = data.EvaluationSet();
-                return task.Score(model, new EvaluationPlan(data.Corpora[0].Name, config, set), _host.Videos(config, data, set)).ToRecord(state.Step, Stopwatch.GetElapsedTime(began).TotalSeconds);
+                return task.Score(model, new EvaluationPlan(data.Corpora[0].Name, config, set),
+                    _host.Videos(config, data, set)).ToRecord(state.Step, Stopwatch.GetElapsedTime(began).TotalSeconds);
             }
             catch (Exception exception) when (DeviceFaults.Of(exception) == DeviceFault.OutOfMemory)
             {
@@ -313,6 +336,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
             }
         }
         return PretrainValidator.Validate(model, state.Step, config.Training.Precision, _host.Read(
-            data, [.. Enumerable.Range(0, (int)data.ValidationRows).Select(row => (long)row)], config.ClipForValidation(), config.Training.BatchSize, new ClipLedger()));
+            data, [.. Enumerable.Range(0, (int)data.ValidationRows).Select(row => (long)row)], config.ClipForValidation(),
+            config.Training.BatchSize, new ClipLedger()));
     }
 }

@@ -13,7 +13,6 @@ using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
 using Alpro.Training.Records;
 using Microsoft.Extensions.Logging;
-using TorchSharp;
 
 namespace Alpro.Actors.Runs;
 
@@ -30,8 +29,8 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
     public sealed record Enter(ICollectives Group, ChannelReader<ClipBatch> Batches, bool Resume);
 
     /// <summary>
-    /// Told to the parent when the trainer is in its group and has its model, which it built, restored or took over. It wants the batches from this
-    /// step on.
+    /// Told to the parent when the trainer is in its group and has its model, which it built, restored or took over. It wants the batches
+    /// from this step on.
     /// </summary>
     public sealed record Ready(TrainState State, IReadOnlyList<LoadReport> Loaded, ICollectives Group);
 
@@ -79,7 +78,8 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
     /// <param name="settings">How it is carried out.</param>
     /// <param name="checkpoints">The <see cref="CheckpointActor"/>.</param>
     /// <param name="validate">Scores the model, on the trainer's thread; null where there is nothing to validate on.</param>
-    public TrainerActor(TrainingRun run, TrainState start, ActorSettings settings, IActorRef checkpoints, Func<AlproModel, TrainState, ValidationRecord>? validate)
+    public TrainerActor(TrainingRun run, TrainState start, ActorSettings settings, IActorRef checkpoints,
+        Func<AlproModel, TrainState, ValidationRecord>? validate)
     {
         (_run, _start, _settings, _generations) = (run, start, settings, new(run.Folder));
         IActorRef self = Self;
@@ -97,7 +97,8 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
             },
             Validate = validate,
             Validated = record => self.Tell(record),
-            KeepForReplay = (batch, snapshot) => BatchReplay.Save(run.Folder, batch, snapshot, _current!.Group is { World: > 1, Rank: var rank } ? rank : null),
+            KeepForReplay = (batch, snapshot) => BatchReplay.Save(run.Folder, batch, snapshot,
+            _current!.Group is { World: > 1, Rank: var rank } ? rank : null),
         };
         Receive<Enter>(message => _groups.Writer.TryWrite(message));
         Receive<Ready>(message =>
@@ -173,8 +174,8 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
     }
 
     /// <summary>
-    /// Writes down what has been recorded. A write that fails, as on a full disk, is tried again after growing waits while training goes on, and
-    /// the records wait in memory. It fails the run when too many wait, or at the end after as many tries as a checkpoint has.
+    /// Writes down what has been recorded. A write that fails, as on a full disk, is tried again after growing waits while training goes
+    /// on, and the records wait in memory. It fails the run when too many wait, or at the end after as many tries as a checkpoint has.
     /// </summary>
     private void WriteDown()
     {
@@ -254,16 +255,19 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
 
     /// <summary>
     /// A process that was frozen or cut off does not know that the others have given it up. Therefore the first rank of each group asks the
-    /// run's folder before it writes a step down. All groups share the folder, and none goes on without its first rank, so one at most goes on.
+    /// run's folder before it writes a step down. All groups share the folder, and none goes on without its first rank, so one at most goes
+    /// on.
     /// </summary>
     private void ThrowIfGivenUp(ICollectives group)
     {
         if (group.Rank > 0) return;                                  // another asks
         long last = _generations.Last();
         if (last <= _generation) return;
-        if (group.Generation > 0) throw new CollectivesException(group.Rank, group.Generation, $"was given up while it was away: generation {last} has formed");
+        if (group.Generation > 0)
+            throw new CollectivesException(group.Rank, group.Generation, $"was given up while it was away: generation {last} has formed");
         throw new RunFailedException(
-            $"{_run.Folder}: another process has gone on with this run while this one was away, which ends; what it did since is not written down");
+            $"{_run.Folder}: another process has gone on with this run while this one was away, which ends; what it did since is not "
+            + "written down");
     }
 
     /// <summary>Trains in a group until the run has ended, or the group: then why.</summary>
@@ -274,7 +278,8 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
         try
         {
             TrainState state;
-            using (ICollectives group = enter.Group is RingCollectives ring ? NcclCollectives.On(RunModel.DefaultDevice, ring) : enter.Group)
+            using (ICollectives group = enter.Group is RingCollectives ring ? NcclCollectives.On(RunModel.DefaultDevice, ring)
+                : enter.Group)
             {
                 trainer.Join(group);
                 if (group is { Rank: 0, Generation: > 0 }) trainer.SaveIfLost(_run.Store().Steps() is [.., long written] ? written : 0);

@@ -32,7 +32,8 @@ public static class TrainerNode
         }
         catch (OperationCanceledException)
         {
-            // The cluster's end is the actors'. Else the run was stopped while this node waited for others, who may have ended it meanwhile.
+            // The cluster's end is the actors'. Else the run was stopped while this node waited for others, who may have ended it
+            // meanwhile.
             if (cluster.IsTerminated) return NodeEnd.GivenUp(node.Log);
             return end.Find() is { } last ? NodeEnd.Late(run, last, node.Log) : new(ExitCode.Interrupted);
         }

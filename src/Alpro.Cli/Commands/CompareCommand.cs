@@ -11,9 +11,14 @@ internal static class CompareCommand
 {
     public static Command Create()
     {
-        var receipts = new Argument<string[]>("RECEIPT") { Description = "Receipts of 'alpro evaluate', or the folders that have them.", Arity = ArgumentArity.OneOrMore };
+        var receipts = new Argument<string[]>("RECEIPT")
+        {
+            Description = "Receipts of 'alpro evaluate', or the folders that have them.",
+            Arity = ArgumentArity.OneOrMore,
+        };
         var command = new Command("compare", CommandLine.Describe(
-            "Put the figures of evaluations beside those of the checkpoints released with the paper. What is not of a test split is shown, and compared with nothing.",
+            "Put the figures of evaluations beside those of the checkpoints released with the paper. What is not of a test split is shown, "
+            + "and compared with nothing.",
             "alpro compare output/msrvtt/evaluation/msrvtt_ret-test/*")) { receipts };
         command.SetAction(arguments =>
         {
@@ -31,10 +36,13 @@ internal static class CompareCommand
     {
         Receipt receipt = compared.Receipt;
         var table = new Table().Border(TableBorder.Rounded)
-            .Title(Markup.Escape($"{receipt.Corpus}, {receipt.Split} split: {receipt.Texts} texts, {receipt.Videos} videos, weights {receipt.WeightHash[..12]}"))
+            .Title(
+            Markup.Escape(
+            $"{receipt.Corpus}, {receipt.Split} split: {receipt.Texts} texts, {receipt.Videos} videos, weights {receipt.WeightHash[..12]}"))
             .AddColumns("", "here", "published", "difference");
         foreach (ComparedFigure figure in compared.Figures)
-            table.AddRow(figure.Figure, $"{figure.Here:0.00#}", figure.Published is { } published ? $"{published:0.00#}" : "-", figure.Difference is { } difference ? $"{difference:+0.00#;-0.00#;0.00}" : "-");
+            table.AddRow(figure.Figure, $"{figure.Here:0.00#}", figure.Published is { } published ? $"{published:0.00#}" : "-",
+                figure.Difference is { } difference ? $"{difference:+0.00#;-0.00#;0.00}" : "-");
         console.Write(table);
         foreach (string remark in compared.Remarks) console.WriteLine($"  {remark}");
     }

@@ -9,16 +9,27 @@ using Spectre.Console;
 
 namespace Alpro.Cli.Commands;
 
-/// <summary><c>alpro config</c>: checks a configuration, saying all that is wrong with it at once, or makes one from the released code's.</summary>
+/// <summary>
+/// <c>alpro config</c>: checks a configuration, saying all that is wrong with it at once, or makes one from the released code's.
+/// </summary>
 internal static class ConfigCommand
 {
     public static Command Create() => new("config", "Check and make configurations.") { Check(), Import() };
 
     /// <summary>The option that names the configuration.</summary>
-    internal static Option<string> FileOption() => new("--config") { Description = "Configuration: what is trained (config/*.json).", Required = true };
+    internal static Option<string> FileOption() => new("--config")
+    {
+        Description = "Configuration: what is trained (config/*.json).",
+        Required = true,
+    };
 
     /// <summary>The option that changes single settings.</summary>
-    internal static Option<string[]> SetOption() => new("--set") { Description = "Change a setting, such as --set training.batchSize=8; may be repeated.", DefaultValueFactory = _ => [] };
+    internal static Option<string[]> SetOption() =>
+        new("--set")
+        {
+            Description = "Change a setting, such as --set training.batchSize=8; may be repeated.",
+            DefaultValueFactory = _ => [],
+        };
 
     /// <summary>A value of an enumeration, as configurations spell it.</summary>
     internal static string NameOf<T>(T value) where T : struct, Enum => JsonNamingPolicy.KebabCaseLower.ConvertName(value.ToString());
@@ -27,7 +38,8 @@ internal static class ConfigCommand
     {
         var file = new Argument<string>("FILE") { Description = "The configuration." };
         var settings = SetOption();
-        var command = new Command("check", CommandLine.Describe("Check a configuration and print it complete, defaults included.", "alpro config check config/pretrain.json")) { file, settings };
+        var command = new Command("check", CommandLine.Describe("Check a configuration and print it complete, defaults included.",
+            "alpro config check config/pretrain.json")) { file, settings };
         command.SetAction(arguments =>
         {
             RunConfig config = ConfigLoader.Load(arguments.GetValue(file)!, arguments.GetValue(settings));
@@ -64,10 +76,14 @@ internal static class ConfigCommand
 
     private static Command Import()
     {
-        var source = new Argument<string>("source") { Description = "A run folder's log/args.json, or a file with the keys of the released config_release/*.json." };
-        var output = new Option<string?>("--output", "-o") { Description = "The file to write; standard output by default. Paths in it are relative to its folder." };
-        var root = new Option<string?>("--root") { Description = "The folder that the source's paths begin at; by default the one that has output/ or config_release/ in it." };
-        var command = new Command("import", CommandLine.Describe("Turn a configuration of the released PyTorch code into one of ours.", "alpro config import output/downstreams/msrvtt_ret/public/log/args.json -o config/mine.json")) { source, output, root };
+        var source = new Argument<string>("source") { Description =
+            "A run folder's log/args.json, or a file with the keys of the released config_release/*.json." };
+        var output = new Option<string?>("--output",
+            "-o") { Description = "The file to write; standard output by default. Paths in it are relative to its folder." };
+        var root = new Option<string?>("--root") { Description =
+            "The folder that the source's paths begin at; by default the one that has output/ or config_release/ in it." };
+        var command = new Command("import", CommandLine.Describe("Turn a configuration of the released PyTorch code into one of ours.",
+            "alpro config import output/downstreams/msrvtt_ret/public/log/args.json -o config/mine.json")) { source, output, root };
         command.SetAction(arguments =>
         {
             string? file = arguments.GetValue(output);

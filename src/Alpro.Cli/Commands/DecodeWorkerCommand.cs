@@ -9,7 +9,8 @@ internal static class DecodeWorkerCommand
 {
     public static Command Create()
     {
-        var command = new Command(DecodeWorker.CommandName, "Decode frames for another process, asked and answered through the standard streams.") { Hidden = true };
+        var command = new Command(DecodeWorker.CommandName,
+            "Decode frames for another process, asked and answered through the standard streams.") { Hidden = true };
         command.SetAction(_ =>
         {
             using Stream input = Console.OpenStandardInput(), output = Console.OpenStandardOutput();

@@ -22,7 +22,8 @@ internal static class DoctorCommand
         var settings = ConfigCommand.SetOption();
         var trainers = new Option<int>("--trainers") { Description = "Trainers that share a step of it.", DefaultValueFactory = _ => 1 };
         var command = new Command("doctor", CommandLine.Describe(
-            "Check this machine: .NET, libtorch, FFmpeg, cores, memory, disk, GPUs; and whether a run fits on it.", "alpro doctor --config config/pretrain.json")) { file, settings, trainers };
+            "Check this machine: .NET, libtorch, FFmpeg, cores, memory, disk, GPUs; and whether a run fits on it.",
+            "alpro doctor --config config/pretrain.json")) { file, settings, trainers };
         command.SetAction(arguments =>
         {
             RunConfig? config = arguments.GetValue(file) is { } path ? ConfigLoader.LoadForSizes(path, arguments.GetValue(settings)) : null;
@@ -42,12 +43,14 @@ internal static class DoctorCommand
         yield return Ffmpeg();
         yield return NativeDecoder.IsAvailable
             ? new("decoder", true, $"in process ({NativeDecoder.Version})")
-            : new("decoder", true, $"through the ffmpeg command, several times slower: {NativeDecoder.WhyNot} (install libavformat-dev, libavcodec-dev, libavutil-dev, libswscale-dev, cc and pkg-config, then rebuild)");
+            : new("decoder", true, $"through the ffmpeg command, several times slower: {NativeDecoder.WhyNot} (install libavformat-dev, "
+            + "libavcodec-dev, libavutil-dev, libswscale-dev, cc and pkg-config, then rebuild)");
         yield return new("cores", true, $"{Environment.ProcessorCount}");
         var memory = GC.GetGCMemoryInfo();
         yield return new("memory", true, $"{memory.TotalAvailableMemoryBytes / (1 << 20)} MiB");
         var disk = new DriveInfo(Directory.GetCurrentDirectory());
-        yield return new("disk", disk.AvailableFreeSpace > 1L << 30, $"{disk.AvailableFreeSpace >> 30} GiB free here", "free at least 1 GiB: checkpoints are written aside before they replace older ones");
+        yield return new("disk", disk.AvailableFreeSpace > 1L << 30, $"{disk.AvailableFreeSpace >> 30} GiB free here",
+            "free at least 1 GiB: checkpoints are written aside before they replace older ones");
         Gpus? driver = Gpus.Find();
         bool usable = IsCudaUsable();
         foreach (Finding finding in ExamineGpus(driver, usable, config)) yield return finding;
@@ -66,7 +69,8 @@ internal static class DoctorCommand
             float two = torch.ones(2).sum().item<float>();
             return new("libtorch", two == 2, $"loads ({torch.__version__}), {torch.get_num_threads()} threads");
         }
-        catch (Exception error) when (error is NotSupportedException or DllNotFoundException or TypeInitializationException or TypeLoadException or ExternalException)
+        catch (Exception error) when (error is NotSupportedException or DllNotFoundException or TypeInitializationException
+            or TypeLoadException or ExternalException)
         {
             return new("libtorch", false, error.Message.ReplaceLineEndings(" "), "rebuild with scripts/setup");
         }
@@ -77,7 +81,11 @@ internal static class DoctorCommand
         const string remedy = "install it: apt-get install ffmpeg (scripts/setup does), and have it on PATH";
         try
         {
-            using var process = Process.Start(new ProcessStartInfo("ffmpeg", "-version") { RedirectStandardOutput = true, RedirectStandardError = true })!;
+            using var process = Process.Start(new ProcessStartInfo("ffmpeg", "-version")
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            })!;
             string first = process.StandardOutput.ReadLine() ?? "";
             process.StandardOutput.ReadToEnd();
             process.WaitForExit();
@@ -100,14 +108,17 @@ internal static class DoctorCommand
         string version = $"driver {driver.Driver ?? "of unknown version"}, CUDA {driver.Cuda}";
         if (driver.Cards.Count == 0)
         {
-            yield return new("GPU", false, $"{version}, and no card that this process can see: {driver.Problem ?? "the driver counts none"}",
-                "see that nvidia-smi lists a card, that CUDA_VISIBLE_DEVICES hides none, and that a container is given it (docker run --gpus all)");
+            yield return new("GPU", false,
+                $"{version}, and no card that this process can see: {driver.Problem ?? "the driver counts none"}",
+                "see that nvidia-smi lists a card, that CUDA_VISIBLE_DEVICES hides none, and that a container is given it (docker run "
+                + "--gpus all)");
             yield break;
         }
         for (int i = 0; i < driver.Cards.Count; i++)
         {
             Gpu card = driver.Cards[i];
-            yield return new($"GPU {i}", true, $"{card.Name}, {Gibibytes(card.Memory)} GiB, compute capability {card.Capability}, {version}");
+            yield return new($"GPU {i}", true,
+                $"{card.Name}, {Gibibytes(card.Memory)} GiB, compute capability {card.Capability}, {version}");
         }
         if (!usable)
         {
@@ -115,7 +126,8 @@ internal static class DoctorCommand
             yield return built
                 ? new("CUDA", false, "libtorch is built for CUDA and cannot use the driver",
                     $"install a newer driver: this one supports CUDA {driver.Cuda}, libtorch's packages are for 12.8")
-                : new("CUDA", false, "libtorch is built for the CPU, and training would run there", "build for CUDA: TorchBackend=cuda scripts/setup");
+                : new("CUDA", false, "libtorch is built for the CPU, and training would run there",
+                "build for CUDA: TorchBackend=cuda scripts/setup");
             yield break;
         }
         yield return new("CUDA", true, $"libtorch uses {torch.cuda.device_count()} of them; NCCL {NcclVersion()}");
@@ -131,7 +143,8 @@ internal static class DoctorCommand
         {
             return torch.cuda.is_available();
         }
-        catch (Exception error) when (error is NotSupportedException or DllNotFoundException or TypeInitializationException or TypeLoadException or ExternalException)
+        catch (Exception error) when (error is NotSupportedException or DllNotFoundException or TypeInitializationException
+            or TypeLoadException or ExternalException)
         {
             return false;                                            // libtorch does not load, which is a finding of its own
         }
@@ -142,19 +155,24 @@ internal static class DoctorCommand
         foreach (string name in new[] { "libtorch_cuda.so", "libnccl.so.2" })
         {
             int version = 0;
-            if (NativeLibrary.TryLoad(name, typeof(torch).Assembly, null, out nint library) && NativeLibrary.TryGetExport(library, "ncclGetVersion", out nint entry)
-                && ((delegate* unmanaged<int*, int>)entry)(&version) == 0) return $"{version / 10000}.{version / 100 % 100}.{version % 100}";
+            if (NativeLibrary.TryLoad(name, typeof(torch).Assembly, null, out nint library) && NativeLibrary.TryGetExport(library,
+                "ncclGetVersion", out nint entry)
+                && ((delegate* unmanaged<int*, int>)entry)(&version) == 0)
+                return $"{version / 10000}.{version / 100 % 100}.{version % 100}";
         }
         return "not found: several trainers need it";
     }
 
-    /// <summary>Whether a step of a run fits into the smallest card that is seen, or into the machine's memory where it trains on the CPU.</summary>
+    /// <summary>
+    /// Whether a step of a run fits into the smallest card that is seen, or into the machine's memory where it trains on the CPU.
+    /// </summary>
     private static Finding Fits(RunConfig config, int trainers, Gpus? gpus, long memory)
     {
         StepMemory step = StepMemory.Of(config, trainers, gpu: gpus is not null);
         long need = step.Peak + (gpus is null ? 0 : StepMemory.Overhead), has = gpus?.Cards.Min(card => card.Memory) ?? memory;
         int clips = config.Training.BatchSize / config.Training.Accumulation / trainers;
-        string parts = $"a step on {clips} clips at a time: weights {Gibibytes(step.Weights)}, gradients and moments {Gibibytes(step.Training)}, "
+        string parts =
+            $"a step on {clips} clips at a time: weights {Gibibytes(step.Weights)}, gradients and moments {Gibibytes(step.Training)}, "
             + $"kept for the backward pass {Gibibytes(step.Kept)}, passing {Gibibytes(step.Passing)} GiB";
         string fits = need <= has ? "fits" : "does not fit", where = gpus is null ? "of this machine's memory" : "of the GPU";
         if (gpus is null) parts += $"; on a GPU {Gibibytes(StepMemory.Of(config, trainers).Peak + StepMemory.Overhead)} GiB in all";

@@ -7,16 +7,24 @@ using Spectre.Console;
 
 namespace Alpro.Cli.Commands;
 
-/// <summary><c>alpro entities</c>: builds the entity list of entity modelling from the captions of a configuration's training corpora.</summary>
+/// <summary>
+/// <c>alpro entities</c>: builds the entity list of entity modelling from the captions of a configuration's training corpora.
+/// </summary>
 internal static class EntitiesCommand
 {
     public static Command Create()
     {
-        var config = new Option<string>("--config") { Description = "A run's configuration: the captions of its training corpora are read.", Required = true };
+        var config = new Option<string>("--config")
+        {
+            Description = "A run's configuration: the captions of its training corpora are read.",
+            Required = true,
+        };
         var output = new Option<string?>("--out") { Description = "File to write; by default the one that data.entities names." };
         var count = new Option<int?>("--count") { Description = "Number of entities; by default model.entities." };
-        var lexicon = new Option<string?>("--wordnet") { Description = "WordNet's database folder, to tell nouns; by default /usr/share/wordnet where it is installed, else stop words are left out." };
-        var command = new Command("entities", CommandLine.Describe("Build the entity list: the commonest nouns of the captions.", "alpro entities --config config/pretrain.json")) { config, output, count, lexicon };
+        var lexicon = new Option<string?>("--wordnet") { Description =
+            "WordNet's database folder, to tell nouns; by default /usr/share/wordnet where it is installed, else stop words are left out." };
+        var command = new Command("entities", CommandLine.Describe("Build the entity list: the commonest nouns of the captions.",
+            "alpro entities --config config/pretrain.json")) { config, output, count, lexicon };
         CommandLine.Between(count, 1);
         command.SetAction((arguments, cancellation) => Task.Run(() =>
         {
@@ -27,11 +35,13 @@ internal static class EntitiesCommand
             List<VideoTextCorpus> corpora = [];
             try
             {
-                foreach (CorpusConfig corpus in configured.Data.Corpora) corpora.Add(VideoTextCorpus.Open(corpus with { Missing = MissingMedia.Lazy }));
+                foreach (CorpusConfig corpus in configured.Data.Corpora)
+                    corpora.Add(VideoTextCorpus.Open(corpus with { Missing = MissingMedia.Lazy }));
                 IReadOnlyList<Entity> entities = CommandLine.Error.Progress().Start(display =>
                 {
                     ProgressTask task = display.AddTask("captions", maxValue: Math.Max(corpora.Sum(corpus => corpus.Count), 1));
-                    IReadOnlyList<Entity> built = EntityList.Build(corpora, arguments.GetValue(count) ?? configured.Model.Entities, nouns, new Progress<long>(rows => task.Value = rows), cancellation);
+                    IReadOnlyList<Entity> built = EntityList.Build(corpora, arguments.GetValue(count) ?? configured.Model.Entities, nouns,
+                        new Progress<long>(rows => task.Value = rows), cancellation);
                     task.Value = task.MaxValue;
                     return built;
                 });
@@ -42,7 +52,8 @@ internal static class EntitiesCommand
                 });
                 string told = nouns.HasDatabase ? "WordNet" : "stop words";
                 CommandLine.Result(arguments, new { file = path, count = entities.Count, told, first = entities.Take(10) }, console =>
-                    console.WriteLine($"{path}: {entities.Count} entities, nouns told by {told}; the commonest are {string.Join(", ", entities.Take(10).Select(entity => $"{entity.Name} ({entity.Count:N0})"))}"));
+                    console.WriteLine($"{path}: {entities.Count} entities, nouns told by {told}; the commonest are "
+                    + $"{string.Join(", ", entities.Take(10).Select(entity => $"{entity.Name} ({entity.Count:N0})"))}"));
             }
             finally
             {

@@ -14,10 +14,13 @@ internal static class EvaluateCommand
     public static Command Create()
     {
         var model = new ModelOptions();
-        var split = new Option<string?>("--split") { Description = "Which corpus of the configuration: test (the default) or validation (that of --watch)." };
+        var split = new Option<string?>("--split") { Description =
+            "Which corpus of the configuration: test (the default) or validation (that of --watch)." };
         split.AcceptOnlyFromAmong("test", "validation");
-        var output = new Option<string?>("--out") { Description = "Folder of results.json, scores.json and receipt.json; by default RUN/evaluation/CORPUS/CHECKPOINT." };
-        var watch = new Option<bool>("--watch") { Description = "Evaluate the checkpoints of --run as they appear, until its training is complete." };
+        var output = new Option<string?>("--out") { Description =
+            "Folder of results.json, scores.json and receipt.json; by default RUN/evaluation/CORPUS/CHECKPOINT." };
+        var watch = new Option<bool>("--watch") { Description =
+            "Evaluate the checkpoints of --run as they appear, until its training is complete." };
         var command = new Command("evaluate", CommandLine.Describe(
             $"Score a checkpoint on held-out videos: {DownstreamTask.Titles}. The same command continues where it was stopped.",
             "alpro evaluate --run output/downstreams/msrvtt_ret/public --split test")) { split, output, watch };
@@ -26,7 +29,8 @@ internal static class EvaluateCommand
         command.Options.Add(hocon);
         command.Validators.Add(result =>
         {
-            if (result.GetValue(watch) && (result.GetValue(model.Run) is null || result.GetValue(model.Checkpoint) is not null || result.GetValue(output) is not null))
+            if (result.GetValue(watch) && (result.GetValue(model.Run) is null || result.GetValue(model.Checkpoint) is not null
+                || result.GetValue(output) is not null))
                 result.AddError("--watch evaluates the checkpoints of --run into its own folder: give neither --checkpoint nor --out.");
         });
         command.SetAction(async (arguments, stop) =>
@@ -37,12 +41,15 @@ internal static class EvaluateCommand
             {
                 var run = new RunFolder(Path.GetFullPath(arguments.GetValue(model.Run)!));
                 if (!File.Exists(run.Config))
-                    throw new UsageException($"{arguments.GetValue(model.Run)}: there is no run to watch; expected its {RunFolder.ConfigName}, which training writes when it begins");
+                    throw new UsageException($"{arguments.GetValue(model.Run)}: there is no run to watch; expected its "
+                        + $"{RunFolder.ConfigName}, which training writes when it begins");
                 IReadOnlyList<EvaluationResult> results = await EvaluationProgress.WatchAsync(
-                    host, run, arguments.GetValue(model.Config), arguments.GetValue(model.Settings)!, test, arguments.GetValue(model.Data), stop);
+                    host, run, arguments.GetValue(model.Config), arguments.GetValue(model.Settings)!, test, arguments.GetValue(model.Data),
+                    stop);
                 CommandLine.Result(arguments, results.Select(Summary), _ =>
                 {
-                    foreach (EvaluationResult result in results) Console.Out.WriteLine($"{Path.GetFileName(result.Folder)}: {result.Scores.Line}");
+                    foreach (EvaluationResult result in results)
+                        Console.Out.WriteLine($"{Path.GetFileName(result.Folder)}: {result.Scores.Line}");
                 });
                 return ExitCode.Success;
             }
@@ -54,7 +61,8 @@ internal static class EvaluateCommand
         return command;
     }
 
-    private static object Summary(EvaluationResult result) => new { checkpoint = result.Receipt.Weights, result.Folder, Scores = (object)result.Scores, result.Scores.Chance, result.Receipt.Seconds, result.Receipt };
+    private static object Summary(EvaluationResult result) => new { checkpoint = result.Receipt.Weights, result.Folder,
+        Scores = (object)result.Scores, result.Scores.Chance, result.Receipt.Seconds, result.Receipt };
 
     private static void Show(IAnsiConsole console, EvaluationResult result)
     {
@@ -62,7 +70,8 @@ internal static class EvaluateCommand
         if (scores.ToTable() is { } figures)
         {
             int found = scores.Videos - scores.Missing.Count;
-            var table = new Table().Border(TableBorder.Rounded).Title(Markup.Escape($"{scores.Corpus}: {scores.Texts} texts, {found} videos, {result.Receipt.Seconds:0.0} s"))
+            var table = new Table().Border(TableBorder.Rounded)
+                .Title(Markup.Escape($"{scores.Corpus}: {scores.Texts} texts, {found} videos, {result.Receipt.Seconds:0.0} s"))
                 .AddColumns([.. figures.Columns]);
             foreach (IReadOnlyList<string> row in figures.Rows) table.AddRow([.. row]);
             console.Write(table);

@@ -1,12 +1,10 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using Akka.Configuration;
 using Alpro.Actors;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
-using Alpro.Training;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
 
@@ -20,35 +18,51 @@ internal static class NodeCommand
         var role = new Option<NodeRole>("--role") { Description = "What the node does.", Required = true };
         var file = ConfigCommand.FileOption();
         var settings = ConfigCommand.SetOption();
-        var folder = new Option<string?>("--out") { Description = "The run's folder, which coordinators, trainers and evaluators share: checkpoints, records, report." };
-        var resume = new Option<bool>("--resume") { Description = "Coordinator: continue from the folder's last checkpoint, if there is one; or take part in a run that goes on." };
+        var folder = new Option<string?>("--out") { Description =
+            "The run's folder, which coordinators, trainers and evaluators share: checkpoints, records, report." };
+        var resume = new Option<bool>("--resume") { Description =
+            "Coordinator: continue from the folder's last checkpoint, if there is one; or take part in a run that goes on." };
         var hocon = new Option<string?>("--hocon") { Description = "Running settings in HOCON, in place of hocon/cluster.conf." };
-        var name = new Option<string?>("--cluster") { Description = "The cluster's name, in place of alpro.cluster.name; a node hears those of its own cluster alone." };
+        var name = new Option<string?>("--cluster") { Description =
+            "The cluster's name, in place of alpro.cluster.name; a node hears those of its own cluster alone." };
         name.Validators.Add(result =>
         {
-            if (result.Tokens is [{ Value: var text }] && !RunningSettings.IsName(text)) result.AddError($"--cluster {text}: expected letters, digits, - and _.");
+            if (result.Tokens is [{ Value: var text }] && !RunningSettings.IsName(text))
+                result.AddError($"--cluster {text}: expected letters, digits, - and _.");
         });
-        var host = new Option<string?>("--host") { Description = "Name or address under which the other nodes reach this one, in place of alpro.cluster.host." };
+        var host = new Option<string?>("--host") { Description =
+            "Name or address under which the other nodes reach this one, in place of alpro.cluster.host." };
         var bind = new Option<string?>("--bind")
         {
-            Description = "Address of this machine on which all ports listen, in place of alpro.cluster.bind; by default all addresses, with certificates.",
+            Description = "Address of this machine on which all ports listen, in place of alpro.cluster.bind; by default all addresses, "
+            + "with certificates.",
         };
         var port = PortOption("--port", "Port of the control plane, in place of the role's in alpro.cluster.ports.");
-        var dataPort = PortOption("--data-port", "Coordinator, trainer: port to which clips are brought, in place of alpro.cluster.ports.data.");
+        var dataPort = PortOption("--data-port",
+            "Coordinator, trainer: port to which clips are brought, in place of alpro.cluster.ports.data.");
         var ringPort = PortOption("--ring-port", "Trainer: port for its neighbour, in place of alpro.cluster.ports.ring.");
-        var gpu = new Option<int?>("--gpu") { Description = "Coordinator, trainer, evaluator: its GPU among those that the process sees, from 0. Without: the first." };
-        var trainers = CommandLine.Between(new Option<int>("--trainers") { Description = "Coordinator: train on trainer nodes, on so many at least; 0 trains in the coordinator itself." }, 0);
-        var seeds = new Option<string[]>("--seed") { Description = "A node to join, as host:port, in place of alpro.cluster.seeds; the coordinator first, then others that stay.", AllowMultipleArgumentsPerToken = true };
+        var gpu = new Option<int?>("--gpu") { Description =
+            "Coordinator, trainer, evaluator: its GPU among those that the process sees, from 0. Without: the first." };
+        var trainers = CommandLine.Between(new Option<int>("--trainers") { Description =
+            "Coordinator: train on trainer nodes, on so many at least; 0 trains in the coordinator itself." }, 0);
+        var seeds = new Option<string[]>("--seed")
+        {
+            Description = "A node to join, as host:port, in place of alpro.cluster.seeds; the coordinator first, then others that stay.",
+            AllowMultipleArgumentsPerToken = true,
+        };
         seeds.Validators.Add(result =>
         {
             foreach (string seed in result.Tokens.Select(token => token.Value).Where(seed => !RunningSettings.IsSeed(seed)))
                 result.AddError($"--seed {seed}: expected a node as host:port, such as trainer-host:4053.");
         });
-        var certificates = new Option<string?>("--certificates") { Description = "Folder of the node's certificates, in place of alpro.cluster.certificates." };
+        var certificates = new Option<string?>("--certificates") { Description =
+            "Folder of the node's certificates, in place of alpro.cluster.certificates." };
         var decoders = RunOptions.Decoders();
-        var command = new Command("node", CommandLine.Describe("Run one process of a cluster.", "alpro node --role decoder --config config/pretrain.json --seed trainer-host:4053"))
+        var command = new Command("node", CommandLine.Describe("Run one process of a cluster.",
+            "alpro node --role decoder --config config/pretrain.json --seed trainer-host:4053"))
         {
-            role, file, settings, folder, resume, hocon, name, host, bind, port, dataPort, ringPort, seeds, certificates, decoders, trainers, gpu,
+            role, file, settings, folder, resume, hocon, name, host, bind, port, dataPort, ringPort, seeds, certificates, decoders,
+            trainers, gpu,
         };
         command.SetAction(async (arguments, stop) =>
         {
@@ -66,14 +80,18 @@ internal static class NodeCommand
         async Task<int> RunAsync(ParseResult arguments, CancellationToken stop)
         {
             if (arguments.GetValue(gpu) is { } index && !VisibleGpu.TryChoose(index))            // before anything else asks for one
-                throw new UsageException($"--gpu {index}: the process sees no such GPU that libtorch can use; expected the number of one, from 0; 'alpro doctor' lists them");
+                throw new UsageException($"--gpu {index}: the process sees no such GPU that libtorch can use; expected the number of one, "
+                    + "from 0; 'alpro doctor' lists them");
             RunConfig config = ConfigLoader.Load(arguments.GetValue(file)!, arguments.GetValue(settings));
             NodeRole own = arguments.GetValue(role);
-            var start = new NodeStart(arguments.GetValue(hocon), RunOptions.With(arguments.GetValue(decoders)), Join, CommandLine.Events.Factory);
+            var start = new NodeStart(arguments.GetValue(hocon), RunOptions.With(arguments.GetValue(decoders)), Join,
+                CommandLine.Events.Factory);
             if (own == NodeRole.Decoder) return (await DecoderNode.RunAsync(start, config, stop)).Code;
             string output = arguments.GetValue(folder)
-                ?? throw new UsageException("--out is missing: expected the run's folder, which coordinators, trainers and evaluators share");
-            var run = new TrainingRun(config, new(Path.GetFullPath(output)), Resume: own == NodeRole.Coordinator && arguments.GetValue(resume));
+                ??
+                throw new UsageException("--out is missing: expected the run's folder, which coordinators, trainers and evaluators share");
+            var run = new TrainingRun(config, new(Path.GetFullPath(output)),
+                Resume: own == NodeRole.Coordinator && arguments.GetValue(resume));
             if (own == NodeRole.Evaluator) return (await EvaluatorNode.RunAsync(start, run.Folder, WatchAsync, stop)).Code;
             NodeEnd end = await RunProgress.ShowAsync("train", watched => own == NodeRole.Trainer
                 ? TrainerNode.RunAsync(start, watched(run), stop)
@@ -85,7 +103,8 @@ internal static class NodeCommand
             {
                 IReadOnlyList<EvaluationResult> results = await EvaluationProgress.WatchAsync(
                     node, run.Folder, arguments.GetValue(file), arguments.GetValue(settings)!, test: false, data: null, ended);
-                foreach (EvaluationResult result in results) Console.Out.WriteLine($"{Path.GetFileName(result.Folder)}: {result.Scores.Line}");
+                foreach (EvaluationResult result in results)
+                    Console.Out.WriteLine($"{Path.GetFileName(result.Folder)}: {result.Scores.Line}");
             }
 
             ClusterNode Join(Config settings)
@@ -105,5 +124,6 @@ internal static class NodeCommand
         }
     }
 
-    private static Option<int?> PortOption(string name, string description) => CommandLine.Between(new Option<int?>(name) { Description = description }, 0, ushort.MaxValue);
+    private static Option<int?> PortOption(string name, string description) =>
+        CommandLine.Between(new Option<int?>(name) { Description = description }, 0, ushort.MaxValue);
 }

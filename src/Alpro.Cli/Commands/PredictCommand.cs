@@ -37,17 +37,23 @@ internal static class PredictCommand
     {
         var model = new ModelOptions();
         var video = new Option<string>("--video") { Description = "The video; SHARD.tar/KEY is one inside a tar shard.", Required = true };
-        var questions = new Option<string[]>("--question") { Description = "A question for a question-answering model; may be repeated.", DefaultValueFactory = _ => [] };
+        var questions = new Option<string[]>("--question")
+        {
+            Description = "A question for a question-answering model; may be repeated.",
+            DefaultValueFactory = _ => [],
+        };
         var texts = new Option<string?>("--texts") { Description = "A file of texts for a retrieval model, one a line." };
         var top = new Option<int?>("--top") { Description = "Answers to give per question; 5 by default." };
         var command = new Command("predict", CommandLine.Describe(
             "Answer questions about a video, with probabilities, or score how well texts match it.",
-            "alpro predict --run output/downstreams/msrvtt_qa/public --video clip.mp4 --question \"what is the man doing\"")) { video, questions, texts, top };
+            "alpro predict --run output/downstreams/msrvtt_qa/public --video clip.mp4 --question \"what is the man doing\"")) { video,
+            questions, texts, top };
         model.AddTo(command);
         CommandLine.Between(top, 1);
         command.Validators.Add(result =>
         {
-            if (result.GetValue(questions)!.Length > 0 == result.GetValue(texts) is not null) result.AddError("Give either --question or --texts.");
+            if (result.GetValue(questions)!.Length > 0 == result.GetValue(texts) is not null)
+                result.AddError("Give either --question or --texts.");
         });
         command.SetAction(arguments =>
         {
@@ -59,7 +65,8 @@ internal static class PredictCommand
                 throw new UsageException($"{run.Folder}: is a run of {task.Title}: give {(task.AsksQuestions ? "--question" : "--texts")}");
             string[] about = asked ? arguments.GetValue(questions)! : Lines(arguments.GetValue(texts)!);
             Prediction prediction = Predict(config, run.Weights, arguments.GetValue(video)!, about, arguments.GetValue(top) ?? UsualTop);
-            var read = prediction.Questions.Select(line => (line.Question, line.UnknownWords)).Concat(prediction.Texts.Select(line => (line.Text, line.UnknownWords)));
+            var read = prediction.Questions.Select(line => (line.Question, line.UnknownWords))
+                .Concat(prediction.Texts.Select(line => (line.Text, line.UnknownWords)));
             foreach ((string text, IReadOnlyList<string> unknown) in read)
                 if (unknown.Count > 0) CommandLine.Log.WordsUnknown(text, string.Join(", ", unknown));
             CommandLine.Result(arguments, prediction, console => Show(console, prediction, run.HasMatching));
@@ -74,12 +81,17 @@ internal static class PredictCommand
         var tokenizer = new CaptionTokenizer(config.Data.Vocabulary);
         using ClipBatch clip = Load(config.Data.Clip, tokenizer, video);
         using AlproModel model = RunModel.Load(config, weights, RunModel.DefaultDevice);
-        var set = new EvaluationSet([clip.Keys[0]], [0], TokenizedTexts.Encode(tokenizer, texts, clip.TextLength), new int[texts.Count], [], []) { Labels = RunData.ReadAnswers(config) };
+        var set = new EvaluationSet([clip.Keys[0]], [0], TokenizedTexts.Encode(tokenizer, texts, clip.TextLength), new int[texts.Count], [],
+            []) { Labels = RunData.ReadAnswers(config) };
         var plan = new EvaluationPlan(video, config, set);
-        var said = texts.Zip(plan.Task.Predict(model, plan, clip, top), (text, prediction) => (Text: text, Prediction: prediction, Unknown: tokenizer.UnknownWords(text)));
+        var said = texts.Zip(plan.Task.Predict(model, plan, clip, top),
+            (text, prediction) => (Text: text, Prediction: prediction, Unknown: tokenizer.UnknownWords(text)));
         return plan.Task.AsksQuestions
-            ? new(video, [.. said.Select(of => new QuestionLine(of.Text, [.. of.Prediction.Answers.Select(answer => new AnswerLine(answer.Answer, answer.Probability))], of.Unknown))], [])
-            : new(video, [], [.. said.Select(of => new TextLine(of.Text, of.Prediction.Match, of.Prediction.Contrastive!.Value, of.Unknown))]);
+            ? new(video,
+            [.. said.Select(of => new QuestionLine(of.Text,
+            [.. of.Prediction.Answers.Select(answer => new AnswerLine(answer.Answer, answer.Probability))], of.Unknown))], [])
+            : new(video, [],
+            [.. said.Select(of => new TextLine(of.Text, of.Prediction.Match, of.Prediction.Contrastive!.Value, of.Unknown))]);
     }
 
     private static ClipBatch Load(ClipSettings settings, CaptionTokenizer tokenizer, string video)

@@ -13,7 +13,8 @@ internal static class ReplayCommand
     {
         var file = new Argument<string>("BATCH") { Description = "The file that the message of the failed step names." };
         var command = new Command("replay", CommandLine.Describe(
-            "Do a step whose loss or gradient was not finite again, from the batch and weights that were kept.", "alpro replay output/pretrain/step_00001234.safetensors")) { file };
+            "Do a step whose loss or gradient was not finite again, from the batch and weights that were kept.",
+            "alpro replay output/pretrain/step_00001234.safetensors")) { file };
         command.SetAction(arguments =>
         {
             string path = arguments.GetValue(file)!;

@@ -8,7 +8,8 @@ internal static class RunOptions
 {
     /// <summary>The option that sets the number of decoders.</summary>
     public static Option<int?> Decoders() =>
-        CommandLine.Between(new Option<int?>("--decoders") { Description = "Decoder actors, in place of alpro.decoders in the running settings." }, 0);
+        CommandLine.Between(new Option<int?>("--decoders") { Description =
+        "Decoder actors, in place of alpro.decoders in the running settings." }, 0);
 
     /// <summary>The settings with that many decoders, where a number is given.</summary>
     public static Func<ActorSettings, ActorSettings> With(int? decoders) =>

@@ -12,7 +12,8 @@ namespace Alpro.Cli.Commands;
 internal static class TrainCommand
 {
     public static Command CreatePretrain() => Create(
-        "pretrain", "Pretrain the prompter or ALPRO.", "alpro pretrain --config config/pretrain.json --out output/pretrain", LearningTask.Prompter, LearningTask.Pretrain);
+        "pretrain", "Pretrain the prompter or ALPRO.", "alpro pretrain --config config/pretrain.json --out output/pretrain",
+        LearningTask.Prompter, LearningTask.Pretrain);
 
     public static Command CreateFinetune() => Create(
         "finetune", $"Fine-tune for {DownstreamTask.Titles}.", "alpro finetune --config config/msrvtt-retrieval.json --out output/msrvtt",
@@ -31,10 +32,12 @@ internal static class TrainCommand
         {
             RunConfig config = ConfigLoader.Load(arguments.GetValue(file)!, arguments.GetValue(settings));
             if (!tasks.Contains(config.Task))
-                throw new UsageException($"{arguments.GetValue(file)}: task is \"{ConfigCommand.NameOf(config.Task)}\"; 'alpro {name}' expects {string.Join(" or ", tasks.Select(task => $"\"{ConfigCommand.NameOf(task)}\""))}");
+                throw new UsageException($"{arguments.GetValue(file)}: task is \"{ConfigCommand.NameOf(config.Task)}\"; 'alpro {name}' "
+                    + $"expects {string.Join(" or ", tasks.Select(task => $"\"{ConfigCommand.NameOf(task)}\""))}");
             var run = new TrainingRun(config, new(Path.GetFullPath(arguments.GetValue(folder)!)), arguments.GetValue(resume));
             RunResult result = await RunProgress.ShowAsync(name, watched => SoloRun.RunAsync(
-                watched(run), () => RunHost.StartAsync(arguments.GetValue(hocon), RunOptions.With(arguments.GetValue(decoders)), log: CommandLine.Events.Factory), stop));
+                watched(run), () => RunHost.StartAsync(arguments.GetValue(hocon), RunOptions.With(arguments.GetValue(decoders)),
+                log: CommandLine.Events.Factory), stop));
             RunSummary.Show(arguments, run, result);
             return result.Completed ? ExitCode.Success : ExitCode.Interrupted;
         });

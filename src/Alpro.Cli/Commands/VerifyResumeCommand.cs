@@ -4,7 +4,6 @@ using Alpro.Actors;
 using Alpro.Data.Sampling;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
-using Alpro.Training.Parity;
 using Alpro.Training.Records;
 using Spectre.Console;
 
@@ -25,7 +24,11 @@ internal static class VerifyResumeCommand
     {
         var file = ConfigCommand.FileOption();
         var steps = new Option<int>("--steps") { Description = "Steps of the run, 2N.", DefaultValueFactory = _ => 20 };
-        var kills = new Option<int>("--kills") { Description = "How often it is killed, at steps chosen from the seed.", DefaultValueFactory = _ => 1 };
+        var kills = new Option<int>("--kills")
+        {
+            Description = "How often it is killed, at steps chosen from the seed.",
+            DefaultValueFactory = _ => 1,
+        };
         var seed = new Option<ulong>("--seed") { Description = "Seed of the steps at which it is killed." };
         var folder = new Option<string?>("--out") { Description = "Where the two runs are kept; by default they are removed." };
         var settings = ConfigCommand.SetOption();
@@ -38,13 +41,16 @@ internal static class VerifyResumeCommand
         {
             string config = Path.GetFullPath(arguments.GetValue(file)!);
             int total = arguments.GetValue(steps);
-            string[] overrides = [.. arguments.GetValue(settings)!, $"training.steps={total}", $"training.checkpointEvery={Math.Max(1, total / 8)}", "training.keep=2"];
+            string[] overrides = [.. arguments.GetValue(settings)!, $"training.steps={total}",
+                $"training.checkpointEvery={Math.Max(1, total / 8)}", "training.keep=2"];
             _ = ConfigLoader.Load(config, overrides);                // what is wrong with it is said here, not by a child
             string? kept = arguments.GetValue(folder);
-            string root = kept is null ? Directory.CreateTempSubdirectory("alpro-verify-").FullName : Directory.CreateDirectory(kept).FullName;
+            string root = kept is null ? Directory.CreateTempSubdirectory("alpro-verify-").FullName
+                : Directory.CreateDirectory(kept).FullName;
             try
             {
-                Verdict verdict = await VerifyAsync(config, overrides, total, KillPoints(arguments.GetValue(seed), arguments.GetValue(kills), total), root, stop);
+                Verdict verdict = await VerifyAsync(config, overrides, total,
+                    KillPoints(arguments.GetValue(seed), arguments.GetValue(kills), total), root, stop);
                 CommandLine.Result(arguments, new { verdict.Identical, verdict }, console => Show(console, verdict));
                 return verdict.Identical ? ExitCode.Success : ExitCode.Failure;
             }
@@ -64,7 +70,8 @@ internal static class VerifyResumeCommand
         return [.. points];
     }
 
-    private static async Task<Verdict> VerifyAsync(string config, string[] overrides, int steps, long[] killPoints, string root, CancellationToken stop)
+    private static async Task<Verdict> VerifyAsync(string config, string[] overrides, int steps, long[] killPoints, string root,
+        CancellationToken stop)
     {
         (RunFolder straight, RunFolder broken) = (new(Path.Combine(root, "straight")), new(Path.Combine(root, "broken")));
         CommandLine.Log.StraightRunStarted(steps);
@@ -79,21 +86,26 @@ internal static class VerifyResumeCommand
 
         return new(killPoints, RunComparison.Of(straight, End(straight), broken, End(broken)));
 
-        static Checkpoint End(RunFolder folder) => new CheckpointStore(folder.Checkpoints).Latest() ?? throw new UsageException($"{folder}: the run left no checkpoint");
+        static Checkpoint End(RunFolder folder) => new CheckpointStore(folder.Checkpoints).Latest()
+            ?? throw new UsageException($"{folder}: the run left no checkpoint");
     }
 
     /// <summary>Trains in a process of its own, to the end or until it has recorded a step and is killed.</summary>
-    private static async Task RunAsync(string config, string[] overrides, RunFolder folder, long? killAt, int decoders, CancellationToken stop)
+    private static async Task RunAsync(string config, string[] overrides, RunFolder folder, long? killAt, int decoders,
+        CancellationToken stop)
     {
-        string[] words = ["pretrain", "--config", config, "--out", folder.Path, "--resume", "--decoders", $"{decoders}", .. overrides.SelectMany(setting => new[] { "--set", setting })];
-        using var process = new Process { StartInfo = new("dotnet", [typeof(VerifyResumeCommand).Assembly.Location, .. words]) { RedirectStandardError = true, RedirectStandardOutput = true } };
+        string[] words = ["pretrain", "--config", config, "--out", folder.Path, "--resume", "--decoders", $"{decoders}",
+            .. overrides.SelectMany(setting => new[] { "--set", setting })];
+        using var process = new Process { StartInfo = new("dotnet",
+            [typeof(VerifyResumeCommand).Assembly.Location, .. words]) { RedirectStandardError = true, RedirectStandardOutput = true } };
         process.Start();
         Task<string> said = process.StandardError.ReadToEndAsync(stop), result = process.StandardOutput.ReadToEndAsync(stop);
         try
         {
             while (killAt is { } point && !process.HasExited)
             {
-                if (File.Exists(folder.Steps) && RunLog.Read<StepRecord>(folder.Steps).LastOrDefault() is { } last && last.Step >= point) process.Kill();
+                if (File.Exists(folder.Steps) && RunLog.Read<StepRecord>(folder.Steps).LastOrDefault() is { } last && last.Step >= point)
+                    process.Kill();
                 else await Task.Delay(20, stop);
             }
             await process.WaitForExitAsync(stop);
@@ -103,7 +115,8 @@ internal static class VerifyResumeCommand
             if (!process.HasExited) process.Kill();
         }
         await result;
-        if (killAt is null && process.ExitCode != 0) throw new UsageException($"a run ended with exit code {process.ExitCode}: {(await said).Trim()}");
+        if (killAt is null && process.ExitCode != 0)
+            throw new UsageException($"a run ended with exit code {process.ExitCode}: {(await said).Trim()}");
     }
 
     private static void Show(IAnsiConsole console, Verdict verdict) => console.WriteLine(

@@ -1,5 +1,4 @@
 using System.Numerics;
-using Alpro.Data.Clips;
 
 namespace Alpro.Data.Sampling;
 

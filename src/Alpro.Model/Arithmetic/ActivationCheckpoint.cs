@@ -1,4 +1,3 @@
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Model.Arithmetic;
@@ -17,7 +16,8 @@ internal sealed class ActivationCheckpoint : autograd.SingleTensorFunction<Activ
     public override string Name => nameof(ActivationCheckpoint);
 
     /// <summary>The segment's output, with gradients to the input and to the segment's parameters.</summary>
-    /// <param name="segment">From the input and the constants to the output; other tensors than parameters must not be captured, the backward pass would find them disposed.</param>
+    /// <param name="segment">From the input and the constants to the output; other tensors than parameters must not be captured, the
+    /// backward pass would find them disposed.</param>
     /// <param name="input">What gets a gradient.</param>
     /// <param name="constants">What the segment needs besides, without gradient.</param>
     public static Tensor Run(Func<Tensor, Tensor[], Tensor> segment, Tensor input, params Tensor[] constants)

@@ -1,4 +1,3 @@
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Model.Arithmetic;
@@ -17,7 +16,8 @@ internal sealed class BackwardMark : autograd.SingleTensorFunction<BackwardMark>
     public override string Name => nameof(BackwardMark);
 
     /// <summary>Observes the forward passes of this thread.</summary>
-    /// <param name="entered">Gives, for a module that a pass enters, what the backward pass calls when it has left it; it may not throw.</param>
+    /// <param name="entered">Gives, for a module that a pass enters, what the backward pass calls when it has left it; it may not
+    /// throw.</param>
     /// <returns>Ends that.</returns>
     public static IDisposable Observe(Func<nn.Module, Action?> entered)
     {

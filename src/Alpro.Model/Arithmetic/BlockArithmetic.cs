@@ -1,4 +1,3 @@
-using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -32,8 +31,8 @@ internal readonly record struct RowShape(long Clips, long Frames, long OfFrame)
 }
 
 /// <summary>
-/// The parts of a vision block between its matrix products. B clips, T frames, M rows of a frame (a copy of the class token, then the patches),
-/// R = B * T * M rows in all, Q = B * T frames, D channels.
+/// The parts of a vision block between its matrix products. B clips, T frames, M rows of a frame (a copy of the class token, then the
+/// patches), R = B * T * M rows in all, Q = B * T frames, D channels.
 /// </summary>
 internal interface IBlockArithmetic
 {

@@ -6,7 +6,9 @@ namespace Alpro.Model.Arithmetic;
 /// <summary>The memory of a tensor, for reading a file straight into it and writing it straight out.</summary>
 internal static unsafe partial class TensorMemory
 {
-    /// <summary>The bytes that are read or written at once: few enough to be still in the processor's cache when they are checked.</summary>
+    /// <summary>
+    /// The bytes that are read or written at once: few enough to be still in the processor's cache when they are checked.
+    /// </summary>
     public const int Piece = 256 << 10;
 
     /// <summary>The address of a tensor's first element, on whatever device it lives. The caller keeps the tensor alive.</summary>

@@ -23,10 +23,12 @@ public static class CheckpointConverter
         using var scope = NewDisposeScope();
         OrderedDictionary<string, string> keys = StateDict.Find(file);
         IReadOnlyDictionary<string, Tensor> tensors = file.ReadAll(keys.Values);
-        var weights = new OrderedDictionary<string, Tensor>(keys.Select(entry => new KeyValuePair<string, Tensor>(entry.Key, tensors[entry.Value])));
+        var weights = new OrderedDictionary<string,
+            Tensor>(keys.Select(entry => new KeyValuePair<string, Tensor>(entry.Key, tensors[entry.Value])));
         bool safetensors = Safetensors.IsName(destination);
         if (safetensors) Safetensors.Save(destination, weights, file.Metadata);
         else TorchFile.Save(destination, weights);
-        return new ConversionReport(weights.Count, new FileInfo(destination).Length, [.. file.Tensors.Keys.Except(keys.Values)], safetensors ? [] : [.. file.Metadata.Keys]);
+        return new ConversionReport(weights.Count, new FileInfo(destination).Length, [.. file.Tensors.Keys.Except(keys.Values)],
+            safetensors ? [] : [.. file.Metadata.Keys]);
     }
 }

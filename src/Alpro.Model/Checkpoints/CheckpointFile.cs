@@ -113,7 +113,8 @@ public sealed class CheckpointFile : IDisposable
     public bool AreEqual(string first, string second)
     {
         StoredTensor a = Find(first), b = Find(second);
-        if (a.Run == b.Run && a.Offset == b.Offset && a.Shape.AsSpan().SequenceEqual(b.Shape) && a.Strides.AsSpan().SequenceEqual(b.Strides)) return true;
+        if (a.Run == b.Run && a.Offset == b.Offset && a.Shape.AsSpan().SequenceEqual(b.Shape)
+            && a.Strides.AsSpan().SequenceEqual(b.Strides)) return true;
         if (a.Run.Element != b.Run.Element || !a.Shape.AsSpan().SequenceEqual(b.Shape)) return false;
         if (!a.IsContiguous || !b.IsContiguous)
         {
@@ -150,7 +151,8 @@ public sealed class CheckpointFile : IDisposable
         catch (Exception exception) when (exception is InvalidDataException or IOException or UnauthorizedAccessException)
         {
             file?.Dispose();
-            throw new CheckpointException(path, exception is FileNotFoundException or DirectoryNotFoundException ? "no such file" : exception.Message, exception);
+            throw new CheckpointException(path, exception is FileNotFoundException or DirectoryNotFoundException ? "no such file"
+                : exception.Message, exception);
         }
     }
 
@@ -165,7 +167,8 @@ public sealed class CheckpointFile : IDisposable
         {
             [] => ": it is empty",
             [(byte)'<', ..] => ": it looks like a web page; was it downloaded from the right address?",
-            [(byte)'v', (byte)'e', (byte)'r', (byte)'s', (byte)'i', (byte)'o', (byte)'n', ..] => ": it looks like a pointer to a large file that was not fetched (git lfs pull)",
+            [(byte)'v', (byte)'e', (byte)'r', (byte)'s', (byte)'i', (byte)'o', (byte)'n', ..] =>
+                ": it looks like a pointer to a large file that was not fetched (git lfs pull)",
             [0x80, <= 5, ..] => ": it is a pickle of something else",
             _ => "",
         });
@@ -190,13 +193,16 @@ public sealed class CheckpointFile : IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        if (stored.IsContiguous && destination.is_contiguous() && destination.device_type == DeviceType.CPU && destination.dtype == stored.Run.Element.Type)
+        if (stored.IsContiguous && destination.is_contiguous() && destination.device_type == DeviceType.CPU
+            && destination.dtype == stored.Run.Element.Type)
             Fill(stored.Run, stored.Offset * stored.Run.Element.Size, destination, stored.Elements * stored.Run.Element.Size);
         else if (stored.Elements > 0)
             Stage(stored, destination);
     }
 
-    /// <summary>Copies through a small tensor of the stored type; what stretches over more of the file than that is halved until it does not.</summary>
+    /// <summary>
+    /// Copies through a small tensor of the stored type; what stretches over more of the file than that is halved until it does not.
+    /// </summary>
     private void Stage(StoredTensor stored, Tensor destination)
     {
         using var scope = NewDisposeScope();
@@ -226,7 +232,8 @@ public sealed class CheckpointFile : IDisposable
 }
 
 /// <summary>What a reader of one format found in a file.</summary>
-internal sealed record CheckpointContent(CheckpointFormat Format, OrderedDictionary<string, StoredTensor> Tensors, OrderedDictionary<string, string> Metadata);
+internal sealed record CheckpointContent(CheckpointFormat Format, OrderedDictionary<string, StoredTensor> Tensors,
+    OrderedDictionary<string, string> Metadata);
 
 internal static class FileReading
 {
@@ -237,7 +244,8 @@ internal static class FileReading
         while (destination.Length > 0)
         {
             int read = RandomAccess.Read(file, destination, position);
-            if (read == 0) throw new InvalidDataException($"the file ends at byte {position}, {destination.Length} bytes early: it is truncated");
+            if (read == 0)
+                throw new InvalidDataException($"the file ends at byte {position}, {destination.Length} bytes early: it is truncated");
             destination = destination[read..];
             position += read;
         }

@@ -5,7 +5,8 @@ internal static class CheckpointSizes
 {
     /// <summary>A model of these sizes, except where the checkpoint's tensors have others.</summary>
     /// <param name="path">A checkpoint of this family.</param>
-    /// <param name="assumed">What is known otherwise; the heads, which no tensor tells, are taken from here, or from the text encoder where the width is another.</param>
+    /// <param name="assumed">What is known otherwise; the heads, which no tensor tells, are taken from here, or from the text encoder where
+    /// the width is another.</param>
     /// <exception cref="CheckpointException">The file is no checkpoint.</exception>
     public static ModelConfig Of(string path, ModelConfig assumed)
     {
@@ -22,7 +23,8 @@ internal static class CheckpointSizes
                 PatchSize = (int)patch,
                 Depth = depth,
                 Heads = width == vision.Width ? vision.Heads : assumed.Text.Heads,
-                MlpRatio = ShapeOf("visual_encoder.model.blocks.0.mlp.fc1.weight") is [long hidden, _] ? (double)hidden / width : vision.MlpRatio,
+                MlpRatio = ShapeOf("visual_encoder.model.blocks.0.mlp.fc1.weight") is [long hidden, _] ? (double)hidden / width
+                : vision.MlpRatio,
             };
         }
         return assumed with

@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace Alpro.Model.Checkpoints;
 
-/// <summary>The names in a folder, which are on the disk only when the folder has been flushed: a file's own flush is not enough after a power cut.</summary>
+/// <summary>
+/// The names in a folder, which are on the disk only when the folder has been flushed: a file's own flush is not enough after a power cut.
+/// </summary>
 internal static partial class FolderEntries
 {
     private const int InvalidArgument = 22;                          // file systems that have nothing to flush

@@ -48,12 +48,15 @@ public sealed class KeyMap
             new(@"(cls\..*)", "text_encoder.$1"),
         ]);
 
-    /// <summary>The part of a model that such a checkpoint is for: what is missing elsewhere does not matter. Empty for all of it.</summary>
+    /// <summary>
+    /// The part of a model that such a checkpoint is for: what is missing elsewhere does not matter. Empty for all of it.
+    /// </summary>
     public string Scope { get; }
 
     /// <summary>This map, followed by what sets a model of the family apart from one under pretraining.</summary>
     public KeyMap For(TorchSharp.torch.nn.Module module) => module is AlproModel { FromPretraining: { Count: > 0 } rules }
-        ? new(Scope, [.. stages, [.. rules.Select(rule => rule.Key is { } key ? new KeyRule(rule.Pattern, key) : new KeyRule(rule.Pattern))]])
+        ? new(Scope,
+        [.. stages, [.. rules.Select(rule => rule.Key is { } key ? new KeyRule(rule.Pattern, key) : new KeyRule(rule.Pattern))]])
         : this;
 
     /// <summary>The model's keys that a checkpoint's key gives a value to; the first is its own, the others are copies.</summary>

@@ -40,7 +40,8 @@ public sealed record LoadReport(
     public IEnumerable<string> Lines()
     {
         yield return $"{Path}: {Loaded.Count} weights loaded";
-        if (Resized.Count > 0) yield return $"resized by nearest interpolation: {string.Join(", ", Resized.Select(resized => $"{resized.Key} {resized.From} -> {resized.To}"))}";
+        if (Resized.Count > 0) yield return "resized by nearest interpolation: "
+            + $"{string.Join(", ", Resized.Select(resized => $"{resized.Key} {resized.From} -> {resized.To}"))}";
         if (Fresh.Count > 0) yield return $"{Fresh.Count} start fresh: {Names(Fresh)}";
         if (Unexpected.Count > 0) yield return $"{Unexpected.Count} in the file have no place in the model: {Names(Unexpected)}";
         if (Dropped.Count > 0) yield return $"{Dropped.Count} in the file are left out by design: {Names(Dropped)}";

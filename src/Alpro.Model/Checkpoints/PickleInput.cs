@@ -28,7 +28,8 @@ internal sealed class PickleInput(SafeFileHandle file, long start, long end)
             bufferStart += bufferLength;
             next = 0;
             bufferLength = (int)Math.Min(buffer.Length, end - bufferStart);
-            if (bufferLength <= 0) throw new InvalidDataException($"it ends inside its pickled structure, at byte {bufferStart}: it is truncated");
+            if (bufferLength <= 0)
+                throw new InvalidDataException($"it ends inside its pickled structure, at byte {bufferStart}: it is truncated");
             file.ReadExactly(buffer.AsSpan(0, bufferLength), bufferStart);
         }
         return buffer[next++];
@@ -54,7 +55,9 @@ internal sealed class PickleInput(SafeFileHandle file, long start, long end)
     /// <exception cref="InvalidDataException">The length is beyond the stretch or beyond reason.</exception>
     public string ReadText(ulong bytes, Encoding encoding)
     {
-        if (bytes > (ulong)Math.Min(end - Position, LongestText)) throw new InvalidDataException($"a text of {bytes} bytes at byte {Position} is longer than the rest of it, or than {LongestText} bytes");
+        if (bytes > (ulong)Math.Min(end - Position, LongestText))
+            throw new InvalidDataException(
+                $"a text of {bytes} bytes at byte {Position} is longer than the rest of it, or than {LongestText} bytes");
         var text = new byte[bytes];
         for (int i = 0; i < text.Length; i++) text[i] = ReadByte();
         return encoding.GetString(text);

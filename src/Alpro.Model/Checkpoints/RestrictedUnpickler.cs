@@ -114,7 +114,8 @@ internal sealed class RestrictedUnpickler(PickleInput input, Func<string, Elemen
             case 'R': Reduce(PopMany(2)); break;
             case 'b': Build(Pop()); break;
             case 'Q': stack.Add(FindStorage(Pop())); break;
-            default: throw new InvalidDataException($"byte 0x{code:x2} at {input.Position - 1} is no pickle instruction that a checkpoint may contain");
+            default: throw new InvalidDataException(
+                $"byte 0x{code:x2} at {input.Position - 1} is no pickle instruction that a checkpoint may contain");
         }
     }
 
@@ -125,7 +126,8 @@ internal sealed class RestrictedUnpickler(PickleInput input, Func<string, Elemen
     }
 
     private long ReadLong(byte bytes) =>
-        bytes <= 8 ? input.ReadSigned(bytes) : throw new InvalidDataException($"an integer of {bytes} bytes at {input.Position} is beyond 64 bits");
+        bytes <= 8 ? input.ReadSigned(bytes) : throw new InvalidDataException(
+        $"an integer of {bytes} bytes at {input.Position} is beyond 64 bits");
 
     private object? Peek() => stack.Count > 0 ? stack[^1] : throw Underflow();
 
@@ -162,21 +164,24 @@ internal sealed class RestrictedUnpickler(PickleInput input, Func<string, Elemen
     private void SetItems(object?[] items, bool newDictionary)
     {
         if (newDictionary) stack.Add(new OrderedDictionary<string, object?>());
-        if (Peek() is not OrderedDictionary<string, object?> dictionary || items.Length % 2 != 0) throw new InvalidDataException("it sets items of something that is not a dictionary");
+        if (Peek() is not OrderedDictionary<string, object?> dictionary || items.Length % 2 != 0)
+            throw new InvalidDataException("it sets items of something that is not a dictionary");
         for (int i = 0; i < items.Length; i += 2) Set(dictionary, items[i], items[i + 1]);
     }
 
     /// <summary>Keys become text, as they are in names; that two keys become one is refused.</summary>
     private static void Set(OrderedDictionary<string, object?> dictionary, object? key, object? value)
     {
-        if (key is not (null or string or long or double or bool)) throw new InvalidDataException("a dictionary has a key that is neither text nor a number");
+        if (key is not (null or string or long or double or bool))
+            throw new InvalidDataException("a dictionary has a key that is neither text nor a number");
         string text = key is null ? "None" : Convert.ToString(key, CultureInfo.InvariantCulture)!;
         CheckName(text);
         if (!dictionary.TryAdd(text, value)) throw new InvalidDataException($"a dictionary has the key '{text}' twice");
     }
 
     private void Recall(long index) =>
-        stack.Add(memo.TryGetValue(index, out object? value) ? value : throw new InvalidDataException($"it recalls value {index}, which it never stored"));
+        stack.Add(memo.TryGetValue(index, out object? value) ? value
+        : throw new InvalidDataException($"it recalls value {index}, which it never stored"));
 
     private static object Resolve(string module, string name)
     {
@@ -187,7 +192,8 @@ internal sealed class RestrictedUnpickler(PickleInput input, Func<string, Elemen
             + "If you trust the file, save its state dict alone with PyTorch and use that.");
     }
 
-    private void ResolveFromStack(object?[] parts) => stack.Add(parts is [string module, string name] ? Resolve(module, name) : throw Unexpected("a name"));
+    private void ResolveFromStack(object?[] parts) =>
+        stack.Add(parts is [string module, string name] ? Resolve(module, name) : throw Unexpected("a name"));
 
     private void Reduce(object?[] call)
     {
@@ -206,18 +212,21 @@ internal sealed class RestrictedUnpickler(PickleInput input, Func<string, Elemen
     /// <summary>A state dict carries its modules' version numbers as an attribute; they change nothing here.</summary>
     private void Build(object? state)
     {
-        if (Peek() is not OrderedDictionary<string, object?> || state is not OrderedDictionary<string, object?>) throw Unexpected("an attribute");
+        if (Peek() is not OrderedDictionary<string, object?> || state is not OrderedDictionary<string, object?>)
+            throw Unexpected("an attribute");
     }
 
     private Storage FindStorage(object? id)
     {
-        if (id is not object?[] parts || parts is not ["storage", ElementType element, string key, _, long count and >= 0, ..]) throw Unexpected("a storage");
+        if (id is not object?[] parts || parts is not ["storage", ElementType element, string key, _, long count and >= 0, ..])
+            throw Unexpected("a storage");
         CheckName(key);
         if (count > long.MaxValue / element.Size) throw new InvalidDataException($"storage '{key}' claims {count} elements");
         StoredRun run = findRun(key, element, count);
         if (run.Element != element || run.Count != count) throw new InvalidDataException($"storage '{key}' is declared twice, differently");
         return parts.Length < 6 || parts[5] is null ? new Storage(run, 0)
-            : parts[5] is object?[] view && view is [string, long offset and >= 0, long] && offset <= count ? new Storage(run, offset) : throw Unexpected("a storage");
+            : parts[5] is object?[] view && view is [string, long offset and >= 0, long] && offset <= count ? new Storage(run, offset)
+            : throw Unexpected("a storage");
     }
 
     private static object MakeDictionary(object?[] arguments)
@@ -227,7 +236,8 @@ internal sealed class RestrictedUnpickler(PickleInput input, Func<string, Elemen
         if (arguments is not [List<object?> pairs]) throw Unexpected("an OrderedDict");
         foreach (object? pair in pairs)
         {
-            object?[] entry = pair switch { object?[] { Length: 2 } tuple => tuple, List<object?> { Count: 2 } list => [.. list], _ => throw Unexpected("an OrderedDict") };
+            object?[] entry = pair switch { object?[] { Length: 2 } tuple => tuple, List<object?> { Count: 2 } list => [.. list], _ =>
+                throw Unexpected("an OrderedDict") };
             Set(dictionary, entry[0], entry[1]);
         }
         return dictionary;
@@ -238,18 +248,22 @@ internal sealed class RestrictedUnpickler(PickleInput input, Func<string, Elemen
             ? StoredTensor.View(storage.Run, storage.Offset + offset, Numbers(shape), Numbers(strides))
             : throw Unexpected("a tensor");
 
-    private static object MakeParameter(object?[] arguments) => arguments is [StoredTensor tensor, ..] ? tensor : throw Unexpected("a parameter");
+    private static object MakeParameter(object?[] arguments) => arguments is [StoredTensor tensor, ..] ? tensor
+        : throw Unexpected("a parameter");
 
     private static object MakeSize(object?[] arguments) => arguments is [object?[] sizes] ? sizes : throw Unexpected("a size");
 
-    private static object MakeDevice(object?[] arguments) => arguments is [string] or [string, long] ? string.Join(':', arguments) : throw Unexpected("a device");
+    private static object MakeDevice(object?[] arguments) => arguments is [string] or [string, long] ? string.Join(':', arguments)
+        : throw Unexpected("a device");
 
-    private static long[] Numbers(object?[] tuple) => [.. tuple.Select(item => item is long number ? number : throw Unexpected("a tensor's shape"))];
+    private static long[] Numbers(object?[] tuple) =>
+        [.. tuple.Select(item => item is long number ? number : throw Unexpected("a tensor's shape"))];
 
     /// <summary>Names are hashed and quoted each time they are recalled, so they are short.</summary>
     private static void CheckName(string name)
     {
-        if (name.Length > LongestName) throw new InvalidDataException($"it has a name of {name.Length} characters, more than {LongestName}");
+        if (name.Length > LongestName)
+            throw new InvalidDataException($"it has a name of {name.Length} characters, more than {LongestName}");
     }
 
     private static InvalidDataException Unexpected(string what) => new($"its pickle describes {what} in a way that PyTorch does not");

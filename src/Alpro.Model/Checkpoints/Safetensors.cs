@@ -35,7 +35,8 @@ public static class Safetensors
     /// <param name="tensors">Tensors by name. Those that share memory are written once each: the format cannot share.</param>
     /// <param name="metadata">Free text by name.</param>
     /// <exception cref="CheckpointException">A tensor's type has no code in the format.</exception>
-    public static void Save(string path, IEnumerable<KeyValuePair<string, Tensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null) =>
+    public static void Save(string path, IEnumerable<KeyValuePair<string, Tensor>> tensors,
+        IReadOnlyDictionary<string, string>? metadata = null) =>
         WholeFile.Write(path, stream => Write(stream, path, tensors, metadata));
 
     /// <summary>Writes tensors to a stream; the bytes depend on the content alone.</summary>
@@ -44,9 +45,11 @@ public static class Safetensors
     /// <param name="tensors">Tensors by name.</param>
     /// <param name="metadata">Free text by name.</param>
     /// <exception cref="CheckpointException">A tensor's type has no code in the format.</exception>
-    public static void Write(Stream stream, string path, IEnumerable<KeyValuePair<string, Tensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    public static void Write(Stream stream, string path, IEnumerable<KeyValuePair<string, Tensor>> tensors,
+        IReadOnlyDictionary<string, string>? metadata = null)
     {
-        // Widest elements first, so that every tensor is aligned to its element size; then by name, so that equal content gives equal bytes.
+        // Widest elements first, so that every tensor is aligned to its element size; then by name, so that equal content gives equal
+        // bytes.
         var ordered = tensors.Select(entry => (Name: entry.Key, Tensor: entry.Value, Element: ElementType.Of(entry.Value.dtype)))
             .OrderByDescending(entry => entry.Element.Size).ThenBy(entry => entry.Name, StringComparer.Ordinal).ToList();
         var header = new MemoryStream();
@@ -57,13 +60,15 @@ public static class Safetensors
             if (metadata is { Count: > 0 })
             {
                 json.WriteStartObject(MetadataName);
-                foreach ((string name, string text) in metadata.OrderBy(entry => entry.Key, StringComparer.Ordinal)) json.WriteString(name, text);
+                foreach ((string name, string text) in metadata.OrderBy(entry => entry.Key, StringComparer.Ordinal)) json.WriteString(name,
+                    text);
                 json.WriteEndObject();
             }
             long position = 0;
             foreach ((string name, Tensor tensor, ElementType element) in ordered)
             {
-                string code = element.Safetensors ?? throw new CheckpointException(path, $"'{name}' is {element.Name}, which safetensors cannot hold");
+                string code = element.Safetensors ?? throw new CheckpointException(path,
+                    $"'{name}' is {element.Name}, which safetensors cannot hold");
                 json.WriteStartObject(name);
                 json.WriteString("dtype", code);
                 WriteNumbers(json, "shape", tensor.shape);
@@ -88,8 +93,10 @@ public static class Safetensors
         Span<byte> size = stackalloc byte[8];
         file.ReadExactly(size, 0);
         ulong headerBytes = BinaryPrimitives.ReadUInt64LittleEndian(size);
-        if (headerBytes > MaxHeaderBytes) throw new InvalidDataException($"the header claims {headerBytes} bytes, more than the {MaxHeaderBytes} the format allows");
-        if (headerBytes > (ulong)(length - 8)) throw new InvalidDataException($"the header claims {headerBytes} bytes of a file of {length}: it is truncated");
+        if (headerBytes > MaxHeaderBytes)
+            throw new InvalidDataException($"the header claims {headerBytes} bytes, more than the {MaxHeaderBytes} the format allows");
+        if (headerBytes > (ulong)(length - 8))
+            throw new InvalidDataException($"the header claims {headerBytes} bytes of a file of {length}: it is truncated");
         byte[] header = new byte[headerBytes];
         file.ReadExactly(header, 8);
         if (header is not [(byte)'{', ..]) throw new InvalidDataException("the header does not begin with '{'");
@@ -97,14 +104,17 @@ public static class Safetensors
         var content = new CheckpointContent(CheckpointFormat.Safetensors, [], []);
         try
         {
-            using JsonDocument json = JsonDocument.Parse(header, new JsonDocumentOptions { MaxDepth = 8, AllowDuplicateProperties = false });
+            using JsonDocument json = JsonDocument.Parse(header,
+                new JsonDocumentOptions { MaxDepth = 8, AllowDuplicateProperties = false });
             foreach (JsonProperty entry in json.RootElement.EnumerateObject())
             {
                 if (entry.Name != MetadataName) content.Tensors.Add(entry.Name, ReadEntry(entry));
-                else foreach (JsonProperty item in entry.Value.EnumerateObject()) content.Metadata.Add(item.Name, item.Value.GetString() ?? "");
+                else foreach (JsonProperty item in entry.Value.EnumerateObject())
+                    content.Metadata.Add(item.Name, item.Value.GetString() ?? "");
             }
         }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or KeyNotFoundException
+            or FormatException)
         {
             throw new InvalidDataException($"the header is not what the format asks for: {exception.Message}", exception);
         }
@@ -119,7 +129,8 @@ public static class Safetensors
         ElementType element = ElementType.All.FirstOrDefault(known => known.Safetensors == code)
             ?? throw new InvalidDataException($"'{entry.Name}' has the type '{code}', which is not known here");
         long[] shape = ReadNumbers(entry.Value.GetProperty("shape"));
-        if (ReadNumbers(entry.Value.GetProperty("data_offsets")) is not [>= 0 and long start, long end] || end < start || (end - start) % element.Size != 0)
+        if (ReadNumbers(entry.Value.GetProperty("data_offsets")) is not [>= 0 and long start, long end] || end < start
+            || (end - start) % element.Size != 0)
             throw new InvalidDataException($"'{entry.Name}' has a byte range that is none");
         return StoredTensor.Whole(new StoredRun(entry.Name, element, (end - start) / element.Size) { Position = start }, shape);
     }
@@ -129,11 +140,14 @@ public static class Safetensors
         long expected = 0;
         foreach (StoredRun run in tensors.Select(tensor => tensor.Run).OrderBy(run => run.Position).ThenBy(run => run.Bytes))
         {
-            if (run.Position < expected) throw new InvalidDataException($"'{run.Key}' begins at byte {run.Position}, inside another tensor that ends at {expected}");
-            if (run.Position > expected) throw new InvalidDataException($"{run.Position - expected} bytes before '{run.Key}' belong to no tensor");
+            if (run.Position < expected)
+                throw new InvalidDataException($"'{run.Key}' begins at byte {run.Position}, inside another tensor that ends at {expected}");
+            if (run.Position > expected)
+                throw new InvalidDataException($"{run.Position - expected} bytes before '{run.Key}' belong to no tensor");
             expected += run.Bytes;
         }
-        if (expected > available) throw new InvalidDataException($"its tensors need {expected} bytes, {available} are there: it is truncated");
+        if (expected > available)
+            throw new InvalidDataException($"its tensors need {expected} bytes, {available} are there: it is truncated");
         if (expected < available) throw new InvalidDataException($"{available - expected} bytes at the end belong to no tensor");
     }
 

@@ -1,6 +1,5 @@
 using System.Text.RegularExpressions;
 using Alpro.Model.Arithmetic;
-using TorchSharp;
 using static TorchSharp.torch;
 using Module = TorchSharp.torch.nn.Module;
 
@@ -16,7 +15,8 @@ public static class StateDict
     private static readonly string[] _wrappers = ["state_dict", "model_state_dict", "model"];
 
     /// <summary>Keys that no forward pass reads: the unused Kinetics classifier and BERT's constant position numbers.</summary>
-    private static readonly Regex _neverRead = new(@"(^|\.)visual_encoder\.model\.head\.|\.position_ids$|^prompter\.(itm_head|text_encoder\.cls)\.");
+    private static readonly Regex _neverRead =
+        new(@"(^|\.)visual_encoder\.model\.head\.|\.position_ids$|^prompter\.(itm_head|text_encoder\.cls)\.");
 
     /// <summary>Loads weights into a module.</summary>
     /// <param name="module">The module; its parameters keep their identity, device and type.</param>
@@ -24,7 +24,8 @@ public static class StateDict
     /// <param name="mode">What may be missing.</param>
     /// <param name="map">What kind of checkpoint it is; one of this family by default.</param>
     /// <returns>What was loaded, resized, left fresh and left out.</returns>
-    /// <exception cref="CheckpointException">The file is none, or does not fit: every missing, unexpected and wrong-shape key at once.</exception>
+    /// <exception cref="CheckpointException">The file is none, or does not fit: every missing, unexpected and wrong-shape key at
+    /// once.</exception>
     public static LoadReport Load(Module module, string path, LoadMode mode, KeyMap? map = null)
     {
         using CheckpointFile file = CheckpointFile.Open(path);
@@ -43,30 +44,41 @@ public static class StateDict
             if (!sources.TryGetValue(key, out string? source)) continue;
             StoredTensor stored = file.Tensors[source];
             bool fits = stored.Shape.AsSpan().SequenceEqual(weight.shape);
-            if (!fits && mode != LoadMode.Resume && PositionEmbeddings.CanResize(key, stored.Shape, weight.shape)) resized.Add(new(key, stored.Shape[1], weight.shape[1]));
+            if (!fits && mode != LoadMode.Resume && PositionEmbeddings.CanResize(key, stored.Shape, weight.shape))
+                resized.Add(new(key, stored.Shape[1], weight.shape[1]));
             else if (!fits) misfits.Add("of another shape", $"{key} is {stored}, the model's [{string.Join(", ", weight.shape)}]");
-            else if (stored.Run.Element.Type != weight.dtype && !(mode != LoadMode.Resume && stored.Run.Element.IsFloat && ElementType.Of(weight.dtype).IsFloat))
+            else
+                if (stored.Run.Element.Type != weight.dtype
+                    && !(mode != LoadMode.Resume && stored.Run.Element.IsFloat && ElementType.Of(weight.dtype).IsFloat))
                 misfits.Add("of another type", $"{key} is {stored.Run.Element.Name}, the model's {ElementType.Of(weight.dtype).Name}");
 
             if (leaders.TryAdd(Identity(weight), key)) loads.Add((key, source));
-            else if (fits && !file.AreEqual(source, sources[leaders[Identity(weight)]])) misfits.Add("tied here but different in the file", $"{key} and {leaders[Identity(weight)]}");
+            else if (fits && !file.AreEqual(source, sources[leaders[Identity(weight)]]))
+                misfits.Add("tied here but different in the file", $"{key} and {leaders[Identity(weight)]}");
         }
 
-        List<string> missing = [.. weights.Where(weight => weight.Key.StartsWith(map.Scope, StringComparison.Ordinal) && !leaders.ContainsKey(Identity(weight.Value))).Select(weight => weight.Key)];
-        misfits.AddRange("missing", mode switch { LoadMode.Resume => missing, LoadMode.Inference => missing.Where(key => IsRead(module, key)), _ => [] });
+        List<string> missing = [.. weights.Where(
+            weight => weight.Key.StartsWith(map.Scope, StringComparison.Ordinal) && !leaders.ContainsKey(Identity(weight.Value)))
+            .Select(weight => weight.Key)];
+        misfits.AddRange("missing", mode switch { LoadMode.Resume => missing, LoadMode.Inference =>
+            missing.Where(key => IsRead(module, key)), _ => [] });
         misfits.AddRange("unexpected", mode == LoadMode.Resume ? unexpected : []);
         if (loads.Count == 0) misfits.AddRange("unexpected", unexpected.Count > 0 ? unexpected : ["nothing at all"]);
         misfits.Throw(path, module, mode);
 
         foreach ((string key, string source) in loads)
         {
-            if (resized.Any(embedding => embedding.Key == key)) weights[key].copy_(PositionEmbeddings.Resize(key, file.Read(source), weights[key].shape[1]));
+            if (resized.Any(embedding => embedding.Key == key))
+                weights[key].copy_(PositionEmbeddings.Resize(key, file.Read(source), weights[key].shape[1]));
             else file.ReadInto(source, weights[key]);
         }
-        return new LoadReport(path, [.. weights.Where(weight => leaders.ContainsKey(Identity(weight.Value))).Select(weight => weight.Key)], missing, unexpected, dropped, resized);
+        return new LoadReport(path, [.. weights.Where(weight => leaders.ContainsKey(Identity(weight.Value))).Select(weight => weight.Key)],
+            missing, unexpected, dropped, resized);
     }
 
-    /// <summary>Saves a module's weights under the reference's keys: <c>.safetensors</c> in that format, any other name as PyTorch's zip.</summary>
+    /// <summary>
+    /// Saves a module's weights under the reference's keys: <c>.safetensors</c> in that format, any other name as PyTorch's zip.
+    /// </summary>
     /// <exception cref="IOException">The file cannot be written.</exception>
     public static void Save(Module module, string path, IReadOnlyDictionary<string, string>? metadata = null)
     {
@@ -86,19 +98,22 @@ public static class StateDict
     public static OrderedDictionary<string, string> Find(CheckpointFile file)
     {
         bool nested = file.Format != CheckpointFormat.Safetensors;
-        List<IGrouping<string, string>> groups = [.. file.Tensors.Keys.GroupBy(name => nested && name.LastIndexOf('/') is >= 0 and var slash ? name[..slash] : "")];
+        List<IGrouping<string, string>> groups =
+            [.. file.Tensors.Keys.GroupBy(name => nested && name.LastIndexOf('/') is >= 0 and var slash ? name[..slash] : "")];
         IGrouping<string, string> dictionary = groups.Find(group => group.Key.Length == 0)
             ?? _wrappers.Select(wrapper => groups.Find(group => group.Key == wrapper)).FirstOrDefault(group => group is not null)
             ?? (groups.Count == 1 ? groups[0] : throw new CheckpointException(file.Path, groups.Count == 0
                 ? "holds no tensors"
-                : $"holds several dictionaries of tensors ({string.Join(", ", groups.Take(8).Select(group => group.Key))}) and none is called {string.Join(" or ", _wrappers)}"));
+                : $"holds several dictionaries of tensors ({string.Join(", ", groups.Take(8).Select(group => group.Key))}) and none is "
+                + $"called {string.Join(" or ", _wrappers)}"));
         int prefix = dictionary.Key.Length == 0 ? 0 : dictionary.Key.Length + 1;
         if (dictionary.All(name => name.AsSpan(prefix).StartsWith("module."))) prefix += "module.".Length;
         return new(dictionary.Select(name => new KeyValuePair<string, string>(name[prefix..], name)));
     }
 
     /// <summary>Which tensor of the file each weight takes. A tensor's own key goes before a copy of another.</summary>
-    private static (Dictionary<string, string> Sources, List<string> Unexpected, List<string> Dropped) Assign(CheckpointFile file, OrderedDictionary<string, Tensor> weights, KeyMap map)
+    private static (Dictionary<string, string> Sources, List<string> Unexpected, List<string> Dropped) Assign(CheckpointFile file,
+        OrderedDictionary<string, Tensor> weights, KeyMap map)
     {
         var sources = new Dictionary<string, string>();
         var copies = new List<(string Key, string Name)>();
@@ -116,7 +131,8 @@ public static class StateDict
     }
 
     private static bool IsRead(Module module, string key) =>
-        !_neverRead.IsMatch(key) && !(module is AlproModel { UnreadKeys: { } unread } && Regex.IsMatch(key, $"^(?:{unread})$", RegexOptions.CultureInvariant));
+        !_neverRead.IsMatch(key) && !(module is AlproModel { UnreadKeys: { } unread } && Regex.IsMatch(key, $"^(?:{unread})$",
+        RegexOptions.CultureInvariant));
 
     /// <summary>Tied weights are one tensor under several names: the same memory in the same shape.</summary>
     private static (nint, string) Identity(Tensor weight) => (TensorMemory.Address(weight), string.Join(',', weight.shape));
@@ -140,9 +156,11 @@ public static class StateDict
         public void Throw(string path, Module module, LoadMode mode)
         {
             if (kinds.Count == 0) return;
-            string purpose = mode switch { LoadMode.Inference => "inference", LoadMode.FineTuning => "fine-tuning", _ => "an exact resume" };
+            string purpose = mode switch { LoadMode.Inference => "inference", LoadMode.FineTuning => "fine-tuning", _ =>
+                "an exact resume" };
             throw new CheckpointException(path, $"does not fit {module.GetName()} for {purpose}:"
-                + string.Concat(kinds.Select(kind => $"{Environment.NewLine}  {kind.Value.Count} {kind.Key}: {LoadReport.Names(kind.Value)}")));
+                + string.Concat(
+                kinds.Select(kind => $"{Environment.NewLine}  {kind.Value.Count} {kind.Key}: {LoadReport.Names(kind.Value)}")));
         }
     }
 }

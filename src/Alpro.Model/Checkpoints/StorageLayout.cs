@@ -1,5 +1,4 @@
 using Alpro.Model.Arithmetic;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Model.Checkpoints;
@@ -46,7 +45,8 @@ internal sealed class StorageLayout
     private static Dictionary<Placed, List<Placed>> Overlapping(List<Placed> tensors)
     {
         var groups = new Dictionary<Placed, List<Placed>>();
-        foreach (IGrouping<(string, ScalarType), Placed> kind in tensors.GroupBy(placed => (placed.Tensor.device.ToString(), placed.Tensor.dtype)))
+        foreach (IGrouping<(string, ScalarType),
+            Placed> kind in tensors.GroupBy(placed => (placed.Tensor.device.ToString(), placed.Tensor.dtype)))
         {
             List<Placed> group = [];
             long end = 0;
@@ -70,6 +70,7 @@ internal sealed class StorageLayout
 
         public long Start { get; } = TensorMemory.Address(tensor);
 
-        public long End { get; } = TensorMemory.Address(tensor) + tensor.element_size() * (tensor.numel() == 0 ? 0 : 1 + tensor.shape.Zip(tensor.stride()).Sum(d => (d.First - 1) * d.Second));
+        public long End { get; } = TensorMemory.Address(tensor)
+            + tensor.element_size() * (tensor.numel() == 0 ? 0 : 1 + tensor.shape.Zip(tensor.stride()).Sum(d => (d.First - 1) * d.Second));
     }
 }

@@ -53,7 +53,8 @@ public sealed class StoredTensor
         Strides = strides;
         long whole = shape.Aggregate(1L, (product, size) => checked(product * Math.Max(size, 1)));
         Elements = shape.Contains(0) ? 0 : whole;
-        Extent = Elements == 0 ? 0 : shape.Zip(strides).Aggregate(1L, (sum, dimension) => checked(sum + (dimension.First - 1) * dimension.Second));
+        Extent = Elements == 0 ? 0 : shape.Zip(strides).Aggregate(1L,
+            (sum, dimension) => checked(sum + (dimension.First - 1) * dimension.Second));
     }
 
     /// <summary>Where the elements are.</summary>
@@ -93,14 +94,16 @@ public sealed class StoredTensor
     /// <exception cref="InvalidDataException">The view does not fit, or its sizes are not sizes.</exception>
     public static StoredTensor View(StoredRun run, long offset, long[] shape, long[] strides)
     {
-        if (shape.Length != strides.Length || shape.Length > 64) throw new InvalidDataException($"a tensor of storage '{run.Key}' has {shape.Length} sizes and {strides.Length} strides");
+        if (shape.Length != strides.Length || shape.Length > 64)
+            throw new InvalidDataException($"a tensor of storage '{run.Key}' has {shape.Length} sizes and {strides.Length} strides");
         if (offset < 0 || shape.Any(size => size < 0) || strides.Any(stride => stride < 0))
             throw new InvalidDataException($"a tensor of storage '{run.Key}' has a negative size, stride or offset");
         try
         {
             var tensor = new StoredTensor(run, offset, shape, strides);
             if (tensor.Extent > run.Count - offset)
-                throw new InvalidDataException($"a tensor [{string.Join(", ", shape)}] at element {offset} reaches beyond the {run.Count} elements of storage '{run.Key}'");
+                throw new InvalidDataException($"a tensor [{string.Join(", ", shape)}] at element {offset} reaches beyond the {run.Count} "
+                    + $"elements of storage '{run.Key}'");
             return tensor;
         }
         catch (OverflowException)

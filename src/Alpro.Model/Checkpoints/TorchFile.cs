@@ -1,6 +1,5 @@
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Model.Checkpoints;
@@ -13,7 +12,9 @@ public static class TorchFile
 {
     private const int Deepest = 64, LongestName = 1000, LongestList = 64, EntryCost = 32, CostPerByte = 32, LeastBytes = 4096;
 
-    /// <summary>Writes what <c>torch.load(path, weights_only=True)</c> reads. The file appears under its name only when it is complete.</summary>
+    /// <summary>
+    /// Writes what <c>torch.load(path, weights_only=True)</c> reads. The file appears under its name only when it is complete.
+    /// </summary>
     /// <param name="path">The file; an existing one is replaced.</param>
     /// <param name="content">
     /// A tensor, or a dictionary with text or integer keys, list, text, integer, double, bool or null; nested as one likes.
@@ -38,7 +39,8 @@ public static class TorchFile
 
     internal static CheckpointContent ReadZip(SafeFileHandle file) => Flatten(CheckpointFormat.TorchZip, TorchZip.Read(file));
 
-    internal static CheckpointContent ReadStream(SafeFileHandle file) => Flatten(CheckpointFormat.TorchStream, TorchLegacyStream.Read(file));
+    internal static CheckpointContent ReadStream(SafeFileHandle file) => Flatten(CheckpointFormat.TorchStream,
+        TorchLegacyStream.Read(file));
 
     /// <summary>
     /// Gives every tensor and every plain value of a nested structure a name of its own. One value may be in many places of it: what is
@@ -53,7 +55,8 @@ public static class TorchFile
 
         void Visit(string name, object? value, int depth)
         {
-            if (depth > Deepest || name.Length > LongestName) throw new InvalidDataException($"it is nested more than {Deepest} deep, or names are longer than {LongestName}");
+            if (depth > Deepest || name.Length > LongestName)
+                throw new InvalidDataException($"it is nested more than {Deepest} deep, or names are longer than {LongestName}");
             Spend(EntryCost + name.Length);
             if (value is IReadOnlyList<object?> list) Spend(list.Sum(item => 1L + (item is object?[] tuple ? tuple.Length : 0)));
             switch (value)
@@ -65,12 +68,14 @@ public static class TorchFile
                     for (int i = 0; i < items.Count; i++) Visit(name.Length == 0 ? $"{i}" : $"{name}/{i}", items[i], depth + 1);
                     break;
                 case StoredTensor tensor:
-                    if (!content.Tensors.TryAdd(name.Length == 0 ? "tensor" : name, tensor)) throw new InvalidDataException($"two of its tensors are called '{name}'");
+                    if (!content.Tensors.TryAdd(name.Length == 0 ? "tensor" : name, tensor))
+                        throw new InvalidDataException($"two of its tensors are called '{name}'");
                     break;
                 default:
                     string text = Describe(value);
                     Spend(text.Length);
-                    if (!content.Metadata.TryAdd(name.Length == 0 ? "value" : name, text)) throw new InvalidDataException($"two of its values are called '{name}'");
+                    if (!content.Metadata.TryAdd(name.Length == 0 ? "value" : name, text))
+                        throw new InvalidDataException($"two of its values are called '{name}'");
                     break;
             }
         }
@@ -79,7 +84,8 @@ public static class TorchFile
         {
             if ((left -= some) < 0)
                 throw new InvalidDataException(
-                    $"it has more entries, or longer ones, than {structure.Bytes} bytes describe: the same values are in it again and again");
+                    $"it has more entries, or longer ones, than {structure.Bytes} bytes describe: the same values are in it again and "
+                    + "again");
         }
     }
 
@@ -99,5 +105,6 @@ public static class TorchFile
         _ => Convert.ToString(value, CultureInfo.InvariantCulture) ?? "",
     };
 
-    private static string Quoted(object? value) => value is string text ? text.Length <= LongestName ? $"'{text}'" : $"[{text.Length} characters]" : Describe(value);
+    private static string Quoted(object? value) => value is string text ? text.Length <= LongestName ? $"'{text}'"
+        : $"[{text.Length} characters]" : Describe(value);
 }

@@ -21,7 +21,8 @@ internal static class TorchLegacyStream
         long length = RandomAccess.GetLength(file);
         var input = new PickleInput(file, Magic.Length, length);
         if (Plain(input) is not Protocol) throw new InvalidDataException($"it is not of version {Protocol} of PyTorch's stream format");
-        if (Plain(input) is not OrderedDictionary<string, object?> machine || machine.GetValueOrDefault("little_endian") is not true) throw new InvalidDataException("its numbers are big-endian, which is not read");
+        if (Plain(input) is not OrderedDictionary<string, object?> machine || machine.GetValueOrDefault("little_endian") is not true)
+            throw new InvalidDataException("its numbers are big-endian, which is not read");
 
         var runs = new Dictionary<string, StoredRun>();
         object? root = new RestrictedUnpickler(input, (key, element, count) =>
@@ -32,12 +33,16 @@ internal static class TorchLegacyStream
         Span<byte> header = stackalloc byte[8];
         foreach (object? key in keys)
         {
-            if (key is not string name || !runs.Remove(name, out StoredRun? run)) throw new InvalidDataException($"it lists storage '{key}', which its structure does not use or which is listed twice");
+            if (key is not string name || !runs.Remove(name, out StoredRun? run))
+                throw new InvalidDataException($"it lists storage '{key}', which its structure does not use or which is listed twice");
             file.ReadExactly(header, position);
             long count = BinaryPrimitives.ReadInt64LittleEndian(header);
-            if (count != run.Count) throw new InvalidDataException($"storage '{name}' has {count} elements, but its structure says {run.Count}");
+            if (count != run.Count)
+                throw new InvalidDataException($"storage '{name}' has {count} elements, but its structure says {run.Count}");
             run.Position = position + header.Length;
-            if (run.Bytes > length - run.Position) throw new InvalidDataException($"storage '{name}' takes {run.Bytes} bytes, {length - run.Position} are left: it is truncated");
+            if (run.Bytes > length - run.Position)
+                throw new InvalidDataException(
+                    $"storage '{name}' takes {run.Bytes} bytes, {length - run.Position} are left: it is truncated");
             position = run.Position + run.Bytes;
         }
         if (runs.Count > 0) throw new InvalidDataException($"the bytes of storage '{runs.Keys.First()}' are missing");

@@ -1,12 +1,13 @@
 using System.IO.Hashing;
 using System.Text;
 using Alpro.Model.Arithmetic;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Model.Checkpoints;
 
-/// <summary>Writes a zip archive as PyTorch does: uncompressed, every content on a 64-byte boundary, 64-bit fields where they are needed.</summary>
+/// <summary>
+/// Writes a zip archive as PyTorch does: uncompressed, every content on a 64-byte boundary, 64-bit fields where they are needed.
+/// </summary>
 /// <param name="stream">The file, at its beginning.</param>
 /// <param name="wide">From which size or position on the 64-bit fields are used.</param>
 internal sealed class TorchZipWriter(Stream stream, long wide = uint.MaxValue)

@@ -4,7 +4,6 @@ using System.Text.Json.Nodes;
 using Alpro.Model.Checkpoints;
 using Alpro.Training.Configuration;
 using Microsoft.Extensions.Logging;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Checkpoints;
@@ -26,7 +25,10 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, ILog
     /// <summary>Called before everything that changes the disk, with what it is: tests fail there.</summary>
     internal Action<string> Touching { get; init; } = static _ => { };
 
-    /// <summary>Writes a checkpoint, then removes those that need not be kept. One that is there, of the same step, is given the state that the run has now.</summary>
+    /// <summary>
+    /// Writes a checkpoint, then removes those that need not be kept. One that is there, of the same step, is given the state that the run
+    /// has now.
+    /// </summary>
     /// <exception cref="IOException">The disk is full, for one; what was there is as it was.</exception>
     public Checkpoint Save(Snapshot snapshot)
     {
@@ -68,7 +70,8 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, ILog
             if (damages.Count < steps.Count) log?.CheckpointDamaged(damage);
             else log?.FirstCheckpointDamaged(damage);
         }
-        return damages.Count == 0 ? null : throw new CheckpointException(Folder, $"all {damages.Count} checkpoints are damaged: {string.Join("; ", damages)}");
+        return damages.Count == 0 ? null : throw new CheckpointException(Folder,
+            $"all {damages.Count} checkpoints are damaged: {string.Join("; ", damages)}");
     }
 
     /// <summary>The checkpoint of the best validation, or the last one where nothing was validated; null when there is none.</summary>
@@ -140,7 +143,9 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, ILog
         WriteChecksums(path, Checkpoint.ChecksumsName, checksums);
     }
 
-    /// <summary>Gives a whole checkpoint another state: written beside the old one, and in force when the list of checksums that names it is.</summary>
+    /// <summary>
+    /// Gives a whole checkpoint another state: written beside the old one, and in force when the list of checksums that names it is.
+    /// </summary>
     private void Settle(Snapshot snapshot, string path)
     {
         string list = Path.Combine(path, Checkpoint.ChecksumsName);
@@ -163,7 +168,8 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, ILog
     }
 
     private string WriteState(string path, string name, Snapshot snapshot) =>
-        WriteFile(path, name, stream => JsonSerializer.Serialize(stream, new StateFile(snapshot.State, snapshot.Config), ConfigLoader.Json));
+        WriteFile(path, name, stream => JsonSerializer.Serialize(stream, new StateFile(snapshot.State, snapshot.Config),
+        ConfigLoader.Json));
 
     private void WriteChecksums(string path, string name, string[] checksums) =>
         WriteFile(path, name, stream => stream.Write([.. checksums.SelectMany(line => System.Text.Encoding.UTF8.GetBytes(line + "\n"))]));
@@ -192,7 +198,8 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, ILog
         try
         {
             string[] lines = File.ReadAllLines(Path.Combine(path, Checkpoint.ChecksumsName));
-            if (lines.Select(NameIn).ToArray() is not [Checkpoint.WeightsName, Checkpoint.MomentsName, Checkpoint.StateName or Checkpoint.LaterStateName])
+            if (lines.Select(NameIn).ToArray() is not [Checkpoint.WeightsName, Checkpoint.MomentsName,
+                Checkpoint.StateName or Checkpoint.LaterStateName])
                 return $"{path}: its list of checksums is not whole";
             foreach (string line in lines)
             {
@@ -200,7 +207,8 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, ILog
                 using FileStream stream = File.OpenRead(Path.Combine(path, parts[1]));
                 var hash = new XxHash128();
                 hash.Append(stream);
-                if (Convert.ToHexStringLower(hash.GetCurrentHash()) != parts[0]) return $"{stream.Name}: its content is not what was written";
+                if (Convert.ToHexStringLower(hash.GetCurrentHash()) != parts[0])
+                    return $"{stream.Name}: its content is not what was written";
             }
             return null;
         }

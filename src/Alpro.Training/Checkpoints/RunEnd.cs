@@ -2,7 +2,10 @@ using Alpro.Model.Checkpoints;
 
 namespace Alpro.Training.Checkpoints;
 
-/// <summary>Whether a run is over, as its last checkpoint says. Finding out reads all of a checkpoint: it is done again only when there is a new one.</summary>
+/// <summary>
+/// Whether a run is over, as its last checkpoint says. Finding out reads all of a checkpoint: it is done again only when there is a new
+/// one.
+/// </summary>
 internal sealed class RunEnd(CheckpointStore store)
 {
     private string _looked = "";
@@ -16,7 +19,8 @@ internal sealed class RunEnd(CheckpointStore store)
             if (store.Steps() is [.., long last] && store.MarkOf(last) is var mark && mark != _looked)
             {
                 // The checkpoint before the last validation is not the end yet.
-                _end = store.Latest() is { State: var state } && state.Step == state.TotalSteps && state.Settled == state.Step ? state.Step : null;
+                _end = store.Latest() is { State: var state } && state.Step == state.TotalSteps && state.Settled == state.Step ? state.Step
+                    : null;
                 _looked = mark;
             }
         }

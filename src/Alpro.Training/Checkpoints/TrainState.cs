@@ -11,7 +11,10 @@ public sealed record TrainState
     /// <summary>Steps done; also the number of the next one, from 0.</summary>
     public long Step { get; init; }
 
-    /// <summary>The last step after which all was done that was due then; behind <see cref="Step"/> in a checkpoint that was written before the validation of its step.</summary>
+    /// <summary>
+    /// The last step after which all was done that was due then; behind <see cref="Step"/> in a checkpoint that was written before the
+    /// validation of its step.
+    /// </summary>
     public long Settled { get; init; }
 
     /// <summary>Steps of the whole run, by which the learning rate goes.</summary>
@@ -20,7 +23,9 @@ public sealed record TrainState
     /// <summary>Steps of an epoch.</summary>
     public required long StepsPerEpoch { get; init; }
 
-    /// <summary>What the files say that decide the clips, by the setting that names them: rows and a hash of each corpus, a hash of each other file.</summary>
+    /// <summary>
+    /// What the files say that decide the clips, by the setting that names them: rows and a hash of each corpus, a hash of each other file.
+    /// </summary>
     public IReadOnlyDictionary<string, string> Data { get; init; } = FrozenDictionary<string, string>.Empty;
 
     /// <summary>Updates of the weights: the steps that were not skipped.</summary>
@@ -32,7 +37,9 @@ public sealed record TrainState
     /// <summary>Clips trained on, by all ranks.</summary>
     public long Clips { get; init; }
 
-    /// <summary>Clips that could not be made, for which others stood in: counted with the step that trained on the stand-in, by all ranks.</summary>
+    /// <summary>
+    /// Clips that could not be made, for which others stood in: counted with the step that trained on the stand-in, by all ranks.
+    /// </summary>
     public long Rejected { get; init; }
 
     /// <summary>The group of ranks that took the last step; 0 where one process trains alone.</summary>

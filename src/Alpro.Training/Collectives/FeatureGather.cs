@@ -1,6 +1,5 @@
 using Alpro.Model;
 using Alpro.Model.Arithmetic;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Collectives;

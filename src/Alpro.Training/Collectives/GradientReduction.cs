@@ -1,13 +1,12 @@
 using Alpro.Model.Arithmetic;
 using Alpro.Training.Optimization;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Collectives;
 
 /// <summary>
-/// Puts the sum over all ranks in place of the gradients. Where a group can do so while the device computes, the gradients of a block go off
-/// as soon as the backward pass has left it, while it is in the blocks before; the others follow when it is over.
+/// Puts the sum over all ranks in place of the gradients. Where a group can do so while the device computes, the gradients of a block go
+/// off as soon as the backward pass has left it, while it is in the blocks before; the others follow when it is over.
 /// </summary>
 /// <param name="parameters">The gradients.</param>
 /// <param name="group">The ranks.</param>
@@ -24,12 +23,14 @@ internal sealed class GradientReduction(FlatParameters parameters, ICollectives 
     public long Smallest { get; init; } = DefaultSmallest;
 
     /// <summary>Lets the gradients go off during the backward pass of the forward pass that follows, the last of its step.</summary>
-    /// <returns>To be disposed after the forward pass; null where they go off when it is over: those of weights in bfloat16 are collected then.</returns>
+    /// <returns>To be disposed after the forward pass; null where they go off when it is over: those of weights in bfloat16 are collected
+    /// then.</returns>
     public IDisposable? Behind()
     {
         _entered.Clear();
         _begun.Clear();
-        return group.Overlaps && parameters.HalfLength == 0 ? BackwardMark.Observe(module => _entered.Add(module) ? () => Begin(RangesOf(module)) : null) : null;
+        return group.Overlaps && parameters.HalfLength == 0
+            ? BackwardMark.Observe(module => _entered.Add(module) ? () => Begin(RangesOf(module)) : null) : null;
     }
 
     /// <summary>Sends what has not gone off; what comes next on the device finds all sums.</summary>
@@ -71,7 +72,8 @@ internal sealed class GradientReduction(FlatParameters parameters, ICollectives 
     {
         if (_ranges.TryGetValue(module, out (long, long)[]? known)) return known;
         var ranges = new List<(long Start, long End)>();
-        foreach (FlatSection section in module.parameters().Select(parameters.SectionOf).OfType<FlatSection>().OrderBy(section => section.Offset))
+        foreach (FlatSection section in module.parameters().Select(parameters.SectionOf).OfType<FlatSection>()
+            .OrderBy(section => section.Offset))
         {
             long end = FlatParameters.EndOf(section);
             if (ranges is [.., var last] && last.End == section.Offset) ranges[^1] = (last.Start, end);

@@ -15,10 +15,15 @@ public interface ICollectives : IDisposable
     /// <summary>Number of ranks.</summary>
     int World { get; }
 
-    /// <summary>Number of this group among those that trained the run; 0 where one process trains alone. Members of an older group change nothing in a newer.</summary>
+    /// <summary>
+    /// Number of this group among those that trained the run; 0 where one process trains alone. Members of an older group change nothing in
+    /// a newer.
+    /// </summary>
     long Generation { get; }
 
-    /// <summary>Puts the sum over all ranks, bit for bit the same on each, in place of a contiguous tensor of 32-bit or 64-bit floats.</summary>
+    /// <summary>
+    /// Puts the sum over all ranks, bit for bit the same on each, in place of a contiguous tensor of 32-bit or 64-bit floats.
+    /// </summary>
     void AllReduce(Tensor tensor);
 
     /// <summary>Whether <see cref="BeginAllReduce"/> leaves the device to others while it sums.</summary>
@@ -32,15 +37,17 @@ public interface ICollectives : IDisposable
     {
     }
 
-    /// <summary>[n, ...] of each rank to [World * n, ...] in rank order, without gradient; <see cref="FeatureGather"/> has it with gradient.</summary>
+    /// <summary>
+    /// [n, ...] of each rank to [World * n, ...] in rank order, without gradient; <see cref="FeatureGather"/> has it with gradient.
+    /// </summary>
     Tensor AllGather(Tensor own);
 
     /// <summary>Overwrites a contiguous tensor, of the same shape and type on all ranks, with that of one rank.</summary>
     void Broadcast(Tensor tensor, int source);
 
     /// <summary>
-    /// Throws if the group is over. On a GPU operations return before they are done: what they give may be used if this does not throw after
-    /// the device has been waited for.
+    /// Throws if the group is over. On a GPU operations return before they are done: what they give may be used if this does not throw
+    /// after the device has been waited for.
     /// </summary>
     void ThrowIfOver();
 

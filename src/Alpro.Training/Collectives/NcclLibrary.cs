@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace Alpro.Training.Collectives;
 
-/// <summary>The functions of NCCL that are used, in the default stream where none is named; 2.18 has all of them, and any later version.</summary>
+/// <summary>
+/// The functions of NCCL that are used, in the default stream where none is named; 2.18 has all of them, and any later version.
+/// </summary>
 internal sealed unsafe class NcclLibrary
 {
     /// <summary>Results.</summary>
@@ -94,7 +96,9 @@ internal sealed unsafe class NcclLibrary
     {
         bool inside = TryLoad("libtorch_cuda.so", out nint library) && NativeLibrary.TryGetExport(library, "ncclGetUniqueId", out _);
         return inside || TryLoad("libnccl.so.2", out library) ? library
-            : throw new DllNotFoundException("NCCL is not in libtorch_cuda.so, and libnccl.so.2 was not found; expected its folder on LD_LIBRARY_PATH");
+            :
+            throw new DllNotFoundException(
+            "NCCL is not in libtorch_cuda.so, and libnccl.so.2 was not found; expected its folder on LD_LIBRARY_PATH");
 
         static bool TryLoad(string name, out nint library) =>
             NativeLibrary.TryLoad(name, typeof(NcclLibrary).Assembly, null, out library);

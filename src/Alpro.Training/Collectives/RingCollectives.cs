@@ -43,12 +43,14 @@ internal sealed class RingCollectives : IWatchedGroup
     /// <param name="settings">How ranks connect and watch one another.</param>
     /// <param name="cancel">Gives up.</param>
     /// <exception cref="CollectivesException">A neighbour did not come in time, or is in another generation.</exception>
-    public static async Task<RingCollectives> JoinAsync(RingGroup group, Socket listener, RingSettings settings, CancellationToken cancel = default)
+    public static async Task<RingCollectives> JoinAsync(RingGroup group, Socket listener, RingSettings settings,
+        CancellationToken cancel = default)
     {
         if (group.World < 2) throw new ArgumentException("A ring has two ranks at least; one rank has SoloGroup.", nameof(group));
         using var forming = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         forming.CancelAfter(settings.Forming);
-        Task<RingLink> next = RingLink.Connect(group, settings, forming.Token), previous = RingLink.Accept(group, listener, settings, forming.Token);
+        Task<RingLink> next = RingLink.Connect(group, settings, forming.Token), previous = RingLink.Accept(group, listener, settings,
+            forming.Token);
         try
         {
             await await Task.WhenAny(next, previous);
@@ -131,14 +133,16 @@ internal sealed class RingCollectives : IWatchedGroup
 
     /// <inheritdoc/>
     public void Abort(Exception reason) =>
-        _transport.Fail(reason as CollectivesException ?? new CollectivesException(Rank, Generation, $"ended the group: {reason.Message}", reason));
+        _transport.Fail(reason as CollectivesException ?? new CollectivesException(Rank, Generation, $"ended the group: {reason.Message}",
+        reason));
 
     /// <summary>Leaves the group. What this rank owes the others has been sent; operations that they begin without it fail.</summary>
     public void Dispose() => _transport.Dispose();
 
     private Operation Begin(RingOperation kind, Tensor tensor)
     {
-        if (tensor.device_type != DeviceType.CPU || !tensor.is_contiguous()) throw new ArgumentException("A ring works on contiguous tensors in the memory of the CPU.", nameof(tensor));
+        if (tensor.device_type != DeviceType.CPU || !tensor.is_contiguous())
+            throw new ArgumentException("A ring works on contiguous tensors in the memory of the CPU.", nameof(tensor));
         return new(kind, _transport.Begin(), TensorMemory.Address(tensor));
     }
 
@@ -177,7 +181,8 @@ internal sealed class RingCollectives : IWatchedGroup
     {
         public IEnumerable<RingSegment> Segments((long Start, long End) bytes)
         {
-            for (long at = bytes.Start; at < bytes.End; at += SegmentLength) yield return new(Buffer, Number, Kind, at, (int)Math.Min(SegmentLength, bytes.End - at));
+            for (long at = bytes.Start; at < bytes.End; at += SegmentLength)
+                yield return new(Buffer, Number, Kind, at, (int)Math.Min(SegmentLength, bytes.End - at));
         }
     }
 }

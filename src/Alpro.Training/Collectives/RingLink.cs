@@ -6,8 +6,8 @@ using System.Security.Authentication;
 namespace Alpro.Training.Collectives;
 
 /// <summary>
-/// One end of a connection between two neighbours of a ring. It begins with 24 bytes each way - a constant, the generation, the sender's rank
-/// and the number of ranks - and whoever says anything else is refused. Nothing that comes in decides how much memory is taken.
+/// One end of a connection between two neighbours of a ring. It begins with 24 bytes each way - a constant, the generation, the sender's
+/// rank and the number of ranks - and whoever says anything else is refused. Nothing that comes in decides how much memory is taken.
 /// </summary>
 internal sealed record RingLink(int Peer, Socket Socket, Stream Stream) : IDisposable
 {
@@ -45,7 +45,8 @@ internal sealed record RingLink(int Peer, Socket Socket, Stream Stream) : IDispo
         }
         catch (OperationCanceledException)
         {
-            throw new CollectivesException(group.Next, group.Generation, $"at {group.Endpoints[group.Next]} was not reached{(last is null ? "" : $": {last.Message}")}", last);
+            throw new CollectivesException(group.Next, group.Generation,
+                $"at {group.Endpoints[group.Next]} was not reached{(last is null ? "" : $": {last.Message}")}", last);
         }
     }
 
@@ -116,12 +117,14 @@ internal sealed record RingLink(int Peer, Socket Socket, Stream Stream) : IDispo
             Hello? answer = await Read(stream, cancel);
             if (answer == new Hello(group.Generation, group.Next, group.World)) return new(group.Next, socket, stream);
             if (answer is { } late && late.Generation < group.Generation) throw new IOException($"it is still {late}");
-            throw new CollectivesException(group.Next, group.Generation, $"was expected at {group.Endpoints[group.Next]}, and that is {answer?.ToString() ?? "something else"}");
+            throw new CollectivesException(group.Next, group.Generation,
+                $"was expected at {group.Endpoints[group.Next]}, and that is {answer?.ToString() ?? "something else"}");
         }
         catch (AuthenticationException exception)
         {
             socket.Dispose();
-            throw new CollectivesException(group.Next, group.Generation, $"at {group.Endpoints[group.Next]} was not trusted, or does not trust this rank: {exception.Message}", exception);
+            throw new CollectivesException(group.Next, group.Generation,
+                $"at {group.Endpoints[group.Next]} was not trusted, or does not trust this rank: {exception.Message}", exception);
         }
         catch
         {
@@ -144,14 +147,17 @@ internal sealed record RingLink(int Peer, Socket Socket, Stream Stream) : IDispo
             Hello? hello = await Read(stream, limit.Token);
             if (hello is not null) await Write(stream, Hello.Of(group), limit.Token);
             if (hello == new Hello(group.Generation, group.Previous, group.World)) return new(group.Previous, socket, stream);
-            reason = hello is null ? "it does not speak as a rank does" : $"it is {hello}, and {new Hello(group.Generation, group.Previous, group.World)} is expected";
+            reason = hello is null ? "it does not speak as a rank does"
+                : $"it is {hello}, and {new Hello(group.Generation, group.Previous, group.World)} is expected";
         }
-        catch (Exception exception) when (exception is SocketException or IOException or AuthenticationException or OperationCanceledException)
+        catch (Exception exception) when (exception is SocketException or IOException or AuthenticationException
+            or OperationCanceledException)
         {
             reason = exception is OperationCanceledException ? "it said nothing" : exception.Message;
         }
         socket.Dispose();
-        if (!cancel.IsCancellationRequested) settings.Refused($"generation {group.Generation}, rank {group.Rank}: a connection from {from} was refused: {reason}");
+        if (!cancel.IsCancellationRequested)
+            settings.Refused($"generation {group.Generation}, rank {group.Rank}: a connection from {from} was refused: {reason}");
         return null;
     }
 
@@ -172,6 +178,7 @@ internal sealed record RingLink(int Peer, Socket Socket, Stream Stream) : IDispo
         byte[] bytes = new byte[HelloLength];
         await stream.ReadExactlyAsync(bytes, cancel);
         return BinaryPrimitives.ReadUInt64LittleEndian(bytes) != Magic ? null
-            : new(BinaryPrimitives.ReadInt64LittleEndian(bytes.AsSpan(8)), BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(16)), BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(20)));
+            : new(BinaryPrimitives.ReadInt64LittleEndian(bytes.AsSpan(8)), BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(16)),
+            BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(20)));
     }
 }

@@ -23,12 +23,16 @@ internal sealed record RingGroup(long Generation, int Rank, IReadOnlyList<EndPoi
 internal sealed record RingSettings
 {
     /// <summary>Makes a stream of a new connection, true where it came in: TLS goes in here. It owns the socket.</summary>
-    public Func<Socket, bool, CancellationToken, Task<Stream>> Open { get; init; } = static (socket, _, _) => Task.FromResult<Stream>(new NetworkStream(socket, ownsSocket: true));
+    public Func<Socket, bool, CancellationToken,
+        Task<Stream>> Open { get; init; } = static (socket, _, _) => Task.FromResult<Stream>(new NetworkStream(socket, ownsSocket: true));
 
     /// <summary>How long a group may take to form.</summary>
     public TimeSpan Forming { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>How long a neighbour may be silent before it is taken for lost. Ranks give a sign of life four times as often, whatever they compute.</summary>
+    /// <summary>
+    /// How long a neighbour may be silent before it is taken for lost. Ranks give a sign of life four times as often, whatever they
+    /// compute.
+    /// </summary>
     public TimeSpan Silence { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>Told of every connection that was refused, and why.</summary>

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Net.Sockets;
-using Alpro.Model.Checkpoints;
 
 namespace Alpro.Training.Collectives;
 
@@ -34,8 +33,10 @@ internal readonly record struct RingSegment(nint Buffer, long Number, RingOperat
     }
 
     public static string Describe(ReadOnlySpan<byte> header) =>
-        $"{(RingOperation)BinaryPrimitives.ReadInt32LittleEndian(header[28..])} of {BinaryPrimitives.ReadInt32LittleEndian(header[24..])} bytes at {BinaryPrimitives.ReadInt64LittleEndian(header[16..])}"
-        + $" (operation {BinaryPrimitives.ReadInt64LittleEndian(header[8..])} of generation {BinaryPrimitives.ReadInt64LittleEndian(header)})";
+        $"{(RingOperation)BinaryPrimitives.ReadInt32LittleEndian(header[28..])} of {BinaryPrimitives.ReadInt32LittleEndian(header[24..])} "
+        + $"bytes at {BinaryPrimitives.ReadInt64LittleEndian(header[16..])}"
+        + $" (operation {BinaryPrimitives.ReadInt64LittleEndian(header[8..])} of generation "
+        + $"{BinaryPrimitives.ReadInt64LittleEndian(header)})";
 }
 
 /// <summary>
@@ -68,7 +69,11 @@ internal sealed class RingTransport : IDisposable
         (_group, _settings, _next, _previous) = (group, settings, next, previous);
         next.Stream.ReadTimeout = (int)settings.Silence.TotalMilliseconds;
         _threads = [.. new (string Name, Action Body)[] { ("send", SendAll), ("watch", Watch), ("live", GiveSignsOfLife) }
-            .Select(part => new Thread(() => part.Body()) { Name = $"ring-{group.Generation}-{group.Rank}-{part.Name}", IsBackground = true })];
+            .Select(part => new Thread(() => part.Body())
+            {
+                Name = $"ring-{group.Generation}-{group.Rank}-{part.Name}",
+                IsBackground = true,
+            })];
         foreach (Thread thread in _threads) thread.Start();
     }
 
@@ -188,7 +193,8 @@ internal sealed class RingTransport : IDisposable
             {
                 _next.Stream.ReadExactly(word);
                 (long generation, long operation, int rank) = (
-                    BinaryPrimitives.ReadInt64LittleEndian(word), BinaryPrimitives.ReadInt64LittleEndian(word[8..]), BinaryPrimitives.ReadInt32LittleEndian(word[16..]));
+                    BinaryPrimitives.ReadInt64LittleEndian(word), BinaryPrimitives.ReadInt64LittleEndian(word[8..]),
+                    BinaryPrimitives.ReadInt32LittleEndian(word[16..]));
                 if (generation == _group.Generation && rank == Alive) continue;
                 if (generation == _group.Generation && rank == Leaving)
                 {
@@ -198,7 +204,8 @@ internal sealed class RingTransport : IDisposable
                 else
                 {
                     bool named = generation == _group.Generation && rank >= 0 && rank < _group.World;
-                    Fail(named ? new(rank, _group.Generation, $"is lost, says rank {_next.Peer}") : new(_next.Peer, _group.Generation, $"spoke of rank {rank} in generation {generation}"));
+                    Fail(named ? new(rank, _group.Generation, $"is lost, says rank {_next.Peer}") : new(_next.Peer, _group.Generation,
+                        $"spoke of rank {rank} in generation {generation}"));
                 }
                 return;
             }
@@ -206,7 +213,9 @@ internal sealed class RingTransport : IDisposable
         catch (Exception exception) when (IsBroken(exception))
         {
             bool silent = exception.InnerException is SocketException { SocketErrorCode: SocketError.TimedOut or SocketError.WouldBlock };
-            Fail(new(_next.Peer, _group.Generation, silent ? $"gave no sign of life for {_settings.Silence.TotalSeconds:0.###} s" : $"is lost: {exception.Message}", exception));
+            Fail(new(_next.Peer, _group.Generation,
+                silent ? $"gave no sign of life for {_settings.Silence.TotalSeconds:0.###} s" : $"is lost: {exception.Message}",
+                exception));
         }
     }
 

@@ -4,7 +4,6 @@ using Alpro.Model;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
 using Alpro.Training.Optimization;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Collectives;
@@ -18,16 +17,21 @@ internal static class StateTransfer
     /// <returns>The state.</returns>
     /// <exception cref="ConfigException">That rank's configuration or data make another run.</exception>
     /// <exception cref="CollectivesException">Those of another rank do, which is refused: the group is over.</exception>
-    public static TrainState Share(ICollectives group, RunConfig config, TrainState state, AlproModel model, FlatParameters parameters, AdamW optimizer)
+    public static TrainState Share(ICollectives group, RunConfig config, TrainState state, AlproModel model, FlatParameters parameters,
+        AdamW optimizer)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        (long Step, long Settled)[] ranks = [.. group.AllGather(tensor([state.Step, state.Settled])).data<long>().Chunk(2).Select(pair => (pair[0], pair[1]))];
+        (long Step, long Settled)[] ranks = [.. group.AllGather(tensor([state.Step, state.Settled])).data<long>().Chunk(2)
+            .Select(pair => (pair[0], pair[1]))];
         long furthest = ranks.Max(rank => rank.Step);
         int source = Array.FindIndex(ranks, rank => rank.Step == furthest);
-        Standing standing = JsonSerializer.Deserialize<Standing>(Bytes(group, JsonSerializer.SerializeToUtf8Bytes(new Standing(config, state), ConfigLoader.Json), source), ConfigLoader.Json)!;
-        ConfigProblem[] problems = [.. RunDifference.Between(standing.Config, config).Where(difference => difference.ChangesMeaning).Concat(RunDifference.Between(standing.State.Data, state.Data))
-            .Select(difference => new ConfigProblem(difference.Path, null, $"is {difference.Before} on rank {source} and {difference.Now} here"))];
+        Standing standing = JsonSerializer.Deserialize<Standing>(Bytes(group,
+            JsonSerializer.SerializeToUtf8Bytes(new Standing(config, state), ConfigLoader.Json), source), ConfigLoader.Json)!;
+        ConfigProblem[] problems = [.. RunDifference.Between(standing.Config,
+            config).Where(difference => difference.ChangesMeaning).Concat(RunDifference.Between(standing.State.Data, state.Data))
+            .Select(difference => new ConfigProblem(difference.Path, null,
+            $"is {difference.Before} on rank {source} and {difference.Now} here"))];
         int refused = Array.FindIndex([.. group.AllGather(tensor([(long)problems.Length])).data<long>()], count => count > 0);
         if (refused >= 0)
         {
@@ -41,7 +45,8 @@ internal static class StateTransfer
         parameters.Refresh();
         group.Broadcast(optimizer.FirstMoment, source);
         group.Broadcast(optimizer.SecondMoment, source);
-        foreach (Tensor fixedTensor in model.state_dict().Values.Where(tensor => parameters.SectionOf(tensor) is null)) group.Broadcast(fixedTensor, source);
+        foreach (Tensor fixedTensor in model.state_dict().Values.Where(tensor => parameters.SectionOf(tensor) is null))
+            group.Broadcast(fixedTensor, source);
         optimizer.Updates = standing.State.Updates;
         // A rank that does not write checkpoints is through with a step before the one that does.
         return standing.State with { Data = state.Data, Settled = ranks.Where(rank => rank.Step == furthest).Min(rank => rank.Settled) };

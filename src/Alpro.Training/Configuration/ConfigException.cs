@@ -22,5 +22,6 @@ public sealed class ConfigException : Exception
     private static string Describe(string file, IReadOnlyList<ConfigProblem> problems) =>
         $"{file}: {(problems.Count == 1 ? "1 problem" : $"{problems.Count} problems")}"
         + string.Concat(problems.OrderBy(problem => problem.Line ?? int.MaxValue).Select(problem =>
-            $"{Environment.NewLine}  {(problem.Line is { } line ? $"line {line}: " : "")}{(problem.Path.Length > 0 ? problem.Path + ": " : "")}{problem.Message}"));
+            $"{Environment.NewLine}  "
+            + $"{(problem.Line is { } line ? $"line {line}: " : "")}{(problem.Path.Length > 0 ? problem.Path + ": " : "")}{problem.Message}"));
 }

@@ -5,9 +5,6 @@ using System.Text.Json.Serialization.Metadata;
 using Alpro.Data;
 using Alpro.Data.Corpora;
 using Alpro.Data.Corpora.Annotations;
-using Alpro.Data.Text;
-using Alpro.Model;
-using Alpro.Training.Checkpoints;
 
 namespace Alpro.Training.Configuration;
 
@@ -66,7 +63,8 @@ public static class ConfigLoader
     /// <returns>A configuration of the corpora, <c>data.entities</c> and <c>model.entities</c> alone.</returns>
     /// <exception cref="ConfigException">The file is absent or not JSON, names no corpora, or names them wrongly.</exception>
     public static RunConfig LoadForCorpora(string file) => Bind(file, BytesOf(file), LinesOf, overrides: null,
-        static (config, problems) => problems.Require(config.Data.Corpora.Count > 0, "data.corpora", "empty", "a corpus at least"), CorporaAlone);
+        static (config, problems) => problems.Require(config.Data.Corpora.Count > 0, "data.corpora", "empty", "a corpus at least"),
+        CorporaAlone);
 
     private const string LossesAreWeights =
         """; losses have weights, as in { "vtc": 1, "vtm": 1, "mlm": 1, "pem": 1 }: 1 in place of true, 0 or absent is off""";
@@ -82,7 +80,12 @@ public static class ConfigLoader
         JsonNode? root;
         try
         {
-            root = JsonNode.Parse(bytes, documentOptions: new() { CommentHandling = Json.ReadCommentHandling, AllowTrailingCommas = true, AllowDuplicateProperties = false });
+            root = JsonNode.Parse(bytes, documentOptions: new()
+            {
+                CommentHandling = Json.ReadCommentHandling,
+                AllowTrailingCommas = true,
+                AllowDuplicateProperties = false,
+            });
         }
         catch (JsonException error)
         {
@@ -146,7 +149,8 @@ public static class ConfigLoader
                 else if (value is not null) Check(value, Json.GetTypeInfo(property.PropertyType), at, problems);
                 else if (!property.IsSetNullable) problems.Add(at, $"is null; expected {Expected(property.PropertyType)}");
             }
-            foreach (JsonPropertyInfo property in type.Properties.Where(property => property.IsRequired && !item.ContainsKey(property.Name)))
+            foreach (JsonPropertyInfo property in type.Properties.Where(
+                property => property.IsRequired && !item.ContainsKey(property.Name)))
                 problems.Add(path, $"lacks \"{property.Name}\", {Expected(property.PropertyType)}");
         }
         else if (type.Kind == JsonTypeInfoKind.Enumerable)
@@ -220,7 +224,11 @@ public static class ConfigLoader
     internal static Dictionary<string, int> LinesOf(byte[] bytes)
     {
         var lines = new Dictionary<string, int> { [""] = 1 };
-        var reader = new Utf8JsonReader(bytes, new JsonReaderOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+        var reader = new Utf8JsonReader(bytes, new JsonReaderOptions
+        {
+            CommentHandling = JsonCommentHandling.Skip,
+            AllowTrailingCommas = true,
+        });
         var open = new Stack<(string Path, int Index)>();           // Index: of the next list item; -1 in an object
         (string path, int line, long counted) = ("", 1, 0);
         while (reader.Read())
@@ -291,7 +299,8 @@ public static class ConfigLoader
     }
 
     /// <summary>The names that a value of a type may have; null where it is no choice among names.</summary>
-    private static IEnumerable<string>? NamesOf(Type type) => type.IsEnum ? Enum.GetNames(type).Select(JsonNamingPolicy.KebabCaseLower.ConvertName)
+    private static IEnumerable<string>? NamesOf(Type type) => type.IsEnum
+        ? Enum.GetNames(type).Select(JsonNamingPolicy.KebabCaseLower.ConvertName)
         : type == typeof(AnnotationFormat) ? AnnotationFormat.All.Select(format => format.Name) : null;
 
     private static string Show(JsonNode? node)

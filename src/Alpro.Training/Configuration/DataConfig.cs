@@ -3,7 +3,6 @@ using Alpro.Data;
 using Alpro.Data.Clips;
 using Alpro.Data.Corpora;
 using Alpro.Data.Entities;
-using Alpro.Data.Text;
 
 namespace Alpro.Training.Configuration;
 

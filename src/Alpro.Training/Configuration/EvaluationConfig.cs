@@ -1,5 +1,4 @@
 using Alpro.Data.Clips;
-using Alpro.Training.Tasks;
 
 namespace Alpro.Training.Configuration;
 

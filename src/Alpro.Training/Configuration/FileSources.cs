@@ -1,4 +1,3 @@
-using Alpro.Model;
 
 namespace Alpro.Training.Configuration;
 

@@ -1,5 +1,3 @@
-using Alpro.Model;
-using Alpro.Training.Checkpoints;
 
 namespace Alpro.Training.Configuration;
 

@@ -1,5 +1,3 @@
-using Alpro.Model;
-using Alpro.Training.Tasks;
 
 namespace Alpro.Training.Configuration;
 
@@ -25,7 +23,10 @@ public enum LearningTask
 /// <summary>What the settings of a task must fit: the rules of a configuration and the count of memory read it.</summary>
 public static class LearningTasks
 {
-    /// <summary>Whether texts are matched with videos: the loss of matching draws negatives from the batch, and <c>evaluation.rerank</c> chooses pairs.</summary>
+    /// <summary>
+    /// Whether texts are matched with videos: the loss of matching draws negatives from the batch, and <c>evaluation.rerank</c> chooses
+    /// pairs.
+    /// </summary>
     public static bool Matches(this LearningTask task) => task is not (LearningTask.Prompter or LearningTask.QuestionAnswering);
 
     /// <summary>Whether the model chooses among the answers of <c>data.answers</c>.</summary>

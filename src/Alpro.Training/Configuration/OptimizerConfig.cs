@@ -1,4 +1,3 @@
-using Alpro.Training.Optimization;
 
 namespace Alpro.Training.Configuration;
 

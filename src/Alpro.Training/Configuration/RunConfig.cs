@@ -1,6 +1,5 @@
 using Alpro.Data.Clips;
 using Alpro.Model;
-using Alpro.Training.Optimization;
 
 namespace Alpro.Training.Configuration;
 
@@ -133,7 +132,8 @@ public sealed record RunConfig
     private void CheckLosses(ConfigProblems problems)
     {
         foreach ((string loss, double weight) in Losses.ByKey())
-            problems.Require(double.IsFinite(weight) && weight >= 0, $"losses.{loss}", weight, "a weight: 1 counts it once, 0 leaves it out");
+            problems.Require(double.IsFinite(weight) && weight >= 0, $"losses.{loss}", weight,
+                "a weight: 1 counts it once, 0 leaves it out");
         problems.Require(Losses.ByKey().Any(loss => loss.Weight > 0), "losses", "without any",
             "one loss at least, as in { \"vtc\": 1, \"vtm\": 1, \"mlm\": 1, \"pem\": 1 }");
         problems.Require(Losses.Mlm == 0 || Data.Clip.MaskProbability > 0, "data.clip.maskProbability", Data.Clip.MaskProbability,

@@ -21,7 +21,8 @@ internal sealed partial record RunDifference(string Path, string Before, string 
         return [.. first.Keys.Union(second.Keys).Select(path =>
                 (Path: path, Before: first.GetValueOrDefault(path, Absent), Now: second.GetValueOrDefault(path, Absent)))
             .Where(setting => setting.Before != setting.Now)
-            .Select(setting => new RunDifference(setting.Path, setting.Before, setting.Now, !MayChange(setting.Path) && !IsMoved(setting)))];
+            .Select(setting => new RunDifference(setting.Path, setting.Before, setting.Now,
+            !MayChange(setting.Path) && !IsMoved(setting)))];
     }
 
     /// <summary>Every file that says something else than it did; of what is not known of one side nothing is said.</summary>
@@ -73,7 +74,8 @@ internal sealed partial record RunDifference(string Path, string Before, string 
 
         void Walk(JsonNode? node, string path)
         {
-            if (node is JsonObject item) foreach ((string key, JsonNode? value) in item) Walk(value, path.Length == 0 ? key : $"{path}.{key}");
+            if (node is JsonObject item)
+                foreach ((string key, JsonNode? value) in item) Walk(value, path.Length == 0 ? key : $"{path}.{key}");
             else if (node is JsonArray list) for (int i = 0; i < list.Count; i++) Walk(list[i], $"{path}[{i}]");
             else settings.Add(path, node?.ToJsonString() ?? "null");
         }

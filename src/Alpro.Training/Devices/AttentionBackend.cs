@@ -1,8 +1,6 @@
-using System.Runtime.InteropServices;
 using Alpro.Model;
 using Alpro.Model.Arithmetic.Kernels;
 using Alpro.Training.Configuration;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Devices;

@@ -11,7 +11,9 @@ public enum DeviceFault
     /// <summary>Its memory is not enough. It can still be used, and the same step would meet the same end.</summary>
     OutOfMemory,
 
-    /// <summary>It has failed: CUDA answers every later call of the process with the same error, so that only another process can use it.</summary>
+    /// <summary>
+    /// It has failed: CUDA answers every later call of the process with the same error, so that only another process can use it.
+    /// </summary>
     Lost,
 }
 
@@ -37,7 +39,8 @@ public static class DeviceFaults
         for (; error is not null; error = error.InnerException)
         {
             if (error is OutOfMemoryException || (error is ExternalException && (Says(error, _full) || Says(error, _lost)))) return error;
-            if (error is AggregateException several && several.InnerExceptions.Select(Cause).OfType<Exception>().FirstOrDefault() is { } cause) return cause;
+            if (error is AggregateException several
+                && several.InnerExceptions.Select(Cause).OfType<Exception>().FirstOrDefault() is { } cause) return cause;
         }
         return null;
     }

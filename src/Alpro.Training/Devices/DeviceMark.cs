@@ -1,5 +1,4 @@
 using Alpro.Model.Arithmetic.Kernels;
-using Alpro.Training.Configuration;
 
 namespace Alpro.Training.Devices;
 

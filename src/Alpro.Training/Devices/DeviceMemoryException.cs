@@ -25,10 +25,12 @@ public sealed class DeviceMemoryException : Exception
         ModelConfig model = config.Model;
         RunConfig recomputing = config with { Model = model with { Vision = model.Vision with { ActivationCheckpointing = true } } };
         if (!model.Vision.ActivationCheckpointing)
-            less.Add($"model.vision.activationCheckpointing=true ({Peak(recomputing)}, the same numbers in more time; the run goes on with --resume)");
+            less.Add($"model.vision.activationCheckpointing=true ({Peak(recomputing)}, the same numbers in more time; the run goes on with "
+                + "--resume)");
         RunConfig halves = config with { Training = training with { Accumulation = 2 * training.Accumulation } };
         if (part % 2 == 0)
-            less.Add($"training.accumulation={halves.Training.Accumulation} ({Peak(halves)}, for a new run: each part then compares fewer clips)");
+            less.Add($"training.accumulation={halves.Training.Accumulation} ({Peak(halves)}, for a new run: each part then compares fewer "
+                + "clips)");
         less.Add("a smaller training.batchSize (for a new run)");
         return new DeviceMemoryException(
             $"the device's memory is not enough for a step on {part} clips at a time (training.batchSize {training.BatchSize}, "
@@ -43,7 +45,8 @@ public sealed class DeviceMemoryException : Exception
     {
         if (error is DeviceMemoryException || DeviceFaults.Of(error) != DeviceFault.OutOfMemory) return error;
         return new DeviceMemoryException(
-            $"the device's memory is not enough to score {config.Evaluation.BatchSize} clips (evaluation.batchSize) and {config.Evaluation.PairBatchSize} pairs "
+            $"the device's memory is not enough to score {config.Evaluation.BatchSize} clips (evaluation.batchSize) and "
+            + $"{config.Evaluation.PairBatchSize} pairs "
             + "(evaluation.pairBatchSize) at a time; lower them, or alpro.evaluators where several share a device", error);
     }
 

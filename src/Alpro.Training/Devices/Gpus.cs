@@ -11,8 +11,8 @@ namespace Alpro.Training.Devices;
 internal sealed record Gpu(string Name, long Memory, Version Capability);
 
 /// <summary>
-/// What NVIDIA's driver says of this machine. Its own libraries are asked, which need nothing of CUDA: the answer is there whatever libtorch
-/// was built for.
+/// What NVIDIA's driver says of this machine. Its own libraries are asked, which need nothing of CUDA: the answer is there whatever
+/// libtorch was built for.
 /// </summary>
 /// <param name="Driver">The driver's version; null where only the library of CUDA is there.</param>
 /// <param name="Cuda">The newest CUDA that it supports.</param>
@@ -49,7 +49,8 @@ internal sealed unsafe record Gpus(string? Driver, Version Cuda, IReadOnlyList<G
 
     private static string? DriverVersion()
     {
-        if (!NativeLibrary.TryLoad("libnvidia-ml.so.1", out nint nvml) || ((delegate* unmanaged<int>)NativeLibrary.GetExport(nvml, "nvmlInit_v2"))() != 0) return null;
+        if (!NativeLibrary.TryLoad("libnvidia-ml.so.1", out nint nvml)
+            || ((delegate* unmanaged<int>)NativeLibrary.GetExport(nvml, "nvmlInit_v2"))() != 0) return null;
         Span<byte> version = stackalloc byte[NameLength];
         fixed (byte* at = version)
             return ((delegate* unmanaged<byte*, uint, int>)NativeLibrary.GetExport(nvml, "nvmlSystemGetDriverVersion"))(at, NameLength) == 0

@@ -1,10 +1,11 @@
-using System.Runtime.InteropServices;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Devices;
 
-/// <summary>Numbers on their way from the device to the host: the copy is queued behind the work that makes them, and waited for when they are read.</summary>
+/// <summary>
+/// Numbers on their way from the device to the host: the copy is queued behind the work that makes them, and waited for when they are read.
+/// </summary>
 internal sealed class Readback : IDisposable
 {
     private readonly Tensor _host;
@@ -15,7 +16,8 @@ internal sealed class Readback : IDisposable
     {
         using var scope = NewDisposeScope();
         bool waits = numbers.device_type == DeviceType.CUDA;
-        _host = (waits ? empty(numbers.shape, ScalarType.Float64).pin_memory() : empty(numbers.shape, ScalarType.Float64)).DetachFromDisposeScope();
+        _host = (waits ? empty(numbers.shape, ScalarType.Float64).pin_memory() : empty(numbers.shape,
+            ScalarType.Float64)).DetachFromDisposeScope();
         _host.copy_(numbers, nonBlocking: true);
         if (!waits) return;
         _arrived = new();

@@ -1,4 +1,3 @@
-using Alpro.Data.Text;
 using Alpro.Model;
 using Alpro.Training.Configuration;
 
@@ -55,7 +54,9 @@ internal sealed record StepMemory(long Weights, long Training, long Kept, long P
         long Linear(long from, long to) => (from + vector) * to;
     }
 
-    /// <summary>Counts with the sizes of one run: r and h are the bytes of a number of the residual stream and of a matrix product.</summary>
+    /// <summary>
+    /// Counts with the sizes of one run: r and h are the bytes of a number of the residual stream and of a matrix product.
+    /// </summary>
     private sealed class Counter(RunConfig config, long clips, bool gpu)
     {
         private const long r = sizeof(float), Moments = 8;                        // mean and deviation that a norm keeps of each row
@@ -90,13 +91,15 @@ internal sealed record StepMemory(long Weights, long Training, long Kept, long P
             long last = LastLayers(sequence), masked = Masks ? Vocabulary() : 0;
             kept += last + masked + (_casts && !halved ? 2 * Matrices() : 0);
 
-            // In the forward pass, while the frozen prompter looks at the regions, the pairs are there as they went into the fusion encoder.
+            // In the forward pass, while the frozen prompter looks at the regions, the pairs are there as they went into the fusion
+            // encoder.
             long joined = r * _width * (2 * pairs * sequence + 2 * clips * sequence);
             long looking = pairs == 0 ? 0 : joined - masked + (Region ? NoGradient() : 0);
             // In the backward pass, the gradients inside the first full layer that it comes to.
             long words = (long)_text.VocabularySize * _width * (halved ? h : r + (_casts ? h : 0));
             long returning = Math.Max(pairs * Returning(sequence) - last, words);
-            long again = clips * (Block(false) + Tokens * (2 * h * Hidden + 2 * r * _width)) - last - pairs * FusedLayers * Layer(sequence, sequence);
+            long again = clips * (Block(false) + Tokens * (2 * h * Hidden + 2 * r * _width)) - last - pairs * FusedLayers * Layer(sequence,
+                sequence);
             if (_vision.ActivationCheckpointing) returning = Math.Max(returning, again);
             long copies = gpu ? 0 : frozen;                          // snapshots keep what never changes in the host's memory
             return new(r * (trained + frozen + copies) + halves, 3 * r * trained + halves, kept, Math.Max(looking, returning));

@@ -3,7 +3,6 @@ using Alpro.Model;
 using Alpro.Training.Configuration;
 using Alpro.Training.Inputs;
 using Alpro.Training.Optimization;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Evaluation;
@@ -14,7 +13,9 @@ namespace Alpro.Training.Evaluation;
 /// <param name="Features_BF">Normalised contrastive features [B, F], in 32 bits.</param>
 public sealed record EncodedVideos(IReadOnlyList<string> Keys, Tensor Tokens_BVD, Tensor Features_BF)
 {
-    /// <summary>Encodes the clips of batches, which are disposed here, a batch at a time; the tensors belong to the caller's dispose scope.</summary>
+    /// <summary>
+    /// Encodes the clips of batches, which are disposed here, a batch at a time; the tensors belong to the caller's dispose scope.
+    /// </summary>
     /// <param name="model">The model; it is left in evaluation mode.</param>
     /// <param name="precision">Arithmetic.</param>
     /// <param name="videos">Batches of one row per video.</param>

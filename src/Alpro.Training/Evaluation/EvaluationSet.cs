@@ -15,7 +15,8 @@ namespace Alpro.Training.Evaluation;
 /// <param name="VideoRows">A row of the corpus to read each video from.</param>
 /// <param name="Texts">The captions or questions.</param>
 /// <param name="VideoOfText">The number of each text's video.</param>
-/// <param name="Answers">The label of each question's answer; -1 for one that has none, which can never be right. Empty for retrieval.</param>
+/// <param name="Answers">The label of each question's answer; -1 for one that has none, which can never be right. Empty for
+/// retrieval.</param>
 /// <param name="AnswerTypes">The type of each question: what, who, how, where, when. Empty for retrieval.</param>
 public sealed record EvaluationSet(
     IReadOnlyList<string> VideoKeys,
@@ -27,7 +28,10 @@ public sealed record EvaluationSet(
 {
     private const int NamedAtMost = 10;
 
-    /// <summary>What is odd about the rows, for a person: those that could not be understood, those that say what another said, answers without a label.</summary>
+    /// <summary>
+    /// What is odd about the rows, for a person: those that could not be understood, those that say what another said, answers without a
+    /// label.
+    /// </summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
     /// <summary>The labels of the answers; null for a task without.</summary>
@@ -38,7 +42,8 @@ public sealed record EvaluationSet(
     /// <param name="tokenizer">Makes ids of the texts.</param>
     /// <param name="textLength">Ids per text, L.</param>
     /// <param name="labels">The answers' labels, for question answering.</param>
-    public static EvaluationSet Of(VideoTextCorpus corpus, CaptionTokenizer tokenizer, int textLength, IReadOnlyDictionary<string, int>? labels = null)
+    public static EvaluationSet Of(VideoTextCorpus corpus, CaptionTokenizer tokenizer, int textLength,
+        IReadOnlyDictionary<string, int>? labels = null)
     {
         var videos = new OrderedDictionary<string, long>();
         (List<string> texts, List<int> videoOfText, List<int> answers, List<string> types) = ([], [], [], []);
@@ -80,7 +85,8 @@ public sealed record EvaluationSet(
     {
         var hash = new XxHash128();
         foreach (string text in VideoKeys.Concat(AnswerTypes)) hash.Append(Encoding.UTF8.GetBytes(text + "\n"));
-        foreach (long number in Texts.Ids.Concat(VideoOfText.Concat(Answers).Select(number => (long)number))) hash.Append(BitConverter.GetBytes(number));
+        foreach (long number in Texts.Ids.Concat(VideoOfText.Concat(Answers).Select(number => (long)number)))
+            hash.Append(BitConverter.GetBytes(number));
         return Convert.ToHexStringLower(hash.GetCurrentHash());
     }
 
@@ -90,7 +96,8 @@ public sealed record EvaluationSet(
     {
         if (VideoKeys.Count == 0) throw new DataException("There is nothing to evaluate: the annotations have no row that can be used.");
         if (missing.Count == VideoKeys.Count)
-            throw new DataException($"None of the {missing.Count} videos can be read; the first is {missing[0]}. Do they lie where the configuration says?");
+            throw new DataException(
+                $"None of the {missing.Count} videos can be read; the first is {missing[0]}. Do they lie where the configuration says?");
     }
 
     private static IEnumerable<string> Note(long count, string what, IReadOnlyList<string> examples)

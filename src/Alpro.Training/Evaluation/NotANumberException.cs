@@ -4,7 +4,8 @@ namespace Alpro.Training.Evaluation;
 /// <param name="of">What it is the score of.</param>
 /// <param name="score">The score.</param>
 public sealed class NotANumberException(string of, double score) : Exception(
-    FormattableString.Invariant($"the score of {of} is {score}: the weights are damaged, or training had gone astray before they were written"))
+    FormattableString.Invariant(
+    $"the score of {of} is {score}: the weights are damaged, or training had gone astray before they were written"))
 {
     /// <summary>Refuses scores of which one is not a finite number, and names the first.</summary>
     /// <param name="scores">The scores.</param>

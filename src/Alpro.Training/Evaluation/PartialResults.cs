@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Alpro.Model.Checkpoints;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Evaluation;
@@ -26,10 +25,12 @@ public sealed class PartialResults(string folder)
     /// <param name="videos">The videos that were read, in the order of the results; none for texts.</param>
     /// <param name="missing">The videos that could not be read.</param>
     /// <exception cref="IOException">The file cannot be written.</exception>
-    internal void Write(EvaluationShare share, IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyList<string> videos, IReadOnlyList<MissingVideo> missing)
+    internal void Write(EvaluationShare share, IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyList<string> videos,
+        IReadOnlyList<MissingVideo> missing)
     {
         Directory.CreateDirectory(Folder);
-        Safetensors.Save(FileOf(share), tensors, new Dictionary<string, string> { [Videos] = JsonSerializer.Serialize(videos), [Missing] = JsonSerializer.Serialize(missing) });
+        Safetensors.Save(FileOf(share), tensors,
+            new Dictionary<string, string> { [Videos] = JsonSerializer.Serialize(videos), [Missing] = JsonSerializer.Serialize(missing) });
     }
 
     /// <summary>Reads a finished share; the tensors belong to the caller's dispose scope.</summary>
@@ -37,7 +38,8 @@ public sealed class PartialResults(string folder)
     internal (IReadOnlyDictionary<string, Tensor> Tensors, string[] Videos, MissingVideo[] Missing) Read(EvaluationShare share)
     {
         using CheckpointFile file = Safetensors.Open(FileOf(share));
-        return (file.ReadAll(), JsonSerializer.Deserialize<string[]>(file.Metadata[Videos])!, JsonSerializer.Deserialize<MissingVideo[]>(file.Metadata[Missing])!);
+        return (file.ReadAll(), JsonSerializer.Deserialize<string[]>(file.Metadata[Videos])!,
+            JsonSerializer.Deserialize<MissingVideo[]>(file.Metadata[Missing])!);
     }
 
     /// <summary>Removes all that was written.</summary>
@@ -46,5 +48,6 @@ public sealed class PartialResults(string folder)
         if (Directory.Exists(Folder)) Directory.Delete(Folder, recursive: true);
     }
 
-    private string FileOf(EvaluationShare share) => Path.Combine(Folder, $"{share.Stage.ToString().ToLowerInvariant()}-{share.First:D8}.safetensors");
+    private string FileOf(EvaluationShare share) => Path.Combine(Folder,
+        $"{share.Stage.ToString().ToLowerInvariant()}-{share.First:D8}.safetensors");
 }

@@ -9,7 +9,6 @@ using Alpro.Training.Devices;
 using Alpro.Training.Inputs;
 using Alpro.Training.Optimization;
 using Alpro.Training.Records;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Evaluation;
@@ -21,7 +20,8 @@ public static class PretrainValidator
     /// <param name="model">The model; it is left in evaluation mode.</param>
     /// <param name="step">Steps done before.</param>
     /// <param name="precision">Arithmetic.</param>
-    /// <param name="batches">Batches of held-out clips; disposed here. A clip that is alone in its batch, with no other to be told apart from, is left out.</param>
+    /// <param name="batches">Batches of held-out clips; disposed here. A clip that is alone in its batch, with no other to be told apart
+    /// from, is left out.</param>
     /// <exception cref="DataException">No two clips could be read.</exception>
     public static ValidationRecord Validate(AlproModel model, long step, Precision precision, IEnumerable<ClipBatch> batches)
     {
@@ -39,7 +39,8 @@ public static class PretrainValidator
                 using var scope = NewDisposeScope();
                 using var noGrad = no_grad();
                 using var autocast = precision.Autocast(model.temp.device.type);
-                Generators.Seed(SeededRandom.Mix(number++, (ulong)RandomPurpose.TrainingStep), model.temp.device.type);      // the same negatives every time
+                // the same negatives every time
+                Generators.Seed(SeededRandom.Mix(number++, (ulong)RandomPurpose.TrainingStep), model.temp.device.type);
                 IReadOnlyList<LossTerm> terms = model.Forward(tensors.Of(batch, 0, batch.Size)).Terms;
                 figuresOf.Add((batch.Size, [.. terms.Select(term => (term.Name, term.Weight))], Figures(terms).MoveToOuterDisposeScope()));
             }
@@ -55,7 +56,8 @@ public static class PretrainValidator
                 sums[name] = (weight, loss + values[3 * i] * size, clips + size, correct + values[3 * i + 1], count + values[3 * i + 2]);
             }
         }
-        if (sums.Count == 0) throw new DataException("There are no two clips to validate on: the others of data.validation cannot be read.");
+        if (sums.Count == 0)
+            throw new DataException("There are no two clips to validate on: the others of data.validation cannot be read.");
 
         var figures = new Dictionary<string, double>();
         foreach ((string name, (_, double loss, double clips, double correct, double count)) in sums)

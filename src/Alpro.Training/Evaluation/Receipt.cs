@@ -5,10 +5,8 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Alpro.Data.Clips;
-using Alpro.Data.Text;
 using Alpro.Model.Checkpoints;
 using Alpro.Training.Configuration;
-using Alpro.Training.Tasks;
 
 namespace Alpro.Training.Evaluation;
 
@@ -56,7 +54,10 @@ public sealed record Receipt
     /// <summary>Retrieval: candidates kept for matching; null when every pair is matched.</summary>
     public int? Rerank { get; init; }
 
-    /// <summary>Retrieval: decimals to which scores are rounded before <see cref="FiguresRounded"/> rank them; <see cref="Figures"/> rank them as they are.</summary>
+    /// <summary>
+    /// Retrieval: decimals to which scores are rounded before <see cref="FiguresRounded"/> rank them; <see cref="Figures"/> rank them as
+    /// they are.
+    /// </summary>
     public int? Rounding { get; init; }
 
     /// <summary>Arithmetic.</summary>
@@ -116,7 +117,8 @@ public sealed record Receipt
     public int? WithoutLabel { get; init; }
 
     /// <summary>The version of this program, with its commit where the build knew it.</summary>
-    public static string ProgramVersion { get; } = typeof(Receipt).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+    public static string ProgramVersion { get; } =
+        typeof(Receipt).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 
     /// <summary>The hash of a file of weights.</summary>
     public static string HashOf(string file)
@@ -172,5 +174,6 @@ public sealed record Receipt
     }
 
     /// <summary>Writes it into a folder of results.</summary>
-    public void Write(string folder) => WholeFile.Write(Path.Combine(folder, FileName), stream => JsonSerializer.Serialize(stream, this, _json));
+    public void Write(string folder) => WholeFile.Write(Path.Combine(folder, FileName),
+        stream => JsonSerializer.Serialize(stream, this, _json));
 }

@@ -32,7 +32,8 @@ internal sealed class BatchTensors : IDisposable
         (_device, _patch) = (device, patchSize);
         using var scope = NewDisposeScope();
         _scale_C11 = tensor([.. _deviation.Select(deviation => 1 / (255 * deviation))], [3, 1, 1]).to(device).DetachFromDisposeScope();
-        _shift_C11 = tensor([.. _mean.Zip(_deviation, (mean, deviation) => mean / deviation)], [3, 1, 1]).to(device).DetachFromDisposeScope();
+        _shift_C11 = tensor([.. _mean.Zip(_deviation, (mean, deviation) => mean / deviation)],
+            [3, 1, 1]).to(device).DetachFromDisposeScope();
     }
 
     /// <summary>Sends the pixels of the batch that comes next on their way to the device, behind the work that is queued there.</summary>

@@ -1,5 +1,4 @@
 using Alpro.Data.Text;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Inputs;
@@ -44,6 +43,7 @@ public sealed record TokenizedTexts(long[] Ids, int[] Counts, int Length)
         long[] mask = new long[count * length];
         for (int i = 0; i < count; i++) mask.AsSpan(i * length, Math.Min(length, Counts[first + i])).Fill(1);
         Tensor ids = tensor(Ids.AsSpan(first * Length, count * Length).ToArray(), [count, Length]).narrow(1, 0, length).contiguous();
-        return (BatchTensors.ToDevice(ids, device).MoveToOuterDisposeScope(), BatchTensors.ToDevice(tensor(mask, [count, length]), device).MoveToOuterDisposeScope());
+        return (BatchTensors.ToDevice(ids, device).MoveToOuterDisposeScope(),
+            BatchTensors.ToDevice(tensor(mask, [count, length]), device).MoveToOuterDisposeScope());
     }
 }

@@ -60,7 +60,8 @@ internal sealed class AdamW : IDisposable
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         if (_parameters.Device.type == DeviceType.CPU)
-            return tensor(Math.Sqrt(FlatArithmetic.SumOfSquares(Address(_parameters.Gradients), _parameters.Length, _threads))).MoveToOuterDisposeScope();
+            return tensor(Math.Sqrt(FlatArithmetic.SumOfSquares(Address(_parameters.Gradients), _parameters.Length, _threads)))
+                .MoveToOuterDisposeScope();
         return linalg.vector_norm(_parameters.Gradients).to(ScalarType.Float64).MoveToOuterDisposeScope();
     }
 
@@ -95,16 +96,16 @@ internal sealed class AdamW : IDisposable
     }
 
     /// <summary>
-    /// One update that is decided where the gradients are, and counted there; the host learns of it later and says so by <see cref="Confirm"/>.
-    /// Gradients are 0 afterwards.
+    /// One update that is decided where the gradients are, and counted there; the host learns of it later and says so by
+    /// <see cref="Confirm"/>. Gradients are 0 afterwards.
     /// </summary>
     /// <param name="learningRate">The learning rate of this step.</param>
     /// <param name="norm">The norm of the gradients, a scalar on their device.</param>
     /// <param name="largest">The norm they are scaled down to.</param>
     /// <param name="sound">1 to update and 0 to leave weights and moments as they are, a scalar double on the device.</param>
     /// <remarks>
-    /// The kernel corrects the moments' bias after it has added epsilon, by its count of steps; here the correction is in the learning rate, and
-    /// the count so large that the kernel's own correction is 1.
+    /// The kernel corrects the moments' bias after it has added epsilon, by its count of steps; here the correction is in the learning
+    /// rate, and the count so large that the kernel's own correction is 1.
     /// </remarks>
     public void StepOnDevice(double learningRate, Tensor norm, double largest, Tensor sound)
     {
@@ -112,15 +113,19 @@ internal sealed class AdamW : IDisposable
         using var noGrad = no_grad();
         _counted.add_(sound, TensorOps.One);
         Tensor size = Correction(_config.Beta2).sqrt_().div_(Correction(_config.Beta1)).Times(learningRate).to(ScalarType.Float32);
-        Tensor shrink = norm.Plus(ClipEpsilon).Over(largest).AtLeast(1).to(ScalarType.Float32), unsound = sound.OneMinus().to(ScalarType.Float32);
+        Tensor shrink = norm.Plus(ClipEpsilon).Over(largest).AtLeast(1).to(ScalarType.Float32),
+            unsound = sound.OneMinus().to(ScalarType.Float32);
         Dispatcher.Call("aten::_fused_adamw_", "tensor_lr",
         [
-            Dispatcher.List(_parameters.Values), Dispatcher.List(_parameters.Gradients), Dispatcher.List(FirstMoment), Dispatcher.List(SecondMoment),
+            Dispatcher.List(_parameters.Values), Dispatcher.List(_parameters.Gradients), Dispatcher.List(FirstMoment),
+            Dispatcher.List(SecondMoment),
             Dispatcher.List(), Dispatcher.List(_manySteps), Dispatcher.Of(size), Dispatcher.Of(_config.Beta1), Dispatcher.Of(_config.Beta2),
-            Dispatcher.Of(0.0), Dispatcher.Of(_config.Epsilon), Dispatcher.Of(false), Dispatcher.Of(false), Dispatcher.Optional(shrink), Dispatcher.Optional(unsound),
+            Dispatcher.Of(0.0), Dispatcher.Of(_config.Epsilon), Dispatcher.Of(false), Dispatcher.Of(false), Dispatcher.Optional(shrink),
+            Dispatcher.Optional(unsound),
         ]);
         if (_config.WeightDecay != 0)
-            _parameters.Values.narrow(0, 0, _parameters.DecayingLength).mul_(sound.Times(learningRate * _config.WeightDecay).OneMinus().to(ScalarType.Float32));
+            _parameters.Values.narrow(0, 0, _parameters.DecayingLength)
+                .mul_(sound.Times(learningRate * _config.WeightDecay).OneMinus().to(ScalarType.Float32));
         _parameters.Gradients.zero_();
         _parameters.Refresh();
 

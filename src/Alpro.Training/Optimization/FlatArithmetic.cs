@@ -2,7 +2,9 @@ using System.Numerics;
 
 namespace Alpro.Training.Optimization;
 
-/// <summary>The arithmetic of the optimizer over flat memory on the CPU, vectorised, in chunks that do not depend on the number of threads.</summary>
+/// <summary>
+/// The arithmetic of the optimizer over flat memory on the CPU, vectorised, in chunks that do not depend on the number of threads.
+/// </summary>
 internal static unsafe class FlatArithmetic
 {
     private const long Chunk = 1 << 16;
@@ -21,7 +23,8 @@ internal static unsafe class FlatArithmetic
     }
 
     /// <summary>One AdamW update of values, gradients (which become 0) and moments; lengths are multiples of a vector's.</summary>
-    public static void AdamW(float* values, float* gradients, float* first, float* second, long length, long decaying, Rates rates, int threads) =>
+    public static void AdamW(float* values, float* gradients, float* first, float* second, long length, long decaying, Rates rates,
+        int threads) =>
         ForChunks(length, threads, (_, start, end) =>
         {
             long border = Math.Clamp(decaying, start, end);
@@ -43,8 +46,10 @@ internal static unsafe class FlatArithmetic
 
     private static void Update(float* values, float* gradients, float* first, float* second, long start, long end, Rates rates)
     {
-        Vector<float> beta1 = new((float)rates.Beta1), rest1 = new((float)(1 - rates.Beta1)), beta2 = new((float)rates.Beta2), rest2 = new((float)(1 - rates.Beta2));
-        Vector<float> epsilon = new((float)rates.Epsilon), step = new((float)rates.StepSize), keep = new((float)rates.Keep), scale = new((float)rates.GradientScale);
+        Vector<float> beta1 = new((float)rates.Beta1), rest1 = new((float)(1 - rates.Beta1)), beta2 = new((float)rates.Beta2),
+            rest2 = new((float)(1 - rates.Beta2));
+        Vector<float> epsilon = new((float)rates.Epsilon), step = new((float)rates.StepSize), keep = new((float)rates.Keep),
+            scale = new((float)rates.GradientScale);
         for (long i = start; i < end; i += Vector<float>.Count)
         {
             Vector<float> gradient = Vector.Load(gradients + i) * scale;
@@ -63,6 +68,7 @@ internal static unsafe class FlatArithmetic
         if (threads == 1 || chunks == 1)
             for (int chunk = 0; chunk < chunks; chunk++) work(chunk, chunk * Chunk, Math.Min(length, (chunk + 1) * Chunk));
         else
-            Parallel.For(0, chunks, new ParallelOptions { MaxDegreeOfParallelism = threads }, chunk => work(chunk, chunk * Chunk, Math.Min(length, (chunk + 1) * Chunk)));
+            Parallel.For(0, chunks, new ParallelOptions { MaxDegreeOfParallelism = threads },
+                chunk => work(chunk, chunk * Chunk, Math.Min(length, (chunk + 1) * Chunk)));
     }
 }

@@ -1,5 +1,4 @@
 using Alpro.Model.Arithmetic;
-using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -15,8 +14,8 @@ internal sealed record FlatSection(string Name, long[] Shape, long Offset, long 
 /// <summary>
 /// The trainable parameters of a module as views into one contiguous tensor, and their gradients as views into another: one
 /// tensor to update, one norm to take, one buffer to copy. Weights that decay come first, biases and norms after them.
-/// Weights of matrices and embeddings may be in bfloat16: then these, the first of all, are views into a buffer of that type, and the 32-bit
-/// buffers hold what is updated, saved and summed.
+/// Weights of matrices and embeddings may be in bfloat16: then these, the first of all, are views into a buffer of that type, and the
+/// 32-bit buffers hold what is updated, saved and summed.
 /// </summary>
 /// <remarks>Make it last, after the module is on its device: moving a module replaces its parameters. From then on gradients are
 /// set to zero here, not by the module, which would drop the views.</remarks>
@@ -34,11 +33,13 @@ internal sealed class FlatParameters : IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        Dictionary<string, nn.Module> modules = halves ? module.named_modules().ToDictionary(named => named.name, named => named.module) : [];
+        Dictionary<string, nn.Module> modules = halves ? module.named_modules().ToDictionary(named => named.name, named => named.module)
+            : [];
         List<(string Name, Parameter Parameter, nn.Module? Owner)> trainable = [.. module.named_parameters()
             .Where(named => named.parameter.requires_grad)
             .Select(named => (named.name, named.parameter, Owner(modules, named.name)))
-            .OrderBy(named => named.Item3 is not null ? 0 : Decays(named.parameter) ? 1 : 2)];     // stable: the module's order within each part
+            // stable: the module's order within each part
+            .OrderBy(named => named.Item3 is not null ? 0 : Decays(named.parameter) ? 1 : 2)];
         if (trainable.Count == 0) throw new ArgumentException("The module has no trainable parameters.", nameof(module));
         long offset = 0;
         foreach ((string name, Parameter parameter, nn.Module? owner) in trainable)
@@ -120,7 +121,8 @@ internal sealed class FlatParameters : IDisposable
         FlatSection? In(Tensor buffer, int size)
         {
             long place = TensorMemory.Address(tensor) - TensorMemory.Address(buffer);
-            return place >= 0 && place < buffer.numel() * size && tensor.element_size() == size ? _sections.GetValueOrDefault(place / size) : null;
+            return place >= 0 && place < buffer.numel() * size && tensor.element_size() == size ? _sections.GetValueOrDefault(place / size)
+                : null;
         }
     }
 
@@ -157,8 +159,10 @@ internal sealed class FlatParameters : IDisposable
     {
         using var scope = NewDisposeScope();
         return _parameters.All(entry => entry.Section.Offset < HalfLength
-            ? IsAt(entry.Parameter, Halves, entry.Section, sizeof(ushort)) && IsAt(entry.Parameter.grad, HalfGradients, entry.Section, sizeof(ushort))
-            : IsAt(entry.Parameter, Values, entry.Section, sizeof(float)) && IsAt(entry.Parameter.grad, Gradients, entry.Section, sizeof(float)));
+            ? IsAt(entry.Parameter, Halves, entry.Section, sizeof(ushort)) && IsAt(entry.Parameter.grad, HalfGradients, entry.Section,
+            sizeof(ushort))
+            : IsAt(entry.Parameter, Values, entry.Section, sizeof(float)) && IsAt(entry.Parameter.grad, Gradients, entry.Section,
+            sizeof(float)));
 
         static bool IsAt(Tensor? tensor, Tensor buffer, FlatSection section, int size) =>
             tensor is not null && TensorMemory.Address(tensor) == TensorMemory.Address(buffer) + size * (nint)section.Offset;
@@ -175,7 +179,8 @@ internal sealed class FlatParameters : IDisposable
 
     // The layer whose weight this is, if it is of a kind that works in bfloat16.
     private static nn.Module? Owner(Dictionary<string, nn.Module> modules, string name) =>
-        name.EndsWith(".weight", StringComparison.Ordinal) && modules.GetValueOrDefault(name[..^".weight".Length]) is { } owner and (Linear or Embedding or Conv2d) ? owner : null;
+        name.EndsWith(".weight", StringComparison.Ordinal)
+        && modules.GetValueOrDefault(name[..^".weight".Length]) is { } owner and (Linear or Embedding or Conv2d) ? owner : null;
 
     private static void Set(nn.Module owner, Parameter weight)
     {

@@ -1,4 +1,3 @@
-using Alpro.Model.Arithmetic;
 using Alpro.Training.Configuration;
 using TorchSharp;
 
@@ -8,5 +7,6 @@ namespace Alpro.Training.Optimization;
 internal static class PrecisionScopes
 {
     /// <summary>Turns mixed precision on until the result is disposed; does nothing for 32-bit precision.</summary>
-    public static IDisposable? Autocast(this Precision precision, DeviceType device) => precision != Precision.Fp32 ? Model.Arithmetic.Autocast.Set(device, on: true) : null;
+    public static IDisposable? Autocast(this Precision precision, DeviceType device) => precision != Precision.Fp32
+        ? Model.Arithmetic.Autocast.Set(device, on: true) : null;
 }

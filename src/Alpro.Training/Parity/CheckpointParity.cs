@@ -1,5 +1,4 @@
 using Alpro.Model.Checkpoints;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Parity;
@@ -47,7 +46,8 @@ internal static class CheckpointParity
             foreach ((string key, string name) in keys)
             {
                 Tensor found = tensors[name], golden = expected.GetValueOrDefault(key, found);
-                if (golden.dtype != found.dtype || !golden.shape.AsSpan().SequenceEqual(found.shape)) comparison.Fail($"{key} is {found.dtype} [{string.Join(", ", found.shape)}]");
+                if (golden.dtype != found.dtype || !golden.shape.AsSpan().SequenceEqual(found.shape))
+                    comparison.Fail($"{key} is {found.dtype} [{string.Join(", ", found.shape)}]");
                 else comparison.Add(key, golden, found);
             }
         }

@@ -1,5 +1,4 @@
 using Alpro.Model.Arithmetic;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Parity;
@@ -12,7 +11,9 @@ internal sealed class Comparison(string item, Comparison.Tolerance tolerance)
     /// <summary>Largest tolerated difference of an element: absolute, plus relative times the golden element.</summary>
     public static readonly Tolerance Values = new("2e-5 + 2e-5 |x|", Absolute: 2e-5, Relative: 2e-5);
 
-    /// <summary>Norm of the difference over the norm, for gradients; gradients that are 0 but for rounding are compared absolutely.</summary>
+    /// <summary>
+    /// Norm of the difference over the norm, for gradients; gradients that are 0 but for rounding are compared absolutely.
+    /// </summary>
     public static readonly Tolerance Gradients = new("1e-4 of the norm", Absolute: 1e-6, OfNorm: 1e-4);
 
     /// <summary>Parameters after optimizer steps.</summary>
@@ -60,7 +61,8 @@ internal sealed class Comparison(string item, Comparison.Tolerance tolerance)
     public void Fail(string reason) => failure ??= reason;
 
     /// <summary>The line of the table.</summary>
-    public ParityRow Row() => new(item, cases, worstAbsolute, worstRelative, tolerance.Words, failure is null && cases > 0, failure ?? (cases > 0 ? null : "nothing to compare"));
+    public ParityRow Row() => new(item, cases, worstAbsolute, worstRelative, tolerance.Words, failure is null && cases > 0,
+        failure ?? (cases > 0 ? null : "nothing to compare"));
 
     // A value that is not a number is the worst of all.
     private static double Worse(double a, double b) => double.IsNaN(a) || double.IsNaN(b) ? double.NaN : Math.Max(a, b);

@@ -1,9 +1,7 @@
 using System.Text.Json;
 using Alpro.Data.Clips;
 using Alpro.Data.Sampling;
-using Alpro.Model.Arithmetic;
 using Alpro.Model.Checkpoints;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Parity;
@@ -20,7 +18,8 @@ internal static class DataParity
     /// <exception cref="CheckpointException"><c>randaugment.safetensors</c> is damaged.</exception>
     public static IEnumerable<ParityRow> Check(string directory)
     {
-        (string frames, string pixels) = (Path.Combine(directory, "frame_indices.json"), Path.Combine(directory, "randaugment.safetensors"));
+        (string frames, string pixels) = (Path.Combine(directory, "frame_indices.json"),
+            Path.Combine(directory, "randaugment.safetensors"));
         if (File.Exists(frames)) yield return CompareFrames(frames);
         if (File.Exists(pixels)) yield return ComparePixels(pixels);
     }
@@ -35,12 +34,14 @@ internal static class DataParity
         foreach (Choice choice in choices)
         {
             var indices = new int[choice.NumFrm];
-            foreach ((FrameStrategy strategy, int[] golden) in new[] { (FrameStrategy.Uniform, choice.Uniform), (FrameStrategy.NlvlUniform, choice.NlvlUniform) })
+            foreach ((FrameStrategy strategy, int[] golden) in new[] { (FrameStrategy.Uniform, choice.Uniform),
+                (FrameStrategy.NlvlUniform, choice.NlvlUniform) })
             {
                 FrameSampler.Choose(strategy, choice.Vlen, ref unused, indices);
                 if (indices.AsSpan().SequenceEqual(golden)) continue;
                 worst = Math.Max(worst, indices.Zip(golden, (mine, theirs) => Math.Abs(mine - theirs)).Max());
-                first ??= $"{strategy}, {choice.NumFrm} of {choice.Vlen} frames: {string.Join(' ', indices)}, not {string.Join(' ', golden)}";
+                first ??= $"{strategy}, {choice.NumFrm} of {choice.Vlen} frames: {string.Join(' ', indices)}, not "
+                    + $"{string.Join(' ', golden)}";
             }
         }
         return new ParityRow("data/frame_indices.json", 2 * choices.Length, worst, 0, "every index equal", first is null, first);
@@ -63,9 +64,11 @@ internal static class DataParity
             if (differences.Max() == 0) same++;
             worst = Math.Max(worst, differences.Max());
             double far = differences.Chunk(3).Count(pixel => pixel.Max() > 2) / (differences.Length / 3.0), mean = differences.Average();
-            if (far > 0.01 || mean >= 0.5) first ??= $"{name}: {far:P2} of the pixels differ by more than 2 grey levels, mean difference {mean:f3}";
+            if (far > 0.01 || mean >= 0.5)
+                first ??= $"{name}: {far:P2} of the pixels differ by more than 2 grey levels, mean difference {mean:f3}";
         }
-        return new ParityRow("data/randaugment.safetensors", cases, worst, 0, "99 % of pixels within 2, mean below 0.5", first is null && cases > 0,
+        return new ParityRow("data/randaugment.safetensors", cases, worst, 0, "99 % of pixels within 2, mean below 0.5",
+            first is null && cases > 0,
             first ?? $"{same} of {cases} frames equal byte for byte");
     }
 

@@ -7,12 +7,15 @@ namespace Alpro.Training.Parity;
 /// <summary>Decoded frames beside the golden ones, which are known by their checksums and channel means.</summary>
 internal static class DecodeParity
 {
-    private sealed record Case(string File, int TotalFrames, string Strategy, int[] Indices, string Crc32, string[] FrameCrc32, double[][] FrameChannelMeans, double Fps);
+    private sealed record Case(string File, int TotalFrames, string Strategy, int[] Indices, string Crc32, string[] FrameCrc32,
+        double[][] FrameChannelMeans, double Fps);
 
     private const int Side = 224;
     private static readonly JsonSerializerOptions _options = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
-    /// <summary>One row per filter for <c>data/decode.json</c>: equality is of every byte of every frame, of frame counts, and of rates to 0.001.</summary>
+    /// <summary>
+    /// One row per filter for <c>data/decode.json</c>: equality is of every byte of every frame, of frame counts, and of rates to 0.001.
+    /// </summary>
     /// <param name="file">The file of cases.</param>
     /// <param name="videosFolder">The folder of the clips it names.</param>
     /// <exception cref="FileNotFoundException">The golden file is not there.</exception>
@@ -35,7 +38,8 @@ internal static class DecodeParity
             {
                 VideoInfo info = reader.Open(new MediaSource(Path.Combine(videosFolder, wanted.File)));
                 if (info.FrameCount != wanted.TotalFrames) first ??= $"{wanted.File}: {info.FrameCount} frames, not {wanted.TotalFrames}";
-                if (Math.Abs(info.FrameRate - wanted.Fps) > 1e-3) first ??= $"{wanted.File}: {info.FrameRate} frames per second, not {wanted.Fps}";
+                if (Math.Abs(info.FrameRate - wanted.Fps) > 1e-3)
+                    first ??= $"{wanted.File}: {info.FrameRate} frames per second, not {wanted.Fps}";
                 var pixels = new byte[wanted.Indices.Length * Side * Side * 3];
                 reader.Read(wanted.Indices, Side, Side, filter, pixels);
                 for (int i = 0; i < wanted.Indices.Length; i++)
@@ -54,8 +58,10 @@ internal static class DecodeParity
                 first ??= exception.Message;
             }
         }
-        string detail = first ?? $"{same} of {frames} frames equal byte for byte; the difference stated is of channel means, which are rounded to 0.0001";
-        return new ParityRow($"data/decode.json, {filter.ToString().ToLowerInvariant()}", frames, worst, 0, "every byte equal", first is null, detail);
+        string detail = first
+            ?? $"{same} of {frames} frames equal byte for byte; the difference stated is of channel means, which are rounded to 0.0001";
+        return new ParityRow($"data/decode.json, {filter.ToString().ToLowerInvariant()}", frames, worst, 0, "every byte equal",
+            first is null, detail);
     }
 
     private static string Hex(ReadOnlySpan<byte> bytes) => Crc32.HashToUInt32(bytes).ToString("x8");

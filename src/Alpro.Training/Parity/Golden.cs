@@ -17,11 +17,14 @@ internal sealed record Golden(string Directory, Device Device, IReadOnlyDictiona
         return new(directory, device, file.ReadAll().ToDictionary(entry => entry.Key, entry => entry.Value.to(device)));
     }
 
-    public Tensor this[string name] => Tensors.TryGetValue(name, out Tensor? tensor) ? tensor : throw new KeyNotFoundException($"no tensor '{name}'");
+    public Tensor this[string name] => Tensors.TryGetValue(name, out Tensor? tensor) ? tensor
+        : throw new KeyNotFoundException($"no tensor '{name}'");
 
     public bool Has(string name) => Tensors.ContainsKey(name);
 
-    /// <summary>A model on the device, with fresh weights. A move replaces the parameters: whoever flattens them does it after this.</summary>
+    /// <summary>
+    /// A model on the device, with fresh weights. A move replaces the parameters: whoever flattens them does it after this.
+    /// </summary>
     public T Move<T>(T model) where T : AlproModel => (T)model.to(Device);
 
     /// <summary>A model on the device with the weights of a checkpoint, every one of them.</summary>
@@ -69,7 +72,8 @@ internal sealed record Golden(string Directory, Device Device, IReadOnlyDictiona
         var parameters = model.named_parameters().ToDictionary(named => named.name, named => named.parameter);
         foreach ((string name, Tensor golden) in Tensors.Where(entry => entry.Key.StartsWith(prefix, StringComparison.Ordinal)))
         {
-            if (parameters.TryGetValue(name[prefix.Length..], out var parameter)) comparison.Add(name, golden, parameter.grad ?? zeros_like(parameter));
+            if (parameters.TryGetValue(name[prefix.Length..], out var parameter))
+                comparison.Add(name, golden, parameter.grad ?? zeros_like(parameter));
             else comparison.Fail($"{name} is not a parameter of the model");
         }
         return comparison;

@@ -5,12 +5,14 @@ using Alpro.Training.Configuration;
 namespace Alpro.Training.Parity;
 
 /// <summary>Sizes and optimizer of a set of golden model files, from its <c>config.json</c> (the released code's key names).</summary>
-internal sealed record GoldenSizes(ModelConfig Model, OptimizerConfig Optimizer, ScheduleConfig Schedule, long TotalSteps, double GradientNorm, double[] Temperatures)
+internal sealed record GoldenSizes(ModelConfig Model, OptimizerConfig Optimizer, ScheduleConfig Schedule, long TotalSteps,
+    double GradientNorm, double[] Temperatures)
 {
     public static GoldenSizes Read(string path)
     {
         using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(path));
-        JsonElement root = json.RootElement, text = root.GetProperty("bert"), vision = root.GetProperty("visual"), optimizer = root.GetProperty("optimizer");
+        JsonElement root = json.RootElement, text = root.GetProperty("bert"), vision = root.GetProperty("visual"),
+            optimizer = root.GetProperty("optimizer");
         var model = new ModelConfig
         {
             Vision = new VisionConfig
@@ -45,7 +47,14 @@ internal sealed record GoldenSizes(ModelConfig Model, OptimizerConfig Optimizer,
         double[] betas = Numbers(optimizer, "betas");
         return new(
             model,
-            new OptimizerConfig { LearningRate = Number(optimizer, "lr"), Beta1 = betas[0], Beta2 = betas[1], Epsilon = Number(optimizer, "eps"), WeightDecay = Number(optimizer, "weight_decay") },
+            new OptimizerConfig
+            {
+                LearningRate = Number(optimizer, "lr"),
+                Beta1 = betas[0],
+                Beta2 = betas[1],
+                Epsilon = Number(optimizer, "eps"),
+                WeightDecay = Number(optimizer, "weight_decay"),
+            },
             new ScheduleConfig { WarmupRatio = Number(optimizer, "warmup_ratio") },
             Int(optimizer, "total_steps"),
             Number(optimizer, "grad_clip"),
@@ -56,5 +65,6 @@ internal sealed record GoldenSizes(ModelConfig Model, OptimizerConfig Optimizer,
 
     private static double Number(JsonElement parent, string key) => parent.GetProperty(key).GetDouble();
 
-    private static double[] Numbers(JsonElement parent, string key) => [.. parent.GetProperty(key).EnumerateArray().Select(value => value.GetDouble())];
+    private static double[] Numbers(JsonElement parent, string key) =>
+        [.. parent.GetProperty(key).EnumerateArray().Select(value => value.GetDouble())];
 }

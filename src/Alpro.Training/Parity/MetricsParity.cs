@@ -31,17 +31,21 @@ internal static class MetricsParity
             JsonElement rows = set.GetProperty("scores");
             int texts = rows.GetArrayLength();
             float[] scores_TV = [.. rows.EnumerateArray().SelectMany(row => row.EnumerateArray().Select(score => score.GetSingle()))];
-            JsonElement found = JsonSerializer.SerializeToElement(RetrievalMetrics.Of(scores_TV, scores_TV.Length / texts, [.. Enumerable.Range(0, texts)]));
+            JsonElement found = JsonSerializer.SerializeToElement(RetrievalMetrics.Of(scores_TV, scores_TV.Length / texts,
+                [.. Enumerable.Range(0, texts)]));
             foreach (JsonProperty direction in set.GetProperty("metrics").EnumerateObject())
                 foreach (JsonProperty figure in direction.Value.EnumerateObject())
-                    comparison.Add($"{texts} texts, {direction.Name} {figure.Name}", figure.Value.GetDouble(), found.GetProperty(direction.Name).GetProperty(figure.Name).GetDouble());
+                    comparison.Add($"{texts} texts, {direction.Name} {figure.Name}", figure.Value.GetDouble(),
+                        found.GetProperty(direction.Name).GetProperty(figure.Name).GetDouble());
         }
     }
 
     private static void QuestionAnswering(JsonElement set, NumberComparison comparison)
     {
-        var labels = set.GetProperty("label2answer").EnumerateArray().Select((answer, label) => (Answer: answer.GetString()!, Label: label)).ToDictionary(entry => entry.Answer, entry => entry.Label);
-        QuestionAnsweringMetrics found = QuestionAnsweringMetrics.Of([.. set.GetProperty("questions").EnumerateArray().Select(question => new AnsweredQuestion(
+        var labels = set.GetProperty("label2answer").EnumerateArray().Select((answer, label) => (Answer: answer.GetString()!, Label: label))
+            .ToDictionary(entry => entry.Answer, entry => entry.Label);
+        QuestionAnsweringMetrics found = QuestionAnsweringMetrics.Of(
+            [.. set.GetProperty("questions").EnumerateArray().Select(question => new AnsweredQuestion(
             question.GetProperty("answer_type").GetString()!,
             labels.GetValueOrDefault(question.GetProperty("answer").GetString()!, -1),
             question.GetProperty("predicted_label").GetInt32()))]);

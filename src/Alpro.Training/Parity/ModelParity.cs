@@ -3,10 +3,7 @@ using System.Text.Json;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;
 using Alpro.Training.Optimization;
-using Alpro.Training.Tasks;
-using TorchSharp;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
 
 namespace Alpro.Training.Parity;
 
@@ -27,7 +24,8 @@ internal static class ModelParity
         {
             GoldenSizes sizes = GoldenSizes.Read(config);
             using var exact = new Tf32Off();
-            return [.. _checks.Where(check => File.Exists(Path.Combine(directory, check.File))).SelectMany(check => Rows(directory, check.File, check.Check, sizes, device ?? CPU))];
+            return [.. _checks.Where(check => File.Exists(Path.Combine(directory, check.File)))
+                .SelectMany(check => Rows(directory, check.File, check.Check, sizes, device ?? CPU))];
         }
         catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException)
         {
@@ -35,14 +33,16 @@ internal static class ModelParity
         }
     }
 
-    private static IEnumerable<ParityRow> Rows(string directory, string file, Func<Golden, GoldenSizes, IEnumerable<Comparison>> check, GoldenSizes sizes, Device device)
+    private static IEnumerable<ParityRow> Rows(string directory, string file, Func<Golden, GoldenSizes, IEnumerable<Comparison>> check,
+        GoldenSizes sizes, Device device)
     {
         try
         {
             using var scope = NewDisposeScope();
             return [.. check(Golden.Open(directory, Path.Combine(directory, file), device), sizes).Select(comparison => comparison.Row())];
         }
-        catch (Exception exception) when (exception is CheckpointException or KeyNotFoundException or ExternalException or ArgumentException)
+        catch (Exception exception) when (exception is CheckpointException or KeyNotFoundException or ExternalException
+            or ArgumentException)
         {
             return [Failed(file, exception)];
         }
@@ -134,11 +134,13 @@ internal static class ModelParity
 
             foreach ((string name, Tensor actual) in new[]
             {
-                ("vtc_loss", losses["vtc"].Loss), ("vtm_loss", losses["vtm"].Loss), ("mlm_loss", losses["mlm"].Loss), ("pem_loss", losses["mpm"].Loss),
+                ("vtc_loss", losses["vtc"].Loss), ("vtm_loss", losses["vtm"].Loss), ("mlm_loss", losses["mlm"].Loss),
+                ("pem_loss", losses["mpm"].Loss),
                 ("loss", losses.Total), ("vtm_logits", losses["vtm"].Logits!), ("pem_logits", losses["mpm"].Logits!),
                 ("pem_soft_labels", model.prompter.Label(inputs.CropVideo_BTCHW!, inputs.IsVideo).Probabilities_BE),
             }) values.Add($"out{step}/{name}", golden[$"out{step}/{name}"], actual);
-            values.Add($"out{step}/mlm_logits", golden[$"out{step}/mlm_logits"].flatten(0, 1).index_select(0, inputs.MaskPositions!), losses["mlm"].Logits!);
+            values.Add($"out{step}/mlm_logits", golden[$"out{step}/mlm_logits"].flatten(0, 1).index_select(0, inputs.MaskPositions!),
+                losses["mlm"].Logits!);
 
             double rate = schedule.At(step + 1), norm = optimizer.ClippedStep(rate, sizes.GradientNorm);
             values.Add($"out{step}/grad_norm", golden[$"out{step}/grad_norm"], tensor(norm));
@@ -146,7 +148,8 @@ internal static class ModelParity
             values.Add($"temp_after[{step}]", sizes.Temperatures[step], model.temp.item<float>());
         }
         var final = new Comparison("pretrain: parameters after the steps", Comparison.Parameters);
-        foreach ((string name, var parameter) in model.named_parameters().Where(named => named.parameter.requires_grad)) final.Add(name, golden[$"final/{name}"], parameter);
+        foreach ((string name, var parameter) in model.named_parameters().Where(named => named.parameter.requires_grad)) final.Add(name,
+            golden[$"final/{name}"], parameter);
         return [.. comparisons, final];
     }
 
@@ -170,7 +173,8 @@ internal static class ModelParity
         long texts = mask_TL.shape[0];
         pairwise.Add("eval_vtc_scores", golden["eval_vtc_scores"], model.Compare(video_VF, text_TF));
         for (long v = 0; v < video_VMD.shape[0]; v++)
-            pairwise.Add($"eval_vtm_logits[{v}]", golden["eval_vtm_logits"].select(0, v), model.Match(new(text_TLD, mask_TL, video_VMD.narrow(0, v, 1).expand(texts, -1, -1))));
+            pairwise.Add($"eval_vtm_logits[{v}]", golden["eval_vtm_logits"].select(0, v),
+                model.Match(new(text_TLD, mask_TL, video_VMD.narrow(0, v, 1).expand(texts, -1, -1))));
         return [values, gradients, pairwise];
     }
 

@@ -19,5 +19,6 @@ internal sealed class NumberComparison(string item, double relative)
     }
 
     /// <summary>The line of the table.</summary>
-    public ParityRow Row() => new(item, _cases, _worstAbsolute, _worstRelative, FormattableString.Invariant($"{relative:g1} |x|"), _failure is null && _cases > 0, _failure ?? (_cases > 0 ? null : "nothing to compare"));
+    public ParityRow Row() => new(item, _cases, _worstAbsolute, _worstRelative, FormattableString.Invariant($"{relative:g1} |x|"),
+        _failure is null && _cases > 0, _failure ?? (_cases > 0 ? null : "nothing to compare"));
 }

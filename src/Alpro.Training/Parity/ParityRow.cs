@@ -8,4 +8,5 @@ namespace Alpro.Training.Parity;
 /// <param name="Tolerance">The tolerance that was applied, in words.</param>
 /// <param name="Passed">Whether all cases were within it.</param>
 /// <param name="Detail">The first failure, or what a person should know.</param>
-internal sealed record ParityRow(string Item, int Cases, double WorstAbsolute, double WorstRelative, string Tolerance, bool Passed, string? Detail = null);
+internal sealed record ParityRow(string Item, int Cases, double WorstAbsolute, double WorstRelative, string Tolerance, bool Passed,
+    string? Detail = null);

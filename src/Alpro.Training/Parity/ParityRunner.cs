@@ -1,4 +1,3 @@
-using Alpro.Training.Configuration;
 
 using static TorchSharp.torch;
 
@@ -9,11 +8,16 @@ internal static class ParityRunner
 {
     private static readonly string[] _folders = ["", "model", "checkpoints", "data", "tokenizer"];
 
-    /// <summary>The rows of every check whose golden files are in the folder or in its subfolders model, checkpoints, data and tokenizer.</summary>
+    /// <summary>
+    /// The rows of every check whose golden files are in the folder or in its subfolders model, checkpoints, data and tokenizer.
+    /// </summary>
     /// <param name="directory">The folder.</param>
-    /// <param name="vocabulary">The vocabulary of the tokenizer's cases; null looks for <c>data/bert-base-uncased/vocab.txt</c> beside the golden files.</param>
-    /// <param name="videos">The folder of the clips that <c>decode.json</c> names; null looks for <c>data/webvid-sample/videos</c> there.</param>
-    /// <param name="device">Where models and trainer compute, with TF32 off; null for the CPU. What computes nothing there is checked all the same.</param>
+    /// <param name="vocabulary">The vocabulary of the tokenizer's cases; null looks for <c>data/bert-base-uncased/vocab.txt</c> beside the
+    /// golden files.</param>
+    /// <param name="videos">The folder of the clips that <c>decode.json</c> names; null looks for <c>data/webvid-sample/videos</c>
+    /// there.</param>
+    /// <param name="device">Where models and trainer compute, with TF32 off; null for the CPU. What computes nothing there is checked all
+    /// the same.</param>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     public static IEnumerable<ParityRow> Run(string directory, string? vocabulary = null, string? videos = null, Device? device = null)
     {
@@ -28,15 +32,19 @@ internal static class ParityRunner
             foreach (ParityRow row in DataParity.Check(folder)) yield return row;
             if (Path.Combine(folder, "decode.json") is var clips && File.Exists(clips))
             {
-                if ((videos ?? Beside(folder, "webvid-sample/videos")) is not { } found) yield return Lacking("decode.json", "the folder of its clips is not known: give it with --videos");
+                if ((videos ?? Beside(folder, "webvid-sample/videos")) is not { } found)
+                    yield return Lacking("decode.json", "the folder of its clips is not known: give it with --videos");
                 else foreach (ParityRow row in DecodeParity.Compare(clips, found)) yield return row;
             }
             if (Path.Combine(folder, "cases.jsonl") is var texts && File.Exists(texts))
-                yield return (vocabulary ?? Beside(folder, "bert-base-uncased/vocab.txt")) is { } found ? TokenizerParity.Compare(texts, found) : Lacking("cases.jsonl", "its vocabulary is not known: give it with --vocab");
+                yield return (vocabulary ?? Beside(folder, "bert-base-uncased/vocab.txt")) is { } found ? TokenizerParity.Compare(texts,
+                    found) : Lacking("cases.jsonl", "its vocabulary is not known: give it with --vocab");
         }
     }
 
-    /// <summary>Something in the folder <c>data</c> that lies beside the folder of golden files, whichever of its folders is asked about.</summary>
+    /// <summary>
+    /// Something in the folder <c>data</c> that lies beside the folder of golden files, whichever of its folders is asked about.
+    /// </summary>
     private static string? Beside(string folder, string name) =>
         new[] { "../data", "../../data" }.Select(data => Path.GetFullPath(Path.Combine(folder, data, name))).FirstOrDefault(Path.Exists);
 

@@ -22,10 +22,12 @@ internal static class ScheduleParity
             {
                 Decay = Enum.Parse<LearningRateDecay>(decay.Replace("_", "", StringComparison.Ordinal), ignoreCase: true),
                 WarmupRatio = row.GetProperty("warmup_ratio").GetDouble(),
-                Milestones = row.TryGetProperty("decay_epochs", out JsonElement epochs) ? [.. epochs.EnumerateArray().Select(epoch => epoch.GetInt32())] : [],
+                Milestones = row.TryGetProperty("decay_epochs", out JsonElement epochs)
+                ? [.. epochs.EnumerateArray().Select(epoch => epoch.GetInt32())] : [],
             };
             int epoch = row.TryGetProperty("epoch", out JsonElement at) ? at.GetInt32() : 0;
-            comparison.Add($"{decay}, warm-up {config.WarmupRatio}, step {step} of {total}, epoch {epoch}", row.GetProperty("lr").GetDouble(), new LearningRateSchedule(config, 1e-4, total).At(step, epoch));
+            comparison.Add($"{decay}, warm-up {config.WarmupRatio}, step {step} of {total}, epoch {epoch}",
+                row.GetProperty("lr").GetDouble(), new LearningRateSchedule(config, 1e-4, total).At(step, epoch));
         }
         return [comparison.Row()];
     }

@@ -1,12 +1,11 @@
 using System.Text.Json;
-using Alpro.Model.Checkpoints;
 using Alpro.Training.Configuration;
 
 namespace Alpro.Training.Records;
 
 /// <summary>
-/// A file of records, a line of JSON each, of any length. A line that a crash cut short - the last, without its end - is none; any other that is
-/// no record is named with its number.
+/// A file of records, a line of JSON each, of any length. A line that a crash cut short - the last, without its end - is none; any other
+/// that is no record is named with its number.
 /// </summary>
 /// <typeparam name="T">The records.</typeparam>
 internal static class RecordFile<T> where T : class
@@ -47,7 +46,9 @@ internal static class RecordFile<T> where T : class
         return Last(stream, static _ => true).Record;
     }
 
-    /// <summary>Takes away what comes after the last record that stays; of those before no more is read than it takes to find that one.</summary>
+    /// <summary>
+    /// Takes away what comes after the last record that stays; of those before no more is read than it takes to find that one.
+    /// </summary>
     /// <param name="file">The file; it is made where there is none.</param>
     /// <param name="stays">Whether a record stays: all of them, up to one from which on none does.</param>
     /// <exception cref="ConfigException">A line is no record.</exception>
@@ -57,7 +58,8 @@ internal static class RecordFile<T> where T : class
         stream.SetLength(Last(stream, stays).End);
     }
 
-    private static FileStream Open(string file, FileMode mode, FileAccess access) => new(file, mode, access, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+    private static FileStream Open(string file, FileMode mode, FileAccess access) => new(file, mode, access,
+        FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
 
     /// <summary>The last record that stays, and where its line ends: looked for in ever larger blocks at the end of the file.</summary>
     private static (T? Record, long End) Last(FileStream stream, Func<T, bool> stays)
@@ -100,7 +102,8 @@ internal static class RecordFile<T> where T : class
         byte[] block = new byte[FirstBlock];
         stream.Position = 0;
         int lines = 0;
-        for (long left = position; left > 0 && stream.Read(block, 0, (int)Math.Min(left, block.Length)) is > 0 and var read; left -= read) lines += block.AsSpan(0, read).Count((byte)'\n');
+        for (long left = position; left > 0 && stream.Read(block, 0, (int)Math.Min(left, block.Length)) is > 0 and var read; left -= read)
+            lines += block.AsSpan(0, read).Count((byte)'\n');
         return lines;
     }
 }

@@ -1,6 +1,5 @@
 using Alpro.Model.Checkpoints;
 using Alpro.Training.Checkpoints;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Records;
@@ -23,8 +22,8 @@ internal sealed record RunComparison(int Steps, int Tensors, string? Difference)
     /// <param name="other">The folder of the second run.</param>
     /// <param name="otherEnd">Its last checkpoint.</param>
     /// <param name="tolerance">
-    /// How far losses and weights may be apart, and gradient norms ten times as far in proportion: a rectified unit that is at zero has its gradient or
-    /// has none, as rounding decides, and the loss is the same. 0 asks for the same bits. Clips must always be the same.
+    /// How far losses and weights may be apart, and gradient norms ten times as far in proportion: a rectified unit that is at zero has its
+    /// gradient or has none, as rounding decides, and the loss is the same. 0 asks for the same bits. Clips must always be the same.
     /// </param>
     public static RunComparison Of(RunFolder one, Checkpoint oneEnd, RunFolder other, Checkpoint otherEnd, double tolerance = 0)
     {
@@ -37,11 +36,14 @@ internal sealed record RunComparison(int Steps, int Tensors, string? Difference)
             if (a.Clips != b.Clips) difference ??= $"step {a.Step}: other clips";
             if (a.Rejected != b.Rejected) difference ??= $"step {a.Step}: {a.Rejected} rejected clips and {b.Rejected}";
             losses = Math.Max(losses, Apart(a.Loss, b.Loss));
-            if (Apart(a.Loss, b.Loss) > tolerance || Apart(a.GradientNorm, b.GradientNorm) > 10 * tolerance * Math.Max(1, Math.Abs(a.GradientNorm)))
-                difference ??= FormattableString.Invariant($"step {a.Step}: loss {a.Loss:R} and {b.Loss:R}, gradient norm {a.GradientNorm:R} and {b.GradientNorm:R}");
+            if (Apart(a.Loss, b.Loss) > tolerance || Apart(a.GradientNorm, b.GradientNorm) > 10 * tolerance * Math.Max(1,
+                Math.Abs(a.GradientNorm)))
+                difference ??= FormattableString.Invariant(
+                    $"step {a.Step}: loss {a.Loss:R} and {b.Loss:R}, gradient norm {a.GradientNorm:R} and {b.GradientNorm:R}");
         }
         (int tensors, double weights, string? key) = CompareWeights(oneEnd.Weights, otherEnd.Weights, tolerance);
-        return new(left.Length, tensors, difference ?? (key is null ? null : FormattableString.Invariant($"the final weights differ by up to {weights:G3}, first in {key}")))
+        return new(left.Length, tensors, difference
+            ?? (key is null ? null : FormattableString.Invariant($"the final weights differ by up to {weights:G3}, first in {key}")))
         {
             LossDifference = losses,
             WeightDifference = weights,
@@ -54,7 +56,8 @@ internal sealed record RunComparison(int Steps, int Tensors, string? Difference)
     private static (int Tensors, double Most, string? Key) CompareWeights(string one, string other, double tolerance)
     {
         using CheckpointFile left = CheckpointFile.Open(one), right = CheckpointFile.Open(other);
-        if (left.Tensors.Keys.Except(right.Tensors.Keys).Concat(right.Tensors.Keys.Except(left.Tensors.Keys)).FirstOrDefault() is { } alone) return (0, double.PositiveInfinity, alone);
+        if (left.Tensors.Keys.Except(right.Tensors.Keys).Concat(right.Tensors.Keys.Except(left.Tensors.Keys)).FirstOrDefault() is { } alone)
+            return (0, double.PositiveInfinity, alone);
         double most = 0;
         string? first = null;
         foreach (string key in left.Tensors.Keys)
@@ -62,7 +65,8 @@ internal sealed record RunComparison(int Steps, int Tensors, string? Difference)
             using var scope = NewDisposeScope();
             (Tensor a, Tensor b) = (left.Read(key), right.Read(key));
             if (a.bytes.SequenceEqual(b.bytes)) continue;
-            double apart = a.shape.SequenceEqual(b.shape) ? a.to(ScalarType.Float64).sub(b.to(ScalarType.Float64)).abs().max().item<double>() : double.PositiveInfinity;
+            double apart = a.shape.SequenceEqual(b.shape)
+                ? a.to(ScalarType.Float64).sub(b.to(ScalarType.Float64)).abs().max().item<double>() : double.PositiveInfinity;
             if (!double.IsFinite(apart)) apart = double.PositiveInfinity;
             most = Math.Max(most, apart);
             if (apart > tolerance || tolerance == 0) first ??= key;

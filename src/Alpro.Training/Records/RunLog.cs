@@ -7,8 +7,8 @@ namespace Alpro.Training.Records;
 
 /// <summary>
 /// The records of a run on disk: <c>steps.jsonl</c> and <c>validation.jsonl</c>, a line each, and event files for TensorBoard. A run
-/// that resumes writes on after its checkpoint: what was recorded beyond it is taken out, for those steps are done again. Records that cannot
-/// be written wait, and <see cref="Flush"/> tries them again.
+/// that resumes writes on after its checkpoint: what was recorded beyond it is taken out, for those steps are done again. Records that
+/// cannot be written wait, and <see cref="Flush"/> tries them again.
 /// </summary>
 public sealed class RunLog : IDisposable
 {
@@ -45,7 +45,9 @@ public sealed class RunLog : IDisposable
     public static void Append(RunFolder folder, EvaluationRecord record) =>
         File.AppendAllText(folder.Evaluations, JsonSerializer.Serialize(record, Json) + "\n");
 
-    /// <summary>The records of a file, in order and as they are read; none where there is no file. A last line cut short by a crash is left out.</summary>
+    /// <summary>
+    /// The records of a file, in order and as they are read; none where there is no file. A last line cut short by a crash is left out.
+    /// </summary>
     /// <exception cref="ConfigException">A line is no record.</exception>
     public static IEnumerable<T> Read<T>(string file) where T : class => RecordFile<T>.Read(file);
 
@@ -94,7 +96,8 @@ public sealed class RunLog : IDisposable
     }
 
     private void Show(ValidationRecord record) =>
-        _events.Add(TensorBoardRecords.Figures(TimeProvider.System.GetUtcNow(), record.Step, record.Figures.Select(figure => ($"validation/{figure.Key}", figure.Value))));
+        _events.Add(TensorBoardRecords.Figures(TimeProvider.System.GetUtcNow(), record.Step,
+        record.Figures.Select(figure => ($"validation/{figure.Key}", figure.Value))));
 
     private static GrowingFile Reopen<T>(string file, Func<T, bool> stays) where T : class
     {

@@ -22,7 +22,9 @@ public sealed record StepRecord
     /// <summary>Number of the corpus its clips came from.</summary>
     public required int Corpus { get; init; }
 
-    /// <summary>Hash of the keys of the step's clips, in their order over all ranks: equal for equal batches, however they were shared out.</summary>
+    /// <summary>
+    /// Hash of the keys of the step's clips, in their order over all ranks: equal for equal batches, however they were shared out.
+    /// </summary>
     public required string Clips { get; init; }
 
     /// <summary>The weighted sum of the losses.</summary>
@@ -64,7 +66,9 @@ public sealed record StepRecord
     /// <summary>Milliseconds of the optimizer; on a GPU, to enqueue it.</summary>
     public double OptimizerMs { get; init; }
 
-    /// <summary>Milliseconds from the end of the step before to the begin of this one: records, checkpoints, validation, collections.</summary>
+    /// <summary>
+    /// Milliseconds from the end of the step before to the begin of this one: records, checkpoints, validation, collections.
+    /// </summary>
     public double BetweenMs { get; init; }
 
     /// <summary>Clips per second, waiting and what lies between the steps included.</summary>
@@ -104,4 +108,5 @@ public sealed record ValidationRecord(long Step, double Score, IReadOnlyDictiona
 /// <param name="Score">As of a validation: higher is better.</param>
 /// <param name="Figures">All figures by name.</param>
 /// <param name="Seconds">How long it took.</param>
-public sealed record EvaluationRecord(string Corpus, string Split, string WeightHash, long Step, double Score, IReadOnlyDictionary<string, double> Figures, double Seconds);
+public sealed record EvaluationRecord(string Corpus, string Split, string WeightHash, long Step, double Score,
+    IReadOnlyDictionary<string, double> Figures, double Seconds);

@@ -20,7 +20,9 @@ internal static class TensorBoardRecords
 
     /// <summary>Figures of a step.</summary>
     public static byte[] Figures(DateTimeOffset time, long step, IEnumerable<(string Name, double Value)> figures) =>
-        Frame(Event(time, step, Field(5, [.. figures.SelectMany(figure => Field(1, [.. Field(1, Encoding.UTF8.GetBytes(figure.Name)), .. Number((float)figure.Value)]))])));
+        Frame(Event(time, step,
+        Field(5,
+        [.. figures.SelectMany(figure => Field(1, [.. Field(1, Encoding.UTF8.GetBytes(figure.Name)), .. Number((float)figure.Value)]))])));
 
     private static byte[] Event(DateTimeOffset time, long step, byte[] content)
     {
@@ -38,7 +40,8 @@ internal static class TensorBoardRecords
         return field;
     }
 
-    private static byte[] Field(int number, ReadOnlySpan<byte> content) => [(byte)(number << 3 | Bytes), .. Whole((ulong)content.Length), .. content];
+    private static byte[] Field(int number, ReadOnlySpan<byte> content) => [(byte)(number << 3 | Bytes), .. Whole((ulong)content.Length),
+        .. content];
 
     private static byte[] Whole(ulong value)
     {

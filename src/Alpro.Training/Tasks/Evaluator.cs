@@ -1,7 +1,6 @@
 using Alpro.Data.Batches;
 using Alpro.Model;
 using Alpro.Training.Evaluation;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Tasks;

@@ -6,7 +6,6 @@ using Alpro.Training.Inputs;
 using Alpro.Training.Optimization;
 using TorchSharp;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
 
 namespace Alpro.Training.Tasks;
 
@@ -83,7 +82,8 @@ internal sealed class PairScorer : IDisposable
                                            where _wanted_TV[text * videos + video]
                                            select (text, video)];
         if (pairs.Length == 0) return;
-        IEnumerable<long> rowsOf = pairs.Select(pair => _textRows[pair.Text]), counts = pairs.Select(pair => (long)_texts.Counts[pair.Text]);
+        IEnumerable<long> rowsOf = pairs.Select(pair => _textRows[pair.Text]),
+            counts = pairs.Select(pair => (long)_texts.Counts[pair.Text]);
         Tensor numbers_3P = OnDevice([.. rowsOf, .. counts, .. pairs.Select(pair => (long)pair.Video)]).view(3, pairs.Length);
         var matches = new List<Tensor>();
         int done = 0;
@@ -95,7 +95,8 @@ internal sealed class PairScorer : IDisposable
             Tensor[] numbers_P = numbers_3P.narrow(1, done, chunk.Length).unbind(0);
             Tensor places_1L = TensorOps.Range(0, length, _device).unsqueeze(0);
             Tensor mask_PL = places_1L.lt(numbers_P[1].unsqueeze(1)).to_type(ScalarType.Int64);
-            Tensor rows = places_1L.add(numbers_P[0].unsqueeze(1), _once).mul(mask_PL).flatten();              // padding is the row of zeros
+            // padding is the row of zeros
+            Tensor rows = places_1L.add(numbers_P[0].unsqueeze(1), _once).mul(mask_PL).flatten();
             ProjectedTokens text_P = _textTokens.Map(part => part.index_select(0, rows).unflatten(0, chunk.Length, length));
             ProjectedTokens video_P = _videoTokens.Map(part => part.index_select(0, numbers_P[2]));
             matches.Add(_model.Match(text_P, mask_PL, video_P).to(ScalarType.Float32).softmax(1).select(1, 1).MoveToOuterDisposeScope());
@@ -144,7 +145,8 @@ internal sealed class PairScorer : IDisposable
         {
             using var scope = NewDisposeScope();
             using var autocast = _precision.Autocast(_device.type);
-            int first = done, count = Math.Min(_config.PairBatchSize, _order.Length - first), length = _texts.Counts[_order[first + count - 1]];
+            int first = done, count = Math.Min(_config.PairBatchSize, _order.Length - first),
+                length = _texts.Counts[_order[first + count - 1]];
             (Tensor tokens_TLD, Tensor features_TF) = _model.EncodeText(Part(ids_TL), Part(mask_TL));
             lots.Add(_model.Encoder.Project(tokens_TLD).Map(part => part.flatten(0, 1).MoveToOuterDisposeScope()));
             features.Add(features_TF.to(ScalarType.Float32).MoveToOuterDisposeScope());

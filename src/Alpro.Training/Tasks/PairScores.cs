@@ -1,5 +1,4 @@
 using Alpro.Training.Evaluation;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Tasks;
@@ -14,9 +13,11 @@ internal sealed record PairScores(IReadOnlyList<string> VideoKeys, float[] Contr
 
     /// <summary>The figures of both directions.</summary>
     /// <param name="set">What belongs to what.</param>
-    /// <param name="withMissing">Whether texts whose video could not be read count, as not found, and such a video as one that finds no text; else both are left out.</param>
+    /// <param name="withMissing">Whether texts whose video could not be read count, as not found, and such a video as one that finds no
+    /// text; else both are left out.</param>
     /// <param name="byContrast">Whether to rank by the contrastive scores alone, in place of the probability of a match.</param>
-    /// <param name="decimals">To how many decimals scores are rounded before they are ranked, as the released code does; null ranks them as they are.</param>
+    /// <param name="decimals">To how many decimals scores are rounded before they are ranked, as the released code does; null ranks them as
+    /// they are.</param>
     public RetrievalMetrics Metrics(EvaluationSet set, bool withMissing, bool byContrast = false, int? decimals = null)
     {
         // Below every probability: pairs that were not matched come after all that were, in the order of their contrastive scores.
@@ -29,7 +30,8 @@ internal sealed record PairScores(IReadOnlyList<string> VideoKeys, float[] Contr
         for (int i = 0; i < texts.Length; i++)
             for (int v = 0, at = texts[i] * videos; v < videos; v++, at++)
             {
-                float score = byContrast ? Contrastive_TV[at] : float.IsNaN(Matching_TV[at]) ? Contrastive_TV[at] - behind : Matching_TV[at];
+                float score = byContrast ? Contrastive_TV[at] : float.IsNaN(Matching_TV[at]) ? Contrastive_TV[at] - behind
+                    : Matching_TV[at];
                 scores[i * videos + v] = decimals is { } places ? (float)Math.Round(score, places) : score;
             }
         return RetrievalMetrics.Of(scores, videos, [.. texts.Select(text => videoOfText_T[text])]);

@@ -18,7 +18,8 @@ public sealed record ComparedFigure(string Figure, double Here, double? Publishe
 /// <param name="Dataset">The published dataset it is of; null for any other.</param>
 /// <param name="Figures">Its figures: with what belongs to missing videos counted as wrong.</param>
 /// <param name="Remarks">What keeps the two from being comparable.</param>
-public sealed record ComparedReceipt(Receipt Receipt, string? Dataset, IReadOnlyList<ComparedFigure> Figures, IReadOnlyList<string> Remarks);
+public sealed record ComparedReceipt(Receipt Receipt, string? Dataset, IReadOnlyList<ComparedFigure> Figures,
+    IReadOnlyList<string> Remarks);
 
 /// <summary>
 /// What was published of a task: the results of the fine-tuned checkpoints that were released with the paper (Li et al. 2021), all on
@@ -47,14 +48,17 @@ public static class PublishedResults
             published.ByDataset.FirstOrDefault(row => corpus.Contains(row.Dataset, StringComparison.OrdinalIgnoreCase));
         var remarks = new List<string>();
         if (dataset is null) remarks.Add("no results of this dataset and task were published");
-        else if (receipt.Split != "test") remarks.Add($"these are figures of the {receipt.Split} split, and the paper's are of the test split: none stands beside them");
-        if (receipt.Missing.Count > 0) remarks.Add($"{receipt.Missing.Count} of {receipt.Videos} videos are missing, and what belongs to them counts as wrong");
+        else if (receipt.Split != "test")
+            remarks.Add($"these are figures of the {receipt.Split} split, and the paper's are of the test split: none stands beside them");
+        if (receipt.Missing.Count > 0)
+            remarks.Add($"{receipt.Missing.Count} of {receipt.Videos} videos are missing, and what belongs to them counts as wrong");
         if (receipt.Notes.Count > 0) remarks.AddRange(receipt.Notes);
 
         JsonNode figures = receipt.FiguresWithMissing ?? receipt.Figures;
         if (published.Part is { } part) figures = figures[part]!;
         return new(receipt, dataset, [.. published.Names
-            .Select((name, i) => (Name: name, Here: figures[name]?.GetValue<double>(), Published: receipt.Split == "test" ? there?[i] : null))
+            .Select((name, i) => (Name: name, Here: figures[name]?.GetValue<double>(),
+            Published: receipt.Split == "test" ? there?[i] : null))
             .Where(figure => figure.Here is not null)
             .Select(figure => new ComparedFigure(figure.Name, figure.Here!.Value * published.Factor, figure.Published))], remarks);
     }

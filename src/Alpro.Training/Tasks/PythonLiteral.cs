@@ -3,7 +3,9 @@ using System.Text.Json.Nodes;
 
 namespace Alpro.Training.Tasks;
 
-/// <summary>Figures as Python prints a dictionary of them, which is how the released code reports: programs that read its logs read ours.</summary>
+/// <summary>
+/// Figures as Python prints a dictionary of them, which is how the released code reports: programs that read its logs read ours.
+/// </summary>
 internal static class PythonLiteral
 {
     /// <summary>An object, list, text or number; a <see cref="double"/> always shows that it is one.</summary>

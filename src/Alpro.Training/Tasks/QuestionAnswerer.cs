@@ -4,7 +4,6 @@ using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
 using Alpro.Training.Inputs;
 using Alpro.Training.Optimization;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Tasks;
@@ -24,8 +23,8 @@ internal sealed class QuestionAnswerer(AlproForQuestionAnswering model, Evaluati
     private readonly Device _device = model.temp.device;
 
     /// <summary>
-    /// Answers the questions of the videos that could be read, video by video; those of other videos get no answer. The answers are read from
-    /// the device when all are there.
+    /// Answers the questions of the videos that could be read, video by video; those of other videos get no answer. The answers are read
+    /// from the device when all are there.
     /// </summary>
     /// <param name="videos">Batches of one row per video; disposed here.</param>
     /// <param name="set">The questions.</param>
@@ -43,13 +42,19 @@ internal sealed class QuestionAnswerer(AlproForQuestionAnswering model, Evaluati
             using (batch) Answer(batch, tensors, questions, set.Texts, best, asked, answers);
         if (asked.Count == 0) return [];
         float[] probabilities = cat([.. answers.Select(some => some.Probabilities)], 0).cpu().data<float>().ToArray();
-        NotANumberException.ThrowIfAny(probabilities, answer => $"question {asked[answer / best]} about video {set.VideoKeys[set.VideoOfText[asked[answer / best]]]}");
+        NotANumberException.ThrowIfAny(probabilities,
+            answer => $"question {asked[answer / best]} about video {set.VideoKeys[set.VideoOfText[asked[answer / best]]]}");
         long[] labels = cat([.. answers.Select(some => some.Labels)], 0).cpu().data<long>().ToArray();
-        return [.. asked.Select((question, i) => new Answered(question, [.. labels.AsSpan(i * best, best).ToArray().Select(label => (int)label)], probabilities[(i * best)..((i + 1) * best)]))];
+        return [.. asked.Select((question, i) =>
+            new Answered(question, [.. labels.AsSpan(i * best, best).ToArray().Select(label => (int)label)],
+            probabilities[(i * best)..((i + 1) * best)]))];
     }
 
-    /// <summary>Adds the questions of one batch and their best answers, flat; grad mode and autocast must not be on while the next is read.</summary>
-    private void Answer(ClipBatch batch, BatchTensors tensors, ILookup<string, int> questions, TokenizedTexts texts, int best, List<int> asked, List<(Tensor, Tensor)> answers)
+    /// <summary>
+    /// Adds the questions of one batch and their best answers, flat; grad mode and autocast must not be on while the next is read.
+    /// </summary>
+    private void Answer(ClipBatch batch, BatchTensors tensors, ILookup<string, int> questions, TokenizedTexts texts, int best,
+        List<int> asked, List<(Tensor, Tensor)> answers)
     {
         // Out of the scopes of its chunk and of its batch.
         static Tensor Keep(Tensor found) => found.flatten().MoveToOuterDisposeScope().MoveToOuterDisposeScope();
@@ -58,7 +63,8 @@ internal sealed class QuestionAnswerer(AlproForQuestionAnswering model, Evaluati
         using var noGrad = no_grad();
         using var autocast = precision.Autocast(_device.type);
         ProjectedTokens videos_B = model.Encoder.Project(model.visual_encoder.Forward(tensors.Of(batch, 0, batch.Size).Video_BTCHW));
-        var pairs = Enumerable.Range(0, batch.Size).SelectMany(row => questions[batch.Keys[row]].Select(question => (Row: row, Question: question)))
+        var pairs = Enumerable.Range(0, batch.Size)
+            .SelectMany(row => questions[batch.Keys[row]].Select(question => (Row: row, Question: question)))
             .OrderBy(pair => texts.Counts[pair.Question]);
         foreach ((int Row, int Question)[] chunk in pairs.Chunk(config.PairBatchSize))
         {
@@ -66,7 +72,8 @@ internal sealed class QuestionAnswerer(AlproForQuestionAnswering model, Evaluati
             TokenizedTexts some = texts.Select([.. chunk.Select(pair => pair.Question)]);
             (Tensor ids, Tensor mask) = some.Tensors(0, some.Count, some.Counts.Max(), _device);
             Tensor rows = BatchTensors.ToDevice(tensor([.. chunk.Select(pair => (long)pair.Row)]), _device);
-            ProjectedTokens text_P = model.Encoder.Project(model.Encoder.EncodeText(ids, mask)), video_P = videos_B.Map(part => part.index_select(0, rows));
+            ProjectedTokens text_P = model.Encoder.Project(model.Encoder.EncodeText(ids, mask)),
+                video_P = videos_B.Map(part => part.index_select(0, rows));
             (Tensor values, Tensor indices) = model.Answer(text_P, mask, video_P).to(ScalarType.Float32).softmax(1).topk(best);
             asked.AddRange(chunk.Select(pair => pair.Question));
             answers.Add((Keep(values), Keep(indices)));

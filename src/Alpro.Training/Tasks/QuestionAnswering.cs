@@ -5,7 +5,6 @@ using Alpro.Model;
 using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
 using Alpro.Training.Records;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Tasks;

@@ -55,13 +55,15 @@ public sealed record QuestionAnsweringMetrics(
         var chosen = answers.ToDictionary(answer => answer.Question, answer => answer.Labels[0]);
         return Of([.. Enumerable.Range(0, set.Answers.Count)
             .Where(question => withMissing || chosen.ContainsKey(question))
-            .Select(question => new AnsweredQuestion(set.AnswerTypes[question], set.Answers[question], chosen.GetValueOrDefault(question, -1)))]);
+            .Select(question => new AnsweredQuestion(set.AnswerTypes[question], set.Answers[question],
+            chosen.GetValueOrDefault(question, -1)))]);
     }
 
     /// <summary>The figures under the names that the released code gives them.</summary>
     public JsonObject ToReference()
     {
-        var ratios = new JsonObject(ByType.Select(type => KeyValuePair.Create<string, JsonNode?>($"{type.Key}_ratio", new JsonArray(type.Value.Share, type.Value.Count))));
+        var ratios = new JsonObject(ByType.Select(
+            type => KeyValuePair.Create<string, JsonNode?>($"{type.Key}_ratio", new JsonArray(type.Value.Share, type.Value.Count))));
         var figures = new JsonObject { ["ratios"] = ratios, ["overall_acc"] = Overall.Accuracy };
         foreach ((string type, AnswerAccuracy part) in ByType) figures[$"{type}_acc"] = part.Accuracy;
         return figures;

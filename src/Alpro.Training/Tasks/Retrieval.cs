@@ -2,7 +2,6 @@ using Alpro.Data.Batches;
 using Alpro.Model;
 using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Tasks;

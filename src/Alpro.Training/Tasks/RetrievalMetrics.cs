@@ -29,7 +29,8 @@ public sealed record RetrievalMetrics(
     /// <summary>Ranks and their figures from the score of every pair.</summary>
     /// <param name="scores_TV">Scores [texts, videos]; higher is better.</param>
     /// <param name="videos">Number of videos, V.</param>
-    /// <param name="videoOfText_T">The video that each text belongs to; below 0 for one that is not there, a number of its own for each: it and its texts are ranked behind all. A video may have several texts: the best of them counts.</param>
+    /// <param name="videoOfText_T">The video that each text belongs to; below 0 for one that is not there, a number of its own for each: it
+    /// and its texts are ranked behind all. A video may have several texts: the best of them counts.</param>
     /// <exception cref="NotANumberException">A score is not a number: nothing can be ranked by it.</exception>
     public static RetrievalMetrics Of(ReadOnlyMemory<float> scores_TV, int videos, IReadOnlyList<int> videoOfText_T)
     {
@@ -52,10 +53,20 @@ public sealed record RetrievalMetrics(
         return new() { ["text2video"] = Figures(TextToVideo), ["video2text"] = Figures(VideoToText) };
 
         static JsonObject Figures(RankMetrics metrics) =>
-            new() { ["r1"] = metrics.R1, ["r5"] = metrics.R5, ["r10"] = metrics.R10, ["medianR"] = metrics.MedianR, ["meanR"] = metrics.MeanR };
+            new()
+            {
+                ["r1"] = metrics.R1,
+                ["r5"] = metrics.R5,
+                ["r10"] = metrics.R10,
+                ["medianR"] = metrics.MedianR,
+                ["meanR"] = metrics.MeanR,
+            };
     }
 
-    /// <summary>The rank of the best true candidate: behind all with higher scores and, as a stable sort puts it, behind those of equal score before it.</summary>
+    /// <summary>
+    /// The rank of the best true candidate: behind all with higher scores and, as a stable sort puts it, behind those of equal score before
+    /// it.
+    /// </summary>
     private static Rank Best(ReadOnlySpan<float> scores, int first, int stride, int candidates, ReadOnlySpan<int> truths)
     {
         if (truths is [< 0]) return new(candidates + 1, false);

@@ -34,7 +34,9 @@ public sealed class MessageSerializerTests : TestKit
 
     private MessageSerializer Serializer => new((ExtendedActorSystem)Sys);
 
-    public static TheoryData<string> Messages => [.. typeof(IWireMessage).Assembly.GetTypes().Where(type => type.IsClass && type.IsAssignableTo(typeof(IWireMessage))).Select(type => type.FullName!)];
+    public static TheoryData<string> Messages =>
+        [.. typeof(IWireMessage).Assembly.GetTypes().Where(type => type.IsClass && type.IsAssignableTo(typeof(IWireMessage)))
+        .Select(type => type.FullName!)];
 
     [Theory]
     [MemberData(nameof(Messages))]

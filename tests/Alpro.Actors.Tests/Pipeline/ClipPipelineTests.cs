@@ -35,14 +35,16 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
         public void Dispose() { }
     }
 
-    private ActorSettings Settings(int decoders) => ActorSettings.From(ConfigurationFactory.ParseString(File.ReadAllText(Path.Combine(Locations.Root, "hocon", "alpro.conf")))) with
+    private ActorSettings Settings(int decoders) =>
+        ActorSettings.From(ConfigurationFactory.ParseString(File.ReadAllText(Path.Combine(Locations.Root, "hocon", "alpro.conf")))) with
     {
         Decoders = decoders,
         MaxDecoderDeathsPerMinute = 10_000,
     };
 
     private (IActorRef Pipeline, ChannelReader<ClipBatch> Batches) Start(
-        IClipPlan plan, long steps, ActorSettings settings, Action<ClipRequest> before, double maxRejected = 0.2, long first = 0, TimeProvider? time = null)
+        IClipPlan plan, long steps, ActorSettings settings, Action<ClipRequest> before, double maxRejected = 0.2, long first = 0,
+        TimeProvider? time = null)
     {
         time ??= TimeProvider.System;
         Channel<ClipBatch> batches = Channel.CreateBounded<ClipBatch>(2);
@@ -56,7 +58,9 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         var read = new List<string>();
         await foreach (ClipBatch batch in batches.ReadAllAsync(deadline.Token))
-            using (batch) read.Add($"{batch.Step}: {string.Join(",", batch.Keys)} {Convert.ToHexString(System.IO.Hashing.XxHash64.Hash(batch.Pixels_BTHWC))}");
+            using (batch)
+                read.Add($"{batch.Step}: {string.Join(",", batch.Keys)} "
+                    + $"{Convert.ToHexString(System.IO.Hashing.XxHash64.Hash(batch.Pixels_BTHWC))}");
         return read;
     }
 
@@ -94,7 +98,8 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
     public async Task Killed_decoders_change_no_batch()
     {
         List<string> undisturbed = await UndisturbedAsync();
-        (IActorRef pipeline, ChannelReader<ClipBatch> batches) = Start(_plan, Steps, Settings(3) with { AttemptsPerClip = int.MaxValue }, static _ => { });
+        (IActorRef pipeline, ChannelReader<ClipBatch> batches) = Start(_plan, Steps, Settings(3) with { AttemptsPerClip = int.MaxValue },
+            static _ => { });
         using var stop = new CancellationTokenSource();
         Task killing = Task.Run(async () =>
         {
@@ -164,7 +169,8 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
             var job = new PipelineJob(plan, _clips, 0, plan.StepsPerEpoch, new(0.15, 10_000), ledger, batches.Writer);
             Func<IClipSource> open = () => new FakeSource(static request =>
             {
-                if (request.Row % 10 == 3) throw new UnreadableClipException(RejectReason.Corrupt, $"row{request.Row}.mp4", "injected, with a \"quote\"");
+                if (request.Row % 10 == 3)
+                    throw new UnreadableClipException(RejectReason.Corrupt, $"row{request.Row}.mp4", "injected, with a \"quote\"");
             });
             Sys.ActorOf(Props.Create(() => new ClipPipeline(job, open, settings, TimeProvider.System)));
             Assert.Equal(2_500, (await ReadAsync(batches.Reader)).Count);
@@ -254,7 +260,8 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
     {
         ActorSettings settings = Settings(4) with { Window = 3 };
         long furthest = 0;
-        (_, ChannelReader<ClipBatch> batches) = Start(_plan, Steps, settings, request => Interlocked.Exchange(ref furthest, Math.Max(furthest, request.Step)));
+        (_, ChannelReader<ClipBatch> batches) = Start(_plan, Steps, settings,
+            request => Interlocked.Exchange(ref furthest, Math.Max(furthest, request.Step)));
         await AwaitConditionAsync(() => Task.FromResult(_ledger.Planned == (2 + 3) * BatchSize), TimeSpan.FromSeconds(20));
         await Task.Delay(200);
         Assert.Equal((2 + 3) * BatchSize, _ledger.Planned);
@@ -301,7 +308,8 @@ public sealed class ClipPipelineTests() : TestKit(ConfigurationFactory.ParseStri
     [Fact]
     public async Task In_evaluation_a_clip_is_the_same_wherever_its_row_stands()
     {
-        Assert.Equal(new RowsInOrder([3, 7], batchSize: 2, static row => $"video {row}").Request(0, 1).Seed, new RowsInOrder([0], batchSize: 1, static _ => "video 7").Request(0, 0).Seed);
+        Assert.Equal(new RowsInOrder([3, 7], batchSize: 2, static row => $"video {row}").Request(0, 1).Seed,
+            new RowsInOrder([0], batchSize: 1, static _ => "video 7").Request(0, 0).Seed);
         List<string> one = await ReadAsync(Start(new RowsInOrder([3], 1, static _ => "a"), 1, Settings(1), static _ => { }).Batches);
         List<string> other = await ReadAsync(Start(new RowsInOrder([3], 1, static _ => "b"), 1, Settings(1), static _ => { }).Batches);
         Assert.NotEqual(one, other);

@@ -10,7 +10,8 @@ internal static class TestClips
     public static readonly ClipSettings Settings = new() { Frames = 1, DecodeSize = 8, Size = 8, TextLength = 4 };
 
     /// <summary>The running settings of <c>hocon/alpro.conf</c>.</summary>
-    public static ActorSettings Running { get; } = ActorSettings.From(ConfigurationFactory.ParseString(File.ReadAllText(RunningSettings.ConfFile("alpro.conf"))));
+    public static ActorSettings Running { get; } =
+        ActorSettings.From(ConfigurationFactory.ParseString(File.ReadAllText(RunningSettings.ConfFile("alpro.conf"))));
 
     public static ClipRequest Request(long row) => new(Step: row, Slot: 0, Attempt: 0, Corpus: 0, row, Seed: (ulong)row);
 

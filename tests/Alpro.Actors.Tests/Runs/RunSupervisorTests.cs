@@ -28,7 +28,8 @@ public sealed class RunSupervisorTests : TestKit, IClassFixture<SmallWorld>
 
     public RunSupervisorTests(SmallWorld world) : this(world, new EventCollector()) { }
 
-    private RunSupervisorTests(SmallWorld world, EventCollector said) : this(world, said, RunHost.StartAsync(adjust: settings => settings with
+    private RunSupervisorTests(SmallWorld world, EventCollector said) : this(world, said,
+        RunHost.StartAsync(adjust: settings => settings with
     {
         Decoders = 0, SharesCores = false, MaxRestarts = 2, StopTimeout = TimeSpan.FromSeconds(5),
     }, log: said).GetAwaiter().GetResult()) { }

@@ -36,13 +36,16 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
         return ConfigLoader.Load(_out.File("config.json"), settings);
     }
 
-    private Task<RunResult> TrainAsync(RunConfig config, string folder, int decoders = 1, bool resume = false, Action<StepRecord>? stepped = null,
-        ILoggerFactory? log = null, Func<RunHost, CancellationToken, Task>? disturb = null, int attempts = 3, CancellationToken stop = default) =>
+    private Task<RunResult> TrainAsync(RunConfig config, string folder, int decoders = 1, bool resume = false,
+        Action<StepRecord>? stepped = null,
+        ILoggerFactory? log = null, Func<RunHost, CancellationToken, Task>? disturb = null, int attempts = 3,
+        CancellationToken stop = default) =>
         SmallRun.TrainAsync(config, _out.File(folder), decoders, resume, stepped, log, disturb, attempts, stop);
 
     private string WithUnreadable() => SmallRun.WithUnreadable(_world.Folder.Path, _out.File("some-bad.csv"));
 
-    private double[] Losses(string folder) => !File.Exists(new RunFolder(_out.File(folder)).Steps) ? [] : [.. RunLog.Read<StepRecord>(new RunFolder(_out.File(folder)).Steps).Select(record => record.Loss)];
+    private double[] Losses(string folder) => !File.Exists(new RunFolder(_out.File(folder)).Steps) ? []
+        : [.. RunLog.Read<StepRecord>(new RunFolder(_out.File(folder)).Steps).Select(record => record.Loss)];
 
     [Fact]
     public async Task Decoders_one_two_or_four_give_the_same_loss_at_every_step()
@@ -77,7 +80,8 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
         Assert.Equal(Losses("whole"), Losses("parts"));
         Assert.True(whole.Accounts.Rejected > 0);
         Assert.Equal(whole.Accounts, second.Accounts);
-        Assert.Equal(File.ReadAllBytes(Path.Combine(whole.Checkpoint!, Checkpoint.WeightsName)), File.ReadAllBytes(Path.Combine(second.Checkpoint!, Checkpoint.WeightsName)));
+        Assert.Equal(File.ReadAllBytes(Path.Combine(whole.Checkpoint!, Checkpoint.WeightsName)),
+            File.ReadAllBytes(Path.Combine(second.Checkpoint!, Checkpoint.WeightsName)));
     }
 
     /// <summary>Its first clip is never read: the thread hangs as in a system call that does not come back.</summary>
@@ -99,7 +103,13 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
         using var said = new EventCollector();
         int loads = 0;
         Directory.CreateDirectory(_out.File("stuck"));
-        RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 2, LeaseTimeout = TimeSpan.FromSeconds(1), StopTimeout = TimeSpan.FromSeconds(2) }, log: said);
+        RunHost host = await RunHost.StartAsync(
+            adjust: settings => settings with
+            {
+                Decoders = 2,
+                LeaseTimeout = TimeSpan.FromSeconds(1),
+                StopTimeout = TimeSpan.FromSeconds(2),
+            }, log: said);
         host.Source = source => new StuckSource(source, free, () => Interlocked.Increment(ref loads) == 3);
         long began = TimeProvider.System.GetTimestamp();
         RunResult result = await host.TrainAsync(new(Config(steps: 6), new(_out.File("stuck")), false), CancellationToken.None);
@@ -135,7 +145,8 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
         RunResult calm = await TrainAsync(config, "calm");
         long step = 0;
         int killed = 0;
-        RunResult chaotic = await TrainAsync(config, "chaotic", decoders: 2, attempts: int.MaxValue, stepped: record => Volatile.Write(ref step, record.Step), disturb: async (host, over) =>
+        RunResult chaotic = await TrainAsync(config, "chaotic", decoders: 2, attempts: int.MaxValue,
+            stepped: record => Volatile.Write(ref step, record.Step), disturb: async (host, over) =>
         {
             bool broken = false;
             for (int victim = 0; !over.IsCancellationRequested; victim++)
@@ -144,7 +155,8 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
                 killed++;
                 if (!broken && Volatile.Read(ref step) > 100)
                 {
-                    host.System.ActorSelection("/user/run/clips-1").Tell(PoisonPill.Instance);        // the trainer finds its stream broken off
+                    // the trainer finds its stream broken off
+                    host.System.ActorSelection("/user/run/clips-1").Tell(PoisonPill.Instance);
                     (broken, victim) = (true, -1);
                 }
                 await Task.Delay(300, CancellationToken.None);
@@ -156,7 +168,8 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
         Assert.True(chaotic.Accounts.Rejected > 0);
         Assert.Equal(calm.Accounts, chaotic.Accounts);
         Assert.Equal(0, chaotic.Ledger.InHand);
-        Assert.Null(RunComparison.Of(new(_out.File("calm")), Last(config, "calm"), new(_out.File("chaotic")), Last(config, "chaotic")).Difference);
+        Assert.Null(RunComparison.Of(new(_out.File("calm")), Last(config, "calm"), new(_out.File("chaotic")),
+            Last(config, "chaotic")).Difference);
     }
 
     [Fact]
@@ -167,7 +180,8 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
         await TrainAsync(Config(steps: 4, null, "training.keep=3"), "run", resume: true, log: said);
         CollectedEvent change = Assert.Single(said.Of(nameof(ActorEvents.SettingChanged)));
         Assert.Equal(("training.keep", "9", "3"), (change.Fields["Setting"], change.Fields["Before"], change.Fields["Now"]));
-        var refused = await Assert.ThrowsAsync<ConfigException>(() => TrainAsync(Config(steps: 4, null, "optimizer.learningRate=0.5", "seed=6"), "run", resume: true));
+        var refused = await Assert.ThrowsAsync<ConfigException>(
+            () => TrainAsync(Config(steps: 4, null, "optimizer.learningRate=0.5", "seed=6"), "run", resume: true));
         Assert.Contains("optimizer.learningRate", refused.Message, StringComparison.Ordinal);
         Assert.Contains("seed", refused.Message, StringComparison.Ordinal);
     }
@@ -178,7 +192,9 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
         string csv = Path.Combine(_world.Folder.Path, "train", "results_train.csv");
         string[] lines = File.ReadAllLines(csv);
         await TrainAsync(Config(steps: 4), "run");
-        foreach ((string name, string[] rows) in new[] { ("lost", lines[..^1]), ("sorted", [lines[0], .. lines[1..].Order(StringComparer.Ordinal).Reverse()]), ("edited", [.. lines[..^1], lines[^1].Replace(" a ", " the ", StringComparison.Ordinal)]) })
+        foreach ((string name, string[] rows) in new[] { ("lost", lines[..^1]),
+            ("sorted", [lines[0], .. lines[1..].Order(StringComparer.Ordinal).Reverse()]),
+            ("edited", [.. lines[..^1], lines[^1].Replace(" a ", " the ", StringComparison.Ordinal)]) })
         {
             string other = Path.Combine(Directory.CreateDirectory(_out.File(name)).FullName, "results_train.csv");
             File.WriteAllLines(other, rows);
@@ -262,14 +278,17 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
     public async Task Validation_takes_every_corpus_and_a_last_batch_of_one_clip()
     {
         CorpusConfig corpus = Config(steps: 2).Data.Corpora[0];
-        string validation = System.Text.Json.JsonSerializer.Serialize<CorpusConfig[]>([corpus with { Name = "first" }, corpus with { Name = "second" }], ConfigLoader.Json);
+        string validation = System.Text.Json.JsonSerializer.Serialize<CorpusConfig[]>([corpus with { Name = "first" },
+            corpus with { Name = "second" }], ConfigLoader.Json);
         RunConfig config = Config(steps: 2, null, $"data.validation={validation}", "evaluation.maxClips=5");
         RunResult result = await TrainAsync(config, "validated");
         ValidationRecord record = Assert.Single(RunLog.Read<ValidationRecord>(new RunFolder(_out.File("validated")).Validations));
         Assert.Equal(record.Figures["loss"], record.Figures["second/loss"]);
         Assert.Equal((2, 2, record.Score), (result.State.Settled, result.State.BestStep!.Value, result.State.BestScore!.Value));
-        var refused = await Assert.ThrowsAsync<DataException>(() => TrainAsync(Config(steps: 2, null, $"data.validation={validation}", "evaluation.maxClips=1"), "one"));
-        Assert.Contains("corpus first: 1 of its 24 rows are for validation (evaluation.maxClips); expected 2 at least", refused.Message, StringComparison.Ordinal);
+        var refused = await Assert.ThrowsAsync<DataException>(
+            () => TrainAsync(Config(steps: 2, null, $"data.validation={validation}", "evaluation.maxClips=1"), "one"));
+        Assert.Contains("corpus first: 1 of its 24 rows are for validation (evaluation.maxClips); expected 2 at least", refused.Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -336,9 +355,11 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
     {
         Directory.CreateDirectory(_out.File("stuck"));
         File.WriteAllText(_out.File("stuck/checkpoints"), "");       // no folder can be made there
-        await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1, CheckpointTries = 2, CheckpointBackOff = TimeSpan.FromMilliseconds(50) });
+        await using RunHost host = await RunHost.StartAsync(
+            adjust: settings => settings with { Decoders = 1, CheckpointTries = 2, CheckpointBackOff = TimeSpan.FromMilliseconds(50) });
         var failed = await Assert.ThrowsAsync<RunFailedException>(
-            () => host.TrainAsync(new(Config(steps: 100_000), new(_out.File("stuck")), Resume: false), CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(60)));
+            () => host.TrainAsync(new(Config(steps: 100_000), new(_out.File("stuck")), Resume: false),
+            CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(60)));
         Assert.StartsWith("the checkpoint of step 5 could not be written in 2 tries", failed.Message, StringComparison.Ordinal);
     }
 
@@ -347,7 +368,8 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
     {
         File.WriteAllText(_out.File("labels.json"), """{ "red": 0, "blue": 1 }""");
         using var said = new EventCollector();
-        RunConfig config = Config(steps: 1, Path.Combine(_world.Folder.Path, "qa", "train.jsonl"), "task=question-answering", "data.clip.maskProbability=0", "losses={}",
+        RunConfig config = Config(steps: 1, Path.Combine(_world.Folder.Path, "qa", "train.jsonl"), "task=question-answering",
+            "data.clip.maskProbability=0", "losses={}",
             "data.corpora[0].format=question-answer-jsonl", $"data.answers={_out.File("labels.json")}", "model.answers=2");
         await Record.ExceptionAsync(() => TrainAsync(config, "qa", log: said));
         Assert.Single(said.Of(nameof(ActorEvents.AnswersUnlabelled)));
@@ -358,8 +380,11 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
     {
         RunConfig config = Config(steps: 12, null, "training.exportEvery=5");
         await TrainAsync(config, "exports");
-        Assert.Equal(["model_step_10.pt", "model_step_5.pt"], Directory.EnumerateFiles(_out.File("exports"), "*.pt").Select(Path.GetFileName).Order(StringComparer.Ordinal));
-        using CheckpointFile exported = CheckpointFile.Open(_out.File("exports/model_step_10.pt")), kept = CheckpointFile.Open(Path.Combine(new TrainingRun(config, new(_out.File("exports")), false).Store().FolderOf(10), Checkpoint.WeightsName));
+        Assert.Equal(["model_step_10.pt", "model_step_5.pt"],
+            Directory.EnumerateFiles(_out.File("exports"), "*.pt").Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        using CheckpointFile exported = CheckpointFile.Open(_out.File("exports/model_step_10.pt")),
+            kept = CheckpointFile.Open(Path.Combine(new TrainingRun(config, new(_out.File("exports")), false).Store().FolderOf(10),
+            Checkpoint.WeightsName));
         Assert.Equal(kept.Tensors.Keys.Order(), exported.Tensors.Keys.Order());
     }
 
@@ -373,13 +398,18 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
         {
             if (record.Step == 6) stop.Cancel();
         });
-        File.WriteAllText(_out.File("config.json"), File.ReadAllText(_out.File("config.json")).Replace("\"keep\": 9", "\"keep\": 8", StringComparison.Ordinal));
-        using var child = Process.Start(new ProcessStartInfo("dotnet", [typeof(TrainingRunTests).Assembly.Location, "lose-device", _out.File("config.json"), _out.File("struck")]) { RedirectStandardError = true })!;
+        File.WriteAllText(_out.File("config.json"),
+            File.ReadAllText(_out.File("config.json")).Replace("\"keep\": 9", "\"keep\": 8", StringComparison.Ordinal));
+        using var child = Process.Start(new ProcessStartInfo("dotnet",
+            [typeof(TrainingRunTests).Assembly.Location, "lose-device", _out.File("config.json"),
+            _out.File("struck")]) { RedirectStandardError = true })!;
         string said = await child.StandardError.ReadToEndAsync();
         await child.WaitForExitAsync();
         Assert.Equal(ExitCode.DeviceLost, child.ExitCode);
-        string sentence = Assert.Single(said.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => line.StartsWith("alpro:", StringComparison.Ordinal));
-        Assert.Contains("CUDA error: an illegal memory access was encountered; start the same command again, a run with --resume", sentence, StringComparison.Ordinal);
+        string sentence = Assert.Single(said.Split('\n', StringSplitOptions.RemoveEmptyEntries),
+            line => line.StartsWith("alpro:", StringComparison.Ordinal));
+        Assert.Contains("CUDA error: an illegal memory access was encountered; start the same command again, a run with --resume", sentence,
+            StringComparison.Ordinal);
 
         Assert.True((await TrainAsync(config, "struck", resume: true)).Completed);
         Assert.Equal(Losses("whole"), Losses("struck"));
@@ -391,11 +421,13 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
     public async Task A_fault_of_the_device_spends_no_restart(string fault)
     {
         using var said = new EventCollector();
-        var failure = await Assert.ThrowsAsync<ExternalException>(() => TrainAsync(Config(steps: 200), "fault", log: said, disturb: async (host, over) =>
+        var failure = await Assert.ThrowsAsync<ExternalException>(
+            () => TrainAsync(Config(steps: 200), "fault", log: said, disturb: async (host, over) =>
         {
             while (!over.IsCancellationRequested)
             {
-                if (Losses("fault").Length > 3) host.System.ActorSelection("/user/run").Tell(new TrainerActor.Failed(new ExternalException(fault)));
+                if (Losses("fault").Length > 3)
+                    host.System.ActorSelection("/user/run").Tell(new TrainerActor.Failed(new ExternalException(fault)));
                 await Task.Delay(100, CancellationToken.None);
             }
         }));
@@ -408,7 +440,8 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
     [Fact]
     public async Task Missing_media_folder_is_named_before_anything_starts()
     {
-        RunConfig config = Config(steps: 2) is var good ? good with { Data = good.Data with { Corpora = [good.Data.Corpora[0] with { Media = _out.File("nowhere") }] } } : null!;
+        RunConfig config = Config(steps: 2) is var good
+            ? good with { Data = good.Data with { Corpora = [good.Data.Corpora[0] with { Media = _out.File("nowhere") }] } } : null!;
         var failure = await Assert.ThrowsAsync<DataException>(() => TrainAsync(config, "none"));
         Assert.Contains("nowhere", failure.Message, StringComparison.Ordinal);
     }
@@ -418,7 +451,8 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
     {
         RunConfig config = Config(steps: 6);
         await TrainAsync(config, "clean");
-        Assert.DoesNotContain(Directory.EnumerateFileSystemEntries(_out.File("clean"), "*", SearchOption.AllDirectories), path => path.EndsWith(".partial", StringComparison.Ordinal) || path.EndsWith(".tmp", StringComparison.Ordinal));
+        Assert.DoesNotContain(Directory.EnumerateFileSystemEntries(_out.File("clean"), "*", SearchOption.AllDirectories),
+            path => path.EndsWith(".partial", StringComparison.Ordinal) || path.EndsWith(".tmp", StringComparison.Ordinal));
         Assert.NotNull(new TrainingRun(config, new(_out.File("clean")), false).Store().Latest());
     }
 }

@@ -20,7 +20,8 @@ internal static class CeilingsStage
         GpuCheck.Report(new("copy on the device, 4 GiB", copy, Note: $"{2 * Bytes / copy / 1e6:F0} GB/s, read and written"));
         using Tensor pinned = zeros(256L << 20, dtype: ScalarType.Byte).pin_memory();
         Tensor there = to.narrow(0, 0, 256L << 20);
-        double send = GpuCheck.Queued(() => there.copy_(pinned, nonBlocking: true), 4), back = GpuCheck.Queued(() => pinned.copy_(there, nonBlocking: true), 4);
+        double send = GpuCheck.Queued(() => there.copy_(pinned, nonBlocking: true), 4),
+            back = GpuCheck.Queued(() => pinned.copy_(there, nonBlocking: true), 4);
         GpuCheck.Report(new("256 MiB to the device, pinned", send, Note: $"{(256 << 20) / send / 1e6:F1} GB/s"));
         GpuCheck.Report(new("256 MiB to the host, pinned", back, Note: $"{(256 << 20) / back / 1e6:F1} GB/s"));
         Tensor small = zeros(16, device: CUDA);

@@ -71,8 +71,11 @@ internal static class GpuCheck
         return Enumerable.Range(0, repeats).Select(_ => Once(action)).Order().ElementAt(repeats / 2);
     }
 
-    /// <summary>The median milliseconds of one of several actions queued together, so that the host's time to queue them is hidden.</summary>
-    public static double Queued(Action action, int count = 10, int repeats = 5) => Milliseconds(() => { for (int i = 0; i < count; i++) action(); }, repeats, 1) / count;
+    /// <summary>
+    /// The median milliseconds of one of several actions queued together, so that the host's time to queue them is hidden.
+    /// </summary>
+    public static double Queued(Action action, int count = 10, int repeats = 5) =>
+        Milliseconds(() => { for (int i = 0; i < count; i++) action(); }, repeats, 1) / count;
 
     /// <summary>Writes a figure down.</summary>
     public static void Report(GpuFigure figure)
@@ -100,9 +103,11 @@ internal static class GpuCheck
 /// <param name="Predicted">The milliseconds expected before anything was run.</param>
 /// <param name="Note">Anything else.</param>
 /// <param name="Peer">"pytorch" for the peer's figures.</param>
-internal sealed record GpuFigure(string What, double? Ms = null, double? Teraflops = null, double? Predicted = null, string? Note = null, string? Peer = null)
+internal sealed record GpuFigure(string What, double? Ms = null, double? Teraflops = null, double? Predicted = null, string? Note = null,
+    string? Peer = null)
 {
-    public static JsonSerializerOptions Json { get; } = new(JsonSerializerDefaults.Web) { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
+    public static JsonSerializerOptions Json { get; } =
+        new(JsonSerializerDefaults.Web) { DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull };
 }
 
 /// <summary>The table that ends a check.</summary>
@@ -112,7 +117,8 @@ internal static class GpuTable
 
     public static int Print(string file)
     {
-        GpuFigure[] figures = [.. File.ReadLines(file).Where(line => line.StartsWith('{')).Select(line => JsonSerializer.Deserialize<GpuFigure>(line, GpuFigure.Json)!)];
+        GpuFigure[] figures = [.. File.ReadLines(file).Where(line => line.StartsWith('{'))
+            .Select(line => JsonSerializer.Deserialize<GpuFigure>(line, GpuFigure.Json)!)];
         double? ceiling = figures.FirstOrDefault(figure => figure.What == Product && figure.Peer is null)?.Teraflops;
         ILookup<string, GpuFigure> peers = figures.Where(figure => figure.Peer is not null).ToLookup(figure => figure.What);
         string[] own = [.. figures.Where(figure => figure.Peer is null).Select(figure => figure.What)];
@@ -120,8 +126,10 @@ internal static class GpuTable
         foreach (GpuFigure figure in figures.Where(figure => figure.Peer is null || !own.Contains(figure.What)))
         {
             double? peer = figure.Peer is null ? peers[figure.What].LastOrDefault()?.Ms : figure.Ms;
-            string share = figure.Teraflops is { } rate && ceiling is { } top ? (rate / top).ToString("P0", CultureInfo.InvariantCulture) : "";
-            Console.WriteLine($"{figure.What,-46} {Number(figure.Peer is null ? figure.Ms : null, "F3"),9} {Number(figure.Teraflops, "F1"),8} {share,6} {Number(figure.Predicted, "F1"),9} {Number(peer, "F3"),9}  {figure.Note}");
+            string share = figure.Teraflops is { } rate && ceiling is { } top ? (rate / top).ToString("P0", CultureInfo.InvariantCulture)
+                : "";
+            Console.WriteLine($"{figure.What,-46} {Number(figure.Peer is null ? figure.Ms : null, "F3"),9} "
+                + $"{Number(figure.Teraflops, "F1"),8} {share,6} {Number(figure.Predicted, "F1"),9} {Number(peer, "F3"),9}  {figure.Note}");
         }
         return 0;
     }

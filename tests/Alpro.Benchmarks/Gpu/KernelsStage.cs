@@ -5,7 +5,10 @@ using static TorchSharp.torch;
 
 namespace Alpro.Benchmarks.Gpu;
 
-/// <summary>Whether our own kernels give, on this GPU, what libtorch's operations give: tokens and gradients of a full-width encoder, in 32 bits and in mixed precision.</summary>
+/// <summary>
+/// Whether our own kernels give, on this GPU, what libtorch's operations give: tokens and gradients of a full-width encoder, in 32 bits and
+/// in mixed precision.
+/// </summary>
 internal static class KernelsStage
 {
     public static void Run(string[] args)
@@ -29,8 +32,11 @@ internal static class KernelsStage
         string where = "";
         foreach ((string name, Tensor gradient) in gradients)
             if (Error(gradient, ours[name]) is var error && !(error <= worst)) (worst, where) = (error, name);
-        GpuCheck.Report(new($"kernels, {frames} frames, {(mixed ? "bf16" : "fp32")}", Note: $"tokens {tokens:0.0e+0}, worst gradient {worst:0.0e+0} ({where})"));
-        if (!(tokens <= tolerance && worst <= 20 * tolerance)) throw new InvalidOperationException($"kernels differ from libtorch at {frames} frames: tokens {tokens}, gradient of {where} {worst}");
+        GpuCheck.Report(new($"kernels, {frames} frames, {(mixed ? "bf16" : "fp32")}",
+            Note: $"tokens {tokens:0.0e+0}, worst gradient {worst:0.0e+0} ({where})"));
+        if (!(tokens <= tolerance && worst <= 20 * tolerance))
+            throw new InvalidOperationException(
+                $"kernels differ from libtorch at {frames} frames: tokens {tokens}, gradient of {where} {worst}");
 
         (Tensor, Dictionary<string, Tensor>) Step(bool kernels, bool mixed)
         {
@@ -40,7 +46,8 @@ internal static class KernelsStage
             Tensor tokens;
             using (Autocast.Set(GpuCheck.Device.type, mixed)) tokens = encoder.Forward(video);
             tokens.mul(weights).sum().backward();
-            return (tokens.detach(), encoder.named_parameters().Where(named => named.parameter.grad is not null).ToDictionary(named => named.name, named => named.parameter.grad!.clone()));
+            return (tokens.detach(), encoder.named_parameters().Where(named => named.parameter.grad is not null)
+                .ToDictionary(named => named.name, named => named.parameter.grad!.clone()));
         }
     }
 

@@ -23,7 +23,8 @@ internal static class NcclStage
         long began = Stopwatch.GetTimestamp();
         using (var group = new NcclCollectives(new SoloGroup(1)))
         {
-            GpuCheck.Report(new("NCCL: a group forms", Stopwatch.GetElapsedTime(began).TotalMilliseconds, Note: "the first of the process"));
+            GpuCheck.Report(new("NCCL: a group forms", Stopwatch.GetElapsedTime(began).TotalMilliseconds,
+                Note: "the first of the process"));
             group.AllReduce(values);
             InPieces(group, values);
             Require(values.equal(wanted).all().item<bool>(), "a sum of one rank is not what it was");
@@ -82,7 +83,8 @@ internal static class NcclStage
         GpuCheck.Wait();
         aborter.Join();
         Require(over, "a group that was aborted goes on");
-        GpuCheck.Report(new("NCCL: aborted by another thread", Stopwatch.GetElapsedTime(Interlocked.Read(ref aborted)).TotalMilliseconds, Note: "until the GPU is free"));
+        GpuCheck.Report(new("NCCL: aborted by another thread", Stopwatch.GetElapsedTime(Interlocked.Read(ref aborted)).TotalMilliseconds,
+            Note: "until the GPU is free"));
     }
 
     private static void Require(bool met, string otherwise)

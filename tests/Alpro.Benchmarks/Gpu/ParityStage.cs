@@ -9,9 +9,12 @@ internal static class ParityStage
     {
         ParityRow[] rows = [.. ParityRunner.Run(args[0], device: GpuCheck.Device)];
         foreach (ParityRow row in rows)
-            Console.WriteLine($"  {(row.Passed ? "pass" : "FAIL")} {row.Item,-60} absolute {row.WorstAbsolute:0.0e+0} relative {row.WorstRelative:0.0e+0} {(row.Passed ? "" : row.Detail)}");
+            Console.WriteLine($"  {(row.Passed ? "pass" : "FAIL")} {row.Item,-60} absolute {row.WorstAbsolute:0.0e+0} relative "
+                + $"{row.WorstRelative:0.0e+0} {(row.Passed ? "" : row.Detail)}");
         ParityRow[] failed = [.. rows.Where(row => !row.Passed)];
         GpuCheck.Report(new("parity with the paper's code, fp32", Note: $"{rows.Length - failed.Length} of {rows.Length} pass"));
-        if (failed.Length > 0) throw new InvalidOperationException($"parity: {failed.Length} of {rows.Length} rows fail, the first {failed[0].Item}: {failed[0].Detail}");
+        if (failed.Length > 0)
+            throw new InvalidOperationException(
+                $"parity: {failed.Length} of {rows.Length} rows fail, the first {failed[0].Item}: {failed[0].Detail}");
     }
 }

@@ -30,14 +30,22 @@ internal static class ProbeStage
         yield return ("numbers there and back", () => Close(tensor(new[] { 1f, 2f, 3f }).to(device).cpu(), tensor(new[] { 1f, 2f, 3f })));
         yield return ("address of the data", () => TensorMemory.Address(ones(4, device: device)) != 0);
         yield return ("bytes", () => MemoryMarshal.Cast<byte, float>(ones(4).bytes).ToArray() is [1, 1, 1, 1]);
-        yield return ("matrix product", () => Close(full([8, 8], 2f, device: device).mm(ones(8, 8, device: device)).cpu(), full([8, 8], 16f)));
+        yield return ("matrix product", () => Close(full([8, 8], 2f, device: device).mm(ones(8, 8, device: device)).cpu(),
+            full([8, 8], 16f)));
         yield return ("linear layer", () => nn.Linear(8, 4).to(device).call(ones(2, 8, device: device)).isfinite().all().item<bool>());
         yield return ("convolution", () => nn.Conv2d(3, 4, 2, 2).to(device).call(ones(1, 3, 4, 4, device: device)).shape is [1, 4, 2, 2]);
-        yield return ("embedding", () => nn.Embedding(10, 4, padding_idx: 0).to(device).call(zeros(2, 3, dtype: ScalarType.Int64, device: device)).shape is [2, 3, 4]);
-        yield return ("layer norm, softmax, gelu", () => nn.functional.gelu(nn.LayerNorm(8).to(device).call(randn(3, 8, device: device))).softmax(-1).sum().item<float>() is > 2.9f and < 3.1f);
-        yield return ("attention", () => nn.functional.scaled_dot_product_attention(randn([1, 2, 5, 8], device: device), randn([1, 2, 5, 8], device: device), randn([1, 2, 5, 8], device: device)).shape is [1, 2, 5, 8]);
-        yield return ("attention with mask and dropout", () => nn.functional.scaled_dot_product_attention(randn([1, 2, 5, 8], device: device), randn([1, 2, 5, 8], device: device), randn([1, 2, 5, 8], device: device), zeros([1, 1, 1, 5], device: device), 0.1).isfinite().all().item<bool>());
-        yield return ("dropout", () => nn.functional.dropout(ones(1000, device: device), 0.5, true).mean().item<float>() is > 0.7f and < 1.3f);
+        yield return ("embedding", () => nn.Embedding(10, 4,
+            padding_idx: 0).to(device).call(zeros(2, 3, dtype: ScalarType.Int64, device: device)).shape is [2, 3, 4]);
+        yield return ("layer norm, softmax, gelu",
+            () => nn.functional.gelu(nn.LayerNorm(8).to(device).call(randn(3, 8, device: device))).softmax(-1).sum().item<float>() is > 2.9f
+            and < 3.1f);
+        yield return ("attention", () => nn.functional.scaled_dot_product_attention(randn([1, 2, 5, 8], device: device),
+            randn([1, 2, 5, 8], device: device), randn([1, 2, 5, 8], device: device)).shape is [1, 2, 5, 8]);
+        yield return ("attention with mask and dropout",
+            () => nn.functional.scaled_dot_product_attention(randn([1, 2, 5, 8], device: device), randn([1, 2, 5, 8], device: device),
+            randn([1, 2, 5, 8], device: device), zeros([1, 1, 1, 5], device: device), 0.1).isfinite().all().item<bool>());
+        yield return ("dropout", () => nn.functional.dropout(ones(1000, device: device), 0.5,
+            true).mean().item<float>() is > 0.7f and < 1.3f);
         yield return ("cross-entropy and backward", () =>
         {
             Tensor x = randn(4, 5, device: device).requires_grad_();

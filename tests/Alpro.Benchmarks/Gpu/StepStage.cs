@@ -40,7 +40,8 @@ internal static class StepStage
         long idle = UsedBytes();
         var config = new ModelConfig();
         using var model = (AlproForPretrain)new AlproForPretrain(config).to(GpuCheck.Device);
-        foreach (AlproModel part in new AlproModel[] { model, ((AlproForPretrain)model).prompter }) part.visual_encoder.model.UsesKernels = kernels;
+        foreach (AlproModel part in new AlproModel[] { model, ((AlproForPretrain)model).prompter })
+            part.visual_encoder.model.UsesKernels = kernels;
         using var parameters = new FlatParameters(model, halves);
         using var optimizer = new AdamW(parameters, new OptimizerConfig());
         using var scope = NewDisposeScope();
@@ -70,7 +71,8 @@ internal static class StepStage
                 ((delegate* unmanaged<void>)NativeLibrary.GetExport(library, "trace_start"))();
                 for (int i = 0; i < Steps; i++) Step();
                 GpuCheck.Wait();
-                fixed (byte* path = System.Text.Encoding.UTF8.GetBytes(trace + '\0')) ((delegate* unmanaged<byte*, int, void>)NativeLibrary.GetExport(library, "trace_report"))(path, Steps);
+                fixed (byte* path = System.Text.Encoding.UTF8.GetBytes(trace + '\0')) ((delegate* unmanaged<byte*, int,
+                    void>)NativeLibrary.GetExport(library, "trace_report"))(path, Steps);
             }
             return;
         }
@@ -80,15 +82,18 @@ internal static class StepStage
             using (NewDisposeScope())
             {
                 Tensor loss = null!;
-                foreach ((Action phase, int index) in new (Action, int)[] { (() => loss = Forward(), 0), (() => loss.backward(), 1), (Update, 2) })
+                foreach ((Action phase, int index) in new (Action, int)[] { (() => loss = Forward(), 0), (() => loss.backward(), 1),
+                    (Update, 2) })
                     (step < Warm ? [] : phases[index]).Add(Timed(phase));
             }
         string[] names = ["forward", "backward", "update"];
         for (int i = 0; i < 3; i++)
-            GpuCheck.Report(new($"{name}: {names[i]}", Median(phases[i].Select(phase => phase.Whole)), Note: $"host {Median(phases[i].Select(phase => phase.Host)):F1} ms"));
+            GpuCheck.Report(new($"{name}: {names[i]}", Median(phases[i].Select(phase => phase.Whole)),
+                Note: $"host {Median(phases[i].Select(phase => phase.Host)):F1} ms"));
 
         double whole = GpuCheck.Queued(() => { using (NewDisposeScope()) { Forward().backward(); Update(); } }, Steps, 3);
-        GpuCheck.Report(new(name, whole, flops / whole / 1e9, _predicted.GetValueOrDefault(clips) is > 0 and var predicted ? predicted : null,
+        GpuCheck.Report(new(name, whole, flops / whole / 1e9,
+            _predicted.GetValueOrDefault(clips) is > 0 and var predicted ? predicted : null,
             $"{clips / whole * 1000:F0} clips/s, {flops / 1e12:F2} TFLOP"));
         double peak = (UsedBytes() - idle) / 1e9, counted = Counted(config, clips, halves) / 1e9;
         string memory = $"{peak:F1} GB beside CUDA's own {idle / 1e9:F1}; {counted:F1} by count";

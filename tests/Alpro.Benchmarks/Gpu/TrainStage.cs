@@ -11,8 +11,8 @@ using static TorchSharp.torch;
 namespace Alpro.Benchmarks.Gpu;
 
 /// <summary>
-/// The trainer on a GPU, its batches from a channel: six steps of a small ALPRO beside three, a checkpoint and three more; a second time the same
-/// six; and in bfloat16 beside 32 bits.
+/// The trainer on a GPU, its batches from a channel: six steps of a small ALPRO beside three, a checkpoint and three more; a second time
+/// the same six; and in bfloat16 beside 32 bits.
 /// </summary>
 internal static class TrainStage
 {
@@ -23,14 +23,16 @@ internal static class TrainStage
         RunConfig config = Config(Precision.Fp32);
         (double[] whole, float[] weights) = Train(config, 0, Steps, null);
         (double[] again, float[] same) = Train(config, 0, Steps, null);
-        GpuCheck.Report(new("trainer: the same seed twice", Note: $"losses differ by {Worst(whole, again):0.0e+0}, weights by {Worst(weights, same):0.0e+0}"));
+        GpuCheck.Report(new("trainer: the same seed twice",
+            Note: $"losses differ by {Worst(whole, again):0.0e+0}, weights by {Worst(weights, same):0.0e+0}"));
         string folder = Directory.CreateTempSubdirectory("alpro-gpu-").FullName;
         try
         {
             (double[] first, _) = Train(config, 0, 3, folder);
             (double[] second, float[] resumed) = Train(config, 3, Steps, folder);
             double losses = Worst(whole, [.. first, .. second]), difference = Worst(weights, resumed);
-            GpuCheck.Report(new("trainer: 3 steps, a checkpoint, 3 steps", Note: $"losses differ by {losses:0.0e+0}, weights by {difference:0.0e+0}"));
+            GpuCheck.Report(new("trainer: 3 steps, a checkpoint, 3 steps",
+                Note: $"losses differ by {losses:0.0e+0}, weights by {difference:0.0e+0}"));
             // Atomic additions may come in another order; other random numbers would differ in the first digit.
             if (losses > 1e-3 || Worst(whole, again) > 1e-3) throw new InvalidOperationException($"resumed losses differ by {losses}");
         }
@@ -41,7 +43,8 @@ internal static class TrainStage
         foreach (Precision precision in new[] { Precision.Bf16, Precision.Bf16Weights })
         {
             (double[] mixed, _) = Train(Config(precision), 0, Steps, null);
-            GpuCheck.Report(new($"trainer: {precision} beside 32 bits", Note: $"losses differ by {Worst(whole, mixed):0.0e+0} of {whole[0]:F2}"));
+            GpuCheck.Report(new($"trainer: {precision} beside 32 bits",
+                Note: $"losses differ by {Worst(whole, mixed):0.0e+0} of {whole[0]:F2}"));
             if (Worst(whole, mixed) > 0.2) throw new InvalidOperationException($"{precision}: losses differ by {Worst(whole, mixed)}");
         }
     }
@@ -53,10 +56,24 @@ internal static class TrainStage
         Model = new()
         {
             Vision = new() { ImageSize = 64, PatchSize = 16, Frames = 4, Width = 256, Depth = 4, Heads = 4 },
-            Text = new() { VocabularySize = 1000, Width = 256, Layers = 4, FusionLayer = 2, Heads = 4, IntermediateSize = 512, MaxPositions = 32 },
+            Text = new()
+            {
+                VocabularySize = 1000,
+                Width = 256,
+                Layers = 4,
+                FusionLayer = 2,
+                Heads = 4,
+                IntermediateSize = 512,
+                MaxPositions = 32,
+            },
             Entities = 50,
         },
-        Data = new() { Corpora = [], Vocabulary = "", Clip = new() { Frames = 4, DecodeSize = 64, Size = 64, TextLength = 24, MaskProbability = 0.5, RegionPatch = 16 } },
+        Data = new()
+        {
+            Corpora = [],
+            Vocabulary = "",
+            Clip = new() { Frames = 4, DecodeSize = 64, Size = 64, TextLength = 24, MaskProbability = 0.5, RegionPatch = 16 },
+        },
         Losses = LossWeights.Equal,
         Training = new() { BatchSize = 32, Steps = Steps, CheckpointEvery = 3, Precision = precision },
     };
@@ -74,7 +91,8 @@ internal static class TrainStage
         }, new() { TotalSteps = Steps, StepsPerEpoch = Steps }, from == 0 ? null : store!.Latest());
         trainer.Run(new SyntheticBatches(config, from), stop.Token);
         using var scope = NewDisposeScope();
-        float[] weights = [.. model.parameters().SelectMany(parameter => parameter.detach().cpu().to(ScalarType.Float32).flatten().data<float>().ToArray())];
+        float[] weights = [.. model.parameters()
+            .SelectMany(parameter => parameter.detach().cpu().to(ScalarType.Float32).flatten().data<float>().ToArray())];
         return ([.. records.Take((int)(to - from)).Select(record => record.Loss)], weights);
     }
 

@@ -19,16 +19,19 @@ public sealed class ChaosTests(SmallWorld world) : IClassFixture<SmallWorld>, ID
         string rows = SmallRun.WithUnreadable(world.Folder.Path, _out.File("some-bad.csv"));
         SmallRun.Write(_out.File("config.json"), world.Folder.Path, steps: 400, rows);
         string held = Path.Combine(world.Folder.Path, "val");
-        string validation = JsonSerializer.Serialize(new[] { new { name = "held-out", annotations = Path.Combine(held, "retrieval.jsonl"), media = Path.Combine(held, "videos") } });
+        string validation = JsonSerializer.Serialize(
+            new[] { new { name = "held-out", annotations = Path.Combine(held, "retrieval.jsonl"), media = Path.Combine(held, "videos") } });
         ChaosResult result = await ChaosRun.RunAsync(new()
         {
             Config = _out.File("config.json"),
-            Overrides = [$"data.validation={validation}", "training.groupSize=2", "training.checkpointEvery=100", "optimizer.learningRate=1e-4"],
+            Overrides = [$"data.validation={validation}", "training.groupSize=2", "training.checkpointEvery=100",
+            "optimizer.learningRate=1e-4"],
             Folder = _out.File("chaos"),
             RunningSettings = QuickCluster.Settings,
             Outage = TimeSpan.FromSeconds(7),
             Evaluators = 1,
-            Strikes = [("coordinator", Strike.Killed), ("trainer", Strike.Killed), ("decoder", Strike.Killed), ("decoder", Strike.Frozen), ("evaluator", Strike.Killed)],
+            Strikes = [("coordinator", Strike.Killed), ("trainer", Strike.Killed), ("decoder", Strike.Killed), ("decoder", Strike.Frozen),
+            ("evaluator", Strike.Killed)],
             Rounds = 1,
             Say = _said.Add,
         }, CancellationToken.None);

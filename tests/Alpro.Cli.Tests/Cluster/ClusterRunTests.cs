@@ -26,11 +26,14 @@ public sealed class ClusterRunTests : IClassFixture<SmallWorld>, IDisposable
     public void Dispose() => _out.Dispose();
 
     private NodeProcess StartCoordinator(params string[] more) => NodeProcess.Start(
-        ["--role", "coordinator", "--config", _config, "--out", _out.File("cluster"), "--decoders", "0", "--port", _seed.Split(':')[1], "--data-port", "0", "--seed", _seed, "--json", .. more]);
+        ["--role", "coordinator", "--config", _config, "--out", _out.File("cluster"), "--decoders", "0", "--port", _seed.Split(':')[1],
+        "--data-port", "0", "--seed", _seed, "--json", .. more]);
 
-    private NodeProcess StartDecoder(string config, params string[] more) => NodeProcess.Start(["--role", "decoder", "--config", config, "--decoders", "2", "--port", "0", "--seed", _seed, .. more]);
+    private NodeProcess StartDecoder(string config, params string[] more) =>
+        NodeProcess.Start(["--role", "decoder", "--config", config, "--decoders", "2", "--port", "0", "--seed", _seed, .. more]);
 
-    private static double[] Losses(string folder) => File.Exists(new RunFolder(folder).Steps) ? [.. RunLog.Read<StepRecord>(new RunFolder(folder).Steps).Select(record => record.Loss)] : [];
+    private static double[] Losses(string folder) => File.Exists(new RunFolder(folder).Steps)
+        ? [.. RunLog.Read<StepRecord>(new RunFolder(folder).Steps).Select(record => record.Loss)] : [];
 
     private async Task<double[]> LossesOfOneProcessAsync()
     {
@@ -54,7 +57,8 @@ public sealed class ClusterRunTests : IClassFixture<SmallWorld>, IDisposable
         string[] tls = ["--certificates", Path.Combine(certificates, "127.0.0.1")];
         // It validates on what it trained on: those clips it makes itself, although it has no decoders for training.
         string validation = JsonSerializer.Serialize(ConfigLoader.Load(_config).Data.Corpora, ConfigLoader.Json);
-        using NodeProcess coordinator = StartCoordinator([.. tls, "--set", $"data.validation={validation}", "--set", "evaluation.maxClips=4"]), first = StartDecoder(_config, tls);
+        using NodeProcess coordinator = StartCoordinator([.. tls, "--set", $"data.validation={validation}", "--set",
+            "evaluation.maxClips=4"]), first = StartDecoder(_config, tls);
         await Task.WhenAll(coordinator.ReadyAsync(), first.ReadyAsync());
         await WaitForStepAsync(10);
         first.Kill();
@@ -85,7 +89,8 @@ public sealed class ClusterRunTests : IClassFixture<SmallWorld>, IDisposable
             alpro.cluster.stable-after = 1h
             akka.coordinated-shutdown.phases { cluster-leave.timeout = 500ms, cluster-exiting.timeout = 500ms }
             """);
-        using NodeProcess coordinator = StartCoordinator("--hocon", hocon), first = StartDecoder(_config, "--hocon", hocon), second = StartDecoder(_config, "--hocon", hocon);
+        using NodeProcess coordinator = StartCoordinator("--hocon", hocon), first = StartDecoder(_config, "--hocon", hocon),
+            second = StartDecoder(_config, "--hocon", hocon);
         await Task.WhenAll(coordinator.ReadyAsync(), first.ReadyAsync(), second.ReadyAsync());
         await WaitForStepAsync(10);
         first.Freeze();

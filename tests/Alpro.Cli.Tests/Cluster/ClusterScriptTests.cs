@@ -10,7 +10,8 @@ public sealed class ClusterScriptTests : IDisposable
 
     public ClusterScriptTests()
     {
-        foreach (string folder in new[] { "scripts", "bin", "src/Alpro.Cli/bin/Release/net10.0" }) Directory.CreateDirectory(_root.File(folder));
+        foreach (string folder in new[] { "scripts", "bin", "src/Alpro.Cli/bin/Release/net10.0" })
+            Directory.CreateDirectory(_root.File(folder));
         File.Copy(Path.Combine(Locations.Root, "scripts", "cluster"), _root.File("scripts/cluster"));
         Write("scripts/alpro", $$"""
             echo "$*" >>'{{_root.File("told")}}'; echo '{"time":"2026-01-01T00:00:00Z","level":"info","id":101,"event":"Ready","message":"ready: decoder a:1"}' >&2

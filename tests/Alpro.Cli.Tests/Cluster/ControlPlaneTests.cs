@@ -52,7 +52,8 @@ public sealed class ControlPlaneTests : IDisposable
     public async Task Node_of_another_cluster_that_calls_at_the_same_port_is_not_heard()
     {
         string other = _folder.File("other.conf");
-        File.WriteAllText(other, File.ReadAllText(RunningSettings.ConfFile("cluster.conf")).Replace("name = alpro", "name = other", StringComparison.Ordinal));
+        File.WriteAllText(other, File.ReadAllText(RunningSettings.ConfFile("cluster.conf")).Replace("name = alpro", "name = other",
+            StringComparison.Ordinal));
         (RunHost coordinator, _) = await StartAsync(NodeRole.Coordinator, null);
         await using var first = coordinator;
         Assert.True(await BecomesMemberAsync(coordinator, TimeSpan.FromSeconds(30)));
@@ -81,7 +82,8 @@ public sealed class ControlPlaneTests : IDisposable
         Assert.False(await BecomesMemberAsync(stranger, TimeSpan.FromSeconds(3)));
         Assert.False(await BecomesMemberAsync(open, TimeSpan.Zero));
         Assert.Equal(2, Members(coordinator));
-        Assert.Contains(log.Of(nameof(ActorEvents.ControlConnectionRefused)), refusal => refusal.Message.Contains("no certificate of this cluster's authority", StringComparison.Ordinal));
+        Assert.Contains(log.Of(nameof(ActorEvents.ControlConnectionRefused)),
+            refusal => refusal.Message.Contains("no certificate of this cluster's authority", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -134,12 +136,15 @@ public sealed class ControlPlaneTests : IDisposable
     {
         (RunHost coordinator, EventCollector log) = await StartAsync(NodeRole.Coordinator, null);
         await using var first = coordinator;
-        string hocon = _folder.File("forging.conf"), forging = $"{typeof(ForgingSerializer).FullName}, {typeof(ForgingSerializer).Assembly.GetName().Name}";
-        File.WriteAllText(hocon, QuickCluster.Settings.Replace("Alpro.Actors.Distributed.MessageSerializer, Alpro.Actors", forging, StringComparison.Ordinal));
+        string hocon = _folder.File("forging.conf"),
+            forging = $"{typeof(ForgingSerializer).FullName}, {typeof(ForgingSerializer).Assembly.GetName().Name}";
+        File.WriteAllText(hocon, QuickCluster.Settings.Replace("Alpro.Actors.Distributed.MessageSerializer, Alpro.Actors", forging,
+            StringComparison.Ordinal));
         (RunHost forger, _) = await StartAsync(NodeRole.Decoder, null, hocon);
         await using var second = forger;
         Assert.True(await BecomesMemberAsync(forger, TimeSpan.FromSeconds(30)));
-        forger.System.ActorSelection($"akka.tcp://alpro@127.0.0.1:{_port}/user/{TrainerGate.Name}").Tell(new TrainerGate.Offer(1, new Dictionary<string, string>()));
+        forger.System.ActorSelection($"akka.tcp://alpro@127.0.0.1:{_port}/user/{TrainerGate.Name}")
+            .Tell(new TrainerGate.Offer(1, new Dictionary<string, string>()));
         await WaitAsync(() => log.Events.Any(Refusal));
         Assert.Single(log.Events, Refusal);
         Assert.Equal(2, Members(coordinator));
@@ -158,7 +163,8 @@ public sealed class ControlPlaneTests : IDisposable
         using var peer = new TcpListener(IPAddress.Loopback, 0);
         peer.Start();
         int port = ((IPEndPoint)peer.LocalEndpoint).Port;
-        coordinator.System.ActorSelection(new RootActorPath(Akka.Cluster.Cluster.Get(coordinator.System).SelfAddress.WithPort(port)) / "user" / TrainerGate.Name).Tell("hello");
+        coordinator.System.ActorSelection(new RootActorPath(
+            Akka.Cluster.Cluster.Get(coordinator.System).SelfAddress.WithPort(port)) / "user" / TrainerGate.Name).Tell("hello");
         using (TcpClient called = await peer.AcceptTcpClientAsync())
             if (standsStill) await WaitAsync(() => log.Events.Any(logged => logged.Message.Contains($":{port}", StringComparison.Ordinal)));
 
@@ -195,7 +201,8 @@ public sealed class ControlPlaneTests : IDisposable
         release.Set();
         ended.Wait();
         Assert.InRange(blocked, 1, ended.InitialCount - 1);          // or the pool was not full
-        Assert.DoesNotContain(log.Events.Concat(friendsLog.Events), logged => logged.Message.Contains("UNREACHABLE", StringComparison.Ordinal));
+        Assert.DoesNotContain(log.Events.Concat(friendsLog.Events),
+            logged => logged.Message.Contains("UNREACHABLE", StringComparison.Ordinal));
         Assert.Equal((2, 2), (Members(coordinator), Members(friend)));
     }
 
@@ -222,7 +229,8 @@ public sealed class ControlPlaneTests : IDisposable
         using var folder = new TemporaryFolder();
         NodeCertificates.Create(folder.File("certs"), ["somewhere.invalid"], TimeProvider.System);
         using NodeCertificates own = NodeCertificates.Load(Path.Combine(folder.File("certs"), "somewhere.invalid"));
-        ClusterNode open = Node(null) with { Certificates = own }, told = open with { Bind = "127.0.0.1" }, alone = Node("127.0.0.1") with { Host = "localhost" };
+        ClusterNode open = Node(null) with { Certificates = own }, told = open with { Bind = "127.0.0.1" },
+            alone = Node("127.0.0.1") with { Host = "localhost" };
         // The public name need not be known here, nor be an address of this machine.
         Assert.Contains(Bound(open), new[] { IPAddress.IPv6Any, IPAddress.Any });
         Assert.Equal(IPAddress.Loopback, Bound(told));
@@ -231,12 +239,16 @@ public sealed class ControlPlaneTests : IDisposable
 
         var refusal = Assert.Throws<UsageException>(() => (Node("0.0.0.0") with { Host = "127.0.0.1" }).ToHocon());
         Assert.StartsWith("alpro.cluster.bind = 0.0.0.0: without certificates", refusal.Message, StringComparison.Ordinal);
-        Assert.Contains("expected a name or address", Assert.Throws<UsageException>(() => (open with { Host = "0.0.0.0" }).ToHocon()).Message, StringComparison.Ordinal);
-        Assert.Contains("an address of this machine", Assert.Throws<UsageException>(() => open with { Bind = "203.0.113.7" } is var far ? Bound(far) : null).Message, StringComparison.Ordinal);
+        Assert.Contains("expected a name or address",
+            Assert.Throws<UsageException>(() => (open with { Host = "0.0.0.0" }).ToHocon()).Message, StringComparison.Ordinal);
+        Assert.Contains("an address of this machine",
+            Assert.Throws<UsageException>(() => open with { Bind = "203.0.113.7" } is var far ? Bound(far) : null).Message,
+            StringComparison.Ordinal);
 
         static ClusterNode Node(string? bind) => new()
         {
-            Role = NodeRole.Trainer, Name = "alpro", Host = "somewhere.invalid", Bind = bind, Port = 0, DataPort = 0, RingPort = 0, Seeds = [],
+            Role = NodeRole.Trainer, Name = "alpro", Host = "somewhere.invalid", Bind = bind, Port = 0, DataPort = 0, RingPort = 0,
+            Seeds = [],
         };
 
         static IPAddress Bound(ClusterNode node)
@@ -253,17 +265,22 @@ public sealed class ControlPlaneTests : IDisposable
         using var other = new TcpListener(IPAddress.Loopback, 0);
         other.Start();
         int port = ((IPEndPoint)other.LocalEndpoint).Port;
-        var control = await Assert.ThrowsAsync<UsageException>(() => RunHost.StartAsync(RunningSettings.ConfFile("cluster.conf"), join: settings => ClusterNode.From(NodeRole.Decoder, settings) with { Port = port }));
+        var control = await Assert.ThrowsAsync<UsageException>(
+            () => RunHost.StartAsync(RunningSettings.ConfFile("cluster.conf"),
+            join: settings => ClusterNode.From(NodeRole.Decoder, settings) with { Port = port }));
         Assert.StartsWith($"127.0.0.1:{port}: ", control.Message, StringComparison.Ordinal);
         Assert.Contains("--port", control.Message, StringComparison.Ordinal);
-        var data = await Assert.ThrowsAsync<UsageException>(() => RunHost.StartAsync(RunningSettings.ConfFile("cluster.conf"), join: settings => ClusterNode.From(NodeRole.Trainer, settings) with { Port = 0, DataPort = port }));
+        var data = await Assert.ThrowsAsync<UsageException>(
+            () => RunHost.StartAsync(RunningSettings.ConfFile("cluster.conf"),
+            join: settings => ClusterNode.From(NodeRole.Trainer, settings) with { Port = 0, DataPort = port }));
         Assert.Contains("--data-port", data.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Running_settings_without_a_cluster_are_named()
     {
-        var refusal = await Assert.ThrowsAsync<UsageException>(() => RunHost.StartAsync(join: settings => ClusterNode.From(NodeRole.Decoder, settings)));
+        var refusal = await Assert.ThrowsAsync<UsageException>(
+            () => RunHost.StartAsync(join: settings => ClusterNode.From(NodeRole.Decoder, settings)));
         Assert.Contains("hocon/cluster.conf", refusal.Message, StringComparison.Ordinal);
     }
 }

@@ -28,18 +28,22 @@ public sealed class CoordinatorTests : IClassFixture<SmallWorld>, IDisposable
 
     private NodeProcess Start(string role, string address, int groupSize, params string[] more) => NodeProcess.Start(
     [
-        "--role", role, "--config", _config, "--set", $"training.groupSize={groupSize}", "--out", _out.File("cluster"), "--log", "debug", "--port", address.Split(':')[1],
+        "--role", role, "--config", _config, "--set", $"training.groupSize={groupSize}", "--out", _out.File("cluster"), "--log", "debug",
+        "--port", address.Split(':')[1],
         .. _coordinators.Concat(_trainers).SelectMany(seed => (string[])["--seed", seed]), .. more,
     ]);
 
     private NodeProcess StartCoordinator(int number, int groupSize, bool resume = false, int least = 1) =>
-        Start("coordinator", _coordinators[number], groupSize, ["--trainers", $"{least}", "--data-port", "0", .. resume ? (string[])["--resume"] : []]);
+        Start("coordinator", _coordinators[number], groupSize,
+        ["--trainers", $"{least}", "--data-port", "0", .. resume ? (string[])["--resume"] : []]);
 
-    private NodeProcess StartTrainer(int number, int groupSize, int decoders) => Start("trainer", _trainers[number], groupSize, "--decoders", $"{decoders}", "--data-port", "0", "--ring-port", "0");
+    private NodeProcess StartTrainer(int number, int groupSize, int decoders) => Start("trainer", _trainers[number], groupSize,
+        "--decoders", $"{decoders}", "--data-port", "0", "--ring-port", "0");
 
     private NodeProcess StartDecoder() => Start("decoder", "127.0.0.1:0", groupSize: 2, "--decoders", "1");
 
-    private static StepRecord[] Records(string folder) => File.Exists(new RunFolder(folder).Steps) ? [.. RunLog.Read<StepRecord>(new RunFolder(folder).Steps)] : [];
+    private static StepRecord[] Records(string folder) => File.Exists(new RunFolder(folder).Steps)
+        ? [.. RunLog.Read<StepRecord>(new RunFolder(folder).Steps)] : [];
 
     private async Task WaitForStepAsync(long step)
     {
@@ -51,7 +55,8 @@ public sealed class CoordinatorTests : IClassFixture<SmallWorld>, IDisposable
     {
         Directory.CreateDirectory(_out.File("alone"));
         await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 });
-        await host.TrainAsync(new(ConfigLoader.Load(_config, [$"training.groupSize={groupSize}"]), new(_out.File("alone")), Resume: false), CancellationToken.None);
+        await host.TrainAsync(new(ConfigLoader.Load(_config, [$"training.groupSize={groupSize}"]), new(_out.File("alone")), Resume: false),
+            CancellationToken.None);
     }
 
     private void AssertTrainedAsAlone()
@@ -66,7 +71,8 @@ public sealed class CoordinatorTests : IClassFixture<SmallWorld>, IDisposable
     [InlineData(false)]
     public async Task Coordinator_that_is_killed_is_missed_by_nobody_until_a_standby_or_itself_takes_over(bool standby)
     {
-        using NodeProcess first = StartCoordinator(0, groupSize: 2, least: 2), second = StartTrainer(0, groupSize: 2, decoders: 0), third = StartTrainer(1, groupSize: 2, decoders: 0), decoder = StartDecoder();
+        using NodeProcess first = StartCoordinator(0, groupSize: 2, least: 2), second = StartTrainer(0, groupSize: 2, decoders: 0),
+            third = StartTrainer(1, groupSize: 2, decoders: 0), decoder = StartDecoder();
         await Task.WhenAll(first.ReadyAsync(), second.ReadyAsync(), third.ReadyAsync(), decoder.ReadyAsync());
         using NodeProcess? waiting = standby ? StartCoordinator(1, groupSize: 2, resume: true, least: 2) : null;
         await (waiting?.ReadyAsync() ?? Task.CompletedTask);
@@ -76,7 +82,8 @@ public sealed class CoordinatorTests : IClassFixture<SmallWorld>, IDisposable
         using NodeProcess? again = standby ? null : StartCoordinator(0, groupSize: 2, resume: true, least: 2);
         NodeProcess next = (waiting ?? again)!;
         await WaitForStepAsync(killed + 30);
-        decoder.Kill();                                              // or the run would be over before the cluster has given the coordinator up
+        // or the run would be over before the cluster has given the coordinator up
+        decoder.Kill();
         Task alone = TrainAloneAsync(groupSize: 2);
         await next.SaysAsync(nameof(ActorEvents.KeeperStarted), started => started.Number("generation") == 1);
         using NodeProcess clips = StartDecoder();
@@ -95,16 +102,20 @@ public sealed class CoordinatorTests : IClassFixture<SmallWorld>, IDisposable
         // A step is one group of clips: one trainer has it, the other is there for when that is lost. The first begins long before.
         SmallRun.Write(_config, _world.Folder.Path, steps: 400);
         using NodeProcess coordinator = StartCoordinator(0, groupSize: 4), first = StartTrainer(0, groupSize: 4, decoders: 1);
-        await coordinator.SaysAsync(nameof(ActorEvents.GroupFormed), formed => (formed.Number("generation"), formed.Number("world")) == (1, 1));
+        await coordinator.SaysAsync(nameof(ActorEvents.GroupFormed),
+            formed => (formed.Number("generation"), formed.Number("world")) == (1, 1));
         using NodeProcess second = StartTrainer(1, groupSize: 4, decoders: 1);
         await second.ReadyAsync();
         await WaitForStepAsync(5);
         first.Freeze();
         Task alone = TrainAloneAsync(groupSize: 4);
-        await coordinator.SaysAsync(nameof(ActorEvents.GroupFormed), formed => (formed.Number("generation"), formed.Number("world")) == (2, 1));
+        await coordinator.SaysAsync(nameof(ActorEvents.GroupFormed),
+            formed => (formed.Number("generation"), formed.Number("world")) == (2, 1));
         first.Thaw();
         Assert.Equal(ExitCode.Failure, (await first.EndAsync()).Code);
-        Assert.True(first.Has(nameof(ActorEvents.GroupLost), lost => lost.Text("reason").Contains("was given up while it was away: generation 2 has formed; generation 1 is over", StringComparison.Ordinal)), first.Errors);
+        Assert.True(first.Has(nameof(ActorEvents.GroupLost),
+            lost => lost.Text("reason").Contains("was given up while it was away: generation 2 has formed; generation 1 is over",
+            StringComparison.Ordinal)), first.Errors);
         Assert.True(first.Has(nameof(ActorEvents.NodeGivenUp)), first.Errors);
         (int code, _) = await coordinator.EndAsync();
         Assert.True(code == ExitCode.Success, coordinator.Errors + second.Errors);
@@ -116,7 +127,8 @@ public sealed class CoordinatorTests : IClassFixture<SmallWorld>, IDisposable
     public async Task Trainer_that_waits_in_reserve_ends_in_order_with_the_run()
     {
         SmallRun.Write(_config, _world.Folder.Path, steps: 600);
-        using NodeProcess coordinator = StartCoordinator(0, groupSize: 4), first = StartTrainer(0, groupSize: 4, decoders: 1), second = StartTrainer(1, groupSize: 4, decoders: 1);
+        using NodeProcess coordinator = StartCoordinator(0, groupSize: 4), first = StartTrainer(0, groupSize: 4, decoders: 1),
+            second = StartTrainer(1, groupSize: 4, decoders: 1);
         foreach (NodeProcess node in new[] { coordinator, first, second })
         {
             (int code, _) = await node.EndAsync();
@@ -146,8 +158,10 @@ public sealed class CoordinatorTests : IClassFixture<SmallWorld>, IDisposable
     {
         Directory.CreateDirectory(_out.File("cluster"));
         await using (RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 }))
-            await host.TrainAsync(new(ConfigLoader.Load(_config, ["training.steps=3"]), new(_out.File("cluster")), Resume: false), CancellationToken.None);
-        using NodeProcess coordinator = StartCoordinator(1, groupSize: 4, resume: true), trainer = StartTrainer(0, groupSize: 4, decoders: 1);
+            await host.TrainAsync(new(ConfigLoader.Load(_config, ["training.steps=3"]), new(_out.File("cluster")), Resume: false),
+                CancellationToken.None);
+        using NodeProcess coordinator = StartCoordinator(1, groupSize: 4, resume: true), trainer = StartTrainer(0, groupSize: 4,
+            decoders: 1);
         foreach (NodeProcess node in new[] { coordinator, trainer })
         {
             (int code, _) = await node.EndAsync();

@@ -116,7 +116,8 @@ public sealed class DataPlaneTests : IDisposable
         NodeCertificates.Create(_folder.File("theirs"), ["localhost"], TimeProvider.System);
         using NodeCertificates other = NodeCertificates.Load(Path.Combine(_folder.File("theirs"), "localhost"));
         int port = Listen(_own);
-        await Assert.ThrowsAsync<IOException>(() => DataPlane.ConnectAsync("localhost", port, DataPlane.NewToken(), other, CancellationToken.None));
+        await Assert.ThrowsAsync<IOException>(() =>
+            DataPlane.ConnectAsync("localhost", port, DataPlane.NewToken(), other, CancellationToken.None));
         await AssertRefusedOnceAsync();
 
         _refused.Clear();
@@ -128,7 +129,8 @@ public sealed class DataPlaneTests : IDisposable
     public async Task Node_does_not_bring_clips_to_a_listener_of_another_name()
     {
         int port = Listen(_elsewhere);
-        await Assert.ThrowsAsync<IOException>(() => DataPlane.ConnectAsync("localhost", port, DataPlane.NewToken(), _own, CancellationToken.None));
+        await Assert.ThrowsAsync<IOException>(() =>
+            DataPlane.ConnectAsync("localhost", port, DataPlane.NewToken(), _own, CancellationToken.None));
     }
 
     [Theory]

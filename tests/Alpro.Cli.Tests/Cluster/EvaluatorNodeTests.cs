@@ -16,7 +16,8 @@ public sealed class EvaluatorNodeTests : IClassFixture<SmallWorld>, IDisposable
     {
         SmallRun.Write(_config = _out.File("config.json"), world.Folder.Path, steps: 15);
         string held = Path.Combine(world.Folder.Path, "val");
-        _validation = JsonSerializer.Serialize(new[] { new { name = "held-out", annotations = Path.Combine(held, "retrieval.jsonl"), media = Path.Combine(held, "videos") } });
+        _validation = JsonSerializer.Serialize(new[] { new { name = "held-out", annotations = Path.Combine(held, "retrieval.jsonl"),
+            media = Path.Combine(held, "videos") } });
     }
 
     public void Dispose() => _out.Dispose();
@@ -29,7 +30,8 @@ public sealed class EvaluatorNodeTests : IClassFixture<SmallWorld>, IDisposable
     [Fact]
     public async Task Every_checkpoint_is_scored_and_the_node_ends_with_the_run()
     {
-        using NodeProcess coordinator = Start("coordinator", "--port", _seed.Split(':')[1], "--data-port", "0", "--set", "training.keep=9"), evaluator = StartEvaluator();
+        using NodeProcess coordinator = Start("coordinator", "--port", _seed.Split(':')[1], "--data-port", "0", "--set", "training.keep=9"),
+            evaluator = StartEvaluator();
         (int trained, _) = await coordinator.EndAsync();
         Assert.True(trained == ExitCode.Success, coordinator.Errors);
         (int code, string output) = await evaluator.EndAsync();
@@ -41,7 +43,8 @@ public sealed class EvaluatorNodeTests : IClassFixture<SmallWorld>, IDisposable
     [Fact]
     public async Task Evaluator_that_is_told_to_leave_does_so_in_order()
     {
-        using NodeProcess coordinator = Start("coordinator", "--port", _seed.Split(':')[1], "--data-port", "0", "--trainers", "1"), evaluator = StartEvaluator();
+        using NodeProcess coordinator = Start("coordinator", "--port", _seed.Split(':')[1], "--data-port", "0", "--trainers", "1"),
+            evaluator = StartEvaluator();
         await evaluator.ReadyAsync();
         evaluator.Terminate();
         Assert.Equal(ExitCode.Success, (await evaluator.EndAsync()).Code);

@@ -7,7 +7,8 @@ using Alpro.Chaos;
 
 namespace Alpro.Cli.Tests.Cluster;
 
-public sealed class GroupMemberTests() : TestKit("akka { actor.provider = cluster, remote.dot-netty.tcp { hostname = 127.0.0.1, port = 0 } }")
+public sealed class GroupMemberTests() : TestKit(
+    "akka { actor.provider = cluster, remote.dot-netty.tcp { hostname = 127.0.0.1, port = 0 } }")
 {
     [Theory]
     [InlineData("127.0.0.1", 2)]
@@ -19,7 +20,16 @@ public sealed class GroupMemberTests() : TestKit("akka { actor.provider = cluste
         for (int rank = 0; rank < 2; rank++)
         {
             int port = ports[rank];
-            var node = new ClusterNode { Role = NodeRole.Trainer, Name = "alpro", Host = "127.0.0.1", Port = 0, DataPort = 0, RingPort = port, Seeds = [] };
+            var node = new ClusterNode
+            {
+                Role = NodeRole.Trainer,
+                Name = "alpro",
+                Host = "127.0.0.1",
+                Port = 0,
+                DataPort = 0,
+                RingPort = port,
+                Seeds = [],
+            };
             IActorRef member = parents[rank].ChildActorOf(Props.Create(() => new GroupMember(node)));
             member.Tell(new GroupMember.Free(0));
             member.Tell(new GroupMember.Form(1, rank, [$"127.0.0.1:{ports[0]}", $"{otherHost}:{ports[1]}"], FromCheckpoint: false));

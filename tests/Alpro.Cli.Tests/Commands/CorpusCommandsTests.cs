@@ -12,8 +12,11 @@ public sealed class CorpusCommandsTests : IDisposable
     [Fact]
     public void A_synthetic_world_is_made_scanned_and_its_entities_listed()
     {
-        JsonElement made = Json(AlproProgram.Run("corpus", "synthesize", "--out", _folder.File("world"), "--clips", "12", "--seed", "3", "--json"));
-        Assert.Equal((12, 6, 100), (made.GetProperty("settings").GetProperty("clips").GetInt32(), made.GetProperty("settings").GetProperty("imageCount").GetInt32(), made.GetProperty("settings").GetProperty("testClips").GetInt32()));
+        JsonElement made = Json(AlproProgram.Run("corpus", "synthesize", "--out", _folder.File("world"), "--clips", "12", "--seed", "3",
+            "--json"));
+        Assert.Equal((12, 6, 100), (made.GetProperty("settings").GetProperty("clips").GetInt32(),
+            made.GetProperty("settings").GetProperty("imageCount").GetInt32(),
+            made.GetProperty("settings").GetProperty("testClips").GetInt32()));
 
         string config = _folder.File("run.json");
         File.WriteAllText(config, """
@@ -27,8 +30,10 @@ public sealed class CorpusCommandsTests : IDisposable
             """);
         File.WriteAllText(_folder.File("world/train/videos/1000004.mp4"), "<html>404</html>");
         File.Delete(_folder.File("world/train/videos/1000009.mp4"));
-        JsonElement[] scans = [.. Json(AlproProgram.Run("scan", config, "--out", _folder.File("lists"), "--json")).GetProperty("corpora").EnumerateArray()];
-        Assert.Equal((12, 10, 2), (scans[0].GetProperty("rows").GetInt32(), scans[0].GetProperty("readable").GetInt32(), scans[0].GetProperty("unreadable").GetInt32()));
+        JsonElement[] scans = [.. Json(AlproProgram.Run("scan", config, "--out", _folder.File("lists"), "--json")).GetProperty("corpora")
+            .EnumerateArray()];
+        Assert.Equal((12, 10, 2), (scans[0].GetProperty("rows").GetInt32(), scans[0].GetProperty("readable").GetInt32(),
+            scans[0].GetProperty("unreadable").GetInt32()));
         Assert.Equal((6, 0), (scans[1].GetProperty("readable").GetInt32(), scans[1].GetProperty("unreadable").GetInt32()));
         string[] list = File.ReadAllLines(_folder.File("lists/clips.unreadable.csv"));
         Assert.Equal(3, list.Length);
@@ -45,10 +50,12 @@ public sealed class CorpusCommandsTests : IDisposable
     {
         Directory.CreateDirectory(_folder.File("from"));
         File.WriteAllText(_folder.File("from/a.avi"), "not a video");
-        (int code, string output, string errors) = AlproProgram.Run("prepare", "msvd", "--from", _folder.File("from"), "--out", _folder.File("out"), "--size", "64", "--json");
+        (int code, string output, string errors) = AlproProgram.Run("prepare", "msvd", "--from", _folder.File("from"), "--out",
+            _folder.File("out"), "--size", "64", "--json");
         Assert.True(code == 1, errors);
         JsonElement report = JsonDocument.Parse(output).RootElement;
-        Assert.Equal((1, 0, 1970), (report.GetProperty("sources").GetInt32(), report.GetProperty("prepared").GetInt32(), report.GetProperty("expected").GetInt32()));
+        Assert.Equal((1, 0, 1970), (report.GetProperty("sources").GetInt32(), report.GetProperty("prepared").GetInt32(),
+            report.GetProperty("expected").GetInt32()));
         Assert.Contains("Invalid data", report.GetProperty("failures")[0].GetProperty("reason").GetString());
         Assert.True(File.Exists(_folder.File("out/prepare-report.json")));
     }

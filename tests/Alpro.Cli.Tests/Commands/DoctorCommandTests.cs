@@ -10,7 +10,8 @@ public sealed class DoctorCommandTests : IDisposable
 
     public DoctorCommandTests()
     {
-        using Process compiler = Process.Start("cc", ["-shared", "-fPIC", "-o", _folder.File("libcuda.so.1"), Path.Combine(Locations.Root, "tests/Alpro.Cli.Tests/native/cuda.c")])!;
+        using Process compiler = Process.Start("cc",
+            ["-shared", "-fPIC", "-o", _folder.File("libcuda.so.1"), Path.Combine(Locations.Root, "tests/Alpro.Cli.Tests/native/cuda.c")])!;
         compiler.WaitForExit();
         Assert.Equal(0, compiler.ExitCode);
     }
@@ -22,7 +23,8 @@ public sealed class DoctorCommandTests : IDisposable
     {
         (bool ok, Dictionary<string, JsonElement> found) = Examine(("LD_LIBRARY_PATH", _folder.Path));
         Assert.False(ok);
-        Assert.Equal("NVIDIA H100 80GB HBM3, 79.6 GiB, compute capability 9.0, driver of unknown version, CUDA 12.8", found["GPU 0"].GetProperty("found").GetString());
+        Assert.Equal("NVIDIA H100 80GB HBM3, 79.6 GiB, compute capability 9.0, driver of unknown version, CUDA 12.8",
+            found["GPU 0"].GetProperty("found").GetString());
         Assert.False(found["CUDA"].GetProperty("ok").GetBoolean());
         Assert.Equal("build for CUDA: TorchBackend=cuda scripts/setup", found["CUDA"].GetProperty("remedy").GetString());
     }
@@ -47,19 +49,22 @@ public sealed class DoctorCommandTests : IDisposable
         {
             (_, string output, string errors) = AlproProgram.Run(["doctor", "--json", "--config", config, .. settings]);
             Assert.True(output.Length > 0, errors);
-            JsonElement step = JsonDocument.Parse(output).RootElement.GetProperty("findings").EnumerateArray().Single(finding => finding.GetProperty("item").GetString() == "step");
+            JsonElement step = JsonDocument.Parse(output).RootElement.GetProperty("findings").EnumerateArray()
+                .Single(finding => finding.GetProperty("item").GetString() == "step");
             return (step.GetProperty("ok").GetBoolean(), step.GetProperty("found").GetString()!.Split(':')[0]);
         }
     }
 
     private static (bool Ok, Dictionary<string, JsonElement> Found) Examine(params (string Name, string Value)[] environment)
     {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "alpro.dll"), "doctor", "--json"]) { RedirectStandardOutput = true };
+        var start = new ProcessStartInfo("dotnet",
+            [Path.Combine(AppContext.BaseDirectory, "alpro.dll"), "doctor", "--json"]) { RedirectStandardOutput = true };
         foreach ((string name, string value) in environment) start.Environment[name] = value;
         using Process process = Process.Start(start)!;
         JsonElement answer = JsonDocument.Parse(process.StandardOutput.ReadToEnd()).RootElement;
         process.WaitForExit();
         Assert.Equal(answer.GetProperty("ok").GetBoolean() ? 0 : 1, process.ExitCode);
-        return (answer.GetProperty("ok").GetBoolean(), answer.GetProperty("findings").EnumerateArray().ToDictionary(finding => finding.GetProperty("item").GetString()!));
+        return (answer.GetProperty("ok").GetBoolean(),
+            answer.GetProperty("findings").EnumerateArray().ToDictionary(finding => finding.GetProperty("item").GetString()!));
     }
 }

@@ -28,7 +28,8 @@ public sealed class FramesCommandTests : IDisposable
     private string Clip()
     {
         string path = _folder.File("clip.mp4");
-        Assert.Equal(0, Run("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=10", "-t", "3", "-pix_fmt", "yuv420p", path).Code);
+        Assert.Equal(0, Run("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=10", "-t", "3", "-pix_fmt", "yuv420p",
+            path).Code);
         return path;
     }
 
@@ -75,7 +76,8 @@ public sealed class FramesCommandTests : IDisposable
     [SharedFact]
     public void Golden_frames_come_out_of_the_command()
     {
-        string clip = Path.Combine(Locations.Shared, "data", "webvid-sample", "videos", "1009929137.mp4"), file = _folder.File("frames.safetensors");
+        string clip = Path.Combine(Locations.Shared, "data", "webvid-sample", "videos", "1009929137.mp4"),
+            file = _folder.File("frames.safetensors");
         (int code, _, string errors) = Frames(clip, "--frames", "8", "--strategy", "nlvl_uniform", "--out", file);
         Assert.True(code == 0, errors);
         Assert.Equal("57fcd2cb", Crc32.HashToUInt32(File.ReadAllBytes(file).AsSpan()[^(8 * 224 * 224 * 3)..]).ToString("x8"));

@@ -36,11 +36,13 @@ public sealed class TrainCommandTests(SmallWorld world) : IClassFixture<SmallWor
         (int code, _, string errors) = Coordinator();
         Assert.True(code == ExitCode.Success, errors);
         Assert.Contains("are written now", errors, StringComparison.Ordinal);
-        Assert.Contains($"<tr><td>delivered</td><td>{run.Accounts.Delivered}</td></tr>", File.ReadAllText(_out.File("late/report.html")), StringComparison.Ordinal);
+        Assert.Contains($"<tr><td>delivered</td><td>{run.Accounts.Delivered}</td></tr>", File.ReadAllText(_out.File("late/report.html")),
+            StringComparison.Ordinal);
         Assert.True(File.Exists(_out.File("late/model_step_best.pt")));
         Assert.DoesNotContain("are written now", Coordinator().Errors, StringComparison.Ordinal);
 
-        (int Code, string Output, string Errors) Coordinator() => AlproProgram.Run("node", "--role", "coordinator", "--config", _out.File("config.json"), "--out", _out.File("late"),
+        (int Code, string Output, string Errors) Coordinator() => AlproProgram.Run("node", "--role", "coordinator", "--config",
+            _out.File("config.json"), "--out", _out.File("late"),
             "--trainers", "1", "--resume", "--port", $"{NodeProcess.FreePort()}", "--data-port", "0", "--hocon", QuickCluster.File);
     }
 
@@ -85,7 +87,8 @@ public sealed class TrainCommandTests(SmallWorld world) : IClassFixture<SmallWor
         CheckpointStore store = new TrainingRun(config, new(_out.File("damaged")), false).Store();
         Assert.InRange(run.State.BestStep!.Value, 1, 3);
         File.Delete(Path.Combine(store.FolderOf(run.State.BestStep!.Value), Checkpoint.WeightsName));
-        (int code, _, string errors) = AlproProgram.Run("pretrain", "--config", _out.File("damaged/config.json"), "--out", _out.File("damaged"), "--resume");
+        (int code, _, string errors) = AlproProgram.Run("pretrain", "--config", _out.File("damaged/config.json"), "--out",
+            _out.File("damaged"), "--resume");
         Assert.True(code == ExitCode.Success, errors);
         Assert.Contains("the best weights are not exported: ", errors, StringComparison.Ordinal);
         Assert.True(File.Exists(_out.File("damaged/report.html")));
@@ -110,10 +113,13 @@ public sealed class TrainCommandTests(SmallWorld world) : IClassFixture<SmallWor
     [Fact]
     public void Run_with_too_many_unreadable_clips_ends_with_one_line()
     {
-        SmallRun.Write(_out.File("config.json"), _world.Folder.Path, steps: 50, SmallRun.WithUnreadable(_world.Folder.Path, _out.File("some-bad.csv")));
-        (int code, _, string errors) = AlproProgram.Run("pretrain", "--config", _out.File("config.json"), "--out", _out.File("bad"), "--set", "data.maxRejectedFraction=0");
+        SmallRun.Write(_out.File("config.json"), _world.Folder.Path, steps: 50,
+            SmallRun.WithUnreadable(_world.Folder.Path, _out.File("some-bad.csv")));
+        (int code, _, string errors) = AlproProgram.Run("pretrain", "--config", _out.File("config.json"), "--out", _out.File("bad"),
+            "--set", "data.maxRejectedFraction=0");
         Assert.Equal(ExitCode.Failure, code);
-        Assert.Contains("clips are unreadable, more than data.maxRejectedFraction = 0 allows", Assert.Single(errors.Split('\n'), line => line.StartsWith("alpro: ", StringComparison.Ordinal)), StringComparison.Ordinal);
+        Assert.Contains("clips are unreadable, more than data.maxRejectedFraction = 0 allows",
+            Assert.Single(errors.Split('\n'), line => line.StartsWith("alpro: ", StringComparison.Ordinal)), StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", errors, StringComparison.Ordinal);
     }
 
@@ -143,7 +149,8 @@ public sealed class TrainCommandTests(SmallWorld world) : IClassFixture<SmallWor
         (int code, _, string errors) = AlproProgram.Run(command);
         Assert.Equal(ExitCode.BadInput, code);
         string advice = errors.Split("--set '")[1].Split('\'')[0];
-        string world = _world.Folder.Path, setting = advice.Replace("FILE", Path.Combine(world, "test/retrieval.jsonl"), StringComparison.Ordinal).Replace("DIR", Path.Combine(world, "test/videos"), StringComparison.Ordinal);
+        string world = _world.Folder.Path, setting = advice.Replace("FILE", Path.Combine(world, "test/retrieval.jsonl"),
+            StringComparison.Ordinal).Replace("DIR", Path.Combine(world, "test/videos"), StringComparison.Ordinal);
         (code, _, errors) = AlproProgram.Run([.. command, "--set", setting]);
         Assert.True(code == ExitCode.Success, errors);
     }
@@ -178,7 +185,8 @@ public sealed class TrainCommandTests(SmallWorld world) : IClassFixture<SmallWor
         SmallRun.Write(_out.File("config.json"), _world.Folder.Path, steps: 100_000);
         int[] codes = await Task.WhenAll(new[] { 0.2, 0.5, 0.8, 1.1 }.Select(async seconds =>
         {
-            string[] settings = ["--set", task, .. command == "pretrain" ? [] : (string[])["--set", "losses={}", "--set", "data.clip.maskProbability=0"]];
+            string[] settings = ["--set", task, .. command == "pretrain" ? [] : (string[])["--set", "losses={}", "--set",
+                "data.clip.maskProbability=0"]];
             using NodeProcess process = NodeProcess.StartProgram(
                 [command, "--config", _out.File("config.json"), "--out", _out.File($"{seconds}"), "--decoders", "1", .. settings]);
             await Task.Delay(TimeSpan.FromSeconds(seconds));
@@ -191,7 +199,8 @@ public sealed class TrainCommandTests(SmallWorld world) : IClassFixture<SmallWor
     [Fact]
     public async Task Match_that_a_prompter_does_not_learn_is_said_to_be_none()
     {
-        await SmallRun.TrainAsync(Config(steps: 2, null, "task=prompter", "model.entities=3", "losses={}", "data.clip.maskProbability=0"), _out.File("prompter"));
+        await SmallRun.TrainAsync(Config(steps: 2, null, "task=prompter", "model.entities=3", "losses={}", "data.clip.maskProbability=0"),
+            _out.File("prompter"));
         File.WriteAllLines(_out.File("texts.txt"), ["a red circle", "a blue square"]);
         string video = Directory.EnumerateFiles(Path.Combine(_world.Folder.Path, "val", "videos"), "*.mp4").First();
         (int code, string output, string errors) = AlproProgram.Run(

@@ -13,7 +13,8 @@ public sealed class VerifyResumeCommandTests(SmallWorld world) : IClassFixture<S
         using var folder = new TemporaryFolder();
         SmallRun.Write(folder.File("config.json"), world.Folder.Path, steps: 40);
         string seed = TimeProvider.System.GetUtcNow().Ticks.ToString(CultureInfo.InvariantCulture);
-        (int code, string output, string errors) = AlproProgram.Run("verify-resume", "--config", folder.File("config.json"), "--steps", "40", "--kills", "3", "--seed", seed, "--json");
+        (int code, string output, string errors) = AlproProgram.Run("verify-resume", "--config", folder.File("config.json"), "--steps",
+            "40", "--kills", "3", "--seed", seed, "--json");
         Assert.True(code == 0, $"seed {seed}: {output}{errors}");
         JsonElement verdict = JsonDocument.Parse(output).RootElement;
         Assert.True(verdict.GetProperty("identical").GetBoolean());

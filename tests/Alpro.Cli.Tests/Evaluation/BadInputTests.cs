@@ -16,7 +16,8 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
     [Fact]
     public void Rows_without_their_fields_are_named_and_left_out()
     {
-        Receipt receipt = Evaluate(runs.Retrieval, [.. Captions(), """{ "clip_name": "3000001" }""", """{ "caption": "a red circle" }""", "not JSON"], out string errors);
+        Receipt receipt = Evaluate(runs.Retrieval,
+            [.. Captions(), """{ "clip_name": "3000001" }""", """{ "caption": "a red circle" }""", "not JSON"], out string errors);
         Assert.Equal((15, 12), (receipt.Rows, receipt.Texts));
         string note = Assert.Single(receipt.Notes);
         Assert.Contains("3 rows cannot be understood", note);
@@ -29,7 +30,8 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
     [Fact]
     public void Annotations_of_another_kind_are_refused_with_the_columns_they_lack()
     {
-        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--out", _folder.File("out"), "--set", $"data.test.annotations={runs.File("data/msrvtt_qa/txt/test.jsonl")}");
+        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--out", _folder.File("out"), "--set",
+            $"data.test.annotations={runs.File("data/msrvtt_qa/txt/test.jsonl")}");
         Assert.Equal(2, code);
         Assert.Contains("\"clip_name\" is lacking", errors);
     }
@@ -38,11 +40,13 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
     public void Answers_without_a_label_are_counted()
     {
         string[] questions = File.ReadAllLines(runs.File("data/msrvtt_qa/txt/test.jsonl"));
-        questions[0] = JsonSerializer.Serialize(new { video_id = "3000000", question = "what is it", answer = "zeppelin", answer_type = "what" });
+        questions[0] = JsonSerializer.Serialize(new { video_id = "3000000", question = "what is it", answer = "zeppelin",
+            answer_type = "what" });
         Receipt usual = Evaluate(runs.QuestionAnswering, File.ReadAllLines(runs.File("data/msrvtt_qa/txt/test.jsonl")), out _);
         Receipt receipt = Evaluate(runs.QuestionAnswering, questions, out _);
         Assert.Equal(usual.WithoutLabel + 1, receipt.WithoutLabel);
-        Assert.Contains(receipt.Notes, note => note.Contains("answers are none of the labels", StringComparison.Ordinal) && note.Contains("\"zeppelin\"", StringComparison.Ordinal));
+        Assert.Contains(receipt.Notes, note => note.Contains("answers are none of the labels", StringComparison.Ordinal)
+            && note.Contains("\"zeppelin\"", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -51,7 +55,8 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
         Receipt receipt = Evaluate(runs.Retrieval, [.. Captions(), """{ "clip_name": "absent", "caption": "a red circle" }"""], out _);
         Assert.Equal("absent: Missing", Assert.Single(receipt.Missing).ToString());
         Assert.Equal((13, 13), (receipt.Videos, receipt.Texts));
-        double found = receipt.Figures["text2video"]!["meanR"]!.GetValue<double>(), all = receipt.FiguresWithMissing!["text2video"]!["meanR"]!.GetValue<double>();
+        double found = receipt.Figures["text2video"]!["meanR"]!.GetValue<double>(),
+            all = receipt.FiguresWithMissing!["text2video"]!["meanR"]!.GetValue<double>();
         Assert.Equal((12 * found + 13) / 13, all, 1e-9);             // the one more is ranked behind all
     }
 
@@ -69,7 +74,8 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
     public void Clip_names_that_repeat_their_text_are_named()
     {
         string[] captions = Captions();
-        Receipt receipt = Evaluate(runs.Retrieval, [.. captions, captions[3], """{ "clip_name": "3000003", "caption": "a blue square" }"""], out _);
+        Receipt receipt = Evaluate(runs.Retrieval, [.. captions, captions[3], """{ "clip_name": "3000003", "caption": "a blue square" }"""],
+            out _);
         Assert.Equal((12, 14), (receipt.Videos, receipt.Texts));
         string note = Assert.Single(receipt.Notes);
         Assert.Contains("1 rows repeat a clip name with the same text", note);
@@ -79,10 +85,12 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
     [Fact]
     public void A_checkpoint_of_the_other_task_is_refused()
     {
-        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--checkpoint", runs.QuestionAnswering, "--out", _folder.File("out"));
+        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--checkpoint", runs.QuestionAnswering,
+            "--out", _folder.File("out"));
         Assert.Equal(2, code);
         Assert.Contains("is a checkpoint of question answering, and retrieval is asked of it", errors);
-        (code, _, errors) = AlproProgram.Run("evaluate", "--run", runs.QuestionAnswering, "--checkpoint", runs.Retrieval, "--out", _folder.File("out"));
+        (code, _, errors) = AlproProgram.Run("evaluate", "--run", runs.QuestionAnswering, "--checkpoint", runs.Retrieval, "--out",
+            _folder.File("out"));
         Assert.Equal(2, code);
         Assert.Contains("has no classifier of answers", errors);
     }
@@ -111,7 +119,8 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
     public void Labels_of_another_model_are_refused()
     {
         File.WriteAllText(_folder.File("labels.json"), """{ "red": 0, "blue": 30 }""");
-        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.QuestionAnswering, "--out", _folder.File("out"), "--set", $"data.answers={_folder.File("labels.json")}");
+        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.QuestionAnswering, "--out", _folder.File("out"), "--set",
+            $"data.answers={_folder.File("labels.json")}");
         Assert.Equal(2, code);
         Assert.Contains("the answer \"blue\" has the label 30, and the model has model.answers = 30", errors);
     }
@@ -119,7 +128,8 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
     [Fact]
     public void Data_folder_in_which_nothing_is_found_is_refused()
     {
-        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--data", _folder.File("nope"), "--out", _folder.File("out"));
+        (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--data", _folder.File("nope"), "--out",
+            _folder.File("out"));
         Assert.Equal(2, code);
         Assert.Contains($"--data {_folder.File("nope")}: nothing that {runs.Retrieval} reads is there", errors);
     }
@@ -137,7 +147,8 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
         Evaluate(runs.Retrieval, Captions(), out string first);
         Assert.DoesNotContain("which these will replace", first);
         Evaluate(runs.Retrieval, Captions()[1..], out string errors);
-        Assert.Contains($"{_folder.File("out")}: holds the results of other rows ({_folder.File("rows.jsonl")}), which these will replace", errors);
+        Assert.Contains($"{_folder.File("out")}: holds the results of other rows ({_folder.File("rows.jsonl")}), which these will replace",
+            errors);
     }
 
     private string[] Captions() => File.ReadAllLines(runs.File("data/msrvtt_ret/txt/test.jsonl"));
@@ -152,6 +163,7 @@ public sealed class BadInputTests(ReleasedRuns runs) : IClassFixture<ReleasedRun
     private (int Code, string Output, string Errors) Run(string run, string[] rows)
     {
         File.WriteAllLines(_folder.File("rows.jsonl"), rows);
-        return AlproProgram.Run("evaluate", "--run", run, "--out", _folder.File("out"), "--set", $"data.test.annotations={_folder.File("rows.jsonl")}");
+        return AlproProgram.Run("evaluate", "--run", run, "--out", _folder.File("out"), "--set",
+            $"data.test.annotations={_folder.File("rows.jsonl")}");
     }
 }

@@ -54,11 +54,13 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
         var watch = new CheckpointWatch(new(_out.Path), "world-val", (weights, copy) =>
         {
             foreach (string step in new[] { "step_00000002", "step_00000004" })
-                if (weights.Contains("step_00000002", StringComparison.Ordinal)) Directory.Delete(_out.File($"checkpoints/{step}"), recursive: true);
+                if (weights.Contains("step_00000002", StringComparison.Ordinal))
+                    Directory.Delete(_out.File($"checkpoints/{step}"), recursive: true);
             return Job(weights, copy).RunAsync(host, default);
         }, _said);
         IReadOnlyList<EvaluationResult> results = await watch.WatchAsync(TimeSpan.FromMilliseconds(50), default);
-        Assert.Equal([_out.File("checkpoints/step_00000002/weights.safetensors"), _out.File("checkpoints/step_00000006/weights.safetensors")], results.Select(result => result.Receipt.Weights));
+        Assert.Equal([_out.File("checkpoints/step_00000002/weights.safetensors"),
+            _out.File("checkpoints/step_00000006/weights.safetensors")], results.Select(result => result.Receipt.Weights));
         Assert.Equal(4L, Assert.Single(_said.Of(nameof(ActorEvents.CheckpointGone))).Fields["Step"]);
     }
 
@@ -70,13 +72,15 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
             await host.TrainAsync(new(config, new(_out.Path), Resume: false), default);
         (int code, string output, string errors) = AlproProgram.Run("evaluate", "--run", _out.Path, "--config", Given, "--watch", "--json");
         Assert.True(code == 0, errors);
-        Assert.Equal(_out.File("evaluation/world-val/step_00000006"), Assert.Single(JsonDocument.Parse(output).RootElement.EnumerateArray()).GetProperty("folder").GetString());
+        Assert.Equal(_out.File("evaluation/world-val/step_00000006"),
+            Assert.Single(JsonDocument.Parse(output).RootElement.EnumerateArray()).GetProperty("folder").GetString());
         (code, output, errors) = AlproProgram.Run("evaluate", "--run", _out.Path, "--config", Given, "--json");
         Assert.True(code == 0, errors);
         Assert.Equal("test", Receipt.Read(JsonDocument.Parse(output).RootElement.GetProperty("folder").GetString()!).Split);
     }
 
-    private CheckpointWatch Watch(RunHost host) => new(new(_out.Path), "world-val", (weights, copy) => Job(weights, copy).RunAsync(host, default), _said);
+    private CheckpointWatch Watch(RunHost host) => new(new(_out.Path), "world-val",
+        (weights, copy) => Job(weights, copy).RunAsync(host, default), _said);
 
     private EvaluationJob Job(string weights, string copy) =>
         new(EvaluationTarget.Open(_out.Path, Given, copy, []) with { Source = weights }, Test: false, Data: null, Output: null);

@@ -47,7 +47,8 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
             Read = (videos, missing) =>
             {
                 lock (read) read.AddRange(videos);
-                return Interlocked.Increment(ref failures) == 1 ? throw new InvalidOperationException("the device has gone") : reading(videos, missing);
+                return Interlocked.Increment(ref failures) == 1 ? throw new InvalidOperationException("the device has gone")
+                    : reading(videos, missing);
             },
             Progressed = _ =>
             {
@@ -69,7 +70,8 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
         await using RunHost host = await HostAsync(evaluators: 1);
         (EvaluationSupervisor.Work work, RunData data) = Work(host, runs.Retrieval);
         using RunData opened = data;
-        var failure = await Assert.ThrowsAsync<InvalidOperationException>(() => host.EvaluateAsync(work with { Read = (_, _) => throw new InvalidOperationException("the device has gone") }, default));
+        var failure = await Assert.ThrowsAsync<InvalidOperationException>(
+            () => host.EvaluateAsync(work with { Read = (_, _) => throw new InvalidOperationException("the device has gone") }, default));
         Assert.Equal("the device has gone", failure.Message);
         Assert.Equal(host.Settings.MaxRestarts, Deaths.Count);
     }
@@ -82,7 +84,8 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
         using RunData opened = data;
         var lost = new List<Exception>();
         bool unwound = false;
-        var failure = await Assert.ThrowsAsync<ExternalException>(() => host.EvaluateAsync(work with { Read = (_, _) => Fail(), DeviceLost = error =>
+        var failure = await Assert.ThrowsAsync<ExternalException>(
+            () => host.EvaluateAsync(work with { Read = (_, _) => Fail(), DeviceLost = error =>
         {
             Assert.False(unwound);
             lost.Add(error);
@@ -122,7 +125,8 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
         await using RunHost host = await HostAsync(evaluators: 1);
         using var stop = new CancellationTokenSource();
         EvaluationJob job = Job(runs.Retrieval, "out");
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => (job with { Progressed = _ => stop.Cancel() }).RunAsync(host, stop.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            () => (job with { Progressed = _ => stop.Cancel() }).RunAsync(host, stop.Token));
         string partial = Assert.Single(Directory.EnumerateDirectories(_out.File("out")));
         string[] finished = Directory.GetFiles(partial);
         Assert.NotEmpty(finished);
@@ -147,7 +151,8 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
     {
         await using RunHost host = await HostAsync(evaluators: 1);
         using var stop = new CancellationTokenSource();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => (Job(runs.Retrieval, "out") with { Progressed = _ => stop.Cancel() }).RunAsync(host, stop.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            () => (Job(runs.Retrieval, "out") with { Progressed = _ => stop.Cancel() }).RunAsync(host, stop.Token));
         EvaluationResult result = await Job(runs.Retrieval, "out", "evaluation.rerank=2").RunAsync(host, default);
         Assert.Empty(_said.Of(nameof(ActorEvents.EvaluationContinues)));
         Assert.Equal((2, 4), (result.Receipt.Rerank!.Value, result.Receipt.Rounding!.Value));
@@ -156,7 +161,8 @@ public sealed class EvaluationJobTests(ReleasedRuns runs) : IClassFixture<Releas
 
     private IReadOnlyList<CollectedEvent> Deaths => _said.Of(nameof(ActorEvents.EvaluatorDied));
 
-    private Task<RunHost> HostAsync(int evaluators) => RunHost.StartAsync(adjust: settings => settings with { Decoders = 2, Evaluators = evaluators }, log: _said);
+    private Task<RunHost> HostAsync(int evaluators) =>
+        RunHost.StartAsync(adjust: settings => settings with { Decoders = 2, Evaluators = evaluators }, log: _said);
 
     private EvaluationJob Job(string run, string folder, params string[] settings) =>
         new(EvaluationTarget.Open(run, null, null, settings), Test: true, Data: null, _out.File(folder));

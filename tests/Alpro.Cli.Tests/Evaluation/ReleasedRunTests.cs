@@ -27,8 +27,10 @@ public sealed class ReleasedRunTests(ReleasedRuns runs) : IClassFixture<Released
         Assert.Equal(Receipt.HashOf(Path.Combine(runs.Retrieval, "ckpt/model_step_best.pt")), receipt.WeightHash);
         Assert.Matches(@"^cpu, \d+ threads$", receipt.Device);
         Assert.Equal(("flash", null, null), (receipt.Attention, receipt.Driver, receipt.Tf32));
-        Assert.Contains(output.Split('\n'), line => line.StartsWith("{'text2video': {'r1': ", StringComparison.Ordinal) && line.EndsWith('}'));
-        Assert.Equal(receipt.Figures.ToJsonString(), JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "scores.json"))).RootElement.GetRawText());
+        Assert.Contains(output.Split('\n'), line =>
+            line.StartsWith("{'text2video': {'r1': ", StringComparison.Ordinal) && line.EndsWith('}'));
+        Assert.Equal(receipt.Figures.ToJsonString(),
+            JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "scores.json"))).RootElement.GetRawText());
         Assert.Empty(Directory.EnumerateDirectories(folder));       // no partial results are left
 
         Assert.Equal(144, await PairsAsync(null, folder));
@@ -40,13 +42,16 @@ public sealed class ReleasedRunTests(ReleasedRuns runs) : IClassFixture<Released
         using var data = new TemporaryFolder();
         string sample = Path.Combine(Locations.Shared, "data", "webvid-sample");
         Directory.CreateSymbolicLink(data.File("videos"), Path.Combine(sample, "videos"));
-        string[] names = [.. Directory.EnumerateFiles(data.File("videos")).Select(Path.GetFileNameWithoutExtension).Order(StringComparer.Ordinal)!];
-        File.WriteAllLines(data.File("test.jsonl"), File.ReadLines(Path.Combine(sample, "results_2M_val.csv")).Select(line => line.Split(',')).Where(row => names.Contains(row[0]))
+        string[] names = [.. Directory.EnumerateFiles(data.File("videos")).Select(Path.GetFileNameWithoutExtension)
+            .Order(StringComparer.Ordinal)!];
+        File.WriteAllLines(data.File("test.jsonl"),
+            File.ReadLines(Path.Combine(sample, "results_2M_val.csv")).Select(line => line.Split(',')).Where(row => names.Contains(row[0]))
             .Select(row => JsonSerializer.Serialize(new { clip_name = row[0], caption = row[1] })));
         string folder = runs.File("out/real");
         (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--data", data.Path, "--out", folder);
         Assert.True(code == 0, errors);
-        Assert.Equal(names, JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "results.json"))).RootElement.EnumerateArray().Select(row => row.GetProperty("vid_id").GetString()).Distinct().Order(StringComparer.Ordinal));
+        Assert.Equal(names, JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "results.json"))).RootElement.EnumerateArray()
+            .Select(row => row.GetProperty("vid_id").GetString()).Distinct().Order(StringComparer.Ordinal));
         Assert.Equal(names.Length * names.Length, await PairsAsync(data.Path, folder));
     }
 
@@ -56,7 +61,9 @@ public sealed class ReleasedRunTests(ReleasedRuns runs) : IClassFixture<Released
         string folder = runs.File("out/answers");
         (int code, string output, string errors) = AlproProgram.Run("evaluate", "--run", runs.QuestionAnswering, "--out", folder);
         Assert.True(code == 0, errors);
-        Assert.Contains(output.Split('\n'), line => line.StartsWith("{'ratios': {'what_ratio': [", StringComparison.Ordinal) && line.Contains("'overall_acc': ", StringComparison.Ordinal));
+        Assert.Contains(output.Split('\n'), line =>
+            line.StartsWith("{'ratios': {'what_ratio': [", StringComparison.Ordinal) && line.Contains("'overall_acc': ",
+            StringComparison.Ordinal));
 
         (RunConfig config, EvaluationSet set, ClipBatch[] videos, AlproModel loaded) = await OneByOneAsync(runs.QuestionAnswering, null);
         var model = (AlproForQuestionAnswering)loaded;
@@ -79,7 +86,8 @@ public sealed class ReleasedRunTests(ReleasedRuns runs) : IClassFixture<Released
     [Fact]
     public void A_pretraining_checkpoint_retrieves_as_it_is()
     {
-        (int code, string output, string errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--checkpoint", Path.Combine(Locations.Golden, "model", "pretrain_init.pt"), "--out", runs.File("out/zero-shot"), "--json");
+        (int code, string output, string errors) = AlproProgram.Run("evaluate", "--run", runs.Retrieval, "--checkpoint",
+            Path.Combine(Locations.Golden, "model", "pretrain_init.pt"), "--out", runs.File("out/zero-shot"), "--json");
         Assert.True(code == 0, errors);
         JsonElement result = JsonDocument.Parse(output).RootElement;
         Assert.EndsWith("pretrain_init.pt", result.GetProperty("checkpoint").GetString());
@@ -93,13 +101,15 @@ public sealed class ReleasedRunTests(ReleasedRuns runs) : IClassFixture<Released
         CopyFolder(runs.Retrieval, elsewhere.File("run"));
         (int code, _, string errors) = AlproProgram.Run("evaluate", "--run", elsewhere.File("run"));
         Assert.Equal(2, code);
-        foreach (string lacking in new[] { "data/msrvtt_ret/txt/test.jsonl", "data/msrvtt_ret/videos", "ext/bert-base-uncased/vocab.txt", "--data DIR" }) Assert.Contains(lacking, errors);
+        foreach (string lacking in new[] { "data/msrvtt_ret/txt/test.jsonl", "data/msrvtt_ret/videos", "ext/bert-base-uncased/vocab.txt",
+            "--data DIR" }) Assert.Contains(lacking, errors);
 
         Directory.CreateDirectory(elsewhere.File("mine"));
         CopyFolder(runs.File("data/msrvtt_ret/videos"), elsewhere.File("mine/videos"));
         File.Copy(runs.File("data/msrvtt_ret/txt/val.jsonl"), elsewhere.File("mine/val.jsonl"));
         File.Copy(runs.File("ext/bert-base-uncased/vocab.txt"), elsewhere.File("mine/vocab.txt"));
-        (code, string output, errors) = AlproProgram.Run("evaluate", "--run", elsewhere.File("run"), "--data", elsewhere.File("mine"), "--split", "validation", "--json");
+        (code, string output, errors) = AlproProgram.Run("evaluate", "--run", elsewhere.File("run"), "--data", elsewhere.File("mine"),
+            "--split", "validation", "--json");
         Assert.True(code == 0, errors);
         JsonElement receipt = JsonDocument.Parse(output).RootElement.GetProperty("receipt");
         Assert.Equal("validation", receipt.GetProperty("split").GetString());
@@ -113,7 +123,8 @@ public sealed class ReleasedRunTests(ReleasedRuns runs) : IClassFixture<Released
         (RunConfig config, EvaluationSet set, ClipBatch[] videos, AlproModel model) = await OneByOneAsync(runs.Retrieval, data);
         using var tensors = new BatchTensors(CPU, config.Model.Vision.PatchSize);
         int rows = 0;
-        foreach (JsonElement row in JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "results.json"))).RootElement.EnumerateArray())
+        foreach (JsonElement row in JsonDocument.Parse(
+            File.ReadAllBytes(Path.Combine(folder, "results.json"))).RootElement.EnumerateArray())
         {
             using var scope = NewDisposeScope();
             using var noGrad = no_grad();
@@ -129,14 +140,16 @@ public sealed class ReleasedRunTests(ReleasedRuns runs) : IClassFixture<Released
     }
 
     /// <summary>The videos in batches of one, in the order of the set, and the model.</summary>
-    private static async Task<(RunConfig Config, EvaluationSet Set, ClipBatch[] Videos, AlproModel Model)> OneByOneAsync(string folder, string? data)
+    private static async Task<(RunConfig Config, EvaluationSet Set, ClipBatch[] Videos, AlproModel Model)> OneByOneAsync(string folder,
+        string? data)
     {
         EvaluationTarget target = EvaluationTarget.Open(folder, null, null, []);
         RunConfig config = target.For(target.CorpusOf(test: true).Corpus, data);
         await using RunHost host = await RunHost.StartAsync();
         using var opened = new RunData(config, host.Settings);
         EvaluationSet set = opened.EvaluationSet();
-        ClipBatch[] videos = [.. host.Videos(config, opened, set)([.. Enumerable.Range(0, set.VideoKeys.Count)], lost => Assert.Fail(lost.ToString()))];
+        ClipBatch[] videos = [.. host.Videos(config, opened, set)([.. Enumerable.Range(0, set.VideoKeys.Count)],
+            lost => Assert.Fail(lost.ToString()))];
         AlproModel model = RunModel.Load(config, target.Weights, CPU);
         model.eval();
         return (config, set, videos, model);

@@ -26,18 +26,22 @@ public sealed class ReleasedRuns : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        await SyntheticWorld.CreateAsync(File("world"), new SyntheticWorldSettings { Clips = 10, TestClips = 12, Seed = 5, Side = 48 }, null, CancellationToken.None);
+        await SyntheticWorld.CreateAsync(File("world"), new SyntheticWorldSettings { Clips = 10, TestClips = 12, Seed = 5, Side = 48 },
+            null, CancellationToken.None);
         string[] pieces = System.IO.File.ReadAllLines(File("world/vocab.txt"));
-        Write("ext/bert-base-uncased/vocab.txt", [.. pieces, .. Enumerable.Range(0, VocabularySize - pieces.Length).Select(i => $"filler{i}")]);
+        Write("ext/bert-base-uncased/vocab.txt",
+            [.. pieces, .. Enumerable.Range(0, VocabularySize - pieces.Length).Select(i => $"filler{i}")]);
         Copy("world/test/retrieval.jsonl", "data/msrvtt_ret/txt/test.jsonl");
         Copy("world/val/retrieval.jsonl", "data/msrvtt_ret/txt/val.jsonl");
         Copy("world/qa/test.jsonl", "data/msrvtt_qa/txt/test.jsonl");
         Copy("world/qa/val.jsonl", "data/msrvtt_qa/txt/val.jsonl");
         Write("data/msrvtt_qa/txt/train_ans2label.json", JsonSerializer.Serialize(Answers()));
         foreach (string task in new[] { "msrvtt_ret", "msrvtt_qa" })
-            foreach (string video in Directory.EnumerateFiles(File("world/test/videos")).Concat(Directory.EnumerateFiles(File("world/val/videos"))))
+            foreach (string video in Directory.EnumerateFiles(File("world/test/videos"))
+                .Concat(Directory.EnumerateFiles(File("world/val/videos"))))
                 Copy(Path.GetRelativePath(Root, video), $"data/{task}/videos/{Path.GetFileName(video)}");
-        string text = JsonNode.Parse(System.IO.File.ReadAllBytes(Path.Combine(Locations.Golden, "model", "config.json")))!["bert"]!.ToJsonString();
+        string text = JsonNode.Parse(System.IO.File.ReadAllBytes(Path.Combine(Locations.Golden, "model",
+            "config.json")))!["bert"]!.ToJsonString();
         Lay("msrvtt_ret", "retrieval.pt", text, """
             "val_datasets": [ { "name": "msrvtt_retrieval", "txt": "data/msrvtt_ret/txt/val.jsonl", "img": "data/msrvtt_ret/videos" } ]
             """);
@@ -57,7 +61,8 @@ public sealed class ReleasedRuns : IAsyncLifetime
     public string File(string name) => _folder.File(name);
 
     /// <summary>The golden model tells thirty answers apart; the world has fewer.</summary>
-    private Dictionary<string, int> Answers() => JsonSerializer.Deserialize<Dictionary<string, int>>(System.IO.File.ReadAllBytes(File("world/qa/train_ans2label.json")))!
+    private Dictionary<string, int> Answers() =>
+        JsonSerializer.Deserialize<Dictionary<string, int>>(System.IO.File.ReadAllBytes(File("world/qa/train_ans2label.json")))!
         .Where(answer => answer.Value < 30).ToDictionary();
 
     private void Lay(string task, string checkpoint, string text, string more)

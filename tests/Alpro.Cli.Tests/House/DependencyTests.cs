@@ -16,15 +16,18 @@ public sealed class DependencyTests(ITestOutputHelper output) : IDisposable
     [Fact]
     public void Rooms_form_no_circle()
     {
-        foreach (((string from, string to), SortedSet<string> uses) in _dependencies.Arrows) output.WriteLine($"{from} --> {to}: {string.Join(", ", uses.Take(4))}");
+        foreach (((string from, string to), SortedSet<string> uses) in _dependencies.Arrows) output.WriteLine(
+            $"{from} --> {to}: {string.Join(", ", uses.Take(4))}");
         Assert.Empty(_dependencies.Circles().Select(circle => string.Join(" <-> ", circle)));
     }
 
     [Fact]
     public void No_project_refers_to_one_above_it() =>
-        Assert.All(_dependencies.Projects, reference => Assert.True(Array.IndexOf(_storeys, reference.From) > Array.IndexOf(_storeys, reference.To), $"{reference}"));
+        Assert.All(_dependencies.Projects, reference =>
+        Assert.True(Array.IndexOf(_storeys, reference.From) > Array.IndexOf(_storeys, reference.To), $"{reference}"));
 
     [Fact]
     public void Data_and_model_know_nothing_of_each_other() =>
-        Assert.DoesNotContain(_dependencies.Projects, reference => reference is ("Alpro.Data", "Alpro.Model") or ("Alpro.Model", "Alpro.Data"));
+        Assert.DoesNotContain(_dependencies.Projects,
+        reference => reference is ("Alpro.Data", "Alpro.Model") or ("Alpro.Model", "Alpro.Data"));
 }

@@ -37,7 +37,8 @@ public sealed partial class EventTests
 
     [Fact]
     public void Sentences_have_25_words_at_most() =>
-        Assert.All(_events.SelectMany(one => one.Declared.Message.Split(["; ", ". "], StringSplitOptions.None)), sentence => Assert.InRange(Word().Count(sentence), 0, 25));
+        Assert.All(_events.SelectMany(one => one.Declared.Message.Split(["; ", ". "], StringSplitOptions.None)),
+        sentence => Assert.InRange(Word().Count(sentence), 0, 25));
 
     [GeneratedRegex(@"\S+")]
     private static partial Regex Word();

@@ -6,11 +6,20 @@ namespace Alpro.Data.Tests.Batches;
 
 public class CollatorTests
 {
-    private static readonly ClipSettings _settings = new() { Frames = 2, Size = 4, DecodeSize = 4, TextLength = 5, MaskProbability = 0.15, RegionPatch = 2 };
+    private static readonly ClipSettings _settings = new()
+    {
+        Frames = 2,
+        Size = 4,
+        DecodeSize = 4,
+        TextLength = 5,
+        MaskProbability = 0.15,
+        RegionPatch = 2,
+    };
 
     private static Clip Clip(int slot, long step = 7, int corpus = 1, int size = 4, bool masked = true, int attempt = 0)
     {
-        var clip = new Clip(new(step, slot, attempt, corpus, slot * 10, 99), new(_settings with { Size = size, MaskProbability = masked ? 0.15 : 0 }))
+        var clip = new Clip(new(step, slot, attempt, corpus, slot * 10, 99),
+            new(_settings with { Size = size, MaskProbability = masked ? 0.15 : 0 }))
         {
             Key = $"clip {slot}", Kind = MediaKind.Image, TokenCount = 3, Answer = slot * 2,
         };
@@ -126,7 +135,8 @@ public class CollatorTests
     public void Clips_that_do_not_belong_are_refused_by_name()
     {
         using var collator = new Collator(7, 2, _settings);
-        using Clip first = Clip(0), late = Clip(1, step: 6), large = Clip(1, size: 8), plain = Clip(1, masked: false), foreign = Clip(1, corpus: 0);
+        using Clip first = Clip(0), late = Clip(1, step: 6), large = Clip(1, size: 8), plain = Clip(1, masked: false), foreign = Clip(1,
+            corpus: 0);
         collator.Add(0, first);
         Refuses("the place is taken", () => collator.Add(0, first));
         Refuses("not in the batch", () => collator.Add(2, first));

@@ -4,7 +4,15 @@ namespace Alpro.Data.Tests.Clips;
 
 public class ClipLayoutTests
 {
-    private static readonly ClipSettings _settings = new() { Frames = 2, Size = 8, DecodeSize = 8, TextLength = 5, MaskProbability = 0.15, RegionPatch = 4 };
+    private static readonly ClipSettings _settings = new()
+    {
+        Frames = 2,
+        Size = 8,
+        DecodeSize = 8,
+        TextLength = 5,
+        MaskProbability = 0.15,
+        RegionPatch = 4,
+    };
 
     [Fact]
     public void Fields_lie_side_by_side_and_those_that_the_settings_leave_out_take_no_room()
@@ -35,5 +43,6 @@ public class ClipLayoutTests
     }
 
     [Fact]
-    public void Names_of_fields_are_their_own() => Assert.Equal(ClipLayout.Fields.Length, ClipLayout.Fields.DistinctBy(field => field.Name).Count());
+    public void Names_of_fields_are_their_own() => Assert.Equal(ClipLayout.Fields.Length,
+    ClipLayout.Fields.DistinctBy(field => field.Name).Count());
 }

@@ -130,7 +130,8 @@ public sealed class ClipLoaderTests : IDisposable
     public void Answers_become_labels()
     {
         var answers = new Dictionary<string, int> { ["dog"] = 17 };
-        using ClipLoader known = Loader(_pretraining, Pair(answer: "dog", captions: "a"), answers), unknown = Loader(_pretraining, Pair(answer: "cat", captions: "a"), answers);
+        using ClipLoader known = Loader(_pretraining, Pair(answer: "dog", captions: "a"), answers), unknown = Loader(_pretraining,
+            Pair(answer: "cat", captions: "a"), answers);
         using Clip right = known.Load(Request(1)), none = unknown.Load(Request(1));
         Assert.Equal((17, -1), (right.Answer, none.Answer));
     }
@@ -166,7 +167,8 @@ public sealed class ClipLoaderTests : IDisposable
 
     [Fact]
     public void Frames_cannot_be_cropped_to_more_than_was_decoded() =>
-        Assert.Contains("decodeSize", Assert.Throws<ArgumentException>(() => Loader(_pretraining with { DecodeSize = 16 }, Pair(captions: "a"))).Message, StringComparison.Ordinal);
+        Assert.Contains("decodeSize", Assert.Throws<ArgumentException>(
+        () => Loader(_pretraining with { DecodeSize = 16 }, Pair(captions: "a"))).Message, StringComparison.Ordinal);
 
     [Theory]
     [InlineData(MediaKind.Video)]

@@ -20,7 +20,8 @@ public class FrameAugmenterTests
         // Each pixel says where it is.
         var decoded = new byte[Frames * Decoded * Decoded * 3];
         for (int i = 0; i < decoded.Length / 3; i++)
-            (decoded[3 * i], decoded[3 * i + 1], decoded[3 * i + 2]) = ((byte)(i % Decoded), (byte)(i / Decoded % Decoded), (byte)(i / Decoded / Decoded));
+            (decoded[3 * i], decoded[3 * i + 1], decoded[3 * i + 2]) = ((byte)(i % Decoded), (byte)(i / Decoded % Decoded),
+                (byte)(i / Decoded / Decoded));
         var pixels = new byte[Frames * FrameBytes];
         var places = new HashSet<(int, int)>();
         for (ulong seed = 0; seed < 1000; seed++)

@@ -19,9 +19,12 @@ public sealed class VideoTextCorpusTests : IDisposable
     public void Webvid_rows_are_read_with_quotes_commas_and_line_breaks_in_them()
     {
         Media("v/1.mp4", "v/2.mp4", "v/3.mp4", "v/4.mp4", "v/5.mp4");
-        Write("a.csv", "videoid,name,page_idx,page_dir,duration,contentUrl\r\n1,A dog runs,0,,PT1S,u\r\n2,\"A \"\"big\"\", red dog\",0,,PT1S,u\n3,\"first line\nsecond, line\r\nthird\",0,,PT1S,u\n4,5\" nails and a \"hammer\",0,,PT1S,u\n5,last without line break,0,,PT1S,u");
+        Write("a.csv", "videoid,name,page_idx,page_dir,duration,contentUrl\r\n1,A dog runs,0,,PT1S,u\r\n2,\"A \"\"big\"\", red "
+            + "dog\",0,,PT1S,u\n3,\"first line\nsecond, line\r\nthird\",0,,PT1S,u\n4,5\" nails and a \"hammer\",0,,PT1S,u\n5,last without "
+            + "line break,0,,PT1S,u");
         using VideoTextCorpus corpus = Open("a.csv", "v");
-        Assert.Equal(["A dog runs", "A \"big\", red dog", "first line\nsecond, line\r\nthird", "5\" nails and a \"hammer\"", "last without line break"], Captions(corpus));
+        Assert.Equal(["A dog runs", "A \"big\", red dog", "first line\nsecond, line\r\nthird", "5\" nails and a \"hammer\"",
+            "last without line break"], Captions(corpus));
         Assert.Equal(("1", MediaKind.Video, _folder.File("v/1.mp4")), (corpus[0].Key, corpus[0].Kind, corpus[0].Media.Path));
         Assert.True(corpus[4].Media.IsWholeFile);
         Assert.Equal(new CorpusCoverage(5, 0, 0, 0), corpus.Coverage);
@@ -36,7 +39,8 @@ public sealed class VideoTextCorpusTests : IDisposable
         VideoTextCorpus.RequireReadable(new() { Name = "a", Annotations = "a.csv", Media = "v" }, _folder.Path);
         Assert.False(Directory.Exists(_folder.File(".alpro-index")));
         Assert.Contains("has the columns id, words; expected ", Assert.Throws<DataException>(
-            () => VideoTextCorpus.RequireReadable(new() { Name = "b", Annotations = "b.csv", Media = "v" }, _folder.Path)).Message, StringComparison.Ordinal);
+            () => VideoTextCorpus.RequireReadable(new() { Name = "b", Annotations = "b.csv", Media = "v" }, _folder.Path)).Message,
+            StringComparison.Ordinal);
         using (VideoTextCorpus corpus = Open("a.csv", "v")) Assert.Equal(Assert.Single(Indexes()), corpus.NewIndex);
         using (VideoTextCorpus corpus = Open("a.csv", "v")) Assert.Null(corpus.NewIndex);
     }
@@ -58,7 +62,8 @@ public sealed class VideoTextCorpusTests : IDisposable
         Media("v/1.mp4", "v/000051_000100/2.mp4");
         Write("a.csv", "videoid,name,page_dir\n1,flat,000001_000050\n2,nested,000051_000100\n");
         using VideoTextCorpus corpus = Open("a.csv", "v", config => config with { Missing = missing });
-        Assert.Equal([_folder.File("v/1.mp4"), _folder.File("v/000051_000100/2.mp4")], Enumerable.Range(0, 2).Select(i => corpus[i].Media.Path));
+        Assert.Equal([_folder.File("v/1.mp4"), _folder.File("v/000051_000100/2.mp4")],
+            Enumerable.Range(0, 2).Select(i => corpus[i].Media.Path));
     }
 
     [Fact]
@@ -94,7 +99,8 @@ public sealed class VideoTextCorpusTests : IDisposable
     public void Paths_that_climb_out_of_the_folder_are_refused()
     {
         Media("v/1.mp4", "secret.mp4", "v/sub/2.mp4");
-        Write("a.json", $$"""[{"image": "1.mp4", "caption": "in"}, {"image": "../secret.mp4", "caption": "out"}, {"image": "{{_folder.File("secret.mp4")}}", "caption": "out"}, {"image": "sub/../../v/sub/2.mp4", "caption": "in after all"}, {"image": "{{_folder.File("v/1.mp4")}}", "caption": "in, absolute"}]""");
+        Write(
+            "a.json", $$"""[{"image": "1.mp4", "caption": "in"}, {"image": "../secret.mp4", "caption": "out"}, {"image": "{{_folder.File("secret.mp4")}}", "caption": "out"}, {"image": "sub/../../v/sub/2.mp4", "caption": "in after all"}, {"image": "{{_folder.File("v/1.mp4")}}", "caption": "in, absolute"}]""");
         using VideoTextCorpus corpus = Open("a.json", "v");
         Assert.Equal(["in", "in after all", "in, absolute"], Captions(corpus));
         Assert.Equal(2, corpus.Coverage.Refused);
@@ -131,7 +137,8 @@ public sealed class VideoTextCorpusTests : IDisposable
         {
             Assert.Equal(["one", "five"], Captions(corpus));
             Assert.Equal(new CorpusCoverage(6, 0, 4, 0), corpus.Coverage);
-            Assert.Equal(["row 2: it has 1 columns, not 2", "row 3: it has 4 columns, not 2", "row 4: its \"name\" is empty", "row 5: its \"videoid\" is empty"], corpus.Problems);
+            Assert.Equal(["row 2: it has 1 columns, not 2", "row 3: it has 4 columns, not 2", "row 4: its \"name\" is empty",
+                "row 5: its \"videoid\" is empty"], corpus.Problems);
         }
         Write("a.csv", "videoid,name\n1,one\n2,\"never closed\n3,three\n4,four\n");
         using (VideoTextCorpus corpus = Open("a.csv", "v"))
@@ -139,14 +146,16 @@ public sealed class VideoTextCorpusTests : IDisposable
             Assert.Equal(["one", "three", "four"], Captions(corpus));
             Assert.Equal("row 2: a quote is opened and never closed", Assert.Single(corpus.Problems));
         }
-        Write("a.jsonl", "{\"clip_name\": \"1\", \"caption\": \"one\"}\n{\"clip_name\": \"2\", \"capt\n\n[1]\n{\"clip_name\": \"3\"}\n{\"clip_name\": 4, \"caption\": \"four\"}");
+        Write("a.jsonl", "{\"clip_name\": \"1\", \"caption\": \"one\"}\n{\"clip_name\": \"2\", \"capt\n\n[1]\n{\"clip_name\": "
+            + "\"3\"}\n{\"clip_name\": 4, \"caption\": \"four\"}");
         using (VideoTextCorpus corpus = Open("a.jsonl", "v"))
         {
             Assert.Equal(["one", "four"], Captions(corpus));
             Assert.Equal(new CorpusCoverage(5, 0, 3, 0), corpus.Coverage);
             Assert.Equal("row 4: it has no \"caption\"", corpus.Problems[2]);
         }
-        Write("a.json", "[{\"image\": \"1.mp4\", \"caption\": \"o}n\\\"e\"},\n {\"image\": \"2.mp4\", \"caption\": nonsense}, {\"image\": \"3.mp4\", \"caption\": \"three\"}, {\"image\": \"4.mp4\", \"capt");
+        Write("a.json", "[{\"image\": \"1.mp4\", \"caption\": \"o}n\\\"e\"},\n {\"image\": \"2.mp4\", \"caption\": nonsense}, {\"image\": "
+            + "\"3.mp4\", \"caption\": \"three\"}, {\"image\": \"4.mp4\", \"capt");
         using (VideoTextCorpus corpus = Open("a.json", "v"))
         {
             Assert.Equal(["o}n\"e", "three"], Captions(corpus));
@@ -178,7 +187,8 @@ public sealed class VideoTextCorpusTests : IDisposable
     public void Images_have_one_caption_or_a_list()
     {
         Media("i/a.jpg", "i/sub/b.png", "i/c.jpg");
-        Write("a.json", """[ {"image": "a.jpg", "caption": "one"}, {"image": "sub/b.png", "caption": ["two", "", "three"], "more": {"x": [1, {"y": "}"}]}}, {"image": "c.jpg", "caption": []} ]""");
+        Write("a.json",
+            """[ {"image": "a.jpg", "caption": "one"}, {"image": "sub/b.png", "caption": ["two", "", "three"], "more": {"x": [1, {"y": "}"}]}}, {"image": "c.jpg", "caption": []} ]""");
         using VideoTextCorpus corpus = Open("a.json", "i");
         Assert.Equal(MediaKind.Image, corpus.Kind);
         Assert.Equal(["two", "three"], corpus[1].Captions);
@@ -202,7 +212,8 @@ public sealed class VideoTextCorpusTests : IDisposable
         Media("v/video1.avi");
         Write("qa.jsonl", """{"video_id": "video1", "question": "what is it?", "answer": "dog", "answer_type": "what"}""");
         using VideoTextCorpus corpus = Open("qa.jsonl", "v", config => config with { MediaExtension = ".avi" });
-        Assert.Equal(("what is it?", "dog", "what", _folder.File("v/video1.avi")), (corpus[0].Captions[0], corpus[0].Answer, corpus[0].AnswerType, corpus[0].Media.Path));
+        Assert.Equal(("what is it?", "dog", "what", _folder.File("v/video1.avi")),
+            (corpus[0].Captions[0], corpus[0].Answer, corpus[0].AnswerType, corpus[0].Media.Path));
     }
 
     [Fact]
@@ -215,7 +226,8 @@ public sealed class VideoTextCorpusTests : IDisposable
             for (int i = 0; i < 3; i++)
             {
                 Member(tar, $"part/{shard}{i}.mp4", $"bytes of {shard}{i}");
-                Member(tar, $"part/{shard}{i}.{(i == 1 ? "json" : "txt")}", i == 1 ? $$"""{"caption": ["json {{shard}}", "again"], "url": "x"}""" : $"text {shard}{i}\n");
+                Member(tar, $"part/{shard}{i}.{(i == 1 ? "json" : "txt")}",
+                    i == 1 ? $$"""{"caption": ["json {{shard}}", "again"], "url": "x"}""" : $"text {shard}{i}\n");
             }
             Member(tar, "lonely.txt", "no video");
             Member(tar, "silent.mp4", "no text");
@@ -224,7 +236,12 @@ public sealed class VideoTextCorpusTests : IDisposable
         }
         foreach (string where in (string[])["shards", "shards/0000?.tar", "shards/00000.tar"])
         {
-            using VideoTextCorpus corpus = VideoTextCorpus.Open(new CorpusConfig { Name = "t", Annotations = where, Format = AnnotationFormat.Tar }, _folder.Path);
+            using VideoTextCorpus corpus = VideoTextCorpus.Open(new CorpusConfig
+            {
+                Name = "t",
+                Annotations = where,
+                Format = AnnotationFormat.Tar,
+            }, _folder.Path);
             int shards = where.EndsWith("00.tar", StringComparison.Ordinal) ? 1 : 2;
             Assert.Equal((3 * shards, 3 * shards, MediaKind.Video), ((int)corpus.Count, (int)corpus.Coverage.Malformed, corpus.Kind));
             Assert.Equal(["text 00", "json 0", "text 02"], Captions(corpus).Take(3));
@@ -245,7 +262,8 @@ public sealed class VideoTextCorpusTests : IDisposable
         Assert.Contains("is damaged from here on", damaged.Problems[^1]);
 
         static void Member(TarWriter tar, string name, string content) =>
-            tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, name) { DataStream = new MemoryStream(Encoding.UTF8.GetBytes(content)) });
+            tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile,
+            name) { DataStream = new MemoryStream(Encoding.UTF8.GetBytes(content)) });
     }
 
     [Fact]
@@ -314,14 +332,18 @@ public sealed class VideoTextCorpusTests : IDisposable
     {
         Media("v/1.mp4");
         Write("a.csv", "video_id,nmae,duration\n1,one,PT1S\n");
-        Assert.Equal($"corpus test: {_folder.File("a.csv")} has the columns video_id, nmae, duration; expected videoid, name: \"videoid\" is lacking (is \"video_id\" meant?); \"name\" is lacking (is \"nmae\" meant?)",
+        Assert.Equal($"corpus test: {_folder.File("a.csv")} has the columns video_id, nmae, duration; expected videoid, name: \"videoid\" "
+            + "is lacking (is \"video_id\" meant?); \"name\" is lacking (is \"nmae\" meant?)",
             Assert.Throws<DataException>(() => Open("a.csv", "v")).Message);
         Write("a.jsonl", "{\"clip\": \"1\", \"captions\": \"x\"}\n");
-        Assert.Contains("has the columns clip, captions; expected videoid, name, or video_id, question, answer, or clip_name, caption, or image, caption", Assert.Throws<DataException>(() => Open("a.jsonl", "v")).Message);
+        Assert.Contains("has the columns clip, captions; expected videoid, name, or video_id, question, answer, or clip_name, caption, or "
+            + "image, caption", Assert.Throws<DataException>(() => Open("a.jsonl", "v")).Message);
         Assert.Contains("\"clip_name\" is lacking; \"caption\" is lacking (is \"captions\" meant?)",
-            Assert.Throws<DataException>(() => Open("a.jsonl", "v", config => config with { Format = AnnotationFormat.RetrievalJsonl })).Message);
+            Assert.Throws<DataException>(() => Open("a.jsonl", "v",
+            config => config with { Format = AnnotationFormat.RetrievalJsonl })).Message);
         Write("page.jsonl", "<html>\n<body>404</body>\n</html>\n");
-        Assert.Contains("no row of", Assert.Throws<DataException>(() => Open("page.jsonl", "v", config => config with { Format = AnnotationFormat.RetrievalJsonl })).Message);
+        Assert.Contains("no row of", Assert.Throws<DataException>(
+            () => Open("page.jsonl", "v", config => config with { Format = AnnotationFormat.RetrievalJsonl })).Message);
     }
 
     [Fact]
@@ -329,10 +351,14 @@ public sealed class VideoTextCorpusTests : IDisposable
     {
         Write("a.csv", "videoid,name\n1,one\n");
         Write("empty.csv", "");
-        Assert.Equal($"corpus test: there is no media folder {_folder.File("v")}; set \"media\" to the folder that holds the videos or images", Assert.Throws<DataException>(() => Open("a.csv", "v")).Message);
-        Assert.Equal($"corpus test: there is no annotation file {_folder.File("b.csv")}", Assert.Throws<DataException>(() => Open("b.csv", "v")).Message);
-        Assert.Equal($"corpus test: {_folder.File("empty.csv")} is empty", Assert.Throws<DataException>(() => Open("empty.csv", ".")).Message);
-        Assert.Equal($"corpus test: there are no shards {_folder.File("*.tar")}", Assert.Throws<DataException>(() => Open(".", "v")).Message);
+        Assert.Equal($"corpus test: there is no media folder {_folder.File("v")}; set \"media\" to the folder that holds the videos or "
+            + "images", Assert.Throws<DataException>(() => Open("a.csv", "v")).Message);
+        Assert.Equal($"corpus test: there is no annotation file {_folder.File("b.csv")}",
+            Assert.Throws<DataException>(() => Open("b.csv", "v")).Message);
+        Assert.Equal($"corpus test: {_folder.File("empty.csv")} is empty",
+            Assert.Throws<DataException>(() => Open("empty.csv", ".")).Message);
+        Assert.Equal($"corpus test: there are no shards {_folder.File("*.tar")}",
+            Assert.Throws<DataException>(() => Open(".", "v")).Message);
     }
 
     [Fact]
@@ -409,7 +435,8 @@ public sealed class VideoTextCorpusTests : IDisposable
         for (int round = 0; round < 2; round++)
         {
             foreach ((string media, int? words, int count) in opened)
-                using (VideoTextCorpus corpus = Open("a.csv", media, config => config with { MaxCaptionWords = words })) Assert.Equal(count, corpus.Count);
+                using (VideoTextCorpus corpus = Open("a.csv", media, config => config with { MaxCaptionWords = words }))
+                    Assert.Equal(count, corpus.Count);
             Assert.Equal(opened.Length, Indexes().Length);
             if (round == 0) foreach (string index in Indexes()) Mark(index);
         }
@@ -456,7 +483,9 @@ public sealed class VideoTextCorpusTests : IDisposable
     public async Task The_synthetic_world_opens_in_every_format_it_is_written_in()
     {
         await SyntheticWorld.CreateAsync(_folder.File("world"), new SyntheticWorldSettings { Clips = 20, TestClips = 10 });
-        foreach ((string annotations, string media, int count) in new[] { ("train/results_train.csv", "train/videos", 20), ("val/results_val.csv", "val/videos", 10), ("test/retrieval.jsonl", "test/videos", 10), ("images/annotations.json", "images", 10), ("qa/train.jsonl", "train/videos", 140), ("qa/test.jsonl", "test/videos", 70) })
+        foreach ((string annotations, string media, int count) in new[] { ("train/results_train.csv", "train/videos", 20),
+            ("val/results_val.csv", "val/videos", 10), ("test/retrieval.jsonl", "test/videos", 10),
+            ("images/annotations.json", "images", 10), ("qa/train.jsonl", "train/videos", 140), ("qa/test.jsonl", "test/videos", 70) })
         {
             using VideoTextCorpus corpus = Open("world/" + annotations, "world/" + media);
             Assert.Equal(new CorpusCoverage(count, 0, 0, 0), corpus.Coverage with { Duplicates = 0 });
@@ -488,7 +517,8 @@ public sealed class VideoTextCorpusTests : IDisposable
         return File.GetLastWriteTimeUtc(path);
     }
 
-    private static IEnumerable<string> Captions(VideoTextCorpus corpus) => Enumerable.Range(0, (int)corpus.Count).Select(i => corpus[i].Captions[0]);
+    private static IEnumerable<string> Captions(VideoTextCorpus corpus) => Enumerable.Range(0,
+        (int)corpus.Count).Select(i => corpus[i].Captions[0]);
 
     private void Write(string name, string text) => File.WriteAllText(_folder.File(name), text);
 

@@ -5,7 +5,8 @@ namespace Alpro.Data.Tests.Media;
 /// <summary>The reader over the ffmpeg command gives what the reader in the process gives.</summary>
 public sealed class FfmpegProcessReaderTests
 {
-    [Theory, InlineData("b-frames"), InlineData("rotated 90"), InlineData("rotated 270"), InlineData("edit list"), InlineData("transport stream"), InlineData("audio beside")]
+    [Theory, InlineData("b-frames"), InlineData("rotated 90"), InlineData("rotated 270"), InlineData("edit list"),
+        InlineData("transport stream"), InlineData("audio beside")]
     public void Both_readers_agree(string kind)
     {
         var media = new MediaSource(TestVideos.Get(kind));
@@ -47,6 +48,7 @@ public sealed class FfmpegProcessReaderTests
     public void A_command_that_takes_too_long_is_ended()
     {
         using var reader = new FfmpegProcessReader(new DecodeLimits { Deadline = TimeSpan.FromMilliseconds(1) });
-        Assert.Equal(RejectReason.TimedOut, Assert.Throws<UnreadableClipException>(() => reader.Open(new MediaSource(TestVideos.Get("b-frames")))).Reason);
+        Assert.Equal(RejectReason.TimedOut, Assert.Throws<UnreadableClipException>(
+            () => reader.Open(new MediaSource(TestVideos.Get("b-frames")))).Reason);
     }
 }

@@ -12,7 +12,8 @@ public sealed class FrameExactnessTests : IDisposable
     public void Dispose() => _reader.Dispose();
 
     public static TheoryData<string> SharedFiles => Directory.Exists(Locations.Shared)
-        ? [.. Directory.EnumerateFiles(Path.Combine(Locations.Shared, "data"), "*.m*", SearchOption.AllDirectories).Where(f => !f.EndsWith(".md") && !f.EndsWith("corrupted.mp4")).Select(f => Path.GetRelativePath(Locations.Shared, f)).Order()]
+        ? [.. Directory.EnumerateFiles(Path.Combine(Locations.Shared, "data"), "*.m*", SearchOption.AllDirectories)
+        .Where(f => !f.EndsWith(".md") && !f.EndsWith("corrupted.mp4")).Select(f => Path.GetRelativePath(Locations.Shared, f)).Order()]
         : ["none"];
 
     [Theory, MemberData(nameof(TestVideos.Names), MemberType = typeof(TestVideos))]

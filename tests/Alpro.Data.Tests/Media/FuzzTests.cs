@@ -8,12 +8,14 @@ namespace Alpro.Data.Tests.Media;
 public sealed class FuzzTests
 {
     private const int FilesPerKind = 40, Side = 48;
-    private static readonly string[] _seeds = ["b-frames", "open group mkv", "fragmented", "transport stream", "hevc", "vp9", "mpeg-4 avi b-frames", "flv", "rotated 90", "gif"];
+    private static readonly string[] _seeds = ["b-frames", "open group mkv", "fragmented", "transport stream", "hevc", "vp9",
+        "mpeg-4 avi b-frames", "flv", "rotated 90", "gif"];
 
     [Fact]
     public void Mutated_files_do_no_harm()
     {
-        using var reader = new IsolatedFrameReader(new DecodeLimits { MaxPixels = 1 << 22 }, new WorkerCommand("dotnet", typeof(FuzzTests).Assembly.Location, "decode-worker"));
+        using var reader = new IsolatedFrameReader(new DecodeLimits { MaxPixels = 1 << 22 },
+            new WorkerCommand("dotnet", typeof(FuzzTests).Assembly.Location, "decode-worker"));
         var random = new SeededRandom(20);
         var reasons = new SortedDictionary<RejectReason, int>();
         string path = TestVideos.NewPath(".bin");
@@ -34,7 +36,8 @@ public sealed class FuzzTests
                 {
                     reasons[exception.Reason] = reasons.GetValueOrDefault(exception.Reason) + 1;
                 }
-                Assert.False(reasons.ContainsKey(RejectReason.DecoderDied) || reasons.ContainsKey(RejectReason.TimedOut), $"round {round}, {kind}: {string.Join(", ", reasons)}");
+                Assert.False(reasons.ContainsKey(RejectReason.DecoderDied) || reasons.ContainsKey(RejectReason.TimedOut),
+                    $"round {round}, {kind}: {string.Join(", ", reasons)}");
             }
             if (round == FilesPerKind / 2) (worker, handles, memory) = (reader.WorkerId!.Value, Handles(reader), Memory(reader));
         }

@@ -14,7 +14,8 @@ public sealed class PatientFrameReaderTests
 
         public int Reads { get; private set; }
 
-        public VideoInfo Open(MediaSource media) => ++Opened <= openFailures ? throw new UnreadableClipException(reason, media.Path, "input/output error") : new VideoInfo(10, 25, 4, 4, 0);
+        public VideoInfo Open(MediaSource media) => ++Opened <= openFailures ? throw new UnreadableClipException(reason, media.Path,
+            "input/output error") : new VideoInfo(10, 25, 4, 4, 0);
 
         public void Read(ReadOnlySpan<int> indices, int width, int height, ResizeFilter filter, Span<byte> pixels_THWC)
         {
@@ -69,7 +70,8 @@ public sealed class PatientFrameReaderTests
     [Fact]
     public void Waits_grow()
     {
-        using var patient = new PatientFrameReader(new FlakyReader(RejectReason.ReadError, openFailures: 3, readFailures: 0), _limits with { BackOff = TimeSpan.FromMilliseconds(20) });
+        using var patient = new PatientFrameReader(new FlakyReader(RejectReason.ReadError, openFailures: 3, readFailures: 0),
+            _limits with { BackOff = TimeSpan.FromMilliseconds(20) });
         long began = TimeProvider.System.GetTimestamp();
         patient.Open(_media);
         Assert.InRange(TimeProvider.System.GetElapsedTime(began).TotalMilliseconds, 20 + 80 + 320 - 10, 20_000);
@@ -78,7 +80,8 @@ public sealed class PatientFrameReaderTests
     [Fact]
     public void Every_reader_that_is_made_is_patient()
     {
-        using IFrameReader here = FrameReaders.Create(new DecodeLimits()), there = FrameReaders.Create(new DecodeLimits(), new WorkerCommand("false"));
+        using IFrameReader here = FrameReaders.Create(new DecodeLimits()), there = FrameReaders.Create(new DecodeLimits(),
+            new WorkerCommand("false"));
         Assert.IsType<PatientFrameReader>(here);
         Assert.IsType<PatientFrameReader>(there);
     }

@@ -14,12 +14,14 @@ internal static class TestVideos
     private static readonly Dictionary<string, (string Extension, string Arguments)> _kinds = new()
     {
         ["b-frames"] = ("mp4", "-t 6 -c:v libx264 -preset veryfast -bf 3 -g 48"),
-        ["b-pyramid long group"] = ("mp4", "-t 8 -c:v libx264 -preset medium -bf 8 -b_strategy 2 -x264-params b-pyramid=normal:ref=4 -g 250"),
+        ["b-pyramid long group"] = ("mp4",
+        "-t 8 -c:v libx264 -preset medium -bf 8 -b_strategy 2 -x264-params b-pyramid=normal:ref=4 -g 250"),
         ["open group"] = ("mp4", "-t 6 -c:v libx264 -preset veryfast -bf 3 -x264-params open-gop=1:keyint=24:scenecut=0"),
         ["open group mkv"] = ("mkv", "-t 6 -c:v libx264 -preset veryfast -bf 3 -x264-params open-gop=1:keyint=24:scenecut=0"),
         ["intra refresh"] = ("mp4", "-t 6 -c:v libx264 -preset veryfast -x264-params intra-refresh=1:keyint=30"),
         ["intra refresh ts"] = ("ts", "-t 6 -c:v libx264 -preset veryfast -x264-params intra-refresh=1:keyint=30"),
-        ["variable rate"] = ("mp4", "-t 8 -vf select='not(mod(n,3))+gt(mod(n,50),40)' -vsync vfr -c:v libx264 -preset veryfast -bf 2 -g 24"),
+        ["variable rate"] = ("mp4",
+        "-t 8 -vf select='not(mod(n,3))+gt(mod(n,50),40)' -vsync vfr -c:v libx264 -preset veryfast -bf 2 -g 24"),
         ["fragmented"] = ("mp4", "-t 6 -c:v libx264 -preset veryfast -bf 2 -g 24 -movflags frag_keyframe+empty_moov"),
         ["hybrid fragmented"] = ("mp4", "-t 6 -c:v libx264 -preset veryfast -bf 2 -g 24 -movflags frag_keyframe"),
         ["header first"] = ("mp4", "-t 6 -c:v libx264 -preset veryfast -bf 2 -g 24 -movflags +faststart"),
@@ -50,13 +52,15 @@ internal static class TestVideos
     };
 
     /// <summary>The kinds, for theories.</summary>
-    public static TheoryData<string> Names => [.. _kinds.Keys, "edit list", "edit list pause", "rotated 90", "rotated 180", "rotated 270", "rotated 4:2:2", "cut transport stream", "audio beside"];
+    public static TheoryData<string> Names => [.. _kinds.Keys, "edit list", "edit list pause", "rotated 90", "rotated 180", "rotated 270",
+        "rotated 4:2:2", "cut transport stream", "audio beside"];
 
     /// <summary>The clip of a kind.</summary>
     public static string Get(string kind) => kind switch
     {
         "edit list" => Derive("editlist.mp4", $"-ss 1.21 -i {Quote(Get("b-frames"))} -c copy -avoid_negative_ts make_non_negative"),
-        "edit list pause" => Derive("pause.mp4", $"-itsoffset 1.5 -i {Quote(Get("b-frames"))} -f lavfi -t 3 -i anullsrc -map 0:v -map 1:a -c:v copy -c:a aac"),
+        "edit list pause" => Derive("pause.mp4",
+            $"-itsoffset 1.5 -i {Quote(Get("b-frames"))} -f lavfi -t 3 -i anullsrc -map 0:v -map 1:a -c:v copy -c:a aac"),
         // The command counts the tag against the clock.
         "rotated 90" => Derive("r90.mp4", $"-i {Quote(Get("b-frames"))} -c copy -metadata:s:v rotate=270"),
         "rotated 180" => Derive("r180.mp4", $"-i {Quote(Get("odd size"))} -c copy -metadata:s:v rotate=180"),
@@ -64,7 +68,9 @@ internal static class TestVideos
         "rotated 4:2:2" => Derive("r422.mp4", $"-i {Quote(Get("4:2:2"))} -c copy -metadata:s:v rotate=180"),
         "cut transport stream" => CutTransportStream(),
         "audio beside" => Derive("audio.mp4", $"-i {Quote(Get("b-frames"))} -f lavfi -t 6 -i sine -map 0:v -map 1:a -c:v copy -c:a aac"),
-        _ => Derive($"{kind.Replace(' ', '_').Replace(':', '_')}.{_kinds[kind].Extension}", $"-f lavfi -i testsrc2=size=160x96:rate=25 {(_kinds[kind].Arguments.Contains("pix_fmt") || kind == "gif" ? "" : "-pix_fmt yuv420p ")}{_kinds[kind].Arguments}"),
+        _ => Derive($"{kind.Replace(' ', '_').Replace(':', '_')}.{_kinds[kind].Extension}",
+            "-f lavfi -i testsrc2=size=160x96:rate=25 "
+            + $"{(_kinds[kind].Arguments.Contains("pix_fmt") || kind == "gif" ? "" : "-pix_fmt yuv420p ")}{_kinds[kind].Arguments}"),
     };
 
     /// <summary>A file of this name made by ffmpeg with these arguments, once.</summary>
@@ -83,7 +89,8 @@ internal static class TestVideos
 
     /// <summary>Every frame, or the first of them, as the ffmpeg command decodes and scales it.</summary>
     public static byte[] DecodeByCommand(string path, int width, int height, string filter, int frames = int.MaxValue) =>
-        Run("ffmpeg", $"-v error -nostdin -threads 1 -i {Quote(path)} -map 0:v:0 -vf scale={width}:{height}:flags={filter} -vsync passthrough -frames:v {frames} -pix_fmt rgb24 -f rawvideo -");
+        Run("ffmpeg", $"-v error -nostdin -threads 1 -i {Quote(path)} -map 0:v:0 -vf scale={width}:{height}:flags={filter} -vsync "
+        + $"passthrough -frames:v {frames} -pix_fmt rgb24 -f rawvideo -");
 
     public static byte[] Run(string command, string arguments)
     {
@@ -93,7 +100,8 @@ internal static class TestVideos
         using var output = new MemoryStream();
         process.StandardOutput.BaseStream.CopyTo(output);
         process.WaitForExit();
-        return process.ExitCode == 0 ? output.ToArray() : throw new InvalidOperationException($"{command} {arguments}: {errors.GetAwaiter().GetResult()}");
+        return process.ExitCode == 0 ? output.ToArray()
+            : throw new InvalidOperationException($"{command} {arguments}: {errors.GetAwaiter().GetResult()}");
     }
 
     private static string CutTransportStream()

@@ -31,7 +31,8 @@ public sealed class VideoReaderTests : IDisposable
 
     // ---- what a file is ----
 
-    [Theory, InlineData("b-frames", 160, 96, 0), InlineData("rotated 90", 96, 160, 90), InlineData("rotated 180", 151, 93, 180), InlineData("rotated 270", 96, 160, 270)]
+    [Theory, InlineData("b-frames", 160, 96, 0), InlineData("rotated 90", 96, 160, 90), InlineData("rotated 180", 151, 93, 180),
+        InlineData("rotated 270", 96, 160, 270)]
     public void Size_is_as_displayed(string kind, int width, int height, int rotation)
     {
         VideoInfo info = Open(TestVideos.Get(kind));
@@ -49,9 +50,11 @@ public sealed class VideoReaderTests : IDisposable
             Open(TestVideos.Get(kind));
             foreach (ResizeFilter filter in Enum.GetValues<ResizeFilter>())
             {
-                byte[] expected = TestVideos.DecodeByCommand(TestVideos.Get(kind), width, height, filter.ToString().ToLowerInvariant(), frames: 32);
+                byte[] expected = TestVideos.DecodeByCommand(TestVideos.Get(kind), width, height, filter.ToString().ToLowerInvariant(),
+                    frames: 32);
                 int size = width * height * 3;
-                Assert.Equal([.. expected[(9 * size)..(10 * size)], .. expected[(31 * size)..(32 * size)]], Read([9, 31], width, height, filter));
+                Assert.Equal([.. expected[(9 * size)..(10 * size)], .. expected[(31 * size)..(32 * size)]],
+                    Read([9, 31], width, height, filter));
             }
         }
     }
@@ -118,19 +121,23 @@ public sealed class VideoReaderTests : IDisposable
     [InlineData("webp", "-frames:v 1 -lossless 1")]
     public void Images_are_one_frame(string extension, string arguments)
     {
-        string path = TestVideos.Derive($"{arguments.GetHashCode():x}.{extension}", $"-f lavfi -i testsrc2=size=162x98 -vf format=rgb24,crop=161:97:0:0:exact=1 {arguments}");
+        string path = TestVideos.Derive($"{arguments.GetHashCode():x}.{extension}",
+            $"-f lavfi -i testsrc2=size=162x98 -vf format=rgb24,crop=161:97:0:0:exact=1 {arguments}");
         Assert.Equal(new VideoInfo(1, 0, 161, 97, 0), Open(path));
         Assert.Equal(TestVideos.DecodeByCommand(path, 64, 48, "bicubic"), Read([0], 64, 48, ResizeFilter.Bicubic));
         byte[] twice = Read([0, 0]);
         Assert.Equal(twice[..(twice.Length / 2)], twice[(twice.Length / 2)..]);
     }
 
-    [Theory, InlineData("jpg", "-q:v 3 -pix_fmt yuvj420p"), InlineData("png", ""), InlineData("webp", "-quality 80"), InlineData("webp", "-lossless 1")]
+    [Theory, InlineData("jpg", "-q:v 3 -pix_fmt yuvj420p"), InlineData("png", ""), InlineData("webp", "-quality 80"), InlineData("webp",
+        "-lossless 1")]
     public void An_image_that_is_cut_is_refused(string extension, string arguments)
     {
-        byte[] whole = File.ReadAllBytes(TestVideos.Derive($"cut{arguments.Length}.{extension}", $"-f lavfi -i testsrc2=size=640x480 -frames:v 1 {arguments}"));
+        byte[] whole = File.ReadAllBytes(TestVideos.Derive($"cut{arguments.Length}.{extension}",
+            $"-f lavfi -i testsrc2=size=640x480 -frames:v 1 {arguments}"));
         foreach (int percent in new[] { 30, 60, 95 })
-            Assert.Contains(ReasonOf(() => Open(Write("." + extension, whole[..(whole.Length * percent / 100)]))), new[] { RejectReason.Truncated, RejectReason.Corrupt });
+            Assert.Contains(ReasonOf(() => Open(Write("." + extension, whole[..(whole.Length * percent / 100)]))),
+                new[] { RejectReason.Truncated, RejectReason.Corrupt });
     }
 
     // ---- bad input ----
@@ -141,9 +148,14 @@ public sealed class VideoReaderTests : IDisposable
         byte[] clip = File.ReadAllBytes(TestVideos.Get("b-frames"));
         Assert.Equal(RejectReason.Missing, ReasonOf(() => Open("/nowhere/clip.mp4")));
         Assert.Equal(RejectReason.Empty, ReasonOf(() => Open(Write(".mp4", []))));
-        Assert.Equal(RejectReason.NotMedia, ReasonOf(() => Open(Write(".mp4", Encoding.UTF8.GetBytes("<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head><body>Not found</body></html>\n")))));
+        Assert.Equal(RejectReason.NotMedia, ReasonOf(
+            () =>
+            Open(Write(".mp4", Encoding.UTF8.GetBytes(
+            "<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head><body>Not found</body></html>\n")))));
         Assert.Equal(RejectReason.NotMedia, ReasonOf(() => Open(Write(".mp4", new byte[100_000]))));
-        Assert.Equal(RejectReason.NotMedia, ReasonOf(() => Open(Write(".m3u8", Encoding.UTF8.GetBytes("#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n/etc/passwd\n#EXT-X-ENDLIST\n")))));
+        Assert.Equal(RejectReason.NotMedia, ReasonOf(
+            () =>
+            Open(Write(".m3u8", Encoding.UTF8.GetBytes("#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n/etc/passwd\n#EXT-X-ENDLIST\n")))));
         Assert.Equal(RejectReason.Truncated, ReasonOf(() => Open(Write(".mp4", clip[..(clip.Length / 2)]))));
         Assert.Equal(RejectReason.Truncated, ReasonOf(() => _reader.Open(new MediaSource(TestVideos.Get("b-frames"), 100, clip.Length))));
         Assert.Equal(RejectReason.NoVideoStream, ReasonOf(() => Open(TestVideos.Derive("sine.mp4", "-f lavfi -t 1 -i sine -c:a aac"))));
@@ -155,7 +167,8 @@ public sealed class VideoReaderTests : IDisposable
     public void A_cover_picture_is_no_video()
     {
         string cover = TestVideos.Derive("cover.jpg", "-f lavfi -i testsrc2=size=64x64 -frames:v 1");
-        string song = TestVideos.Derive("song.m4a", $"-f lavfi -t 1 -i sine -i {cover} -map 0 -map 1 -c:a aac -c:v copy -disposition:v:0 attached_pic");
+        string song = TestVideos.Derive("song.m4a",
+            $"-f lavfi -t 1 -i sine -i {cover} -map 0 -map 1 -c:a aac -c:v copy -disposition:v:0 attached_pic");
         Assert.Equal(RejectReason.NoVideoStream, ReasonOf(() => Open(song)));
     }
 
@@ -180,7 +193,8 @@ public sealed class VideoReaderTests : IDisposable
         string path = Write(".mp4", clip);
         Open(path);
         Assert.Equal(expected, Read([2, 120]));
-        var failures = Enumerable.Range(0, 150).Where(i => Record.Exception(() => Read([i])) is UnreadableClipException { Reason: RejectReason.Corrupt }).ToArray();
+        var failures = Enumerable.Range(0, 150).Where(
+            i => Record.Exception(() => Read([i])) is UnreadableClipException { Reason: RejectReason.Corrupt }).ToArray();
         Assert.InRange(failures.Length, 1, 40);
     }
 
@@ -223,7 +237,8 @@ public sealed class VideoReaderTests : IDisposable
     [Fact]
     public void A_hundred_thousand_frames_are_numbered_quickly()
     {
-        string path = TestVideos.Derive("many.mp4", "-f lavfi -i color=size=16x16:rate=1000 -frames:v 100000 -pix_fmt yuv420p -c:v libx264 -preset ultrafast -g 1000");
+        string path = TestVideos.Derive("many.mp4",
+            "-f lavfi -i color=size=16x16:rate=1000 -frames:v 100000 -pix_fmt yuv420p -c:v libx264 -preset ultrafast -g 1000");
         long start = Stopwatch.GetTimestamp();
         Assert.Equal(100_000, Open(path).FrameCount);
         Read([0, 50_001, 99_999]);
@@ -237,7 +252,8 @@ public sealed class VideoReaderTests : IDisposable
         byte[] expected = new byte[32 * 24 * 3 * 2];
         Open(clip);
         expected = Read([10, 100]);
-        foreach ((string name, string expression) in new[] { ("equal", "pts=0"), ("far", "pts=PTS*100000000:dts=DTS*100000000"), ("scattered", "pts=mod(PTS*7919\\,100003)+PTS/1e6") })
+        foreach ((string name, string expression) in new[] { ("equal", "pts=0"), ("far", "pts=PTS*100000000:dts=DTS*100000000"),
+            ("scattered", "pts=mod(PTS*7919\\,100003)+PTS/1e6") })
         {
             string path = TestVideos.Derive($"absurd-{name}.mkv", $"-i {clip} -c copy -bsf:v setts={expression}");
             Assert.Equal(150, Open(path).FrameCount);
@@ -269,7 +285,8 @@ public sealed class VideoReaderTests : IDisposable
     public void Decoding_that_takes_too_long_times_out()
     {
         using var reader = new VideoReader(new DecodeLimits { Deadline = TimeSpan.FromMilliseconds(60) });
-        string path = TestVideos.Derive("slow.mp4", "-f lavfi -i testsrc2=size=1280x720 -frames:v 200 -pix_fmt yuv420p -c:v libx264 -preset ultrafast -g 1000");
+        string path = TestVideos.Derive("slow.mp4",
+            "-f lavfi -i testsrc2=size=1280x720 -frames:v 200 -pix_fmt yuv420p -c:v libx264 -preset ultrafast -g 1000");
         Assert.Equal(RejectReason.TimedOut, ReasonOf(() =>
         {
             reader.Open(new MediaSource(path));

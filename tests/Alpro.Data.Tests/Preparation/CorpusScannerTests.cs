@@ -28,7 +28,8 @@ public sealed class CorpusScannerTests : IDisposable
             {
                 string name = $"{row:D5}.png";
                 RejectReason? reason = row % 10 == 7 ? reasons[row / 10 % 3] : null;
-                byte[]? content = reason switch { null => good, RejectReason.Empty => [], RejectReason.NotMedia => "<html><body>404 not found</body></html>"u8.ToArray(), _ => null };
+                byte[]? content = reason switch { null => good, RejectReason.Empty => [], RejectReason.NotMedia =>
+                    "<html><body>404 not found</body></html>"u8.ToArray(), _ => null };
                 if (content is not null) File.WriteAllBytes(_folder.File($"images/{name}"), content);
                 if (reason is { } why) expected[row] = why;
                 annotations.WriteLine($$"""{"image": "{{name}}", "caption": "number {{row}}"}{{(row < 9_999 ? "," : "]")}}""");
@@ -54,11 +55,13 @@ public sealed class CorpusScannerTests : IDisposable
         WriteRows("one", "two", "bad", "one", "bad", "two");
         using VideoTextCorpus corpus = Open("a.jsonl", "v");
         int opened = 0;
-        ScanResult result = await new CorpusScanner(() => new FakeReader(() => Interlocked.Increment(ref opened)), threads: 3, frames: 2).ScanAsync(corpus);
+        ScanResult result = await new CorpusScanner(() => new FakeReader(() => Interlocked.Increment(ref opened)), threads: 3,
+            frames: 2).ScanAsync(corpus);
         Assert.Equal((3, 3L), (opened, result.Files));
         Assert.Equal([2, 4], result.Unreadable.Select(row => row.Row));
         Assert.Equal(6, result.Readable + result.Unreadable.Count);
-        Assert.Equal((_folder.File("v/bad.mp4"), RejectReason.Corrupt, "cannot be used"), (result.Unreadable[0].Path, result.Unreadable[0].Reason, result.Unreadable[0].Message));
+        Assert.Equal((_folder.File("v/bad.mp4"), RejectReason.Corrupt, "cannot be used"),
+            (result.Unreadable[0].Path, result.Unreadable[0].Reason, result.Unreadable[0].Message));
     }
 
     [Fact]
@@ -79,7 +82,8 @@ public sealed class CorpusScannerTests : IDisposable
     {
         WriteRows("one", "fault", "two");
         using VideoTextCorpus corpus = Open("a.jsonl", "v");
-        await Assert.ThrowsAsync<InvalidOperationException>(() => new CorpusScanner(() => new FakeReader(() => { }), threads: 2, frames: 1).ScanAsync(corpus));
+        await Assert.ThrowsAsync<InvalidOperationException>(
+            () => new CorpusScanner(() => new FakeReader(() => { }), threads: 2, frames: 1).ScanAsync(corpus));
     }
 
     [Fact]
@@ -89,7 +93,8 @@ public sealed class CorpusScannerTests : IDisposable
         using VideoTextCorpus corpus = Open("a.jsonl", "v");
         using var stop = new CancellationTokenSource();
         int opened = 0;
-        var scanner = new CorpusScanner(() => new FakeReader(() => { if (Interlocked.Increment(ref opened) == 10) stop.Cancel(); }), threads: 1, frames: 1);
+        var scanner = new CorpusScanner(() => new FakeReader(() => { if (Interlocked.Increment(ref opened) == 10) stop.Cancel(); }),
+            threads: 1, frames: 1);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => scanner.ScanAsync(corpus, cancellation: stop.Token));
         Assert.Equal(10, opened);
     }
@@ -97,18 +102,22 @@ public sealed class CorpusScannerTests : IDisposable
     [Fact]
     public void Messages_with_commas_quotes_and_line_breaks_stay_one_field()
     {
-        CorpusScanner.WriteList(_folder.File("u.csv"), "films", [new UnreadableRow(3, "/a,b.mp4", RejectReason.Corrupt, "it says \"no\"\nand stops")]);
-        Assert.Equal(UnreadableList.Header + "\n\"films\",3,\"/a,b.mp4\",Corrupt,\"it says \"\"no\"\" and stops\",,,\n", File.ReadAllText(_folder.File("u.csv")));
+        CorpusScanner.WriteList(_folder.File("u.csv"), "films",
+            [new UnreadableRow(3, "/a,b.mp4", RejectReason.Corrupt, "it says \"no\"\nand stops")]);
+        Assert.Equal(UnreadableList.Header + "\n\"films\",3,\"/a,b.mp4\",Corrupt,\"it says \"\"no\"\" and stops\",,,\n",
+            File.ReadAllText(_folder.File("u.csv")));
     }
 
     private void WriteRows(params string[] names)
     {
         Directory.CreateDirectory(_folder.File("v"));
-        File.WriteAllLines(_folder.File("a.jsonl"), names.Select((name, i) => $$"""{"clip_name": "{{name}}", "caption": "caption {{i}}"}"""));
+        File.WriteAllLines(_folder.File("a.jsonl"),
+            names.Select((name, i) => $$"""{"clip_name": "{{name}}", "caption": "caption {{i}}"}"""));
     }
 
     private VideoTextCorpus Open(string annotations, string media) =>
-        VideoTextCorpus.Open(new CorpusConfig { Name = "test", Annotations = annotations, Media = media, Missing = MissingMedia.Lazy }, _folder.Path);
+        VideoTextCorpus.Open(new CorpusConfig { Name = "test", Annotations = annotations, Media = media, Missing = MissingMedia.Lazy },
+        _folder.Path);
 
     /// <summary>A reader of clips of 150 frames, by the file's name.</summary>
     private sealed class FakeReader(Action opened, List<int>? read = null) : IFrameReader

@@ -20,9 +20,11 @@ public sealed class DatasetPreparerTests : IDisposable
     [Fact]
     public async Task Archives_with_the_published_checksum_are_unpacked_and_counted()
     {
-        Zip("a.zip", ("TrainValVideo/video0.mp4", "zero"), ("TrainValVideo/video1.mp4", "one"), ("readme.txt", "no"), ("__MACOSX/._video1.mp4", "no"));
+        Zip("a.zip", ("TrainValVideo/video0.mp4", "zero"), ("TrainValVideo/video1.mp4", "one"), ("readme.txt", "no"),
+            ("__MACOSX/._video1.mp4", "no"));
         Tar("b.tar", ("clips/../../video2.avi", "two"));
-        PreparationReport report = await Prepare(_plain with { Archives = [new("a.zip", await Md5("a.zip")), new("b.tar", await Md5("b.tar"))] });
+        PreparationReport report = await Prepare(
+            _plain with { Archives = [new("a.zip", await Md5("a.zip")), new("b.tar", await Md5("b.tar"))] });
         Assert.Equal(["video0.mp4", "video1.mp4", "video2.avi"], Names("out/videos"));
         Assert.Equal("one", File.ReadAllText(_folder.File("out/videos/video1.mp4")));
         Assert.Equal("checksum verified; 2 files", report.Archives["a.zip"]);
@@ -35,7 +37,8 @@ public sealed class DatasetPreparerTests : IDisposable
         Zip("a.zip", ("video0.mp4", "zero"));
         PreparationReport report = await Prepare(_plain with { Archives = [new("a.zip", new string('0', 32))] });
         Assert.Empty(Names("out/videos"));
-        Assert.Equal($"its MD5 is {await Md5("a.zip")}, published is {new string('0', 32)}: download it again", Assert.Single(report.Failures).Reason);
+        Assert.Equal($"its MD5 is {await Md5("a.zip")}, published is {new string('0', 32)}: download it again",
+            Assert.Single(report.Failures).Reason);
         Assert.False(report.IsComplete);
     }
 
@@ -100,7 +103,8 @@ public sealed class DatasetPreparerTests : IDisposable
         Assert.Equal(_folder.File("from/c.mp4"), failure.Path);
         Assert.Contains("Invalid data found", failure.Reason);
         IMediaAnalysis a = await FFProbe.AnalyseAsync(_folder.File("out/videos/a.mp4"));
-        Assert.Equal(("h264", (int?)98, (int?)64), (a.PrimaryVideoStream!.CodecName, a.PrimaryVideoStream.Width, a.PrimaryVideoStream.Height));
+        Assert.Equal(("h264", (int?)98, (int?)64),
+            (a.PrimaryVideoStream!.CodecName, a.PrimaryVideoStream.Width, a.PrimaryVideoStream.Height));
         Assert.Empty(a.AudioStreams);
 
         await Clip("from/c.mp4", seconds: 1);                              // the file was downloaded again
@@ -122,7 +126,8 @@ public sealed class DatasetPreparerTests : IDisposable
     public async Task Images_can_be_made_smaller()
     {
         Directory.CreateDirectory(_folder.File("from"));
-        await FFMpegArguments.FromFileInput("testsrc=s=90x60", false, o => o.ForceFormat("lavfi")).OutputToFile(_folder.File("from/a.png"), true, o => o.WithCustomArgument("-frames:v 1")).ProcessAsynchronously();
+        await FFMpegArguments.FromFileInput("testsrc=s=90x60", false, o => o.ForceFormat("lavfi")).OutputToFile(_folder.File("from/a.png"),
+            true, o => o.WithCustomArgument("-frames:v 1")).ProcessAsynchronously();
         PreparationReport report = await Prepare(DatasetRecipe.All[1] with { Conversion = new ConversionSettings { ShortSide = 30 } });
         VideoStream image = (await FFProbe.AnalyseAsync(_folder.File("out/images/a.jpg"))).PrimaryVideoStream!;
         Assert.Equal((30, 46), (image.Height, image.Width));
@@ -132,23 +137,33 @@ public sealed class DatasetPreparerTests : IDisposable
     [Fact]
     public async Task A_source_without_media_and_an_output_within_the_source_are_refused()
     {
-        Assert.Contains("holds neither archives (.zip, .tar, .tar.gz) nor media files", (await Assert.ThrowsAsync<DataException>(() => Prepare(_plain))).Message);
-        Assert.Contains("There is no folder", (await Assert.ThrowsAsync<DataException>(() => new DatasetPreparer(_plain, null, 1).PrepareAsync(_folder.File("none"), _folder.File("out")))).Message);
+        Assert.Contains("holds neither archives (.zip, .tar, .tar.gz) nor media files",
+            (await Assert.ThrowsAsync<DataException>(() => Prepare(_plain))).Message);
+        Assert.Contains("There is no folder",
+            (await Assert.ThrowsAsync<DataException>(
+            () => new DatasetPreparer(_plain, null, 1).PrepareAsync(_folder.File("none"), _folder.File("out")))).Message);
         File.WriteAllText(_folder.File("from/a.mp4"), "x");
-        Assert.Contains("lies within", (await Assert.ThrowsAsync<DataException>(() => new DatasetPreparer(_plain, new ConversionSettings(), 1).PrepareAsync(_folder.File("from"), _folder.File("from/out")))).Message);
+        Assert.Contains("lies within",
+            (await Assert.ThrowsAsync<DataException>(
+            () => new DatasetPreparer(_plain, new ConversionSettings(), 1).PrepareAsync(_folder.File("from"),
+            _folder.File("from/out")))).Message);
     }
 
-    private Task<PreparationReport> Prepare(DatasetRecipe recipe) => new DatasetPreparer(recipe, recipe.Conversion, workers: 2).PrepareAsync(_folder.File("from"), _folder.File("out"));
+    private Task<PreparationReport> Prepare(DatasetRecipe recipe) => new DatasetPreparer(recipe, recipe.Conversion,
+        workers: 2).PrepareAsync(_folder.File("from"), _folder.File("out"));
 
     private Task<string> Md5(string archive) => ArchiveUnpacker.Md5Async(_folder.File($"from/{archive}"), CancellationToken.None);
 
-    private string[] Names(string folder) => [.. Directory.GetFileSystemEntries(_folder.File(folder)).Select(path => Path.GetFileName(path)).Order()];
+    private string[] Names(string folder) =>
+        [.. Directory.GetFileSystemEntries(_folder.File(folder)).Select(path => Path.GetFileName(path)).Order()];
 
     private Task Clip(string name, int seconds)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(_folder.File(name))!);
-        return FFMpegArguments.FromFileInput("testsrc=s=98x64:r=25", false, o => o.ForceFormat("lavfi")).AddFileInput("sine", false, o => o.ForceFormat("lavfi"))
-            .OutputToFile(_folder.File(name), true, o => o.WithCustomArgument($"-t {seconds} -c:v mpeg4 -shortest")).ProcessAsynchronously();
+        return FFMpegArguments.FromFileInput("testsrc=s=98x64:r=25", false, o => o.ForceFormat("lavfi")).AddFileInput("sine", false,
+            o => o.ForceFormat("lavfi"))
+            .OutputToFile(_folder.File(name), true,
+            o => o.WithCustomArgument($"-t {seconds} -c:v mpeg4 -shortest")).ProcessAsynchronously();
     }
 
     private void Zip(string name, params (string Name, string Content)[] files)
@@ -167,6 +182,7 @@ public sealed class DatasetPreparerTests : IDisposable
         using Stream stream = name.EndsWith("gz", StringComparison.Ordinal) ? new GZipStream(file, CompressionLevel.Fastest) : file;
         using TarWriter tar = new(stream);
         foreach ((string member, string content) in files)
-            tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, member) { DataStream = new MemoryStream(Encoding.UTF8.GetBytes(content)) });
+            tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile,
+                member) { DataStream = new MemoryStream(Encoding.UTF8.GetBytes(content)) });
     }
 }

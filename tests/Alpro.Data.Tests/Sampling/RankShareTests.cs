@@ -21,10 +21,13 @@ public sealed class RankShareTests
             {
                 int own = 24 / world / parts;
                 var wanted = Enumerable.Range(part * 24 / parts, 24 / parts).Select(slot => plan.Request(step, slot, attempt: 1));
-                var found = ranks.SelectMany(rank => Enumerable.Range(part * own, own).Select(slot => rank.Request(step, slot, attempt: 1)));
-                Assert.Equal(wanted.Select(clip => (clip.Corpus, clip.Row, clip.Seed)), found.Select(clip => (clip.Corpus, clip.Row, clip.Seed)));
+                var found = ranks.SelectMany(rank => Enumerable.Range(part * own,
+                    own).Select(slot => rank.Request(step, slot, attempt: 1)));
+                Assert.Equal(wanted.Select(clip => (clip.Corpus, clip.Row, clip.Seed)),
+                    found.Select(clip => (clip.Corpus, clip.Row, clip.Seed)));
             }
-            Assert.All(ranks, rank => Assert.Equal(Enumerable.Range(0, 24 / world), Enumerable.Range(0, 24 / world).Select(slot => rank.Request(step, slot).Slot)));
+            Assert.All(ranks, rank => Assert.Equal(Enumerable.Range(0, 24 / world),
+                Enumerable.Range(0, 24 / world).Select(slot => rank.Request(step, slot).Slot)));
         }
     }
 

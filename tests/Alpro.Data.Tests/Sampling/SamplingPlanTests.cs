@@ -72,7 +72,8 @@ public sealed class SamplingPlanTests
     public void The_tail_is_another_one_each_epoch()
     {
         var plan = new SamplingPlan([103], batchSize: 8, seed: 7);
-        var left = Enumerable.Range(0, 4).Select(epoch => Enumerable.Range(0, 103).Select(i => (long)i).Except(Rows(plan, 12 * epoch, 12)).ToHashSet()).ToList();
+        var left = Enumerable.Range(0, 4).Select(
+            epoch => Enumerable.Range(0, 103).Select(i => (long)i).Except(Rows(plan, 12 * epoch, 12)).ToHashSet()).ToList();
         Assert.All(left, rows => Assert.Equal(7, rows.Count));
         Assert.False(left[0].SetEquals(left[1]) || left[1].SetEquals(left[2]));
     }
@@ -148,7 +149,8 @@ public sealed class SamplingPlanTests
     public void Ranks_partition_the_batch()
     {
         var plan = new SamplingPlan([1000], batchSize: 12, seed: 3);
-        var ranks = Enumerable.Range(0, 3).Select(rank => Enumerable.Range(rank * 4, 4).Select(slot => plan.Request(5, slot).Row).ToList()).ToList();
+        var ranks = Enumerable.Range(0, 3).Select(rank => Enumerable.Range(rank * 4, 4).Select(slot => plan.Request(5, slot).Row).ToList())
+            .ToList();
         Assert.Equal(12, ranks.SelectMany(rows => rows).Distinct().Count());
     }
 
@@ -176,12 +178,14 @@ public sealed class SamplingPlanTests
     public void Empty_and_small_corpora_are_refused_all_at_once()
     {
         var error = Assert.Throws<DataException>(() => new SamplingPlan([0, 100, 7], 8, 0, ["webvid", "cc3m", "tiny"]));
-        Assert.Equal("Nothing can be sampled: corpus webvid has no usable rows; corpus tiny has 7 usable rows, fewer than a batch of 8. Use a smaller batch or a larger corpus.", error.Message);
+        Assert.Equal("Nothing can be sampled: corpus webvid has no usable rows; corpus tiny has 7 usable rows, fewer than a batch of 8. "
+            + "Use a smaller batch or a larger corpus.", error.Message);
         Assert.Throws<DataException>(() => new SamplingPlan([], 8, 0));
     }
 
     private static IEnumerable<long> Rows(SamplingPlan plan, long first, int steps) =>
-        from step in Enumerable.Range(0, steps) from slot in Enumerable.Range(0, plan.BatchSize) select plan.Request(first + step, slot).Row;
+        from step in Enumerable.Range(0, steps) from slot in Enumerable.Range(0, plan.BatchSize) select plan.Request(first + step,
+        slot).Row;
 
     private static List<ClipRequest> All(SamplingPlan plan, int steps) =>
         [.. from step in Enumerable.Range(0, steps) from slot in Enumerable.Range(0, plan.BatchSize) select plan.Request(step, slot)];

@@ -45,7 +45,9 @@ public sealed partial class SyntheticWorldTests(SyntheticWorldTests.World world)
         foreach (string name in (string[])["train/videos/1000000.mp4", "train/videos/1000059.mp4", "test/videos/3000099.mp4"])
         {
             IMediaAnalysis clip = await FFProbe.AnalyseAsync(world.File(name));
-            Assert.Equal(((string, int?, int?, double, double))("h264", 96, 96, 12.0, 2.0), (clip.PrimaryVideoStream!.CodecName, clip.PrimaryVideoStream.Width, clip.PrimaryVideoStream.Height, clip.PrimaryVideoStream.AverageFrameRate, clip.Duration.TotalSeconds));
+            Assert.Equal(((string, int?, int?, double, double))("h264", 96, 96, 12.0, 2.0),
+                (clip.PrimaryVideoStream!.CodecName, clip.PrimaryVideoStream.Width, clip.PrimaryVideoStream.Height,
+                clip.PrimaryVideoStream.AverageFrameRate, clip.Duration.TotalSeconds));
         }
     }
 
@@ -57,7 +59,8 @@ public sealed partial class SyntheticWorldTests(SyntheticWorldTests.World world)
         Assert.All(train, id => Assert.True(File.Exists(world.File($"train/videos/{id}.mp4"))));
         using JsonDocument images = JsonDocument.Parse(File.ReadAllText(world.File("images/annotations.json")));
         Assert.Equal(30, images.RootElement.GetArrayLength());
-        Assert.All(images.RootElement.EnumerateArray(), image => Assert.True(File.Exists(world.File("images/" + image.GetProperty("image").GetString()))));
+        Assert.All(images.RootElement.EnumerateArray(),
+            image => Assert.True(File.Exists(world.File("images/" + image.GetProperty("image").GetString()))));
     }
 
     [Fact]
@@ -78,7 +81,8 @@ public sealed partial class SyntheticWorldTests(SyntheticWorldTests.World world)
     [Fact]
     public void Each_test_caption_is_true_of_one_clip_only()
     {
-        List<string> facts = [.. Captions("test/retrieval.jsonl").Select(caption => string.Join(' ', Words().Matches(caption).Select(m => m.Value).Where(IsAttribute).Order()))];
+        List<string> facts = [.. Captions("test/retrieval.jsonl")
+            .Select(caption => string.Join(' ', Words().Matches(caption).Select(m => m.Value).Where(IsAttribute).Order()))];
         Assert.Equal(100, facts.Distinct().Count());
         Assert.All(facts, fact => Assert.Equal(7, fact.Split(' ').Length));
     }
@@ -108,10 +112,13 @@ public sealed partial class SyntheticWorldTests(SyntheticWorldTests.World world)
         Assert.Equal(pieces.Count, File.ReadLines(world.File("vocab.txt")).Count());
         Assert.Equal("[PAD]", File.ReadLines(world.File("vocab.txt")).First());
         var texts = Captions("test/retrieval.jsonl").Concat(File.ReadLines(world.File("qa/train.jsonl")).SelectMany(line => (string[])
-            [JsonDocument.Parse(line).RootElement.GetProperty("question").GetString()!, JsonDocument.Parse(line).RootElement.GetProperty("answer").GetString()!]));
+            [JsonDocument.Parse(line).RootElement.GetProperty("question").GetString()!,
+            JsonDocument.Parse(line).RootElement.GetProperty("answer").GetString()!]));
         foreach (Match word in texts.SelectMany(text => Words().Matches(text)))
-            Assert.True(pieces.Contains(word.Value) || pieces.Contains(word.Value[..^1]) && word.Value.EndsWith('s') || pieces.Contains(word.Value[..^2]) && word.Value.EndsWith("es"), word.Value);
-        Assert.All("abcdefghijklmnopqrstuvwxyz0123456789", letter => Assert.True(pieces.Contains($"{letter}") && pieces.Contains($"##{letter}")));
+            Assert.True(pieces.Contains(word.Value) || pieces.Contains(word.Value[..^1]) && word.Value.EndsWith('s')
+                || pieces.Contains(word.Value[..^2]) && word.Value.EndsWith("es"), word.Value);
+        Assert.All("abcdefghijklmnopqrstuvwxyz0123456789",
+            letter => Assert.True(pieces.Contains($"{letter}") && pieces.Contains($"##{letter}")));
     }
 
     [Fact]
@@ -138,8 +145,10 @@ public sealed partial class SyntheticWorldTests(SyntheticWorldTests.World world)
             (double x0, double y0, int area0) = Centroid(first);
             (double x1, double y1, int area1) = Centroid(last);
             (int dx, int dy) = (Math.Sign(Math.Round((x1 - x0) / 20)), Math.Sign(Math.Round((y1 - y0) / 20)));
-            Assert.Equal(SyntheticScene.Motions[scene.Motion] switch { "left" => (-1, 0), "right" => (1, 0), "up" => (0, -1), "down" => (0, 1), _ => (0, 0) }, (dx, dy));
-            Assert.InRange(area0 / (double)scene.Count, 220, 800);    // shapes inside the frame, but for three pixels at either end of their way
+            Assert.Equal(SyntheticScene.Motions[scene.Motion] switch { "left" => (-1, 0), "right" => (1, 0), "up" => (0, -1), "down" => (0,
+                1), _ => (0, 0) }, (dx, dy));
+            // shapes inside the frame, but for three pixels at either end of their way
+            Assert.InRange(area0 / (double)scene.Count, 220, 800);
             Assert.InRange(area1, 0.8 * area0, 1.2 * area0);
         }
 
@@ -149,7 +158,8 @@ public sealed partial class SyntheticWorldTests(SyntheticWorldTests.World world)
             int area = 0, brightest = Enumerable.Range(0, Side * Side).Max(i => rgb[3 * i] + rgb[3 * i + 1] + rgb[3 * i + 2]);
             for (int i = 0; i < Side * Side; i++)
             {
-                if (rgb[3 * i] + rgb[3 * i + 1] + rgb[3 * i + 2] < 0.98 * brightest) continue;       // the background, the trail, an edge over either
+                // the background, the trail, an edge over either
+                if (rgb[3 * i] + rgb[3 * i + 1] + rgb[3 * i + 2] < 0.98 * brightest) continue;
                 (x, y, area) = (x + i % Side, y + i / Side, area + 1);
             }
             return (x / (double)area, y / (double)area, area);
@@ -164,26 +174,33 @@ public sealed partial class SyntheticWorldTests(SyntheticWorldTests.World world)
         var error = await Assert.ThrowsAsync<DataException>(() => SyntheticWorld.CreateAsync(folder.Path, World.Settings));
         Assert.Contains("is not empty and holds no synthetic world", error.Message);
         Assert.Single(Directory.GetFileSystemEntries(folder.Path));
-        error = await Assert.ThrowsAsync<DataException>(() => SyntheticWorld.CreateAsync(folder.File("new"), new SyntheticWorldSettings { Clips = 0, Side = 97 }));
-        Assert.Equal("No such world can be made: clips must be at least 1, not 0; the side must be even and 32 to 1024 pixels, not 97.", error.Message);
+        error = await Assert.ThrowsAsync<DataException>(
+            () => SyntheticWorld.CreateAsync(folder.File("new"), new SyntheticWorldSettings { Clips = 0, Side = 97 }));
+        Assert.Equal("No such world can be made: clips must be at least 1, not 0; the side must be even and 32 to 1024 pixels, not 97.",
+            error.Message);
     }
 
-    private IEnumerable<string> Captions(string file) => File.ReadLines(world.File(file)).Select(line => JsonDocument.Parse(line).RootElement.GetProperty("caption").GetString()!);
+    private IEnumerable<string> Captions(string file) =>
+        File.ReadLines(world.File(file)).Select(line => JsonDocument.Parse(line).RootElement.GetProperty("caption").GetString()!);
 
     private static string Combination(string caption)
     {
         string[] words = [.. Words().Matches(caption).Select(m => Singular(m.Value))];
-        return string.Join(' ', ((IReadOnlyList<string>[])[SyntheticScene.Shapes, SyntheticScene.Colors, SyntheticScene.Motions, SyntheticScene.Counts]).Select(words.Intersect).Select(Assert.Single));
+        return string.Join(' ', ((IReadOnlyList<string>[])[SyntheticScene.Shapes, SyntheticScene.Colors, SyntheticScene.Motions,
+            SyntheticScene.Counts]).Select(words.Intersect).Select(Assert.Single));
     }
 
     private static bool IsAttribute(string word) =>
-        ((IReadOnlyList<string>[])[SyntheticScene.Shapes, SyntheticScene.Colors, SyntheticScene.Motions, SyntheticScene.Counts, SyntheticScene.Sizes, SyntheticScene.Patterns, SyntheticScene.Grounds])
+        ((IReadOnlyList<string>[])[SyntheticScene.Shapes, SyntheticScene.Colors, SyntheticScene.Motions, SyntheticScene.Counts,
+        SyntheticScene.Sizes, SyntheticScene.Patterns, SyntheticScene.Grounds])
             .Any(values => values.Contains(Singular(word)));
 
-    private static string Singular(string word) => SyntheticScene.Shapes.FirstOrDefault(shape => word == shape + "s" || word == shape + "es") ?? word;
+    private static string Singular(string word) =>
+        SyntheticScene.Shapes.FirstOrDefault(shape => word == shape + "s" || word == shape + "es") ?? word;
 
     private static Dictionary<string, string> Hashes(string folder) =>
-        Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).ToDictionary(file => Path.GetRelativePath(folder, file), file => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file))));
+        Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).ToDictionary(file => Path.GetRelativePath(folder, file),
+        file => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file))));
 
     [GeneratedRegex("[a-z]+")]
     private static partial Regex Words();

@@ -41,7 +41,8 @@ public sealed class CaptionTokenizerTests : IDisposable
             int[] expected = [.. golden.RootElement.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32())];
             var ids = new int[expected.Length + 10];
             int count = tokenizer.Encode(text, ids);
-            Assert.True(expected.AsSpan().SequenceEqual(ids.AsSpan(0, count)), $"'{text}': expected {string.Join(' ', expected)}, got {string.Join(' ', ids[..count])}");
+            Assert.True(expected.AsSpan().SequenceEqual(ids.AsSpan(0, count)),
+                $"'{text}': expected {string.Join(' ', expected)}, got {string.Join(' ', ids[..count])}");
             cases++;
         }
         Assert.True(cases > 1000);
@@ -104,7 +105,8 @@ public sealed class CaptionTokenizerTests : IDisposable
         for (int round = 0; round < 3000; round++)
         {
             var text = new StringBuilder();
-            for (int i = random.NextInt32(60); i >= 0; i--) text.Append(round % 2 == 0 ? (char)random.NextInt32(0x10000) : (char)random.NextInt32(0x180));
+            for (int i = random.NextInt32(60); i >= 0; i--)
+                text.Append(round % 2 == 0 ? (char)random.NextInt32(0x10000) : (char)random.NextInt32(0x180));
             var ids = new int[2 + random.NextInt32(300)];
             int count = _tokenizer.Encode(text.ToString(), ids);
             Assert.InRange(count, 2, ids.Length);
@@ -118,8 +120,10 @@ public sealed class CaptionTokenizerTests : IDisposable
         string path = _folder.File("other.txt");
         Assert.Contains("cannot be read", Assert.Throws<DataException>(() => new CaptionTokenizer(path)).Message, StringComparison.Ordinal);
         File.WriteAllLines(path, ["<html>", "[PAD]", "[CLS]"]);
-        Assert.Contains("[UNK], [SEP], [MASK] is not among its 3 lines", Assert.Throws<DataException>(() => new CaptionTokenizer(path)).Message, StringComparison.Ordinal);
+        Assert.Contains("[UNK], [SEP], [MASK] is not among its 3 lines",
+            Assert.Throws<DataException>(() => new CaptionTokenizer(path)).Message, StringComparison.Ordinal);
         File.WriteAllLines(path, [.. Vocabularies.SmallPieces, "dog"]);
-        Assert.Contains("line 25 repeats the word piece 'dog' of line 8", Assert.Throws<DataException>(() => new CaptionTokenizer(path)).Message, StringComparison.Ordinal);
+        Assert.Contains("line 25 repeats the word piece 'dog' of line 8",
+            Assert.Throws<DataException>(() => new CaptionTokenizer(path)).Message, StringComparison.Ordinal);
     }
 }

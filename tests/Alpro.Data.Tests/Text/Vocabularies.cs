@@ -6,7 +6,8 @@ internal static class Vocabularies
     public static string Full => Path.Combine(Locations.Shared, "data", "bert-base-uncased", "vocab.txt");
 
     public static readonly string[] SmallPieces =
-        ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "man", "dog", "run", "##s", "##ning", "!", ",", "'", "中", "café", "cafe", "ᄒ", "##ᅡ", "##ᆫ", "1", "=", "$", "™"];
+        ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "man", "dog", "run", "##s", "##ning", "!", ",", "'", "中", "café", "cafe", "ᄒ",
+        "##ᅡ", "##ᆫ", "1", "=", "$", "™"];
 
     public static string WriteSmall(TemporaryFolder folder)
     {

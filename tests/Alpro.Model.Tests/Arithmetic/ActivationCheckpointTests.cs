@@ -26,7 +26,8 @@ public class ActivationCheckpointTests
         (_, var actual) = Step(frozen);
         foreach ((string name, Tensor gradient) in expected)
         {
-            bool inside = name.StartsWith("visual_encoder", StringComparison.Ordinal) && (name.Contains("attn.", StringComparison.Ordinal) || name.Contains("mlp.", StringComparison.Ordinal));
+            bool inside = name.StartsWith("visual_encoder", StringComparison.Ordinal)
+                && (name.Contains("attn.", StringComparison.Ordinal) || name.Contains("mlp.", StringComparison.Ordinal));
             TinyModel.AssertClose(inside ? zeros_like(gradient) : gradient, actual[name], 1e-6, name);
         }
     }
@@ -66,11 +67,13 @@ public class ActivationCheckpointTests
         again = true;
         output.sum().backward();
         Assert.True(input.grad!.isnan().all().item<bool>());
-        Assert.Contains("out of luck", Assert.Throws<InvalidOperationException>(ActivationCheckpoint.ThrowIfFailed).Message, StringComparison.Ordinal);
+        Assert.Contains("out of luck", Assert.Throws<InvalidOperationException>(ActivationCheckpoint.ThrowIfFailed).Message,
+            StringComparison.Ordinal);
         ActivationCheckpoint.ThrowIfFailed();
     }
 
-    private static ModelConfig Checkpointing() => TinyModel.WithDropout with { Vision = TinyModel.WithDropout.Vision with { ActivationCheckpointing = true } };
+    private static ModelConfig Checkpointing() =>
+        TinyModel.WithDropout with { Vision = TinyModel.WithDropout.Vision with { ActivationCheckpointing = true } };
 
     private static (Tensor Loss, Dictionary<string, Tensor> Gradients) Step(ModelConfig config)
     {

@@ -27,7 +27,8 @@ public class CheckpointConverterTests
             Assert.Equal(expected.dtype, actual.dtype);
             Assert.True(expected.equal(actual).all().item<bool>(), key);
         }
-        if (second.EndsWith(".pt", StringComparison.Ordinal) && first.EndsWith(".pt", StringComparison.Ordinal)) Assert.Same(file.Tensors["k_transposed"].Run, file.Tensors["m_shared"].Run);
+        if (second.EndsWith(".pt", StringComparison.Ordinal) && first.EndsWith(".pt", StringComparison.Ordinal))
+            Assert.Same(file.Tensors["k_transposed"].Run, file.Tensors["m_shared"].Run);
     }
 
     [Fact]

@@ -14,6 +14,7 @@ public sealed class FolderEntriesTests : IDisposable
         FolderEntries.Flush(_folder.Path);
         WholeFile.Write(_folder.File("file"), stream => stream.WriteByte(1));
         Assert.Equal([_folder.File("file")], Directory.EnumerateFileSystemEntries(_folder.Path));
-        Assert.StartsWith($"{_folder.File("nowhere")}: the names in it cannot be brought to the disk", Assert.Throws<IOException>(() => FolderEntries.Flush(_folder.File("nowhere"))).Message, StringComparison.Ordinal);
+        Assert.StartsWith($"{_folder.File("nowhere")}: the names in it cannot be brought to the disk",
+            Assert.Throws<IOException>(() => FolderEntries.Flush(_folder.File("nowhere"))).Message, StringComparison.Ordinal);
     }
 }

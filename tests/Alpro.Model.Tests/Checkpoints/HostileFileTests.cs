@@ -24,7 +24,8 @@ public class HostileFileTests
     public void Every_other_name_is_refused_by_name(string module, string name)
     {
         Assert.Contains($"'{module}.{name}'", Refusal(Pickle($"c{module}\n{name}\n", "X\u0002\0\0\0hi", "\u0085", "R", ".")));
-        Assert.Contains($"'{module}.{name}'", Refusal(Pickle($"\u008c{(char)module.Length}{module}", $"\u008c{(char)name.Length}{name}", "\u0093", ".")));
+        Assert.Contains($"'{module}.{name}'", Refusal(Pickle($"\u008c{(char)module.Length}{module}", $"\u008c{(char)name.Length}{name}",
+            "\u0093", ".")));
     }
 
     [Theory]
@@ -59,7 +60,8 @@ public class HostileFileTests
     [InlineData("\u0080\u0009.", "protocol 9")]
     [InlineData("N", "truncated")]
     [InlineData("", "truncated")]
-    public void Instructions_that_no_checkpoint_needs_are_refused(string pickle, string reason) => Assert.Contains(reason, Refusal(Pickle(pickle)));
+    public void Instructions_that_no_checkpoint_needs_are_refused(string pickle, string reason) => Assert.Contains(reason,
+    Refusal(Pickle(pickle)));
 
     [Fact]
     public void Nesting_without_end_is_refused()
@@ -67,7 +69,8 @@ public class HostileFileTests
         Assert.Contains("nested more than", Refusal(Pickle(new string(']', 100_000), new string('a', 99_999), ".")));
         Assert.Contains("operations", Refusal(Pickle(new string('}', 1_100_000), ".")));
         // Each list holds the one before twice: 2^60 values once unfolded.
-        Assert.Contains("entries", Refusal(Pickle("}q\0", string.Concat(Enumerable.Range(0, 60).Select(i => $"](h{(char)i}h{(char)i}eq{(char)(i + 1)}")), ".")));
+        Assert.Contains("entries", Refusal(Pickle("}q\0",
+            string.Concat(Enumerable.Range(0, 60).Select(i => $"](h{(char)i}h{(char)i}eq{(char)(i + 1)}")), ".")));
     }
 
     [Fact]
@@ -75,13 +78,16 @@ public class HostileFileTests
     {
         const int Times = 100_000;
         static string Again(int times, string what) => string.Concat(Enumerable.Repeat(what, times));
-        string text = "X" + Encoding.Latin1.GetString(BitConverter.GetBytes(100_000)) + new string('x', 100_000), dictionary = "ccollections\nOrderedDict\n";
+        string text = "X" + Encoding.Latin1.GetString(BitConverter.GetBytes(100_000)) + new string('x', 100_000),
+            dictionary = "ccollections\nOrderedDict\n";
         (string What, string Pickle)[] hostile =
         [
             // Each device is the text 1,000 times, and the next is that device 1,000 times.
             ("again and again", $"ctorch\ndevice\nq\0{text}q\u0001" + Again(6, $"0h\0({Again(1000, "h\u0001")}tRq\u0001") + "."),
             ("again and again", $"ctorch\ndevice\nq\0{text}q\u0001{Again(Times, "0h\0h\u0001\u0085R")}."),
-            ("again and again", $"{dictionary}q\0](" + string.Concat(Enumerable.Range(0, 30_000).Select(i => $"M{(char)(i % 256)}{(char)(i / 256)}N\u0086")) + $"e\u0085q\u0001{Again(Times, "h\0h\u0001R")}."),
+            ("again and again", $"{dictionary}q\0]("
+            + string.Concat(Enumerable.Range(0, 30_000).Select(i => $"M{(char)(i % 256)}{(char)(i / 256)}N\u0086"))
+            + $"e\u0085q\u0001{Again(Times, "h\0h\u0001R")}."),
             ("again and again", $"ctorch\nSize\nq\0({Again(30_000, "K\u0001")}t\u0085q\u0001{Again(Times, "h\0h\u0001R")}."),
             ("a name of 100000", $"{text}q\0{Again(Times, "}h\0Ns0")}N."),
             ("a name of 100000", $"{text}q\0h\0\u0093."),
@@ -109,7 +115,8 @@ public class HostileFileTests
         int directory = (int)BinaryPrimitives.ReadUInt32LittleEndian(archive.AsSpan(archive.Length - 6));
         var entries = new List<byte[]>();
         for (int at = directory; at < archive.Length - 22; at += entries[^1].Length)
-            entries.Add(archive[at..(at + 46 + BinaryPrimitives.ReadUInt16LittleEndian(archive.AsSpan(at + 28)) + BinaryPrimitives.ReadUInt16LittleEndian(archive.AsSpan(at + 30)))]);
+            entries.Add(archive[at..(at + 46 + BinaryPrimitives.ReadUInt16LittleEndian(archive.AsSpan(at + 28))
+                + BinaryPrimitives.ReadUInt16LittleEndian(archive.AsSpan(at + 30)))]);
         entries.Reverse();
         byte[] descending = [.. archive[..directory], .. entries.SelectMany(entry => entry), .. archive[^22..]];
         using var folder = new TemporaryFolder();
@@ -160,7 +167,8 @@ public class HostileFileTests
         byte[] archive = Archive(TensorPickle(4, 0, [4], [1]), new byte[16]);
         int directory = (int)BinaryPrimitives.ReadUInt32LittleEndian(archive.AsSpan(archive.Length - 6));
         byte[] lies = [.. archive];
-        int second = directory + 46 + BinaryPrimitives.ReadUInt16LittleEndian(archive.AsSpan(directory + 28)) + BinaryPrimitives.ReadUInt16LittleEndian(archive.AsSpan(directory + 30));
+        int second = directory + 46 + BinaryPrimitives.ReadUInt16LittleEndian(archive.AsSpan(directory + 28))
+            + BinaryPrimitives.ReadUInt16LittleEndian(archive.AsSpan(directory + 30));
         lies.AsSpan(directory + 42, 4).CopyTo(lies.AsSpan(second + 42));   // the second member where the first one is
         Assert.Contains("overlaps", Refusal(lies));
         lies = [.. archive];
@@ -241,7 +249,8 @@ public class HostileFileTests
         static string Number(long number) => "\u008a\u0008" + Encoding.Latin1.GetString(BitConverter.GetBytes(number));
         static string Numbers(long[] numbers) => $"({string.Concat(numbers.Select(Number))}t";
         return Encoding.Latin1.GetBytes(
-            "\u0080\u0002ctorch._utils\n_rebuild_tensor_v2\n((X\u0007\0\0\0storagectorch\nFloatStorage\nX\u0001\0\0\u00000X\u0003\0\0\0cpu" + Number(count) + "tQ"
+            "\u0080\u0002ctorch._utils\n_rebuild_tensor_v2\n((X\u0007\0\0\0storagectorch\nFloatStorage\nX\u0001\0\0\u00000X\u0003\0\0\0cpu"
+            + Number(count) + "tQ"
             + Number(offset) + Numbers(shape) + Numbers(strides) + "\u0089ccollections\nOrderedDict\n)RtR.");
     }
 }

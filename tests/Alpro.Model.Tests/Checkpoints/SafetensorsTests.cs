@@ -20,7 +20,8 @@ public class SafetensorsTests
         written["empty"] = zeros(0, 4);
         written["transposed"] = arange(0, 6, ScalarType.Int64).view(2, 3).t();
 
-        Safetensors.Save(folder.File("all.safetensors"), written, new Dictionary<string, string> { ["step"] = "12", ["ünï"] = "\"quoted\"" });
+        Safetensors.Save(folder.File("all.safetensors"), written,
+            new Dictionary<string, string> { ["step"] = "12", ["ünï"] = "\"quoted\"" });
 
         using CheckpointFile file = Safetensors.Open(folder.File("all.safetensors"));
         Assert.Equal("12", file.Metadata["step"]);

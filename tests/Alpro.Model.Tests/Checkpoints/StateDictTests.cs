@@ -26,7 +26,8 @@ public class StateDictTests
             AssertEqual(expected, saved.ReadAll());
         }
         using CheckpointFile zip = CheckpointFile.Open(folder.File("saved.pt"));
-        Assert.Same(zip.Tensors["text_encoder.bert.embeddings.word_embeddings.weight"].Run, zip.Tensors["text_encoder.cls.predictions.decoder.weight"].Run);
+        Assert.Same(zip.Tensors["text_encoder.bert.embeddings.word_embeddings.weight"].Run,
+            zip.Tensors["text_encoder.cls.predictions.decoder.weight"].Run);
         Assert.Same(zip.Tensors["text_encoder.cls.predictions.bias"].Run, zip.Tensors["text_encoder.cls.predictions.decoder.bias"].Run);
     }
 
@@ -55,7 +56,8 @@ public class StateDictTests
         Assert.Equal(["classifier.0.bias", "classifier.0.weight", "classifier.2.bias", "classifier.2.weight"], report.Fresh.Order());
         OrderedDictionary<string, Tensor> weights = StateDict.Of(model);
         foreach (string fresh in report.Fresh) weights.Remove(fresh);
-        AssertEqual(Expected("qa_from_pretrain.safetensors").Where(entry => !entry.Key.StartsWith("classifier", StringComparison.Ordinal)).ToDictionary(), weights);
+        AssertEqual(Expected("qa_from_pretrain.safetensors").Where(entry => !entry.Key.StartsWith("classifier", StringComparison.Ordinal))
+            .ToDictionary(), weights);
     }
 
     [Fact]
@@ -78,7 +80,9 @@ public class StateDictTests
         using var folder = new TemporaryFolder();
         var model = new AlproForRetrieval(Config());
         using var scope = NewDisposeScope();
-        Dictionary<string, Tensor> vit = Expected("pretrain_init.pt").Where(entry => entry.Key.StartsWith("visual_encoder.model.", StringComparison.Ordinal) && !entry.Key.Contains("temporal") && !entry.Key.Contains("time"))
+        Dictionary<string, Tensor> vit = Expected("pretrain_init.pt")
+            .Where(entry => entry.Key.StartsWith("visual_encoder.model.", StringComparison.Ordinal) && !entry.Key.Contains("temporal")
+            && !entry.Key.Contains("time"))
             .ToDictionary(entry => entry.Key["visual_encoder.model.".Length..], entry => entry.Value);
         vit["head.weight"] = zeros(1000, 32);
         vit["pos_embed"] = randn(1, 10, 32);                                // a 3 x 3 grid for one of 4 x 4
@@ -111,12 +115,16 @@ public class StateDictTests
         using var folder = new TemporaryFolder();
         using var scope = NewDisposeScope();
         Dictionary<string, Tensor> expected = Expected("pretrain_init.pt");
-        var bert = expected.Where(entry => entry.Key.StartsWith("text_encoder.", StringComparison.Ordinal) && !entry.Key.EndsWith("decoder.bias", StringComparison.Ordinal))
-            .ToDictionary(entry => entry.Key["text_encoder.".Length..].Replace("LayerNorm.weight", "LayerNorm.gamma").Replace("LayerNorm.bias", "LayerNorm.beta"), entry => entry.Value);
+        var bert = expected.Where(entry => entry.Key.StartsWith("text_encoder.", StringComparison.Ordinal)
+            && !entry.Key.EndsWith("decoder.bias", StringComparison.Ordinal))
+            .ToDictionary(entry => entry.Key["text_encoder.".Length..].Replace("LayerNorm.weight",
+            "LayerNorm.gamma").Replace("LayerNorm.bias", "LayerNorm.beta"), entry => entry.Value);
         bert["bert.pooler.dense.weight"] = zeros(32, 32);
         bert["cls.seq_relationship.bias"] = zeros(2);
         TorchFile.Save(folder.File("bert.bin"), bert);
-        TorchFile.Save(folder.File("bare.bin"), bert.Where(entry => entry.Key.StartsWith("bert.", StringComparison.Ordinal)).ToDictionary(entry => entry.Key["bert.".Length..], entry => entry.Value));
+        TorchFile.Save(folder.File("bare.bin"),
+            bert.Where(entry => entry.Key.StartsWith("bert.", StringComparison.Ordinal)).ToDictionary(entry => entry.Key["bert.".Length..],
+            entry => entry.Value));
 
         var retrieval = new AlproForRetrieval(Config());
         LoadReport report = StateDict.Load(retrieval, folder.File("bert.bin"), LoadMode.FineTuning, KeyMap.Bert);
@@ -131,7 +139,8 @@ public class StateDictTests
             report = StateDict.Load(answering, folder.File(file), LoadMode.FineTuning, KeyMap.Bert);
             Assert.Empty(report.Fresh);
             Assert.Empty(report.Unexpected);
-            AssertSame(expected["text_encoder.bert.encoder.layer.3.output.LayerNorm.weight"], StateDict.Of(answering)["text_encoder.encoder.layer.3.output.LayerNorm.weight"], file);
+            AssertSame(expected["text_encoder.bert.encoder.layer.3.output.LayerNorm.weight"],
+                StateDict.Of(answering)["text_encoder.encoder.layer.3.output.LayerNorm.weight"], file);
         }
     }
 
@@ -142,7 +151,8 @@ public class StateDictTests
         var model = new AlproForRetrieval(Config());
         using var scope = NewDisposeScope();
         OrderedDictionary<string, Tensor> weights = StateDict.Of(model);
-        string[] needless = ["visual_encoder.model.head.weight", "text_encoder.bert.embeddings.position_ids", "text_encoder.cls.predictions.transform.dense.bias"];
+        string[] needless = ["visual_encoder.model.head.weight", "text_encoder.bert.embeddings.position_ids",
+            "text_encoder.cls.predictions.transform.dense.bias"];
         foreach (string key in needless) weights.Remove(key);
         Safetensors.Save(folder.File("enough.safetensors"), weights);
         weights.Remove("itm_head.weight");
@@ -150,7 +160,8 @@ public class StateDictTests
         Safetensors.Save(folder.File("lacking.safetensors"), weights);
 
         Assert.Equal(needless.Order(), StateDict.Load(model, folder.File("enough.safetensors"), LoadMode.Inference).Fresh.Order());
-        string message = Assert.Throws<CheckpointException>(() => StateDict.Load(model, folder.File("lacking.safetensors"), LoadMode.Inference)).Message;
+        string message = Assert.Throws<CheckpointException>(
+            () => StateDict.Load(model, folder.File("lacking.safetensors"), LoadMode.Inference)).Message;
         Assert.StartsWith(folder.File("lacking.safetensors"), message);
         Assert.Contains("2 missing", message);
         Assert.Contains("itm_head.weight", message);
@@ -175,7 +186,8 @@ public class StateDictTests
         TorchFile.Save(folder.File("altered.pt"), altered);
         float temperature = weights["temp"].item<float>();
 
-        string message = Assert.Throws<CheckpointException>(() => StateDict.Load(model, folder.File("altered.pt"), LoadMode.Resume)).Message;
+        string message = Assert.Throws<CheckpointException>(
+            () => StateDict.Load(model, folder.File("altered.pt"), LoadMode.Resume)).Message;
         Assert.Contains("2 of another shape: ", message);
         Assert.Contains("itm_head.weight is float32 [3, 32], the model's [2, 32]", message);
         Assert.Contains("visual_encoder.model.time_embed is float32 [1, 9, 32], the model's [1, 4, 32]", message);
@@ -195,7 +207,8 @@ public class StateDictTests
     public void A_checkpoint_of_something_else_is_refused()
     {
         var model = new AlproForRetrieval(Config());
-        var fault = Assert.Throws<CheckpointException>(() => StateDict.Load(model, Path.Combine(Locations.Golden, "checkpoints", "dtypes_zip.pt"), LoadMode.FineTuning));
+        var fault = Assert.Throws<CheckpointException>(
+            () => StateDict.Load(model, Path.Combine(Locations.Golden, "checkpoints", "dtypes_zip.pt"), LoadMode.FineTuning));
         Assert.Contains("16 unexpected", fault.Message);
     }
 
@@ -215,7 +228,8 @@ public class StateDictTests
         using var folder = new TemporaryFolder();
         var model = new AlproForRetrieval(Config());
         using var scope = NewDisposeScope();
-        TorchFile.Save(folder.File("half.pt"), StateDict.Of(model).ToDictionary(entry => entry.Key, entry => entry.Value.is_floating_point() ? entry.Value.half() : entry.Value));
+        TorchFile.Save(folder.File("half.pt"), StateDict.Of(model).ToDictionary(entry => entry.Key,
+            entry => entry.Value.is_floating_point() ? entry.Value.half() : entry.Value));
         Tensor before = model.vision_proj.weight!.clone();
         StateDict.Load(model, folder.File("half.pt"), LoadMode.Inference);
         AssertSame(before.half().@float(), model.vision_proj.weight!, "vision_proj.weight");

@@ -8,7 +8,18 @@ internal static class TinyModel
     public static ModelConfig Config(int frames = 4, int imageSize = 32) => new()
     {
         Vision = new() { ImageSize = imageSize, PatchSize = 8, Frames = frames, Width = 32, Depth = 2, Heads = 4, DropPathRate = 0 },
-        Text = new() { VocabularySize = 320, Width = 32, Layers = 4, FusionLayer = 2, Heads = 4, IntermediateSize = 64, MaxPositions = 64, HiddenDropout = 0, AttentionDropout = 0 },
+        Text = new()
+        {
+            VocabularySize = 320,
+            Width = 32,
+            Layers = 4,
+            FusionLayer = 2,
+            Heads = 4,
+            IntermediateSize = 64,
+            MaxPositions = 64,
+            HiddenDropout = 0,
+            AttentionDropout = 0,
+        },
         Entities = 20,
         Answers = 30,
     };

@@ -100,7 +100,13 @@ public class TorchFileTests
             ["strided"] = flat.as_strided([10], [3], 50),
             ["empty"] = zeros(3, 0),
             ["scalar"] = tensor(2.5),
-            ["nested"] = new Dictionary<object, object?> { [0] = randn(2), ["flag"] = true, ["big"] = 1L << 40, ["list"] = new List<object?> { "ä", null, -1.5 } },
+            ["nested"] = new Dictionary<object, object?>
+            {
+                [0] = randn(2),
+                ["flag"] = true,
+                ["big"] = 1L << 40,
+                ["list"] = new List<object?> { "ä", null, -1.5 },
+            },
         };
         foreach (ElementType element in ElementType.All) written[element.Name] = ones(2, 2).to_type(element.Type);
 
@@ -157,7 +163,12 @@ public class TorchFileTests
         using var folder = new TemporaryFolder();
         using var scope = NewDisposeScope();
         Tensor matrix = arange(0, 3000 * 2000, ScalarType.Float32).view(3000, 2000);     // 24 MB
-        TorchFile.Save(folder.File("big.pt"), new Dictionary<string, Tensor> { ["m"] = matrix, ["t"] = matrix.t(), ["s"] = matrix[.., 100..1500] });
+        TorchFile.Save(folder.File("big.pt"), new Dictionary<string, Tensor>
+        {
+            ["m"] = matrix,
+            ["t"] = matrix.t(),
+            ["s"] = matrix[.., 100..1500],
+        });
         using CheckpointFile file = CheckpointFile.Open(folder.File("big.pt"));
         Assert.False(file.Tensors["t"].IsContiguous);
         Assert.True(matrix.t().equal(file.Read("t")).all().item<bool>());

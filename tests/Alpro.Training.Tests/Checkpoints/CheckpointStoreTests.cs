@@ -86,7 +86,8 @@ public sealed class CheckpointStoreTests : IDisposable
     {
         CheckpointStore store = Store();
         Save(store, 3);
-        string state = Path.Combine(store.FolderOf(3), Checkpoint.StateName), checksums = Path.Combine(store.FolderOf(3), Checkpoint.ChecksumsName);
+        string state = Path.Combine(store.FolderOf(3), Checkpoint.StateName), checksums = Path.Combine(store.FolderOf(3),
+            Checkpoint.ChecksumsName);
         string before = HashOf(state);
         JsonNode file = JsonNode.Parse(File.ReadAllText(state))!;
         change(file);
@@ -135,7 +136,8 @@ public sealed class CheckpointStoreTests : IDisposable
         Assert.Null(store.Latest());
         Save(store, 1);
         File.Delete(Path.Combine(store.FolderOf(1), "state.json"));
-        Assert.Contains("all 1 checkpoints are damaged", Assert.Throws<CheckpointException>(store.Latest).Message, StringComparison.Ordinal);
+        Assert.Contains("all 1 checkpoints are damaged", Assert.Throws<CheckpointException>(store.Latest).Message,
+            StringComparison.Ordinal);
     }
 
     /// <summary>Kills the writer before every single thing it does to the disk, the removal of old checkpoints included.</summary>
@@ -184,7 +186,8 @@ public sealed class CheckpointStoreTests : IDisposable
             count = 0;
             try
             {
-                Save(new CheckpointStore(folder, keep: 1) { Touching = _ => { if (count++ >= killAt) throw new KilledException(); } }, 2, settled: 2);
+                Save(new CheckpointStore(folder, keep: 1) { Touching = _ => { if (count++ >= killAt) throw new KilledException(); } }, 2,
+                    settled: 2);
             }
             catch (KilledException)
             {
@@ -206,7 +209,9 @@ public sealed class CheckpointStoreTests : IDisposable
         CheckpointStore store = Store();
         Save(store, 1);
         int writes = 0;
-        var full = new CheckpointStore(store.Folder) { Touching = what => { if (what.StartsWith("write", StringComparison.Ordinal) && ++writes == 6) throw new IOException("No space left on device"); } };
+        var full = new CheckpointStore(store.Folder) { Touching =
+            what => { if (what.StartsWith("write", StringComparison.Ordinal) && ++writes == 6)
+            throw new IOException("No space left on device"); } };
         Assert.Throws<IOException>(() => Save(full, 2));
         Assert.Equal(store.FolderOf(1), Assert.Single(Directory.EnumerateFileSystemEntries(store.Folder)));
         Save(full, 2);                                      // room again
@@ -226,7 +231,8 @@ public sealed class CheckpointStoreTests : IDisposable
             Initialize = new() { Checkpoint = "elsewhere" },
             Data = _config.Data with { Vocabulary = "/moved/" + _config.Data.Vocabulary },
         };
-        string message = Assert.Throws<ConfigException>(() => store.Latest()!.RequireSameRun(changed, State(0, rows: "13 rows"))).Message.ReplaceLineEndings("\n");
+        string message = Assert.Throws<ConfigException>(
+            () => store.Latest()!.RequireSameRun(changed, State(0, rows: "13 rows"))).Message.ReplaceLineEndings("\n");
         Assert.Equal($"""
             {store.FolderOf(1)} cannot be continued: what it means to train would change; put settings and files back, or start a new run from its weights with initialize.checkpoint: 3 problems
               seed: was 7 and is 8
@@ -236,7 +242,8 @@ public sealed class CheckpointStoreTests : IDisposable
         RunConfig same = changed with { Seed = 7, Training = _config.Training with { CheckpointEvery = 3 } };
         store.Latest()!.RequireSameRun(same, State(0));
         message = Assert.Throws<ConfigException>(() => store.Latest()!.RequireSameRun(same, State(0) with { StepsPerEpoch = 4 })).Message;
-        Assert.Contains("data.corpora: were 3 steps an epoch, 6 in all, and are 4 and 6: rows were added or lost", message, StringComparison.Ordinal);
+        Assert.Contains("data.corpora: were 3 steps an epoch, 6 in all, and are 4 and 6: rows were added or lost", message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -245,9 +252,11 @@ public sealed class CheckpointStoreTests : IDisposable
         CheckpointStore store = Store();
         Save(store, 1);
         RunConfig longer = _config with { Training = _config.Training with { Steps = 12 } };
-        string message = Assert.Throws<ConfigException>(() => store.Latest()!.RequireSameRun(longer, State(0) with { TotalSteps = 12 })).Message;
+        string message = Assert.Throws<ConfigException>(
+            () => store.Latest()!.RequireSameRun(longer, State(0) with { TotalSteps = 12 })).Message;
         Assert.Contains("1 problem", message, StringComparison.Ordinal);
-        Assert.EndsWith($"to train longer begin a new run, in another folder, with --set initialize.checkpoint={store.Latest()!.Weights}", message, StringComparison.Ordinal);
+        Assert.EndsWith($"to train longer begin a new run, in another folder, with --set initialize.checkpoint={store.Latest()!.Weights}",
+            message, StringComparison.Ordinal);
         Assert.DoesNotContain("rows were added", message, StringComparison.Ordinal);
     }
 
@@ -261,7 +270,8 @@ public sealed class CheckpointStoreTests : IDisposable
             File.AppendAllText(Path.Combine(store.FolderOf(step), Checkpoint.WeightsName), "x");
         }
         Assert.Throws<CheckpointException>(store.Latest);
-        Assert.Equal([nameof(CheckpointEvents.CheckpointDamaged), nameof(CheckpointEvents.FirstCheckpointDamaged)], _log.Events.Select(warning => warning.Name));
+        Assert.Equal([nameof(CheckpointEvents.CheckpointDamaged), nameof(CheckpointEvents.FirstCheckpointDamaged)],
+            _log.Events.Select(warning => warning.Name));
     }
 
     [Fact]
@@ -271,7 +281,8 @@ public sealed class CheckpointStoreTests : IDisposable
         using (Snapshot snapshot = _snapshots.Take(State(1) with { Data = new Dictionary<string, string>() })) store.Save(snapshot);
         store.Latest()!.RequireSameRun(_config, State(0, rows: "13 rows"));
         Assert.Contains("data.corpora: were 3 steps an epoch, 6 in all, and are 4 and 6: rows were added or lost",
-            Assert.Throws<ConfigException>(() => store.Latest()!.RequireSameRun(_config, State(0) with { StepsPerEpoch = 4 })).Message, StringComparison.Ordinal);
+            Assert.Throws<ConfigException>(() => store.Latest()!.RequireSameRun(_config, State(0) with { StepsPerEpoch = 4 })).Message,
+            StringComparison.Ordinal);
     }
 
     private CheckpointStore Store(int keep = int.MaxValue) => new(_folder.File("checkpoints"), keep, _log);
@@ -291,7 +302,8 @@ public sealed class CheckpointStoreTests : IDisposable
     private void Update()
     {
         using var scope = NewDisposeScope();
-        using (no_grad()) foreach (FlatSection section in _parameters.Sections) FlatParameters.View(_parameters.Gradients, section).copy_(randn(section.Shape));
+        using (no_grad()) foreach (FlatSection section in _parameters.Sections)
+            FlatParameters.View(_parameters.Gradients, section).copy_(randn(section.Shape));
         _optimizer.Step(1e-2);
     }
 

@@ -17,7 +17,8 @@ public sealed class FeatureGatherTests
         using var scope = NewDisposeScope();
         const int Clips = 6;
         (double wantedLoss, float[] wanted) = Gradient(SingleRank.Instance, 0, Clips, 1);
-        (double Loss, float[] Gradient)[] ranks = TestRing.Run(world, group => Gradient(new FeatureGather(group), group.Rank * Clips / world, Clips / world, world));
+        (double Loss, float[] Gradient)[] ranks = TestRing.Run(world,
+            group => Gradient(new FeatureGather(group), group.Rank * Clips / world, Clips / world, world));
         Assert.Equal(wantedLoss, ranks.Sum(rank => rank.Loss), 1e-6);
         float[] found = [.. ranks.SelectMany(rank => rank.Gradient)];
         Assert.Equal(wanted.Length, found.Length);

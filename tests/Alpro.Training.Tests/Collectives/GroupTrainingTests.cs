@@ -34,7 +34,8 @@ public sealed class GroupTrainingTests
                 Assert.Equal(ranks[0].Weights, rank.Weights);        // bit for bit among the ranks
                 Assert.Equal((32, one.State.Rejected), (rank.State.Clips, rank.State.Rejected));
             });
-            Assert.All(one.Weights.Zip(ranks[0].Weights), pair => Assert.Equal(pair.First, pair.Second, 1e-4));       // Adam divides by small numbers
+            // Adam divides by small numbers
+            Assert.All(one.Weights.Zip(ranks[0].Weights), pair => Assert.Equal(pair.First, pair.Second, 1e-4));
         }
     }
 
@@ -43,7 +44,8 @@ public sealed class GroupTrainingTests
     {
         // What the test above would miss if a group were not used for anything.
         RunConfig config = GroupTraining.Config(steps: 1);
-        StepRecord pairs = GroupTraining.Train(config, 1)[0].Records[0], fours = GroupTraining.Train(config with { Training = config.Training with { GroupSize = 4 } }, 1)[0].Records[0];
+        StepRecord pairs = GroupTraining.Train(config, 1)[0].Records[0],
+            fours = GroupTraining.Train(config with { Training = config.Training with { GroupSize = 4 } }, 1)[0].Records[0];
         Assert.NotEqual(pairs.Terms["vtm"].Loss, fours.Terms["vtm"].Loss, Tolerance);
     }
 
@@ -235,7 +237,8 @@ public sealed class GroupTrainingTests
         {
             using ICollectives group = new GroupTraining.InTurn(ranks[rank], turn);
             using var stop = new CancellationTokenSource();
-            using Trainer trainer = TinyRun.Trainer(config, new() { Record = record => { if (rank == 1 && record.Step == 2) stop.Cancel(); } });
+            using Trainer trainer = TinyRun.Trainer(config,
+                new() { Record = record => { if (rank == 1 && record.Step == 2) stop.Cancel(); } });
             trainer.Join(group);
             return trainer.Run(GroupTraining.Batches(config, rank, 2), stop.Token).Step;
         });
@@ -246,7 +249,8 @@ public sealed class GroupTrainingTests
     public void Ranks_with_other_settings_or_clips_that_cannot_be_shared_out_are_refused()
     {
         RunConfig config = GroupTraining.Config();
-        Assert.Equal("3 ranks: 1 problem" + Environment.NewLine + "  training.groupSize: is 2; expected a size of which 3 ranks have equally many groups of the 8 clips that are run together (training.batchSize / training.accumulation)",
+        Assert.Equal("3 ranks: 1 problem" + Environment.NewLine + "  training.groupSize: is 2; expected a size of which 3 ranks have "
+            + "equally many groups of the 8 clips that are run together (training.batchSize / training.accumulation)",
             Assert.Throws<ConfigException>(() => config.RequireShares(3)).Message);
         RunConfig whole = config with { Training = config.Training with { GroupSize = null } };
         whole.RequireShares(1);
@@ -261,7 +265,8 @@ public sealed class GroupTrainingTests
             using Trainer trainer = TinyRun.Trainer(own, new());
             return Record.Exception(() => trainer.Join(group));
         });
-        Assert.Contains("optimizer.learningRate: is 0.001 on rank 0 and 0.002 here", Assert.IsType<ConfigException>(failures[1]).Message, StringComparison.Ordinal);
+        Assert.Contains("optimizer.learningRate: is 0.001 on rank 0 and 0.002 here", Assert.IsType<ConfigException>(failures[1]).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -278,7 +283,8 @@ public sealed class GroupTrainingTests
             using Trainer trainer = new(config, model, new(), TinyRun.Start(config) with { Data = rows });
             return Record.Exception(() => trainer.Join(group));
         });
-        Assert.Contains("rank 1 cannot train with the others: 1 problem" + Environment.NewLine + "  data.corpora[0]: is 24 rows on rank 0 and 23 rows here",
+        Assert.Contains("rank 1 cannot train with the others: 1 problem" + Environment.NewLine
+            + "  data.corpora[0]: is 24 rows on rank 0 and 23 rows here",
             Assert.IsType<ConfigException>(failures[1]).Message, StringComparison.Ordinal);
         // The other waits for the next group, and knows why.
         Assert.StartsWith("rank 1 cannot train with the others and was refused (data.corpora[0] is 24 rows on rank 0 and 23 rows here); ",

@@ -23,10 +23,12 @@ public sealed class RingCollectivesTests
 
         static double[] Sum(ICollectives group, int length)
         {
-            Tensor own = tensor([.. Enumerable.Range(0, length).Select(i => (double)((group.Rank + 1) * (i % 97)))]), single = own.to(ScalarType.Float32);
+            Tensor own = tensor([.. Enumerable.Range(0, length).Select(i => (double)((group.Rank + 1) * (i % 97)))]),
+                single = own.to(ScalarType.Float32);
             group.AllReduce(own);
             group.AllReduce(single);
-            Assert.Equal(own.data<double>().ToArray(), single.to(ScalarType.Float64).data<double>().ToArray());         // whole numbers: exact in both
+            // whole numbers: exact in both
+            Assert.Equal(own.data<double>().ToArray(), single.to(ScalarType.Float64).data<double>().ToArray());
             return own.data<double>().ToArray();
         }
     }
@@ -54,7 +56,8 @@ public sealed class RingCollectivesTests
         {
             Tensor all = group.AllGather(tensor([10L * group.Rank, 10L * group.Rank + 1], [1, 2]));
             Assert.Equal([world, 2], all.shape);
-            Assert.Equal([.. Enumerable.Range(0, world).SelectMany(rank => new[] { 10L * rank, 10L * rank + 1 })], all.data<long>().ToArray());
+            Assert.Equal([.. Enumerable.Range(0, world).SelectMany(rank => new[] { 10L * rank, 10L * rank + 1 })],
+                all.data<long>().ToArray());
             for (int source = 0; source < world; source++)
             {
                 Tensor given = group.Rank == source ? arange(700_001, dtype: ScalarType.Float32) : zeros(700_001);
@@ -114,8 +117,10 @@ public sealed class RingCollectivesTests
     {
         ICollectives[] ranks = TestRing.Form(2);
         using var scope = NewDisposeScope();
-        Assert.Contains("not of Int64", Assert.Throws<ArgumentException>(() => ranks[0].AllReduce(zeros(2, ScalarType.Int64))).Message, StringComparison.Ordinal);
-        Assert.Contains("contiguous", Assert.Throws<ArgumentException>(() => ranks[0].AllReduce(zeros(2, 2).t())).Message, StringComparison.Ordinal);
+        Assert.Contains("not of Int64", Assert.Throws<ArgumentException>(() => ranks[0].AllReduce(zeros(2, ScalarType.Int64))).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("contiguous", Assert.Throws<ArgumentException>(() => ranks[0].AllReduce(zeros(2, 2).t())).Message,
+            StringComparison.Ordinal);
         foreach (ICollectives rank in ranks) rank.Dispose();
     }
 }

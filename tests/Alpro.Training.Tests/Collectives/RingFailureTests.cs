@@ -143,18 +143,21 @@ public sealed class RingFailureTests
         Assert.Contains("that is rank 0 of 2 in generation 5; generation 4 is over", failure.Message, StringComparison.Ordinal);
         using RingCollectives one = await ring.Join(1, generation: 5), zero = await waiting;
         Assert.Equal((5, 5), (zero.Generation, one.Generation));
-        Assert.Contains("it is rank 1 of 2 in generation 4, and rank 1 of 2 in generation 5 is expected", Assert.Single(refused), StringComparison.Ordinal);
+        Assert.Contains("it is rank 1 of 2 in generation 4, and rank 1 of 2 in generation 5 is expected", Assert.Single(refused),
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task A_group_that_does_not_form_in_time_names_who_is_missing()
     {
         using var ring = new TestRing(2);
-        var failure = await Assert.ThrowsAsync<CollectivesException>(() => ring.Join(0, new() { Forming = TimeSpan.FromMilliseconds(300) }));
+        var failure = await Assert.ThrowsAsync<CollectivesException>(
+            () => ring.Join(0, new() { Forming = TimeSpan.FromMilliseconds(300) }));
         Assert.Equal(1, failure.Peer);
         Assert.Contains("; generation 1 is over", failure.Message, StringComparison.Ordinal);
         using var cancelled = new CancellationTokenSource(100);
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => RingCollectives.JoinAsync(ring.Group(0), ring.Listeners[0], new(), cancelled.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            () => RingCollectives.JoinAsync(ring.Group(0), ring.Listeners[0], new(), cancelled.Token));
     }
 
     [Fact]
@@ -164,7 +167,8 @@ public sealed class RingFailureTests
         var refused = new ConcurrentBag<string>();
         Task<RingCollectives> waiting = ring.Join(0, new() { Refused = refused.Add });
         long before = GC.GetTotalAllocatedBytes();
-        byte[][] garbage = [Encoding.ASCII.GetBytes("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"), [.. Enumerable.Repeat((byte)0xff, 1 << 16)], [1, 2, 3], []];
+        byte[][] garbage = [Encoding.ASCII.GetBytes("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+            [.. Enumerable.Repeat((byte)0xff, 1 << 16)], [1, 2, 3], []];
         var strangers = new List<Socket>();
         foreach (byte[] bytes in garbage)
         {
@@ -175,8 +179,10 @@ public sealed class RingFailureTests
             strangers.Add(stranger);                                 // the last says nothing, and stays
         }
         using RingCollectives one = await ring.Join(1), zero = await waiting;
-        Assert.InRange(GC.GetTotalAllocatedBytes() - before, 0, 4 << 20);                // two ranks with their scratch memory, and little else
-        Assert.True(refused.Count(line => line.Contains("does not speak as a rank does", StringComparison.Ordinal)) == 2, string.Join('\n', refused));
+        // two ranks with their scratch memory, and little else
+        Assert.InRange(GC.GetTotalAllocatedBytes() - before, 0, 4 << 20);
+        Assert.True(refused.Count(line => line.Contains("does not speak as a rank does", StringComparison.Ordinal)) == 2,
+            string.Join('\n', refused));
         foreach (Socket stranger in strangers) stranger.Dispose();
     }
 
@@ -191,7 +197,8 @@ public sealed class RingFailureTests
         await peer.Next.SendAsync(RawRank.Header(99, 1, 0, int.MaxValue));
         using Tensor own = ones(2);
         var failure = Assert.Throws<CollectivesException>(() => zero.AllReduce(own));
-        Assert.Equal("rank 1 sent AllReduce of 2147483647 bytes at 0 (operation 1 of generation 99) where AllReduce of 4 bytes at 4 (operation 1 of generation 1) is due; generation 1 is over", failure.Message);
+        Assert.Equal("rank 1 sent AllReduce of 2147483647 bytes at 0 (operation 1 of generation 99) where AllReduce of 4 bytes at 4 "
+            + "(operation 1 of generation 1) is due; generation 1 is over", failure.Message);
     }
 
     [Fact]
@@ -201,12 +208,23 @@ public sealed class RingFailureTests
         using X509Certificate2 made = new CertificateRequest("CN=rank", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)
             .CreateSelfSigned(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddYears(200));
         using X509Certificate2 certificate = X509CertificateLoader.LoadPkcs12(made.Export(X509ContentType.Pfx), null);
-        bool Ours(object sender, X509Certificate? other, X509Chain? chain, SslPolicyErrors errors) => other?.GetCertHashString() == certificate.GetCertHashString();
+        bool Ours(object sender, X509Certificate? other, X509Chain? chain, SslPolicyErrors errors) =>
+            other?.GetCertHashString() == certificate.GetCertHashString();
         async Task<Stream> Encrypt(Socket socket, bool accepted, CancellationToken cancel)
         {
             var stream = new SslStream(new NetworkStream(socket, ownsSocket: true), leaveInnerStreamOpen: false, Ours);
-            if (accepted) await stream.AuthenticateAsServerAsync(new SslServerAuthenticationOptions { ServerCertificate = certificate, ClientCertificateRequired = true }, cancel);
-            else await stream.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = "rank", ClientCertificates = [certificate] }, cancel);
+            if (accepted)
+                await stream.AuthenticateAsServerAsync(new SslServerAuthenticationOptions
+                {
+                    ServerCertificate = certificate,
+                    ClientCertificateRequired = true,
+                }, cancel);
+            else
+                await stream.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+                {
+                    TargetHost = "rank",
+                    ClientCertificates = [certificate],
+                }, cancel);
             return stream;
         }
 

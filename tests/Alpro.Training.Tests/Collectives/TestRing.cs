@@ -32,7 +32,8 @@ internal sealed class TestRing : IDisposable
 
     /// <summary>All ranks of a generation, connected.</summary>
     public RingCollectives[] Form(Func<int, RingSettings>? settings = null, long generation = 1) =>
-        Task.WhenAll(Enumerable.Range(0, Listeners.Length).Select(rank => Join(rank, settings?.Invoke(rank), generation))).GetAwaiter().GetResult();
+        Task.WhenAll(Enumerable.Range(0, Listeners.Length).Select(rank => Join(rank, settings?.Invoke(rank), generation))).GetAwaiter()
+        .GetResult();
 
     /// <summary>A group of so many ranks; one rank needs no ring.</summary>
     public static ICollectives[] Form(int world, Func<int, RingSettings>? settings = null)

@@ -21,7 +21,8 @@ public sealed class ConfigLoaderTests : IDisposable
         }
         """;
 
-    private static readonly string _tasks = string.Join(", ", Enum.GetValues<LearningTask>().Select(task => JsonNamingPolicy.KebabCaseLower.ConvertName($"{task}")));
+    private static readonly string _tasks = string.Join(", ",
+        Enum.GetValues<LearningTask>().Select(task => JsonNamingPolicy.KebabCaseLower.ConvertName($"{task}")));
 
     private readonly TemporaryFolder _folder = new();
 
@@ -43,7 +44,8 @@ public sealed class ConfigLoaderTests : IDisposable
     private string Problems(string text, params string[] overrides)
     {
         string file = Write(text);
-        return Assert.Throws<ConfigException>(() => ConfigLoader.Load(file, overrides)).Message.Replace(_folder.Path + "/", "", StringComparison.Ordinal).ReplaceLineEndings("\n");
+        return Assert.Throws<ConfigException>(() => ConfigLoader.Load(file, overrides)).Message.Replace(_folder.Path + "/", "",
+            StringComparison.Ordinal).ReplaceLineEndings("\n");
     }
 
     [Fact]
@@ -134,17 +136,21 @@ public sealed class ConfigLoaderTests : IDisposable
 
     [Fact]
     public void Text_that_is_not_json_is_refused_with_its_line() =>
-        Assert.StartsWith("run.json: 1 problem\n  line 2: not valid JSON: ", Problems("{\n  \"task\" \"retrieval\" }"), StringComparison.Ordinal);
+        Assert.StartsWith("run.json: 1 problem\n  line 2: not valid JSON: ", Problems("{\n  \"task\" \"retrieval\" }"),
+        StringComparison.Ordinal);
 
     [Fact]
     public void A_key_given_twice_is_refused() =>
-        Assert.StartsWith("run.json: 1 problem\n  line 1: not valid JSON: ", Problems("{ \"seed\": 1, \"seed\": 2 }"), StringComparison.Ordinal);
+        Assert.StartsWith("run.json: 1 problem\n  line 1: not valid JSON: ", Problems("{ \"seed\": 1, \"seed\": 2 }"),
+        StringComparison.Ordinal);
 
     [Fact]
     public void Overrides_reach_objects_lists_and_absent_sections()
     {
-        RunConfig config = ConfigLoader.Load(Write(Good), ["training.steps=7", "data.corpora[0].name=other", "optimizer.learningRate=1e-3", "evaluation.rerank=null"]);
-        Assert.Equal((7, "other", 1e-3, null), (config.Training.Steps, config.Data.Corpora[0].Name, config.Optimizer.LearningRate, config.Evaluation.Rerank));
+        RunConfig config = ConfigLoader.Load(Write(Good),
+            ["training.steps=7", "data.corpora[0].name=other", "optimizer.learningRate=1e-3", "evaluation.rerank=null"]);
+        Assert.Equal((7, "other", 1e-3, null), (config.Training.Steps, config.Data.Corpora[0].Name, config.Optimizer.LearningRate,
+            config.Evaluation.Rerank));
     }
 
     [Fact]
@@ -161,22 +167,29 @@ public sealed class ConfigLoaderTests : IDisposable
     {
         File.WriteAllText(_folder.File("answers.json"), """{ "yes": 0, "no": 5, "maybe": 2 }""");
         string problems = Problems(Good, "task=question-answering", "data.answers=answers.json", "model.answers=3");
-        Assert.Contains("model.answers: is 3, and answers.json gives the answer \"no\" the label 5; expected 6 for labels from 0", problems, StringComparison.Ordinal);
+        Assert.Contains("model.answers: is 3, and answers.json gives the answer \"no\" the label 5; expected 6 for labels from 0", problems,
+            StringComparison.Ordinal);
     }
 
     [Theory]
     [InlineData("evaluation.score=contrastive")]
     [InlineData("task=prompter")]
     public void Rerank_is_refused_where_nothing_is_matched(string setting) =>
-        Assert.Contains("--set evaluation.rerank: is 5; expected null: it chooses what is matched", Problems(Good, setting, "evaluation.rerank=5"), StringComparison.Ordinal);
+        Assert.Contains("--set evaluation.rerank: is 5; expected null: it chooses what is matched",
+        Problems(Good, setting, "evaluation.rerank=5"), StringComparison.Ordinal);
 
     [Theory]
-    [InlineData("losses={\"vtc\":true}", """--set losses.vtc: is true; expected a number; losses have weights, as in { "vtc": 1, "vtm": 1, "mlm": 1, "pem": 1 }: 1 in place of true, 0 or absent is off""")]
+    [InlineData("losses={\"vtc\":true}",
+        """--set losses.vtc: is true; expected a number; losses have weights, as in { "vtc": 1, "vtm": 1, "mlm": 1, "pem": 1 }: 1 in place of true, 0 or absent is off""")]
     [InlineData("losses.vtm=-1", "--set losses.vtm: is -1; expected a weight: 1 counts it once, 0 leaves it out")]
-    [InlineData("losses={}", """--set losses: is without any; expected one loss at least, as in { "vtc": 1, "vtm": 1, "mlm": 1, "pem": 1 }""")]
-    [InlineData("losses.mlm=1", "data.clip.maskProbability: is 0; expected above 0, since losses.mlm asks for masked words; the paper masks 0.15")]
-    [InlineData("losses.pem=1", "data.clip.regionPatch: is 0; expected model.vision.patchSize, 8, since losses.pem asks for entity modelling")]
-    [InlineData("losses.pem=1", "initialize.prompter: is null; expected the checkpoint of a prompter, since losses.pem asks for entity modelling; train one with task \"prompter\" first")]
+    [InlineData("losses={}",
+        """--set losses: is without any; expected one loss at least, as in { "vtc": 1, "vtm": 1, "mlm": 1, "pem": 1 }""")]
+    [InlineData("losses.mlm=1",
+        "data.clip.maskProbability: is 0; expected above 0, since losses.mlm asks for masked words; the paper masks 0.15")]
+    [InlineData("losses.pem=1",
+        "data.clip.regionPatch: is 0; expected model.vision.patchSize, 8, since losses.pem asks for entity modelling")]
+    [InlineData("losses.pem=1",
+        "initialize.prompter: is null; expected the checkpoint of a prompter, since losses.pem asks for entity modelling; train one with task \"prompter\" first")]
     public void Losses_are_weights_and_what_they_need_is_there(string setting, string expected) =>
         Assert.Contains(expected, Problems(Good, "task=pretrain", "losses.vtc=1", setting), StringComparison.Ordinal);
 
@@ -190,9 +203,11 @@ public sealed class ConfigLoaderTests : IDisposable
     {
         File.WriteAllText(_folder.File("prompter.pt"), "");
         File.WriteAllLines(_folder.File("entities.txt"), ["dog 2", "cat 1"]);
-        string[] settings = ["task=pretrain", "model.entities=2", "data.clip.maskProbability=0.15", "data.clip.regionPatch=8", "data.entities=entities.txt",
+        string[] settings = ["task=pretrain", "model.entities=2", "data.clip.maskProbability=0.15", "data.clip.regionPatch=8",
+            "data.entities=entities.txt",
             "initialize.prompter=prompter.pt", """losses={ "vtc": 1, "vtm": 0.5, "mlm": 1, "pem": 2 }"""];
-        RunConfig all = ConfigLoader.Load(Write(Good), settings), fewer = ConfigLoader.Load(Write(Good), [.. settings, "losses.mlm=0", "losses.pem=0"]);
+        RunConfig all = ConfigLoader.Load(Write(Good), settings), fewer = ConfigLoader.Load(Write(Good),
+            [.. settings, "losses.mlm=0", "losses.pem=0"]);
         Assert.Equal((0.15, 8), (all.ClipForTraining().MaskProbability, all.ClipForTraining().RegionPatch));
         Assert.Equal((0.15, 8), (all.ClipForValidation().MaskProbability, all.ClipForValidation().RegionPatch));
         Assert.Equal((0, 0), (fewer.ClipForTraining().MaskProbability, fewer.ClipForTraining().RegionPatch));
@@ -209,7 +224,8 @@ public sealed class ConfigLoaderTests : IDisposable
                         "entities": "entities.txt", "clip": 3 }
             }
             """));
-        Assert.Equal((_folder.File("nowhere.csv"), _folder.File("videos")), (config.Data.Corpora[0].Annotations, config.Data.Corpora[0].Media));
+        Assert.Equal((_folder.File("nowhere.csv"), _folder.File("videos")),
+            (config.Data.Corpora[0].Annotations, config.Data.Corpora[0].Media));
         Assert.Equal((_folder.File("b.csv"), 0), (config.Data.Test!.Annotations, config.Data.Validation.Count));
         Assert.Equal((_folder.File("entities.txt"), 7), (config.Data.Entities, config.Model.Entities));
     }
@@ -219,21 +235,26 @@ public sealed class ConfigLoaderTests : IDisposable
     [InlineData("""{ "data": {} }""", "line 1: data: lacks \"corpora\", a list [ … ]")]
     [InlineData("{}", "line 1: data: lacks \"corpora\", a list [ … ]")]
     [InlineData("[]", "line 1: is []; expected an object { … }")]
-    [InlineData("""{ "data": { "corpora": [ { "nme": "a", "annotations": "a.csv" } ] } }""", "line 1: data.corpora[0].nme: is not a setting; did you mean \"name\"?")]
+    [InlineData("""{ "data": { "corpora": [ { "nme": "a", "annotations": "a.csv" } ] } }""",
+        "line 1: data.corpora[0].nme: is not a setting; did you mean \"name\"?")]
     public void Corpora_that_are_named_wrongly_are_refused(string text, string expected)
     {
         string file = Write(text);
-        Assert.Contains(expected, Assert.Throws<ConfigException>(() => ConfigLoader.LoadForCorpora(file)).Message, StringComparison.Ordinal);
+        Assert.Contains(expected, Assert.Throws<ConfigException>(() => ConfigLoader.LoadForCorpora(file)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public void What_the_demo_makes_is_said_to_be_made_by_it() =>
-        Assert.EndsWith("there is no file out/demo/world/vocab.txt; scripts/demo makes it", Problems(Good, "data.vocabulary=out/demo/world/vocab.txt"), StringComparison.Ordinal);
+        Assert.EndsWith("there is no file out/demo/world/vocab.txt; scripts/demo makes it",
+        Problems(Good, "data.vocabulary=out/demo/world/vocab.txt"), StringComparison.Ordinal);
 
     [Theory]
-    [InlineData("data.vocabulary", "there is no file ext/vocab.txt; BERT's vocabulary is vocab.txt of https://huggingface.co/google-bert/bert-base-uncased")]
+    [InlineData("data.vocabulary",
+        "there is no file ext/vocab.txt; BERT's vocabulary is vocab.txt of https://huggingface.co/google-bert/bert-base-uncased")]
     [InlineData("initialize.vision", "there is no file ext/vocab.txt; a ViT-B/16 is https://github.com/rwightman/pytorch-image-models/")]
-    [InlineData("initialize.checkpoint", "there is no file ext/vocab.txt; the paper's weights are in output.zip, which https://github.com/salesforce/ALPRO links")]
+    [InlineData("initialize.checkpoint",
+        "there is no file ext/vocab.txt; the paper's weights are in output.zip, which https://github.com/salesforce/ALPRO links")]
     [InlineData("data.entities", "there is no file ext/vocab.txt; 'alpro entities --config FILE' makes it")]
     public void A_file_that_is_absent_is_named_with_where_it_comes_from(string setting, string message) =>
         Assert.Contains($"--set {setting}: {message}", Problems(Good, $"{setting}=ext/vocab.txt"), StringComparison.Ordinal);
@@ -241,11 +262,14 @@ public sealed class ConfigLoaderTests : IDisposable
     [Theory]
     [InlineData("media", "data/webvid/videos", "WebVid is described at https://github.com/m-bain/webvid")]
     [InlineData("annotations", "data/cc3m/train.json", "CC3M is at https://ai.google.com/research/ConceptualCaptions/download")]
-    [InlineData("annotations", "data/msrvtt_ret/train.jsonl", "MSR-VTT's annotations are in data.zip, which https://github.com/salesforce/ALPRO links")]
+    [InlineData("annotations", "data/msrvtt_ret/train.jsonl",
+        "MSR-VTT's annotations are in data.zip, which https://github.com/salesforce/ALPRO links")]
     [InlineData("media", "data/didemo_ret/videos", "DiDeMo's videos are at https://github.com/LisaAnne/LocalizingMoments")]
-    [InlineData("media", "data/msvd_qa/videos", "MSVD's videos are https://www.cs.utexas.edu/users/ml/clamp/videoDescription/YouTubeClips.tar")]
+    [InlineData("media", "data/msvd_qa/videos",
+        "MSVD's videos are https://www.cs.utexas.edu/users/ml/clamp/videoDescription/YouTubeClips.tar")]
     public void What_is_absent_of_a_published_dataset_is_named_with_its_address(string setting, string path, string source) =>
-        Assert.EndsWith($"--set data.corpora[0].{setting}: there is no {(setting == "media" ? "folder" : "file")} {path}; {source}", Problems(Good, $"data.corpora[0].{setting}={path}"), StringComparison.Ordinal);
+        Assert.EndsWith($"--set data.corpora[0].{setting}: there is no {(setting == "media" ? "folder" : "file")} {path}; {source}",
+        Problems(Good, $"data.corpora[0].{setting}={path}"), StringComparison.Ordinal);
 
     [Fact]
     public void Absent_media_of_ones_own_are_named_alone() =>
@@ -253,5 +277,6 @@ public sealed class ConfigLoaderTests : IDisposable
 
     [Fact]
     public void A_file_that_is_not_there_is_named() =>
-        Assert.Contains("nothing.json: 1 problem", Assert.Throws<ConfigException>(() => ConfigLoader.Load("nothing.json")).Message, StringComparison.Ordinal);
+        Assert.Contains("nothing.json: 1 problem", Assert.Throws<ConfigException>(() => ConfigLoader.Load("nothing.json")).Message,
+        StringComparison.Ordinal);
 }

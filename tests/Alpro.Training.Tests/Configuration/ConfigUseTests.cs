@@ -6,15 +6,20 @@ namespace Alpro.Training.Tests.Configuration;
 
 public sealed class ConfigUseTests
 {
-    /// <summary>An option that no code reads would be accepted and do nothing: each must be read somewhere outside of what defines and checks it.</summary>
+    /// <summary>
+    /// An option that no code reads would be accepted and do nothing: each must be read somewhere outside of what defines and checks it.
+    /// </summary>
     [Fact]
     public void Every_option_is_read()
     {
         string[] lines = [.. Directory.EnumerateFiles(Path.Combine(Locations.Root, "src"), "*.cs", SearchOption.AllDirectories)
             .Where(file => Path.GetFileName(file) != "ConfigLoader.cs" && !file.Contains("/obj/", StringComparison.Ordinal))
-            .SelectMany(File.ReadLines).Where(line => !line.TrimStart().StartsWith("///", StringComparison.Ordinal) && !line.Contains("{ get; init; }", StringComparison.Ordinal)
+            .SelectMany(File.ReadLines).Where(line =>
+            !line.TrimStart().StartsWith("///", StringComparison.Ordinal) && !line.Contains("{ get; init; }", StringComparison.Ordinal)
                 && !line.Contains("problems", StringComparison.Ordinal))];
-        Assert.Equal([], Options(typeof(RunConfig)).Distinct().Where(option => !lines.Any(line => Regex.IsMatch(line, $@"\b{option.Name}\b"))).Select(option => $"{option.Owner}.{option.Name}"));
+        Assert.Equal([], Options(typeof(RunConfig)).Distinct()
+            .Where(option => !lines.Any(line => Regex.IsMatch(line, $@"\b{option.Name}\b")))
+            .Select(option => $"{option.Owner}.{option.Name}"));
     }
 
     private static IEnumerable<(string Owner, string Name)> Options(Type type)

@@ -11,7 +11,8 @@ public sealed class DeviceFaultTests
     [Theory]
     [InlineData("CUDA error: an illegal memory access was encountered\nSearch for `cudaErrorIllegalAddress' in https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__TYPES.html for more information.\n"
         + "CUDA kernel errors might be asynchronously reported at some other API call, so the stacktrace below might be incorrect.\nFor debugging consider passing CUDA_LAUNCH_BLOCKING=1\n", DeviceFault.Lost)]
-    [InlineData("CUDA error: device-side assert triggered\nCUDA kernel errors might be asynchronously reported at some other API call", DeviceFault.Lost)]
+    [InlineData("CUDA error: device-side assert triggered\nCUDA kernel errors might be asynchronously reported at some other API call",
+        DeviceFault.Lost)]
     [InlineData("CUDA error: unspecified launch failure", DeviceFault.Lost)]
     [InlineData("CUDA error: misaligned address", DeviceFault.Lost)]
     [InlineData("CUDA error: uncorrectable ECC error encountered", DeviceFault.Lost)]
@@ -19,7 +20,8 @@ public sealed class DeviceFaultTests
     [InlineData("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx( handle, opa, opb, m, n, k, &falpha, a, CUDA_R_16BF, lda, b, CUDA_R_16BF, ldb, &fbeta, c, CUDA_R_16BF, ldc, compute_type, CUBLAS_GEMM_DEFAULT_TENSOR_OP)`", DeviceFault.Lost)]
     [InlineData("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", DeviceFault.Lost)]
     [InlineData("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.15 GiB of which 1.25 GiB is free. Including non-PyTorch memory, this process has 77.89 GiB memory in use. "
-        + "Of the allocated memory 75.10 GiB is allocated by PyTorch, and 2.00 GiB is reserved by PyTorch but unallocated.", DeviceFault.OutOfMemory)]
+        + "Of the allocated memory 75.10 GiB is allocated by PyTorch, and 2.00 GiB is reserved by PyTorch but unallocated.",
+        DeviceFault.OutOfMemory)]
     [InlineData("CUDA error: out of memory\nSearch for `cudaErrorMemoryAllocation'", DeviceFault.OutOfMemory)]
     [InlineData("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", DeviceFault.OutOfMemory)]
     [InlineData("CUDA driver error: out of memory", DeviceFault.OutOfMemory)]
@@ -27,7 +29,8 @@ public sealed class DeviceFaultTests
     public void Texts_of_libtorch_are_told_apart(string text, DeviceFault fault)
     {
         Assert.Equal(fault, DeviceFaults.Of(new ExternalException(text)));
-        Assert.Equal(fault, DeviceFaults.Of(new InvalidOperationException("Recomputing activations in the backward pass failed", new ExternalException(text))));
+        Assert.Equal(fault, DeviceFaults.Of(new InvalidOperationException("Recomputing activations in the backward pass failed",
+            new ExternalException(text))));
         Assert.Equal(fault, DeviceFaults.Of(new AggregateException(new InvalidOperationException("another"), new ExternalException(text))));
     }
 
@@ -43,12 +46,15 @@ public sealed class DeviceFaultTests
     public void The_same_words_in_an_error_of_something_else_are_no_fault_of_the_device()
     {
         Assert.Equal(DeviceFault.None, DeviceFaults.Of(null));
-        Assert.Equal(DeviceFault.None, DeviceFaults.Of(new InvalidOperationException("clip 'CUDA error: out of memory.mp4' cannot be read")));
+        Assert.Equal(DeviceFault.None, DeviceFaults.Of(
+            new InvalidOperationException("clip 'CUDA error: out of memory.mp4' cannot be read")));
     }
 
     [Fact]
     public void The_first_line_is_what_a_person_is_told() => Assert.Equal(
-        "CUDA error: device-side assert triggered", DeviceFaults.Words(new InvalidOperationException("x", new ExternalException("CUDA error: device-side assert triggered\nCUDA kernel errors might be"))));
+        "CUDA error: device-side assert triggered",
+        DeviceFaults.Words(new InvalidOperationException("x",
+        new ExternalException("CUDA error: device-side assert triggered\nCUDA kernel errors might be"))));
 
     [Fact]
     public void A_device_that_fails_while_figures_are_waited_for_is_lost()

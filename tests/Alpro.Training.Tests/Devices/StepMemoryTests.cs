@@ -19,10 +19,29 @@ public sealed class StepMemoryTests
         {
             Model = tiny.Model with
             {
-                Vision = new() { ImageSize = 64, PatchSize = 16, Frames = 2, Width = 128, Depth = 4, Heads = 4, ActivationCheckpointing = recomputing },
-                Text = new() { VocabularySize = 1000, Width = 128, Layers = 6, FusionLayer = 3, Heads = 4, IntermediateSize = 512, MaxPositions = 16 },
+                Vision = new()
+                {
+                    ImageSize = 64,
+                    PatchSize = 16,
+                    Frames = 2,
+                    Width = 128,
+                    Depth = 4,
+                    Heads = 4,
+                    ActivationCheckpointing = recomputing,
+                },
+                Text = new()
+                {
+                    VocabularySize = 1000,
+                    Width = 128,
+                    Layers = 6,
+                    FusionLayer = 3,
+                    Heads = 4,
+                    IntermediateSize = 512,
+                    MaxPositions = 16,
+                },
             },
-            Data = tiny.Data with { Clip = tiny.Data.Clip with { DecodeSize = 64, Size = 64, TextLength = 16, RegionPatch = task == LearningTask.Pretrain ? 16 : 0 } },
+            Data = tiny.Data with { Clip = tiny.Data.Clip with { DecodeSize = 64, Size = 64, TextLength = 16,
+            RegionPatch = task == LearningTask.Pretrain ? 16 : 0 } },
             Training = tiny.Training with { Precision = precision, CheckpointEvery = 99 },
         };
     }
@@ -59,11 +78,14 @@ public sealed class StepMemoryTests
     public void The_count_is_what_a_step_takes_on_the_cpu(LearningTask task, Precision precision, bool recomputing)
     {
         using var folder = new TemporaryFolder();
-        Run("cc", "-O1", "-shared", "-fPIC", "-o", folder.File("heap.so"), Path.Combine(Locations.Root, "tests/Alpro.Training.Tests/native/heap.c"));
-        string[] lines = Run("env", $"LD_PRELOAD={folder.File("heap.so")}", "dotnet", typeof(StepMemoryTests).Assembly.Location, "step-memory", $"{task}", $"{precision}", $"{recomputing}");
+        Run("cc", "-O1", "-shared", "-fPIC", "-o", folder.File("heap.so"),
+            Path.Combine(Locations.Root, "tests/Alpro.Training.Tests/native/heap.c"));
+        string[] lines = Run("env", $"LD_PRELOAD={folder.File("heap.so")}", "dotnet", typeof(StepMemoryTests).Assembly.Location,
+            "step-memory", $"{task}", $"{precision}", $"{recomputing}");
         long found = long.Parse(lines[^1], CultureInfo.InvariantCulture);
         StepMemory counted = StepMemory.Of(Config(task, precision, recomputing), gpu: false);
-        Assert.True(Math.Abs(counted.Peak - found) < 0.05 * found, $"{found / 1e6:0.0} MB taken, {counted.Peak / 1e6:0.0} MB counted: {counted}");
+        Assert.True(Math.Abs(counted.Peak - found) < 0.05 * found,
+            $"{found / 1e6:0.0} MB taken, {counted.Peak / 1e6:0.0} MB counted: {counted}");
     }
 
     [Fact]

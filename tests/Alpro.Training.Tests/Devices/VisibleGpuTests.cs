@@ -11,5 +11,6 @@ public sealed class VisibleGpuTests
     [InlineData(2, "4,7", null)]
     [InlineData(0, "", null)]
     [InlineData(-1, null, null)]
-    public void Number_counts_what_the_process_sees(int index, string? visible, string? name) => Assert.Equal(name, VisibleGpu.NameOf(index, visible));
+    public void Number_counts_what_the_process_sees(int index, string? visible, string? name) => Assert.Equal(name,
+    VisibleGpu.NameOf(index, visible));
 }

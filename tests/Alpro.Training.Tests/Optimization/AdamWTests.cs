@@ -77,7 +77,8 @@ public sealed class AdamWTests
         using Linear layer = nn.Linear(8, 8), twin = nn.Linear(8, 8);
         using (no_grad()) foreach ((Parameter a, Parameter b) in layer.parameters().Zip(twin.parameters())) b.copy_(a);
         using FlatParameters flat = new(layer), never = new(twin);
-        using AdamW optimizer = new(flat, new OptimizerConfig { WeightDecay = 0.1 }), other = new(never, new OptimizerConfig { WeightDecay = 0.1 });
+        using AdamW optimizer = new(flat, new OptimizerConfig { WeightDecay = 0.1 }), other = new(never,
+            new OptimizerConfig { WeightDecay = 0.1 });
         using var scope = NewDisposeScope();
         Tensor gradients = randn(flat.Length);
         Step(optimizer, flat, gradients, 1);
@@ -143,7 +144,8 @@ public sealed class AdamWTests
         Assert.Equal(["0.weight", "2.weight", "0.bias", "1.weight", "1.bias", "2.bias"], flat.Sections.Select(section => section.Name));
         Assert.Equal(64 + 32, flat.HalfLength);
         Dictionary<string, ScalarType> types = model.named_parameters().ToDictionary(named => named.name, named => named.parameter.dtype);
-        Assert.Equal((ScalarType.BFloat16, ScalarType.Float32, ScalarType.Float32), (types["2.weight"], types["2.bias"], types["1.weight"]));
+        Assert.Equal((ScalarType.BFloat16, ScalarType.Float32, ScalarType.Float32),
+            (types["2.weight"], types["2.bias"], types["1.weight"]));
         for (int step = 0; step < 3; step++)
         {
             using var scope = NewDisposeScope();

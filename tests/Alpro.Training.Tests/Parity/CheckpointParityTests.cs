@@ -20,7 +20,8 @@ public class CheckpointParityTests
     public void A_sound_file_among_the_broken_and_a_broken_one_among_the_sound_fail()
     {
         using var folder = new TemporaryFolder();
-        foreach (string name in (string[])["dtypes_expected.safetensors", "dtypes_zip.pt"]) File.Copy(Path.Combine(Golden, name), folder.File(name));
+        foreach (string name in (string[])["dtypes_expected.safetensors", "dtypes_zip.pt"])
+            File.Copy(Path.Combine(Golden, name), folder.File(name));
         File.Copy(Path.Combine(Golden, "restore.pt"), folder.File("malicious.pt"));
         File.Copy(Path.Combine(Golden, "truncated_zip.pt"), folder.File("wrapped.pt"));
 

@@ -24,7 +24,8 @@ public sealed class DataParityTests
         using var folder = new TemporaryFolder();
         Directory.CreateDirectory(folder.File("data"));
         File.Copy(Path.Combine(Locations.Golden, "data", "randaugment.safetensors"), folder.File("data/randaugment.safetensors"));
-        File.WriteAllText(folder.File("data/frame_indices.json"), """[{"vlen": 9, "num_frm": 2, "uniform": [0, 4], "nlvl_uniform": [0, 5]}]""");
+        File.WriteAllText(folder.File("data/frame_indices.json"),
+            """[{"vlen": 9, "num_frm": 2, "uniform": [0, 4], "nlvl_uniform": [0, 5]}]""");
         ParityRow row = DataParity.Check(Path.Combine(folder.Path, "data")).First();
         Assert.False(row.Passed);
         Assert.Equal(1, row.WorstAbsolute);

@@ -20,7 +20,8 @@ public sealed class MetricsParityTests
     {
         using var folder = new TemporaryFolder();
         string text = File.ReadAllText(Path.Combine(_golden, "qa_metrics.json"));
-        File.WriteAllText(folder.File("qa_metrics.json"), text.Replace("\"overall_acc\": 0.406", "\"overall_acc\": 0.407", StringComparison.Ordinal));
+        File.WriteAllText(folder.File("qa_metrics.json"),
+            text.Replace("\"overall_acc\": 0.406", "\"overall_acc\": 0.407", StringComparison.Ordinal));
         ParityRow row = Assert.Single(MetricsParity.Check(folder.Path));
         Assert.False(row.Passed);
         Assert.Equal("overall: 0.406, expected 0.407", row.Detail);

@@ -15,7 +15,8 @@ public class ModelParityTests
         var rows = ModelParity.Check(_golden);
         Assert.All(rows, row => Assert.True(row.Passed, row.ToString()));
         Assert.Equal(
-            ["features", "resize", "prompts", "prompter", "pretrain", "retrieval", "question answering", "retrieval from pretraining", "question answering from pretraining"],
+            ["features", "resize", "prompts", "prompter", "pretrain", "retrieval", "question answering", "retrieval from pretraining",
+            "question answering from pretraining"],
             rows.Select(row => row.Item.Split(':')[0]).Distinct());
     }
 
@@ -35,7 +36,8 @@ public class ModelParityTests
         using var folder = new TemporaryFolder();
         foreach (string file in new[] { "qa.safetensors", "qa.pt" }) File.Copy(Path.Combine(_golden, file), folder.File(file));
         string config = File.ReadAllText(Path.Combine(_golden, "config.json"));
-        File.WriteAllText(folder.File("config.json"), config.Replace("\"num_attention_heads\": 4", "\"num_attention_heads\": 2", StringComparison.Ordinal));
+        File.WriteAllText(folder.File("config.json"),
+            config.Replace("\"num_attention_heads\": 4", "\"num_attention_heads\": 2", StringComparison.Ordinal));
         Assert.All(ModelParity.Check(folder.Path), row =>
         {
             Assert.False(row.Passed);

@@ -7,7 +7,8 @@ public sealed class TokenizerParityTests
     [SharedFact]
     public void All_golden_texts_are_equal()
     {
-        ParityRow row = TokenizerParity.Compare(Path.Combine(Locations.Shared, "golden", "tokenizer", "cases.jsonl"), Path.Combine(Locations.Shared, "data", "bert-base-uncased", "vocab.txt"));
+        ParityRow row = TokenizerParity.Compare(Path.Combine(Locations.Shared, "golden", "tokenizer", "cases.jsonl"),
+            Path.Combine(Locations.Shared, "data", "bert-base-uncased", "vocab.txt"));
         Assert.True(row.Passed, row.Detail);
         Assert.Equal(1087, row.Cases);
     }

@@ -18,7 +18,8 @@ public sealed class TrainerParityTests
     public void A_trainer_with_another_rate_is_found()
     {
         using var folder = new TemporaryFolder();
-        foreach (string file in new[] { "pretrain_steps.safetensors", "pretrain_init.pt" }) File.Copy(Path.Combine(Locations.Golden, "model", file), folder.File(file));
+        foreach (string file in new[] { "pretrain_steps.safetensors", "pretrain_init.pt" })
+            File.Copy(Path.Combine(Locations.Golden, "model", file), folder.File(file));
         string config = File.ReadAllText(Path.Combine(Locations.Golden, "model", "config.json"));
         File.WriteAllText(folder.File("config.json"), config.Replace("\"lr\": 0.001", "\"lr\": 0.002", StringComparison.Ordinal));
         Assert.All(TrainerParity.Check(folder.Path), row => Assert.False(row.Passed));

@@ -20,7 +20,8 @@ public sealed class RunComparisonTests : IDisposable
         Assert.Equal((4, (string?)null), (same.Steps, same.Difference));
         Assert.Equal((0, 0), (same.LossDifference, same.WeightDifference));
         Assert.True(same.Tensors > 50);
-        Assert.StartsWith("step 2: loss ", RunComparison.Of(new(one), End(one), new(other), End(other)).Difference, StringComparison.Ordinal);
+        Assert.StartsWith("step 2: loss ", RunComparison.Of(new(one), End(one), new(other), End(other)).Difference,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -46,7 +47,12 @@ public sealed class RunComparisonTests : IDisposable
         var store = new CheckpointStore(new RunFolder(folder).Checkpoints);
         using var log = new RunLog(new(folder), 0, 0);
         using AlproModel model = RunModel.Create(config, CPU);
-        using Trainer trainer = TinyRun.Trainer(config, new() { Record = record => { log.Add(record); log.Flush(); }, Checkpoint = snapshot => { using (snapshot) store.Save(snapshot); } }, model: model);
+        using Trainer trainer = TinyRun.Trainer(config,
+            new()
+            {
+                Record = record => { log.Add(record); log.Flush(); },
+                Checkpoint = snapshot => { using (snapshot) store.Save(snapshot); },
+            }, model: model);
         trainer.Run(TinyRun.Batches(config, change: batch => { if (batch.Step == 2) batch.Pixels_BTHWC[7] = (byte)(100 + change); }));
         return folder;
     }

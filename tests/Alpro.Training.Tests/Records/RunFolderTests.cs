@@ -10,8 +10,10 @@ public sealed class RunFolderTests
     {
         var run = new RunFolder("/runs/one");
         Assert.Equal(
-            ["config.json", "checkpoints", "steps.jsonl", "validation.jsonl", "evaluation.jsonl", "report.html", "ledger.json", "unreadable.csv",
-                "unreadable-host-a-4070.csv", "model_step_best.pt", "model_step_500.pt", "step_00000012.safetensors", "step_00000012_rank_3.safetensors",
+            ["config.json", "checkpoints", "steps.jsonl", "validation.jsonl", "evaluation.jsonl", "report.html", "ledger.json",
+            "unreadable.csv",
+                "unreadable-host-a-4070.csv", "model_step_best.pt", "model_step_500.pt", "step_00000012.safetensors",
+                "step_00000012_rank_3.safetensors",
                 "evaluation/msrvtt", "generation", "generation.lock", ".lock", ".holder"],
             new[]
             {
@@ -19,7 +21,8 @@ public sealed class RunFolderTests
                 run.UnreadableBy("host-a", 4070), run.BestExport, run.Export(500), run.Replay(12, null), run.Replay(12, 3),
                 run.EvaluationsOn("msrvtt"), run.Generation.Number, run.Generation.Lock, run.Holding.Lock, run.Holding.Holder,
             }.Select(path => Path.GetRelativePath(run.Path, path)));
-        Assert.StartsWith("/runs/one/tensorboard/events.out.tfevents.", run.TensorBoard(DateTimeOffset.UnixEpoch, 5), StringComparison.Ordinal);
+        Assert.StartsWith("/runs/one/tensorboard/events.out.tfevents.", run.TensorBoard(DateTimeOffset.UnixEpoch, 5),
+            StringComparison.Ordinal);
         Assert.EndsWith(".5", run.TensorBoard(DateTimeOffset.UnixEpoch, 5), StringComparison.Ordinal);
     }
 }

@@ -27,7 +27,8 @@ public sealed class RunLockTests : IDisposable
         using (await HoldAsync(null))
         {
             var refused = await RefusedAsync(null);
-            Assert.Contains($"{_out.File("run")}: is written by process {Environment.ProcessId} on {Environment.MachineName}, which began at 20", refused.Message, StringComparison.Ordinal);
+            Assert.Contains($"{_out.File("run")}: is written by process {Environment.ProcessId} on {Environment.MachineName}, which began "
+                + "at 20", refused.Message, StringComparison.Ordinal);
             await RefusedAsync("host:4053");
         }
         (await HoldAsync(null)).Dispose();

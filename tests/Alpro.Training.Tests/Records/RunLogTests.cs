@@ -47,7 +47,8 @@ public sealed class RunLogTests : IDisposable
         string[] lines = File.ReadAllLines(file);
         lines[9] = lines[9][..20];
         File.WriteAllLines(file, lines);
-        Assert.Contains($"{file}: 1 problem{Environment.NewLine}  line 10: is no record of a run", Assert.Throws<ConfigException>(() => RunLog.Read<StepRecord>(file).Count()).Message, StringComparison.Ordinal);
+        Assert.Contains($"{file}: 1 problem{Environment.NewLine}  line 10: is no record of a run",
+            Assert.Throws<ConfigException>(() => RunLog.Read<StepRecord>(file).Count()).Message, StringComparison.Ordinal);
         Assert.Equal(499, RunLog.Last<StepRecord>(file)!.Step);
         using (var log = new RunLog(new(_folder.Path), 400, 400))
         {
@@ -55,7 +56,8 @@ public sealed class RunLogTests : IDisposable
             log.Flush();
         }
         Assert.Equal((401, 400), (File.ReadLines(file).Count(), RunLog.Last<StepRecord>(file)!.Step));
-        Assert.Contains("  line 10: ", Assert.Throws<ConfigException>(() => new RunLog(new(_folder.Path), 20, 20)).Message, StringComparison.Ordinal);
+        Assert.Contains("  line 10: ", Assert.Throws<ConfigException>(() => new RunLog(new(_folder.Path), 20, 20)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -101,11 +103,13 @@ public sealed class RunLogTests : IDisposable
             for (int step = from; step < 5; step++) log.Add(Record(step, loss: step));
             log.Flush();
         }
-        Tensorboard.Event[][] files = [.. Directory.EnumerateFiles(_folder.File("tensorboard")).Order(StringComparer.Ordinal).Select(Events)];
+        Tensorboard.Event[][] files = [.. Directory.EnumerateFiles(_folder.File("tensorboard")).Order(StringComparer.Ordinal)
+            .Select(Events)];
         Assert.Equal([0L, 0, 0, 1, 2, 3, 4], files[0].Select(entry => entry.Step));
         Assert.Equal("brain.Event:2", files[1][0].FileVersion);
         Assert.Equal((Tensorboard.SessionLog.Types.SessionStatus.Start, 3L), (files[1][1].SessionLog.Status, files[1][1].Step));
-        Assert.Equal([("loss/total", 3f), ("loss/vtc", 3f), ("accuracy/vtc", 0.25f)], files[1][2].Summary.Value.Take(3).Select(value => (value.Tag, value.SimpleValue)));
+        Assert.Equal([("loss/total", 3f), ("loss/vtc", 3f), ("accuracy/vtc", 0.25f)],
+            files[1][2].Summary.Value.Take(3).Select(value => (value.Tag, value.SimpleValue)));
     }
 
     /// <summary>The events of a file, whose frames are length, checksum, content, checksum.</summary>
@@ -130,7 +134,8 @@ public sealed class RunLogTests : IDisposable
         Report.Write(new(_folder.Path), TinyRun.Config(), [new("delivered", "4000"), new("rejected <b>", "3")]);
         string page = File.ReadAllText(_folder.File("report.html"));
         Assert.DoesNotMatch(new Regex("(src|href|url)\\s*[=(]"), page);
-        foreach (string expected in new[] { "1000 steps", "Validation: text2videoR1", "Clips per second", "rejected &lt;b&gt;", "&quot;learningRate&quot;: 0.001" })
+        foreach (string expected in new[] { "1000 steps", "Validation: text2videoR1", "Clips per second", "rejected &lt;b&gt;",
+            "&quot;learningRate&quot;: 0.001" })
             Assert.Contains(expected, page, StringComparison.Ordinal);
         Assert.InRange(page.Length, 10_000, 400_000);
     }
@@ -148,7 +153,8 @@ public sealed class RunLogTests : IDisposable
         string page = File.ReadAllText(_folder.File("report.html"));
         Assert.Contains(" clips in 30:00:00: ", page, StringComparison.Ordinal);
         string chart = page[page.IndexOf("Validation: accuracy", StringComparison.Ordinal)..];
-        Assert.Matches("<polyline points=\"([0-9.]+,[0-9.]+) \\1\" [^>]*stroke-width=\"6\"", chart[..chart.IndexOf("</svg>", StringComparison.Ordinal)]);
+        Assert.Matches("<polyline points=\"([0-9.]+,[0-9.]+) \\1\" [^>]*stroke-width=\"6\"",
+            chart[..chart.IndexOf("</svg>", StringComparison.Ordinal)]);
         Assert.DoesNotContain(">1.42<", chart, StringComparison.Ordinal);
     }
 

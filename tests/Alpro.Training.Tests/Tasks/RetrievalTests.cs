@@ -19,7 +19,8 @@ public sealed class RetrievalTests
     {
         RetrievalMetrics metrics = RetrievalMetrics.Of(new float[9], 3, [0, 1, 2]);      // a model that tells nothing apart is at chance
         Assert.Equal(100.0 / 3, metrics.TextToVideo.R1, 1e-9);
-        Assert.Equal((2, 2, 3, 3), (metrics.TextToVideo.MedianR, metrics.TextToVideo.MeanR, metrics.TextToVideo.Queries, metrics.TextToVideo.Ties));
+        Assert.Equal((2, 2, 3, 3), (metrics.TextToVideo.MedianR, metrics.TextToVideo.MeanR, metrics.TextToVideo.Queries,
+            metrics.TextToVideo.Ties));
     }
 
     [Fact]
@@ -37,15 +38,20 @@ public sealed class RetrievalTests
     [Fact]
     public void Scores_that_are_not_numbers_rank_nothing()
     {
-        Assert.StartsWith("the score of text 1 with video 0 is NaN: ", Assert.Throws<NotANumberException>(() => RetrievalMetrics.Of(new[] { 0.1f, 0.9f, float.NaN, 0.2f }, 2, [0, 1])).Message, StringComparison.Ordinal);
+        Assert.StartsWith("the score of text 1 with video 0 is NaN: ",
+            Assert.Throws<NotANumberException>(() => RetrievalMetrics.Of(new[] { 0.1f, 0.9f, float.NaN, 0.2f }, 2, [0, 1])).Message,
+            StringComparison.Ordinal);
 
         RunConfig config = TinyRun.Config(batchSize: 3);
         using AlproModel model = RunModel.Create(config, CPU);
         EvaluationSet set = Set(videos: 6, texts: 9);
         Poison(model.itm_head);
-        using (var evaluator = Evaluator()) Assert.Matches("^the score of text [0-9] with video clip-0-0 is NaN: ", Assert.Throws<NotANumberException>(() => evaluator.Match(0, 9)).Message);
+        using (var evaluator = Evaluator())
+            Assert.Matches("^the score of text [0-9] with video clip-0-0 is NaN: ",
+                Assert.Throws<NotANumberException>(() => evaluator.Match(0, 9)).Message);
         Poison(model.vision_proj);
-        Assert.StartsWith("the score of text 0 with video clip-0-0 is NaN: ", Assert.Throws<NotANumberException>(Evaluator).Message, StringComparison.Ordinal);
+        Assert.StartsWith("the score of text 0 with video clip-0-0 is NaN: ", Assert.Throws<NotANumberException>(Evaluator).Message,
+            StringComparison.Ordinal);
 
         static void Poison(Linear layer)
         {
@@ -65,7 +71,8 @@ public sealed class RetrievalTests
         RunConfig config = TinyRun.Config(batchSize: 3);
         using AlproModel model = RunModel.Create(config, CPU);
         EvaluationSet set = Set(videos: 6, texts: 9);
-        using var evaluator = Scorer(model, set, EncodedVideos.Of(model, Precision.Fp32, Videos(config, 2)), new() { PairBatchSize = 4, Rerank = rerank });
+        using var evaluator = Scorer(model, set, EncodedVideos.Of(model, Precision.Fp32, Videos(config, 2)),
+            new() { PairBatchSize = 4, Rerank = rerank });
         for (int first = 0; first < 9; first += 4) evaluator.Match(first, Math.Min(4, 9 - first));
 
         ClipBatch[] batches = [.. Videos(config, 2)];
@@ -80,7 +87,8 @@ public sealed class RetrievalTests
                 (Tensor ids, Tensor mask) = set.Texts.Tensors(text, 1, set.Texts.Length, CPU);
                 (Tensor tokens, Tensor features) = model.EncodeText(ids, mask);
                 (Tensor video_1VD, Tensor video_1F) = model.EncodeVideo(tensors.Of(batches[video / 3], video % 3, 1).Video_BTCHW);
-                Assert.Equal(features.mm(video_1F.t()).div(model.temp).item<float>(), evaluator.Scores.Contrastive_TV[text * 6 + video], 1e-4f);
+                Assert.Equal(features.mm(video_1F.t()).div(model.temp).item<float>(), evaluator.Scores.Contrastive_TV[text * 6 + video],
+                    1e-4f);
                 float score = evaluator.Scores.Matching_TV[text * 6 + video];
                 if (rerank is not null && float.IsNaN(score)) continue;
                 matched++;
@@ -103,7 +111,8 @@ public sealed class RetrievalTests
 
         float[] Matches(Precision precision)
         {
-            using var evaluator = Scorer(model, set, EncodedVideos.Of(model, precision, Videos(config, 2)), new() { PairBatchSize = 4 }, precision);
+            using var evaluator = Scorer(model, set, EncodedVideos.Of(model, precision, Videos(config, 2)), new() { PairBatchSize = 4 },
+                precision);
             evaluator.Match(0, 9);
             return evaluator.Scores.Matching_TV;
         }
@@ -121,12 +130,15 @@ public sealed class RetrievalTests
         var golden = Safetensors.Load(Path.Combine(folder, "retrieval.safetensors"));
         Tensor ids_TL = golden["eval_text_input_ids"], frames = golden["eval_visual_inputs"];
         (int texts, int length, int videos) = ((int)ids_TL.shape[0], (int)ids_TL.shape[1], (int)frames.shape[0]);
-        var tokenized = new TokenizedTexts(ids_TL.flatten().data<long>().ToArray(), [.. golden["eval_text_input_mask"].sum(1).data<long>().ToArray().Select(count => (int)count)], length);
+        var tokenized = new TokenizedTexts(ids_TL.flatten().data<long>().ToArray(),
+            [.. golden["eval_text_input_mask"].sum(1).data<long>().ToArray().Select(count => (int)count)], length);
         (Tensor tokens_VMD, Tensor features_VF) = model.EncodeVideo(frames);
         using var evaluator = Scorer(
-            model, Set(videos, texts) with { Texts = tokenized }, [new([.. Enumerable.Range(0, videos).Select(video => $"{video}")], tokens_VMD, features_VF)], new() { PairBatchSize = 5 });
+            model, Set(videos, texts) with { Texts = tokenized },
+            [new([.. Enumerable.Range(0, videos).Select(video => $"{video}")], tokens_VMD, features_VF)], new() { PairBatchSize = 5 });
         evaluator.Match(0, texts);
-        float[] matches_VT = golden["eval_vtm_logits"].softmax(2).select(2, 1).flatten().data<float>().ToArray(), contrastive_VT = golden["eval_vtc_scores"].flatten().data<float>().ToArray();
+        float[] matches_VT = golden["eval_vtm_logits"].softmax(2).select(2, 1).flatten().data<float>().ToArray(),
+            contrastive_VT = golden["eval_vtc_scores"].flatten().data<float>().ToArray();
         for (int text = 0; text < texts; text++)
         {
             for (int video = 0; video < videos; video++)
@@ -140,9 +152,11 @@ public sealed class RetrievalTests
     [Fact]
     public void Pairs_off_the_shortlists_keep_the_order_of_their_contrastive_scores()
     {
-        EvaluationSet set = Set(videos: 4, texts: 1);                // the text is of video 0, which contrast puts second of those that were not matched
+        // the text is of video 0, which contrast puts second of those that were not matched
+        EvaluationSet set = Set(videos: 4, texts: 1);
         var scores = new PairScores([.. set.VideoKeys], [5.001f, 9, 5.002f, 4], [float.NaN, 0.1f, float.NaN, float.NaN]);
-        Assert.Equal((3, 0), (scores.Metrics(set, withMissing: true).TextToVideo.MeanR, scores.Metrics(set, withMissing: true).TextToVideo.Ties));
+        Assert.Equal((3, 0), (scores.Metrics(set, withMissing: true).TextToVideo.MeanR,
+            scores.Metrics(set, withMissing: true).TextToVideo.Ties));
     }
 
     [Fact]
@@ -150,7 +164,8 @@ public sealed class RetrievalTests
     {
         EvaluationSet set = Set(videos: 2, texts: 1);
         var scores = new PairScores([.. set.VideoKeys], [0, 0], [0.50001f, 0.50002f]);
-        Assert.Equal((2, 0), (scores.Metrics(set, withMissing: true).TextToVideo.MeanR, scores.Metrics(set, withMissing: true).TextToVideo.Ties));
+        Assert.Equal((2, 0), (scores.Metrics(set, withMissing: true).TextToVideo.MeanR,
+            scores.Metrics(set, withMissing: true).TextToVideo.Ties));
         RankMetrics rounded = scores.Metrics(set, withMissing: true, decimals: RetrievalScores.ReferenceDecimals).TextToVideo;
         Assert.Equal((1, 1), (rounded.MeanR, rounded.Ties));
     }
@@ -169,23 +184,29 @@ public sealed class RetrievalTests
         static (int Texts, int Videos) Queries(RetrievalMetrics metrics) => (metrics.TextToVideo.Queries, metrics.VideoToText.Queries);
     }
 
-    private static PairScorer Scorer(AlproModel model, EvaluationSet set, IEnumerable<EncodedVideos> videos, EvaluationConfig? evaluation = null, Precision precision = Precision.Fp32)
+    private static PairScorer Scorer(AlproModel model, EvaluationSet set, IEnumerable<EncodedVideos> videos,
+        EvaluationConfig? evaluation = null, Precision precision = Precision.Fp32)
     {
         RunConfig config = TinyRun.Config() with { Evaluation = evaluation ?? new(), Training = new() { Precision = precision } };
         return new Retrieval().Scorer(model, new("tiny", config, set), videos);
     }
 
-    private static IEnumerable<ClipBatch> Videos(RunConfig config, int batches) => Enumerable.Range(0, batches).Select(step => TinyRun.Batch(config, step));
+    private static IEnumerable<ClipBatch> Videos(RunConfig config, int batches) => Enumerable.Range(0,
+        batches).Select(step => TinyRun.Batch(config, step));
 
-    /// <summary>Texts of various lengths; text t belongs to video t mod V. Keys as <see cref="TinyRun.Batch"/> gives them, three to a batch.</summary>
+    /// <summary>
+    /// Texts of various lengths; text t belongs to video t mod V. Keys as <see cref="TinyRun.Batch"/> gives them, three to a batch.
+    /// </summary>
     internal static EvaluationSet Set(int videos, int texts)
     {
         const int length = 8;
         int[] counts = [.. Enumerable.Range(0, texts).Select(text => 3 + text * 5 % 6)];
         long[] ids = [.. Enumerable.Range(0, texts * length).Select(i => i % length < counts[i / length] ? 1 + i * 7 % 49 : 0L)];
         return new(
-            [.. Enumerable.Range(0, videos).Select(video => $"clip-{video / 3}-{video % 3}")], [.. Enumerable.Range(0, videos).Select(video => (long)video)],
+            [.. Enumerable.Range(0, videos).Select(video => $"clip-{video / 3}-{video % 3}")],
+            [.. Enumerable.Range(0, videos).Select(video => (long)video)],
             new(ids, counts, length), [.. Enumerable.Range(0, texts).Select(text => text % videos)],
-            [.. Enumerable.Range(0, texts).Select(text => text % 4 - 1)], [.. Enumerable.Range(0, texts).Select(text => text % 2 == 0 ? "what" : "who")]);
+            [.. Enumerable.Range(0, texts).Select(text => text % 4 - 1)],
+            [.. Enumerable.Range(0, texts).Select(text => text % 2 == 0 ? "what" : "who")]);
     }
 }

@@ -10,7 +10,9 @@ namespace Alpro.Tests.Support.Fuzz;
 /// <summary>Sound annotation files, and what damage makes of a file.</summary>
 internal static class FuzzSamples
 {
-    /// <summary>Changes, removes, repeats or inserts bytes at a few places; every other file keeps its length, and with it what lies where.</summary>
+    /// <summary>
+    /// Changes, removes, repeats or inserts bytes at a few places; every other file keeps its length, and with it what lies where.
+    /// </summary>
     public static byte[] Mutate(byte[] good, ref SeededRandom random)
     {
         List<byte> bytes = [.. good];
@@ -37,13 +39,18 @@ internal static class FuzzSamples
         switch (format.Name)
         {
             case "webvid-csv":
-                return Encoding.UTF8.GetBytes("videoid,name,page_dir\n" + string.Concat(Enumerable.Range(0, 30).Select(i => $"{i},\"caption {i}, \"\"quoted\"\"\",p{i % 3}\n")));
+                return Encoding.UTF8.GetBytes("videoid,name,page_dir\n"
+                    + string.Concat(Enumerable.Range(0, 30).Select(i => $"{i},\"caption {i}, \"\"quoted\"\"\",p{i % 3}\n")));
             case "cc3m-tsv":
-                return Encoding.UTF8.GetBytes(string.Concat(Enumerable.Range(0, 30).Select(i => $"caption {i}\thttp://example.invalid/{i}\n")));
+                return Encoding.UTF8.GetBytes(string.Concat(Enumerable.Range(0,
+                    30).Select(i => $"caption {i}\thttp://example.invalid/{i}\n")));
             case "cc3m-json":
-                return Encoding.UTF8.GetBytes("[" + string.Join(",\n", Enumerable.Range(0, 30).Select(i => $$"""{"image": "{{i}}.jpg", "caption": ["é {{i}}", "with \"quotes\" and {braces}"]}""")) + "]");
+                return Encoding.UTF8.GetBytes("[" + string.Join(",\n",
+                    Enumerable.Range(0,
+                    30).Select(i => $$"""{"image": "{{i}}.jpg", "caption": ["é {{i}}", "with \"quotes\" and {braces}"]}""")) + "]");
             case "retrieval-jsonl":
-                return Encoding.UTF8.GetBytes(string.Join("\n", Enumerable.Range(0, 30).Select(i => $$"""{"clip_name": "{{i}}", "caption": "caption \u00e9 {{i}}"}""")));
+                return Encoding.UTF8.GetBytes(string.Join("\n",
+                    Enumerable.Range(0, 30).Select(i => $$"""{"clip_name": "{{i}}", "caption": "caption \u00e9 {{i}}"}""")));
             case "parquet":
                 DataField id = new DataField<string>("videoid"), name = new DataField<string>("name");
                 await using (var writer = await ParquetWriter.CreateAsync(new ParquetSchema(id, name), stream))
@@ -59,7 +66,8 @@ internal static class FuzzSamples
                     for (int i = 0; i < 10; i++)
                     {
                         tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, $"{i}.mp4") { DataStream = new MemoryStream([1, 2, 3]) });
-                        tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, $"{i}.txt") { DataStream = new MemoryStream("a caption"u8.ToArray()) });
+                        tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile,
+                            $"{i}.txt") { DataStream = new MemoryStream("a caption"u8.ToArray()) });
                     }
                 }
                 return stream.ToArray();

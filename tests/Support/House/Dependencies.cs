@@ -4,7 +4,9 @@ using Mono.Cecil.Rocks;
 
 namespace Alpro.Tests.Support.House;
 
-/// <summary>Who uses whom, as the compiled assemblies say: rooms are namespaces, and an arrow leads from the one that uses to the one that is used.</summary>
+/// <summary>
+/// Who uses whom, as the compiled assemblies say: rooms are namespaces, and an arrow leads from the one that uses to the one that is used.
+/// </summary>
 internal sealed class Dependencies : IDisposable
 {
     private readonly List<AssemblyDefinition> _assemblies;
@@ -16,7 +18,8 @@ internal sealed class Dependencies : IDisposable
     {
         _assemblies = [.. assemblies.Select(file => AssemblyDefinition.ReadAssembly(file))];
         _names = [.. _assemblies.Select(assembly => assembly.Name.Name)];
-        foreach (TypeDefinition type in _assemblies.SelectMany(assembly => assembly.MainModule.Types).Where(type => type.Namespace.Length > 0)) Add(type, type);
+        foreach (TypeDefinition type in _assemblies.SelectMany(assembly => assembly.MainModule.Types)
+            .Where(type => type.Namespace.Length > 0)) Add(type, type);
     }
 
     /// <summary>The arrows between rooms, with some of the uses behind each: <c>user -> used</c>.</summary>
@@ -30,7 +33,8 @@ internal sealed class Dependencies : IDisposable
         select (assembly.Name.Name, used.Name);
 
     /// <summary>Types that other assemblies can see.</summary>
-    public int PublicTypes => _assemblies.Sum(assembly => assembly.MainModule.GetAllTypes().Count(type => type.IsPublic || type.IsNestedPublic));
+    public int PublicTypes => _assemblies.Sum(
+        assembly => assembly.MainModule.GetAllTypes().Count(type => type.IsPublic || type.IsNestedPublic));
 
     /// <summary>The circles: groups of rooms of which each reaches all others.</summary>
     public IReadOnlyList<IReadOnlyList<string>> Circles()
@@ -83,7 +87,8 @@ internal sealed class Dependencies : IDisposable
                     case MethodReference used:
                         Use(top, used.DeclaringType);
                         Use(top, used.ReturnType);
-                        if (used is GenericInstanceMethod generic) foreach (TypeReference argument in generic.GenericArguments) Use(top, argument);
+                        if (used is GenericInstanceMethod generic) foreach (TypeReference argument in generic.GenericArguments)
+                            Use(top, argument);
                         break;
                     case FieldReference used:
                         Use(top, used.DeclaringType);
@@ -102,8 +107,10 @@ internal sealed class Dependencies : IDisposable
         if (used is null or GenericParameter) return;
         while (used.DeclaringType is { } outer) used = outer;
         string assembly = used.Scope is ModuleDefinition module ? module.Assembly.Name.Name : used.Scope.Name;
-        if (used.Namespace == by.Namespace || used.Namespace.Length == 0 || used.Namespace.StartsWith("System", StringComparison.Ordinal) || !_names.Contains(assembly)) return;
-        if (!_arrows.TryGetValue((by.Namespace, used.Namespace), out SortedSet<string>? uses)) _arrows.Add((by.Namespace, used.Namespace), uses = new(StringComparer.Ordinal));
+        if (used.Namespace == by.Namespace || used.Namespace.Length == 0 || used.Namespace.StartsWith("System", StringComparison.Ordinal)
+            || !_names.Contains(assembly)) return;
+        if (!_arrows.TryGetValue((by.Namespace, used.Namespace), out SortedSet<string>? uses))
+            _arrows.Add((by.Namespace, used.Namespace), uses = new(StringComparer.Ordinal));
         uses.Add($"{by.Name} -> {used.Name}");
     }
 }

@@ -34,8 +34,10 @@ internal static class SmallRun
     }
 
     /// <summary>Trains in this process.</summary>
-    public static async Task<RunResult> TrainAsync(RunConfig config, string folder, int decoders = 1, bool resume = false, Action<StepRecord>? stepped = null,
-        ILoggerFactory? log = null, Func<RunHost, CancellationToken, Task>? disturb = null, int attempts = 3, CancellationToken stop = default)
+    public static async Task<RunResult> TrainAsync(RunConfig config, string folder, int decoders = 1, bool resume = false,
+        Action<StepRecord>? stepped = null,
+        ILoggerFactory? log = null, Func<RunHost, CancellationToken, Task>? disturb = null, int attempts = 3,
+        CancellationToken stop = default)
     {
         Directory.CreateDirectory(folder);
         await using RunHost host = await RunHost.StartAsync(
@@ -60,7 +62,8 @@ internal static class SmallRun
         string[] lines = File.ReadAllLines(Path.Combine(train, "results_train.csv"));
         foreach (string name in new[] { "empty", "text" })
         {
-            string at = Path.Combine(Path.GetDirectoryName(Directory.EnumerateFiles(videos, "*.mp4", SearchOption.AllDirectories).First())!, $"{name}.mp4");
+            string at = Path.Combine(Path.GetDirectoryName(Directory.EnumerateFiles(videos, "*.mp4", SearchOption.AllDirectories).First())!,
+                $"{name}.mp4");
             File.WriteAllText(at, name == "empty" ? "" : "<html>not found</html>");
         }
         string columns = lines[1][lines[1].IndexOf(',')..];

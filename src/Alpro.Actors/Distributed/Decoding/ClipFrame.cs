@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.Text;
 using Alpro.Data.Clips;
 using Alpro.Data.Sampling;
-using Alpro.Training.Configuration;
 
 namespace Alpro.Actors.Distributed.Decoding;
 

@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.IO.Hashing;
 using Alpro.Data.Clips;
 using Alpro.Data.Sampling;
-using Alpro.Model.Checkpoints;
 
 namespace Alpro.Actors.Distributed.Decoding;
 

@@ -9,8 +9,8 @@ using Microsoft.Extensions.Logging;
 namespace Alpro.Actors.Distributed.Decoding;
 
 /// <summary>
-/// The top of a decode node: keeps a <see cref="DecoderNodeLink"/> to every node of the cluster that trains. When the last of these and of the
-/// coordinators has left in order, the run has ended. One that is given up may be started again, and is waited for.
+/// The top of a decode node: keeps a <see cref="DecoderNodeLink"/> to every node of the cluster that trains. When the last of these and of
+/// the coordinators has left in order, the run has ended. One that is given up may be started again, and is waited for.
 /// </summary>
 internal sealed class DecodeSupervisor : ReceiveActor
 {
@@ -20,7 +20,8 @@ internal sealed class DecodeSupervisor : ReceiveActor
     /// <param name="Data">What decides a clip, as <see cref="RunData.Describe"/> says it.</param>
     /// <param name="Settings">How many decoders there are, and how many may die.</param>
     /// <param name="Certificates">The node's certificates; null on the machine's own network alone.</param>
-    public sealed record Work(Func<IClipSource> Open, ClipSettings Clips, IReadOnlyDictionary<string, string> Data, ActorSettings Settings, NodeCertificates? Certificates);
+    public sealed record Work(Func<IClipSource> Open, ClipSettings Clips, IReadOnlyDictionary<string, string> Data, ActorSettings Settings,
+        NodeCertificates? Certificates);
 
     private readonly Work _work;
     private readonly Akka.Cluster.Cluster _cluster = Akka.Cluster.Cluster.Get(Context.System);
@@ -48,7 +49,8 @@ internal sealed class DecodeSupervisor : ReceiveActor
         {
             if (_links.FirstOrDefault(link => link.Value.Equals(message.ActorRef)) is { Value: not null } lost) StartLink(lost.Key);
         });
-        Receive<DecoderNodeLink.Refused>(message => failed(new UsageException($"this node's clips would not be those of the run: {message.Reason}")));
+        Receive<DecoderNodeLink.Refused>(message =>
+            failed(new UsageException($"this node's clips would not be those of the run: {message.Reason}")));
         Receive<ClusterEvent.IMemberEvent>(static _ => { });         // on their way up or down
     }
 

@@ -9,8 +9,8 @@ namespace Alpro.Actors.Distributed.Decoding;
 
 /// <summary>
 /// The decode node's end of a link to one training node. It offers the node's decoders, connects, and hands each granted clip to a free
-/// decoder. To its decoders it is the coordinator, and its <see cref="DecoderNodeOutlet"/> is the collator. Whatever goes wrong with the link
-/// ends this actor; the <see cref="DecodeSupervisor"/> starts the next, which offers itself anew.
+/// decoder. To its decoders it is the coordinator, and its <see cref="DecoderNodeOutlet"/> is the collator. Whatever goes wrong with the
+/// link ends this actor; the <see cref="DecodeSupervisor"/> starts the next, which offers itself anew.
 /// </summary>
 internal sealed class DecoderNodeLink : ReceiveActor, IWithTimers
 {

@@ -12,9 +12,9 @@ using Microsoft.Extensions.Logging;
 namespace Alpro.Actors.Distributed.Decoding;
 
 /// <summary>
-/// Lets decode nodes in, at <c>/user/decoders</c> of the node that trains. A node that offers its decoders is told where to bring clips, and
-/// receives a token that is good once. The connection that shows the token becomes a <see cref="TrainerLink"/> into the stream that is served.
-/// When the stream ends, its links end, and the nodes offer themselves again.
+/// Lets decode nodes in, at <c>/user/decoders</c> of the node that trains. A node that offers its decoders is told where to bring clips,
+/// and receives a token that is good once. The connection that shows the token becomes a <see cref="TrainerLink"/> into the stream that is
+/// served. When the stream ends, its links end, and the nodes offer themselves again.
 /// </summary>
 internal sealed class TrainerGate : ReceiveActor
 {
@@ -93,7 +93,8 @@ internal sealed class TrainerGate : ReceiveActor
             Sender.Tell(new DecoderNodeLink.Refused(differences));
             return;
         }
-        foreach (string earlier in _invited.Where(invited => invited.Value.Node.Equals(Sender)).Select(invited => invited.Key).ToList()) _invited.Remove(earlier);
+        foreach (string earlier in _invited.Where(invited => invited.Value.Node.Equals(Sender)).Select(invited => invited.Key).ToList())
+            _invited.Remove(earlier);
         string token = DataPlane.NewToken();
         _invited[token] = new(Sender, offer.Decoders);
         Sender.Tell(new DecoderNodeLink.Welcome(_node.Host, ((IPEndPoint)_socket.LocalEndPoint!).Port, token));
@@ -126,6 +127,7 @@ internal sealed class TrainerGate : ReceiveActor
     }
 
     private static string Differences(IReadOnlyDictionary<string, string> here, IReadOnlyDictionary<string, string> there) =>
-        string.Join("; ", here.Keys.Union(there.Keys).Where(key => here.GetValueOrDefault(key) != there.GetValueOrDefault(key)).Select(key =>
+        string.Join("; ", here.Keys.Union(there.Keys).Where(key => here.GetValueOrDefault(key) != there.GetValueOrDefault(key))
+        .Select(key =>
             $"{key}: the run has {here.GetValueOrDefault(key) ?? "none"}, the node {there.GetValueOrDefault(key) ?? "none"}"));
 }

@@ -22,7 +22,8 @@ internal sealed class Generations(RunFolder folder)
     {
         if (!File.Exists(_file)) return 0;
         string text = File.ReadAllText(_file);
-        return long.TryParse(text, out long last) ? last : throw new InvalidDataException($"{_file}: expected the number of the last group of trainers, found \"{text.Trim()}\"; put in one that is larger than in any log of the run");
+        return long.TryParse(text, out long last) ? last : throw new InvalidDataException($"{_file}: expected the number of the last group "
+            + $"of trainers, found \"{text.Trim()}\"; put in one that is larger than in any log of the run");
     }
 
     /// <summary>Gives out the next number, which is on the disk before it is returned.</summary>

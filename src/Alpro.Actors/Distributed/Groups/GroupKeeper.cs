@@ -6,7 +6,6 @@ using Alpro.Actors.Distributed.Transport;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Training.Checkpoints;
-using Alpro.Training.Records;
 using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Distributed.Groups;
@@ -45,7 +44,9 @@ internal sealed class GroupKeeper : ReceiveActor, IWithTimers
 
     private static readonly TimeSpan _lookEvery = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>Whoever has been silent for so long is not asked into a group: long before the cluster gives a dead node up, nobody waits for it.</summary>
+    /// <summary>
+    /// Whoever has been silent for so long is not asked into a group: long before the cluster gives a dead node up, nobody waits for it.
+    /// </summary>
     private static readonly TimeSpan _silence = TimeSpan.FromSeconds(2);
 
     private readonly ILogger _log = Context.System.Log();
@@ -76,7 +77,8 @@ internal sealed class GroupKeeper : ReceiveActor, IWithTimers
     /// <param name="time">The clock.</param>
     /// <param name="settle">Time without news of free trainers before a group is formed.</param>
     /// <param name="stop">Asks to have the trainers stop, with a checkpoint.</param>
-    public GroupKeeper(TrainingRun run, int least, Func<IReadOnlyCollection<Address>> trainers, TaskCompletionSource<bool> ended, TimeProvider time,
+    public GroupKeeper(TrainingRun run, int least, Func<IReadOnlyCollection<Address>> trainers, TaskCompletionSource<bool> ended,
+        TimeProvider time,
         TimeSpan settle, CancellationToken stop)
     {
         (_run, _least, _trainers, _ended, _time, _settle, _stop) = (run, least, trainers, ended, time, settle, stop);
@@ -93,14 +95,17 @@ internal sealed class GroupKeeper : ReceiveActor, IWithTimers
         });
     }
 
-    /// <summary>What starts, on the oldest of the coordinators' nodes, the keeper of a run; under <see cref="ManagerName"/> on each of them.</summary>
+    /// <summary>
+    /// What starts, on the oldest of the coordinators' nodes, the keeper of a run; under <see cref="ManagerName"/> on each of them.
+    /// </summary>
     internal static Props Manager(ActorSystem system, TrainingRun run, int least, TaskCompletionSource<bool> ended, CancellationToken stop)
     {
         TimeProvider time = TimeProvider.System;
         string trainer = ClusterNode.RoleName(NodeRole.Trainer);
         // One that is not up yet has just been started.
         Func<IReadOnlyCollection<Address>> trainers = () => [.. Akka.Cluster.Cluster.Get(system).State.Members
-            .Where(member => member.HasRole(trainer) && member.Status is not (MemberStatus.Joining or MemberStatus.WeaklyUp)).Select(member => member.Address)];
+            .Where(member => member.HasRole(trainer) && member.Status is not (MemberStatus.Joining or MemberStatus.WeaklyUp))
+            .Select(member => member.Address)];
         TimeSpan settle = _sameLoss;
         Props keeper = Props.Create(() => new GroupKeeper(run, least, trainers, ended, time, settle, stop));
         return ClusterSingletonManager.Props(keeper, PoisonPill.Instance,
@@ -112,9 +117,12 @@ internal sealed class GroupKeeper : ReceiveActor, IWithTimers
     {
         ClusterEvent.CurrentClusterState state = Akka.Cluster.Cluster.Get(system).State;
         Member? oldest = null;
-        foreach (Member member in state.Members.Where(member => member.HasRole(ClusterNode.RoleName(NodeRole.Coordinator)) && member.Status is MemberStatus.Up or MemberStatus.Leaving))
+        foreach (Member member in state.Members.Where(
+            member => member.HasRole(ClusterNode.RoleName(NodeRole.Coordinator))
+            && member.Status is MemberStatus.Up or MemberStatus.Leaving))
             if (oldest is null || member.IsOlderThan(oldest)) oldest = member;
-        return oldest is null || state.Unreachable.Contains(oldest) ? null : system.ActorSelection(new RootActorPath(oldest.Address) / "user" / ManagerName / Name);
+        return oldest is null || state.Unreachable.Contains(oldest) ? null
+            : system.ActorSelection(new RootActorPath(oldest.Address) / "user" / ManagerName / Name);
     }
 
     /// <inheritdoc/>
@@ -174,7 +182,8 @@ internal sealed class GroupKeeper : ReceiveActor, IWithTimers
     private void OnLook()
     {
         if (_generation < 0) Begin();
-        if (_generation > 0) _group.UnionWith(_members.Where(member => member.Value.Generation == _generation).Select(member => member.Key));
+        if (_generation > 0)
+            _group.UnionWith(_members.Where(member => member.Value.Generation == _generation).Select(member => member.Key));
         _heardAll = _heardAll || HaveHeardAll();
         if (_stop.IsCancellationRequested && !_stopping)
         {
@@ -183,17 +192,23 @@ internal sealed class GroupKeeper : ReceiveActor, IWithTimers
         }
         if (_heardAll && _members.Count == 0) EndIfDone();
         if (_over || _time.GetUtcNow() - _changed < _settle) return;
-        IActorRef[] free = [.. _members.Where(member => !member.Value.InGroup && _time.GetUtcNow() - _heard[member.Key] < _silence && (member.Value.Generation == _generation || !_group.Contains(member.Key)))
-            .OrderByDescending(member => member.Value.Step).ThenBy(member => member.Value.Endpoint, StringComparer.Ordinal).Select(member => member.Key)];
+        IActorRef[] free =
+            [.. _members.Where(member => !member.Value.InGroup && _time.GetUtcNow() - _heard[member.Key] < _silence
+            && (member.Value.Generation == _generation || !_group.Contains(member.Key)))
+            .OrderByDescending(member => member.Value.Step).ThenBy(member => member.Value.Endpoint,
+            StringComparer.Ordinal).Select(member => member.Key)];
         if (free.Length == 0) return;
         // A member that was told to enter the group and reports an older one has not read that yet.
-        bool whole = _group.Count > 0 && _group.All(member => _members.TryGetValue(member, out Report? report) && (report.InGroup || report.Generation < _generation));
+        bool whole = _group.Count > 0 && _group.All(
+            member => _members.TryGetValue(member, out Report? report) && (report.InGroup || report.Generation < _generation));
         if (!whole) Form(free);
         else if (_heardAll && Largest(_group.Count + free.Length) > _group.Count)
             foreach (IActorRef member in _group) member.Tell(new GroupMember.Disband(_generation));
     }
 
-    /// <summary>Whether every trainer's node has reported that was in the cluster before this keeper: it may hold the newest weights.</summary>
+    /// <summary>
+    /// Whether every trainer's node has reported that was in the cluster before this keeper: it may hold the newest weights.
+    /// </summary>
     private bool HaveHeardAll()
     {
         IEnumerable<Address> silent = _trainers().Except(_members.Keys.Select(member => member.Path.Address));
@@ -228,7 +243,8 @@ internal sealed class GroupKeeper : ReceiveActor, IWithTimers
         // have newer weights than anybody here, for as long as the cluster has not given it up.
         if (!ranks.Values.Any(report => report.Generation == _generation && report.Step > 0))
         {
-            if (!_heardAll || _members.Any(other => !ranks.ContainsKey(other.Key) && (other.Value.InGroup || other.Value.Step > furthest))) return;
+            if (!_heardAll || _members.Any(other => !ranks.ContainsKey(other.Key) && (other.Value.InGroup || other.Value.Step > furthest)))
+                return;
             if (fromCheckpoint && _end.Find() is not null)
             {
                 EndRun(static _ => true);

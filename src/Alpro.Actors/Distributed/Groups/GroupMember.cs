@@ -5,14 +5,13 @@ using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Distributed.Transport;
 using Alpro.Actors.Runs;
 using Alpro.Training.Collectives;
-using Alpro.Training.Records;
 using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Distributed.Groups;
 
 /// <summary>
-/// A trainer's side of the groups, child of its <see cref="RunSupervisor"/>. It reports to the <see cref="GroupKeeper"/>, and enters the groups that
-/// the keeper names. The generation of a group only grows; messages from older generations are ignored.
+/// A trainer's side of the groups, child of its <see cref="RunSupervisor"/>. It reports to the <see cref="GroupKeeper"/>, and enters the
+/// groups that the keeper names. The generation of a group only grows; messages from older generations are ignored.
 /// </summary>
 internal sealed class GroupMember : ReceiveActor, IWithTimers
 {
@@ -73,7 +72,8 @@ internal sealed class GroupMember : ReceiveActor, IWithTimers
         _ring = new()
         {
             Forming = _forming,
-            Open = async (socket, incoming, stop) => await Connections.SecureAsync(new NetworkStream(socket, ownsSocket: true), node.Certificates, incoming ? null : "", stop),
+            Open = async (socket, incoming, stop) =>
+            await Connections.SecureAsync(new NetworkStream(socket, ownsSocket: true), node.Certificates, incoming ? null : "", stop),
             Refused = _log.RingConnectionRefused,
         };
         Receive<ReportAgain>(_ => Report());
@@ -131,7 +131,8 @@ internal sealed class GroupMember : ReceiveActor, IWithTimers
             return;
         }
         DnsEndPoint[] endpoints =
-            [.. form.Endpoints.Select(text => ClusterNode.TryParseEndpoint(text, out DnsEndPoint? endpoint) ? endpoint : null).OfType<DnsEndPoint>()];
+            [.. form.Endpoints.Select(text => ClusterNode.TryParseEndpoint(text, out DnsEndPoint? endpoint) ? endpoint : null)
+            .OfType<DnsEndPoint>()];
         if (endpoints.Length < form.Endpoints.Count)
         {
             Self.Tell(new Status.Failure(new IOException($"one of its ranks listens nowhere: {string.Join(", ", form.Endpoints)}")));
@@ -155,5 +156,6 @@ internal sealed class GroupMember : ReceiveActor, IWithTimers
     }
 
     private void Report() =>
-        GroupKeeper.Find(Context.System)?.Tell(new GroupKeeper.Report($"{_node.Host}:{((IPEndPoint)_listener.LocalEndPoint!).Port}", _generation, _inGroup, _step), Self);
+        GroupKeeper.Find(Context.System)?.Tell(new GroupKeeper.Report($"{_node.Host}:{((IPEndPoint)_listener.LocalEndPoint!).Port}",
+        _generation, _inGroup, _step), Self);
 }

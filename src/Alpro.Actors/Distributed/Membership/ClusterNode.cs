@@ -3,15 +3,15 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Akka.Configuration;
-using Alpro.Training;
-using Alpro.Training.Tasks;
 
 namespace Alpro.Actors.Distributed.Membership;
 
 /// <summary>What a node of a cluster does.</summary>
 public enum NodeRole
 {
-    /// <summary>Carries the run: trains by itself, or forms the groups of those that do; then others may stand by to take its place.</summary>
+    /// <summary>
+    /// Carries the run: trains by itself, or forms the groups of those that do; then others may stand by to take its place.
+    /// </summary>
     Coordinator,
 
     /// <summary>Trains with others of its kind, which may come and go.</summary>
@@ -76,7 +76,8 @@ public sealed record ClusterNode
     /// <exception cref="UsageException">The section is absent, or the node would be open to others without certificates.</exception>
     public static ClusterNode From(NodeRole role, Config hocon, string? certificates = null)
     {
-        if (!hocon.HasPath("alpro.cluster")) throw new UsageException("the running settings have no alpro.cluster; a node needs those of hocon/cluster.conf");
+        if (!hocon.HasPath("alpro.cluster"))
+            throw new UsageException("the running settings have no alpro.cluster; a node needs those of hocon/cluster.conf");
         Config cluster = hocon.GetConfig("alpro.cluster");
         string folder = certificates ?? cluster.GetString("certificates");
         return new()
@@ -132,7 +133,8 @@ public sealed record ClusterNode
         catch (SocketException exception)
         {
             socket.Dispose();
-            throw new UsageException($"{new IPEndPoint(address, port)}: {exception.Message}; expected a port that is free, and an address of this machine; "
+            throw new UsageException(
+                $"{new IPEndPoint(address, port)}: {exception.Message}; expected a port that is free, and an address of this machine; "
                 + $"choose another with {option} or alpro.cluster.ports, and the address with --bind or alpro.cluster.bind");
         }
     }
@@ -142,11 +144,15 @@ public sealed record ClusterNode
     public Config ToHocon()
     {
         if (Certificates is null && !IPAddress.IsLoopback(ListenAddress()))
-            throw new UsageException($"alpro.cluster.{(Bind is null ? "host" : "bind")} = {Bind ?? Host}: without certificates a node listens on the machine's own network alone (127.0.0.1); make some with 'alpro certs' and name their folder in alpro.cluster.certificates or with --certificates");
+            throw new UsageException($"alpro.cluster.{(Bind is null ? "host" : "bind")} = {Bind ?? Host}: without certificates a node "
+                + "listens on the machine's own network alone (127.0.0.1); make some with 'alpro certs' and name their folder in "
+                + "alpro.cluster.certificates or with --certificates");
         if (IPAddress.TryParse(Host, out IPAddress? host) && (host.Equals(IPAddress.Any) || host.Equals(IPAddress.IPv6Any)))
-            throw new UsageException($"alpro.cluster.host = {Host}: nobody is reached there; expected a name or address under which the other nodes "
+            throw new UsageException(
+                $"alpro.cluster.host = {Host}: nobody is reached there; expected a name or address under which the other nodes "
                 + "reach this machine, and in alpro.cluster.bind where it listens");
-        string roles = Role is NodeRole.Coordinator or NodeRole.Trainer ? $"\"{RoleName(Role)}\", \"{VoterMajority.Voter}\"" : $"\"{RoleName(Role)}\"";
+        string roles = Role is NodeRole.Coordinator or NodeRole.Trainer ? $"\"{RoleName(Role)}\", \"{VoterMajority.Voter}\""
+            : $"\"{RoleName(Role)}\"";
         return ConfigurationFactory.ParseString($$"""
             akka.cluster.roles = [{{roles}}]
             akka.cluster.seed-nodes = [{{string.Join(", ", Seeds.Select(seed => $"\"akka.tcp://{Name}@{seed}\""))}}]

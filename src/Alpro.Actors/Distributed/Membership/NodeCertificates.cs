@@ -13,7 +13,8 @@ public sealed class NodeCertificates : IDisposable
 {
     private const string AuthorityFile = "ca.pem", AuthorityKeyFile = "ca.key", CertificateFile = "node.pem", KeyFile = "node.key";
 
-    private static readonly TimeSpan _authorityLife = TimeSpan.FromDays(3650), _nodeLife = TimeSpan.FromDays(825), _clockSkew = TimeSpan.FromDays(1);
+    private static readonly TimeSpan _authorityLife = TimeSpan.FromDays(3650), _nodeLife = TimeSpan.FromDays(825),
+        _clockSkew = TimeSpan.FromDays(1);
 
     private readonly X509Certificate2 _authority;
 
@@ -33,7 +34,8 @@ public sealed class NodeCertificates : IDisposable
         }
         catch (Exception exception) when (exception is IOException or CryptographicException or UnauthorizedAccessException)
         {
-            throw new UsageException($"{folder}: expected {AuthorityFile}, {CertificateFile} and {KeyFile} as 'alpro certs' makes them: {exception.Message}");
+            throw new UsageException(
+                $"{folder}: expected {AuthorityFile}, {CertificateFile} and {KeyFile} as 'alpro certs' makes them: {exception.Message}");
         }
     }
 
@@ -84,7 +86,8 @@ public sealed class NodeCertificates : IDisposable
     {
         using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest("CN=alpro cluster", key, HashAlgorithmName.SHA256);
-        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, hasPathLengthConstraint: true, pathLengthConstraint: 0, critical: true));
+        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, hasPathLengthConstraint: true,
+            pathLengthConstraint: 0, critical: true));
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign, critical: true));
         using X509Certificate2 authority = request.CreateSelfSigned(now - _clockSkew, now + _authorityLife);
         WriteKey(keyFile, key);
@@ -95,14 +98,18 @@ public sealed class NodeCertificates : IDisposable
     {
         using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
-        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: false, hasPathLengthConstraint: false, pathLengthConstraint: 0, critical: true));
+        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: false, hasPathLengthConstraint: false,
+            pathLengthConstraint: 0, critical: true));
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.DigitalSignature, critical: true));
-        request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new("1.3.6.1.5.5.7.3.1"), new("1.3.6.1.5.5.7.3.2")], critical: false));   // both ends of TLS
+        // both ends of TLS
+        request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new("1.3.6.1.5.5.7.3.1"), new("1.3.6.1.5.5.7.3.2")],
+            critical: false));
         var names = new SubjectAlternativeNameBuilder();
         if (IPAddress.TryParse(name, out IPAddress? address)) names.AddIpAddress(address);
         else names.AddDnsName(name);
         request.CertificateExtensions.Add(names.Build());
-        using X509Certificate2 certificate = request.Create(authority, now - _clockSkew, now + _nodeLife, RandomNumberGenerator.GetBytes(16));
+        using X509Certificate2 certificate = request.Create(authority, now - _clockSkew, now + _nodeLife,
+            RandomNumberGenerator.GetBytes(16));
         WriteKey(keyFile, key);
         File.WriteAllText(file, certificate.ExportCertificatePem());
     }

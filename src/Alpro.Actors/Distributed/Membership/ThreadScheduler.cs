@@ -7,8 +7,8 @@ using Akka.Event;
 namespace Alpro.Actors.Distributed.Membership;
 
 /// <summary>
-/// Akka's timers on a thread of their own. Akka's scheduler runs on the thread pool: where that is busy for longer than the failure detector
-/// bears, no heartbeat is sent, whatever threads the dispatchers have, and a healthy node is taken for dead.
+/// Akka's timers on a thread of their own. Akka's scheduler runs on the thread pool: where that is busy for longer than the failure
+/// detector bears, no heartbeat is sent, whatever threads the dispatchers have, and a healthy node is taken for dead.
 /// </summary>
 internal sealed class ThreadScheduler : SchedulerBase, IDisposable
 {
@@ -43,25 +43,30 @@ internal sealed class ThreadScheduler : SchedulerBase, IDisposable
     }
 
     /// <inheritdoc/>
-    protected override void InternalScheduleTellOnce(TimeSpan delay, ICanTell receiver, object message, IActorRef sender, ICancelable cancelable) =>
+    protected override void InternalScheduleTellOnce(TimeSpan delay, ICanTell receiver, object message, IActorRef sender,
+        ICancelable cancelable) =>
         Add(delay, new(() => receiver.Tell(message, sender), null, cancelable));
 
     /// <inheritdoc/>
-    protected override void InternalScheduleTellRepeatedly(TimeSpan initialDelay, TimeSpan interval, ICanTell receiver, object message, IActorRef sender, ICancelable cancelable) =>
+    protected override void InternalScheduleTellRepeatedly(TimeSpan initialDelay, TimeSpan interval, ICanTell receiver, object message,
+        IActorRef sender, ICancelable cancelable) =>
         Add(initialDelay, new(() => receiver.Tell(message, sender), interval, cancelable));
 
     /// <inheritdoc/>
-    protected override void InternalScheduleOnce(TimeSpan delay, Action action, ICancelable cancelable) => Add(delay, new(action, null, cancelable));
+    protected override void InternalScheduleOnce(TimeSpan delay, Action action, ICancelable cancelable) => Add(delay,
+        new(action, null, cancelable));
 
     /// <inheritdoc/>
-    protected override void InternalScheduleOnce(TimeSpan delay, IRunnable action, ICancelable cancelable) => Add(delay, new(action.Run, null, cancelable));
+    protected override void InternalScheduleOnce(TimeSpan delay, IRunnable action, ICancelable cancelable) => Add(delay,
+        new(action.Run, null, cancelable));
 
     /// <inheritdoc/>
     protected override void InternalScheduleRepeatedly(TimeSpan initialDelay, TimeSpan interval, Action action, ICancelable cancelable) =>
         Add(initialDelay, new(action, interval, cancelable));
 
     /// <inheritdoc/>
-    protected override void InternalScheduleRepeatedly(TimeSpan initialDelay, TimeSpan interval, IRunnable action, ICancelable cancelable) =>
+    protected override void InternalScheduleRepeatedly(TimeSpan initialDelay, TimeSpan interval, IRunnable action,
+        ICancelable cancelable) =>
         Add(initialDelay, new(action.Run, interval, cancelable));
 
     private void Add(TimeSpan delay, Timer timer)
@@ -103,7 +108,8 @@ internal sealed class ThreadScheduler : SchedulerBase, IDisposable
             while (!_stopped)
             {
                 if (!_timers.TryPeek(out _, out TimeSpan due)) Monitor.Wait(_timers);
-                else if (due - MonotonicClock is { Ticks: > 0 } left) Monitor.Wait(_timers, (int)Math.Min(Math.Ceiling(left.TotalMilliseconds), int.MaxValue));
+                else if (due - MonotonicClock is { Ticks: > 0 } left)
+                    Monitor.Wait(_timers, (int)Math.Min(Math.Ceiling(left.TotalMilliseconds), int.MaxValue));
                 else return _timers.Dequeue();
             }
         return null;

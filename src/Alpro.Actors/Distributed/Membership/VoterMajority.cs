@@ -21,7 +21,9 @@ internal sealed class VoterMajority : IDowningProvider
         DowningActorProps = Props.Create(() => new Resolver(cluster, stable));
     }
 
-    /// <summary>None: a coordinator's successor need not wait until it has ended, since groups have numbers that are given out once.</summary>
+    /// <summary>
+    /// None: a coordinator's successor need not wait until it has ended, since groups have numbers that are given out once.
+    /// </summary>
     public TimeSpan DownRemovalMargin => TimeSpan.Zero;
 
     /// <inheritdoc/>
@@ -67,7 +69,8 @@ internal sealed class VoterMajority : IDowningProvider
         public ITimerScheduler Timers { get; set; } = null!;
 
         protected override void PreStart() =>
-            _cluster.Subscribe(Self, ClusterEvent.SubscriptionInitialStateMode.InitialStateAsEvents, typeof(ClusterEvent.IMemberEvent), typeof(ClusterEvent.IReachabilityEvent));
+            _cluster.Subscribe(Self, ClusterEvent.SubscriptionInitialStateMode.InitialStateAsEvents, typeof(ClusterEvent.IMemberEvent),
+            typeof(ClusterEvent.IReachabilityEvent));
 
         protected override void PostStop() => _cluster.Unsubscribe(Self);
 
@@ -84,7 +87,8 @@ internal sealed class VoterMajority : IDowningProvider
                 return;
             }
             string lost = string.Join(", ", _lost.Select(node => node.Address.Endpoint()));
-            if (GoesOn(_members.Values.Where(member => member.HasRole(Voter) && member.Status is MemberStatus.Up or MemberStatus.Leaving).Select(member => member.UniqueAddress), _lost))
+            if (GoesOn(_members.Values.Where(member => member.HasRole(Voter) && member.Status is MemberStatus.Up or MemberStatus.Leaving)
+                .Select(member => member.UniqueAddress), _lost))
             {
                 _log.NodesTakenOut(lost);
                 foreach (UniqueAddress node in _lost) _cluster.Down(node.Address);

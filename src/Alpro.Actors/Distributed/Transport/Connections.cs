@@ -9,8 +9,8 @@ using Alpro.Actors.Distributed.Membership;
 namespace Alpro.Actors.Distributed.Transport;
 
 /// <summary>
-/// How the connections of all planes are made: TCP, and mutual TLS where there are certificates. A caller that has not shown in time who it is
-/// is closed; only so many are heard at once.
+/// How the connections of all planes are made: TCP, and mutual TLS where there are certificates. A caller that has not shown in time who it
+/// is is closed; only so many are heard at once.
 /// </summary>
 internal static class Connections
 {
@@ -31,17 +31,21 @@ internal static class Connections
             await socket.ConnectAsync(host, port, time.Token);
             return await SecureAsync(new NetworkStream(socket, ownsSocket: true), certificates, host, time.Token);
         }
-        catch (Exception exception) when (exception is SocketException or AuthenticationException or CryptographicException or OperationCanceledException or IOException)
+        catch (Exception exception) when (exception is SocketException or AuthenticationException or CryptographicException
+            or OperationCanceledException or IOException)
         {
             socket.Dispose();
-            throw new IOException($"no connection to {host}:{port}: {(exception is OperationCanceledException ? $"no answer within {_proofTime.TotalSeconds:0} s" : exception.Message)}", exception);
+            throw new IOException($"no connection to {host}:{port}: "
+                + $"{(exception is OperationCanceledException ? $"no answer within {_proofTime.TotalSeconds:0} s" : exception.Message)}",
+                exception);
         }
     }
 
     /// <summary>Mutual TLS over a new connection, where there are certificates.</summary>
     /// <param name="stream">The connection; what is returned owns it.</param>
     /// <param name="certificates">The node's certificates; null for plain TCP.</param>
-    /// <param name="host">Whom the listener's certificate must name; empty for any node of the cluster; null on the listener's side.</param>
+    /// <param name="host">Whom the listener's certificate must name; empty for any node of the cluster; null on the listener's
+    /// side.</param>
     /// <param name="stop">Gives up.</param>
     /// <exception cref="AuthenticationException">The other end is none of the cluster's nodes, or not that one.</exception>
     public static async Task<Stream> SecureAsync(Stream stream, NodeCertificates? certificates, string? host, CancellationToken stop)
@@ -52,9 +56,19 @@ internal static class Connections
         try
         {
             if (host is null)
-                await tls.AuthenticateAsServerAsync(new SslServerAuthenticationOptions { ServerCertificate = certificates.Own, ClientCertificateRequired = true, RemoteCertificateValidationCallback = Trusts }, stop);
+                await tls.AuthenticateAsServerAsync(new SslServerAuthenticationOptions
+                {
+                    ServerCertificate = certificates.Own,
+                    ClientCertificateRequired = true,
+                    RemoteCertificateValidationCallback = Trusts,
+                }, stop);
             else
-                await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = host, ClientCertificates = [certificates.Own], RemoteCertificateValidationCallback = Trusts }, stop);
+                await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+                {
+                    TargetHost = host,
+                    ClientCertificates = [certificates.Own],
+                    RemoteCertificateValidationCallback = Trusts,
+                }, stop);
             return tls;
         }
         catch (AuthenticationException exception) when (distrust is not null)
@@ -65,7 +79,8 @@ internal static class Connections
         bool Trusts(object sender, X509Certificate? peer, X509Chain? chain, SslPolicyErrors errors)
         {
             if (!certificates.Trust(peer)) distrust = "it shows no certificate of this cluster's authority";
-            else if (host is { Length: > 0 } && errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch)) distrust = $"its certificate does not name {host}";
+            else if (host is { Length: > 0 } && errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch))
+                distrust = $"its certificate does not name {host}";
             return distrust is null;
         }
     }
@@ -76,10 +91,12 @@ internal static class Connections
     /// </summary>
     /// <param name="socket">A socket that listens; it is disposed at the end.</param>
     /// <param name="certificates">The node's certificates; null for plain TCP.</param>
-    /// <param name="admit">Given every connection that is of the cluster, and the time that is left to it; it owns the stream unless it throws.</param>
+    /// <param name="admit">Given every connection that is of the cluster, and the time that is left to it; it owns the stream unless it
+    /// throws.</param>
     /// <param name="refused">Told of every connection that was closed, and why.</param>
     /// <param name="stop">Ends it.</param>
-    public static async Task ListenAsync(Socket socket, NodeCertificates? certificates, Func<Stream, EndPoint, CancellationToken, Task> admit, Action<string> refused, CancellationToken stop)
+    public static async Task ListenAsync(Socket socket, NodeCertificates? certificates,
+        Func<Stream, EndPoint, CancellationToken, Task> admit, Action<string> refused, CancellationToken stop)
     {
         using (socket)
         using (var unproven = new SemaphoreSlim(MaxUnproven))
@@ -123,12 +140,15 @@ internal static class Connections
                     using var time = CancellationTokenSource.CreateLinkedTokenSource(stop);
                     time.CancelAfter(_proofTime);
                     peer.NoDelay = true;
-                    await admit(await SecureAsync(new NetworkStream(peer, ownsSocket: true), certificates, host: null, time.Token), from, time.Token);
+                    await admit(await SecureAsync(new NetworkStream(peer, ownsSocket: true), certificates, host: null, time.Token), from,
+                        time.Token);
                 }
-                catch (Exception exception) when (exception is IOException or SocketException or AuthenticationException or CryptographicException or OperationCanceledException)
+                catch (Exception exception) when (exception is IOException or SocketException or AuthenticationException
+                    or CryptographicException or OperationCanceledException)
                 {
                     peer.Dispose();
-                    refused($"{from}: {(exception is OperationCanceledException ? $"did not show who it is within {_proofTime.TotalSeconds:0} s" : exception.Message)}");
+                    refused(
+                        $"{from}: {(exception is OperationCanceledException ? $"did not show who it is within {_proofTime.TotalSeconds:0} s" : exception.Message)}");
                 }
                 finally
                 {

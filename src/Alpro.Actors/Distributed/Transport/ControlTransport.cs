@@ -8,7 +8,6 @@ using Akka.Actor.Setup;
 using Akka.Configuration;
 using Akka.Remote.Transport;
 using Alpro.Actors.Distributed.Membership;
-using Alpro.Model.Checkpoints;
 using Google.Protobuf;
 using Microsoft.Extensions.Logging;
 
@@ -23,9 +22,10 @@ internal sealed class ControlSetup(ClusterNode node) : Setup
 }
 
 /// <summary>
-/// The control plane: how Akka's messages travel from node to node, each in a frame of its length and its bytes. Akka's own transport is not
-/// used, since under TLS it ends the whole node when another goes away, or stands still, while it is being called: the loss of one would be
-/// the loss of many. Every connection has two threads of its own, so that heartbeats go out and come in whatever blocks the thread pool.
+/// The control plane: how Akka's messages travel from node to node, each in a frame of its length and its bytes. Akka's own transport is
+/// not used, since under TLS it ends the whole node when another goes away, or stands still, while it is being called: the loss of one
+/// would be the loss of many. Every connection has two threads of its own, so that heartbeats go out and come in whatever blocks the thread
+/// pool.
 /// </summary>
 internal sealed class ControlTransport : Akka.Remote.Transport.Transport
 {
@@ -71,7 +71,8 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
             {
                 if (_open.Count >= MaxConnections) throw new IOException($"there are {MaxConnections} connections already");
                 var caller = (IPEndPoint)from;
-                listener.Notify(new InboundAssociation(Open(stream, new(SchemeIdentifier, System.Name, caller.Address.ToString(), caller.Port))));
+                listener.Notify(new InboundAssociation(Open(stream,
+                    new(SchemeIdentifier, System.Name, caller.Address.ToString(), caller.Port))));
                 return Task.CompletedTask;
             }, _log.ControlConnectionRefused, _stop.Token);
         }
@@ -86,7 +87,8 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
     {
         try
         {
-            return Open(await Connections.ConnectAsync(remoteAddress.Host!, remoteAddress.Port!.Value, _node.Certificates, _stop.Token), remoteAddress);
+            return Open(await Connections.ConnectAsync(remoteAddress.Host!, remoteAddress.Port!.Value, _node.Certificates, _stop.Token),
+                remoteAddress);
         }
         catch (IOException exception)
         {
@@ -129,7 +131,8 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
         private readonly int _longest;
         private readonly ILogger _log;
         private readonly Queue<ByteString> _outgoing = [];           // its monitor guards it and _closing
-        private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously), _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously),
+            _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private readonly Thread _sender, _receiver;
         private bool _closing;
 
@@ -209,7 +212,8 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
         {
             // Akka says who hears what comes when it has made up its mind about the connection.
             Task.WaitAny(ReadHandlerSource.Task, _closed.Task);
-            IHandleEventListener? listener = ReadHandlerSource.Task.IsCompletedSuccessfully ? ReadHandlerSource.Task.GetAwaiter().GetResult() : null;
+            IHandleEventListener? listener = ReadHandlerSource.Task.IsCompletedSuccessfully
+                ? ReadHandlerSource.Task.GetAwaiter().GetResult() : null;
             Span<byte> head = stackalloc byte[sizeof(int)];
             try
             {

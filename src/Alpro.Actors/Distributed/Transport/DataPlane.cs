@@ -15,7 +15,8 @@ internal static class DataPlane
 
     /// <summary>Connects to a listener and shows it a token.</summary>
     /// <exception cref="IOException">Nobody listens there, or not to this node.</exception>
-    public static async Task<Stream> ConnectAsync(string host, int port, string token, NodeCertificates? certificates, CancellationToken stop)
+    public static async Task<Stream> ConnectAsync(string host, int port, string token, NodeCertificates? certificates,
+        CancellationToken stop)
     {
         Stream stream = await Connections.ConnectAsync(host, port, certificates, stop);
         try
@@ -36,7 +37,8 @@ internal static class DataPlane
     /// <param name="proven">Told of every connection that has shown a token: what the token is worth is for it to say.</param>
     /// <param name="refused">Told of every connection that was closed, and why.</param>
     /// <param name="stop">Ends it.</param>
-    public static Task ListenAsync(Socket socket, NodeCertificates? certificates, Action<string, Stream> proven, Action<string> refused, CancellationToken stop) =>
+    public static Task ListenAsync(Socket socket, NodeCertificates? certificates, Action<string, Stream> proven, Action<string> refused,
+        CancellationToken stop) =>
         Connections.ListenAsync(socket, certificates, async (stream, _, time) =>
         {
             byte[] token = new byte[TokenLength];

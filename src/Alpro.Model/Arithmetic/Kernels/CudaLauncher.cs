@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Alpro.Model.Arithmetic.Kernels;
 
 /// <summary>
-/// Compiles <c>vision.cu</c> with the compiler that libtorch brings along (NVRTC) for the GPU that is there, and runs it through the driver.
-/// libtorch's <c>libcaffe2_nvrtc.so</c> depends on NVRTC, whatever its version is called.
+/// Compiles <c>vision.cu</c> with the compiler that libtorch brings along (NVRTC) for the GPU that is there, and runs it through the
+/// driver. libtorch's <c>libcaffe2_nvrtc.so</c> depends on NVRTC, whatever its version is called.
 /// </summary>
 internal sealed unsafe class CudaLauncher : KernelLauncher
 {
@@ -65,12 +65,14 @@ internal sealed unsafe class CudaLauncher : KernelLauncher
     protected override nint Compile(KernelSizes sizes, string source)
     {
         nint program;
-        byte[][] options = [Text($"--gpu-architecture={_architecture}"), Text($"-DCHUNKS={sizes.Chunks}"), Text($"-DFRAMES={sizes.Frames}"), Text("--std=c++17")];
+        byte[][] options = [Text($"--gpu-architecture={_architecture}"), Text($"-DCHUNKS={sizes.Chunks}"), Text($"-DFRAMES={sizes.Frames}"),
+            Text("--std=c++17")];
         GCHandle[] pinned = [.. options.Select(option => GCHandle.Alloc(option, GCHandleType.Pinned))];
         try
         {
             fixed (byte* text = Text(source), name = Text("vision.cu"))
-                Check(((delegate* unmanaged<nint*, byte*, byte*, int, nint, nint, int>)Function("nvrtcCreateProgram"))(&program, text, name, 0, 0, 0), "nvrtcCreateProgram");
+                Check(((delegate* unmanaged<nint*, byte*, byte*, int, nint, nint, int>)Function("nvrtcCreateProgram"))(&program, text, name,
+                    0, 0, 0), "nvrtcCreateProgram");
             nint* places = stackalloc nint[options.Length];
             for (int i = 0; i < options.Length; i++) places[i] = pinned[i].AddrOfPinnedObject();
             int result = ((delegate* unmanaged<nint, int, nint*, int>)Function("nvrtcCompileProgram"))(program, options.Length, places);
@@ -107,7 +109,8 @@ internal sealed unsafe class CudaLauncher : KernelLauncher
         nuint size;
         Check(((delegate* unmanaged<nint, nuint*, int>)Function("nvrtcGetProgramLogSize"))(program, &size), "nvrtcGetProgramLogSize");
         byte[] log = new byte[size];
-        fixed (byte* text = log) Check(((delegate* unmanaged<nint, byte*, int>)Function("nvrtcGetProgramLog"))(program, text), "nvrtcGetProgramLog");
+        fixed (byte* text = log) Check(((delegate* unmanaged<nint, byte*, int>)Function("nvrtcGetProgramLog"))(program, text),
+            "nvrtcGetProgramLog");
         return Encoding.UTF8.GetString(log).TrimEnd('\0');
     }
 

@@ -8,7 +8,8 @@ namespace Alpro.Model.Arithmetic.Kernels;
 /// The parts of a vision block that are bound by memory, each in one pass on a GPU: attention over time, and a branch added to the residual
 /// together with the norm that follows. Residuals are in 32 bits; what goes into matrix products is in their precision.
 /// </summary>
-/// <remarks>Gradients that a function of our own is given have no dispose scope on the autograd engine's threads: each is disposed here.</remarks>
+/// <remarks>Gradients that a function of our own is given have no dispose scope on the autograd engine's threads: each is disposed
+/// here.</remarks>
 internal sealed class VisionKernels : IBlockArithmetic
 {
     private const int ChunkWidth = 256, HeadWidth = 64, MostFrames = 8, BackwardBlocks = 528;
@@ -114,14 +115,16 @@ internal sealed class VisionKernels : IBlockArithmetic
         return [.. Forward(work, x, branch, bias, factors, gain, shift, out _, out _).Select(result => result.MoveToOuterDisposeScope())];
     }
 
-    private static List<Tensor> Forward(Work work, Tensor x, Tensor? branch, Tensor? bias, Tensor? factors, Tensor? gain, Tensor? shift, out Tensor? means, out Tensor? deviations)
+    private static List<Tensor> Forward(Work work, Tensor x, Tensor? branch, Tensor? bias, Tensor? factors, Tensor? gain, Tensor? shift,
+        out Tensor? means, out Tensor? deviations)
     {
         RowShape rows = work.Rows;
         Tensor? sum = work.Branch == Branch.None ? null : empty_like(x), norm = gain is null ? null : empty_like(x, work.Half);
         (means, deviations) = gain is null ? (null, null) : (empty(rows.Count, device: x.device), empty(rows.Count, device: x.device));
         work.Kernels._launcher.Launch($"residual_norm_{Suffix(work.Half)}", work.Kernels._sizes, (rows.Count + 3) / 4,
         [
-            Address(x), Address(branch), Address(bias), Address(factors), Address(sum), Address(norm), Address(gain), Address(shift), Address(means), Address(deviations),
+            Address(x), Address(branch), Address(bias), Address(factors), Address(sum), Address(norm), Address(gain), Address(shift),
+            Address(means), Address(deviations),
             (ulong)rows.Clips, (ulong)rows.Frames, (ulong)rows.OfFrame, (ulong)work.Branch,
             BitConverter.SingleToUInt32Bits((float)work.Epsilon),
         ]);
@@ -141,7 +144,8 @@ internal sealed class VisionKernels : IBlockArithmetic
             using var scope = NewDisposeScope();
             var work = (Work)vars[0];
             Tensor?[] given = [.. vars.Skip(1).Select(variable => (Tensor?)variable)];
-            List<Tensor> results = Forward(work, given[0]!, given[1], given[2], given[3], given[4], given[5], out Tensor? means, out Tensor? deviations);
+            List<Tensor> results = Forward(work, given[0]!, given[1], given[2], given[3], given[4], given[5], out Tensor? means,
+                out Tensor? deviations);
             ctx.set_materialize_grads(false);
             ctx.save_data("work", work);
             // The norm is of the sum, or of x where nothing is added.
@@ -169,7 +173,8 @@ internal sealed class VisionKernels : IBlockArithmetic
                 (ulong)rows.Clips, (ulong)rows.Frames, (ulong)rows.OfFrame, (ulong)work.Branch,
             ]);
             Tensor sums = partial.sum(1);
-            Tensor?[] gradients = [dx, dBranch, adds ? sums.select(0, 2) : null, null, dNorm is not null ? sums.select(0, 0) : null, dNorm is not null ? sums.select(0, 1) : null];
+            Tensor?[] gradients = [dx, dBranch, adds ? sums.select(0, 2) : null, null, dNorm is not null ? sums.select(0, 0) : null,
+                dNorm is not null ? sums.select(0, 1) : null];
             foreach (Tensor gradient in grad_outputs.Where(gradient => !gradient.IsInvalid)) gradient.Dispose();
             returned?.ForEach(tensor => tensor.Dispose());
             returned = [.. gradients.OfType<Tensor>().Select(tensor => tensor.DetachFromDisposeScope())];
@@ -240,7 +245,8 @@ internal sealed class VisionKernels : IBlockArithmetic
             Tensor merged = empty(rows.Count, 3 * heads * HeadWidth, parts_QHMd[0].dtype, parts_QHMd[0].device);
             kernels._launcher.Launch($"merge_heads_{Suffix(merged.dtype)}", kernels._sizes, Blocks(rows.Count * heads * (HeadWidth / 8)),
             [
-                .. parts_QHMd.Select(Address), Address(merged), .. parts_QHMd.SelectMany(part => new[] { (ulong)part.stride(0), (ulong)part.stride(1), (ulong)part.stride(2) }),
+                .. parts_QHMd.Select(Address), Address(merged),
+                .. parts_QHMd.SelectMany(part => new[] { (ulong)part.stride(0), (ulong)part.stride(1), (ulong)part.stride(2) }),
                 (ulong)(rows.Clips * rows.Frames), (ulong)rows.OfFrame, (ulong)heads,
             ]);
             grad_outputs.ForEach(gradient => gradient.Dispose());

@@ -3,9 +3,7 @@ using Alpro.Data.Clips;
 using Alpro.Data.Corpora;
 using Alpro.Data.Corpora.Annotations;
 using Alpro.Data.Sampling;
-using Alpro.Data.Text;
 using Alpro.Model;
-using Alpro.Training.Checkpoints;
 
 namespace Alpro.Training.Configuration.Reference;
 
@@ -27,7 +25,8 @@ public enum ReferenceKeyFate
 
 /// <summary>A key that a person should know about.</summary>
 /// <param name="Fate">What became of it.</param>
-/// <param name="Key">The key; with <c>model_config.</c> or <c>visual_model_cfg.</c> before it where it stands in the file of that name.</param>
+/// <param name="Key">The key; with <c>model_config.</c> or <c>visual_model_cfg.</c> before it where it stands in the file of that
+/// name.</param>
 /// <param name="Value">Its value, as JSON.</param>
 /// <param name="Why">The reason.</param>
 public sealed record ReferenceNote(ReferenceKeyFate Fate, string Key, string Value, string Why);
@@ -38,8 +37,8 @@ public sealed record ReferenceNote(ReferenceKeyFate Fate, string Key, string Val
 public sealed record ImportedConfig(RunConfig Config, IReadOnlyList<ReferenceNote> Notes);
 
 /// <summary>
-/// Reads the configurations of the released code: a run folder's <c>log/args.json</c>, or a file with the keys of its <c>config_release</c>. The
-/// result does what the reference's run did, except where that was wrong (<see cref="ReferenceSwitches"/>).
+/// Reads the configurations of the released code: a run folder's <c>log/args.json</c>, or a file with the keys of its
+/// <c>config_release</c>. The result does what the reference's run did, except where that was wrong (<see cref="ReferenceSwitches"/>).
 /// </summary>
 public sealed class ReferenceConfig
 {
@@ -59,15 +58,19 @@ public sealed class ReferenceConfig
 
     /// <summary>Reads a configuration.</summary>
     /// <param name="file">The file.</param>
-    /// <param name="root">The folder its paths begin at; by default the one with <c>output</c> or <c>config_release</c> in it on the way to the file, else the current folder.</param>
+    /// <param name="root">The folder its paths begin at; by default the one with <c>output</c> or <c>config_release</c> in it on the way to
+    /// the file, else the current folder.</param>
     /// <param name="relativeTo">The folder that the result's paths shall be relative to; null for full paths.</param>
-    /// <exception cref="ConfigException">The file is none, or has values that this program does not support: all of them at once.</exception>
-    public static ImportedConfig Import(string file, string? root = null, string? relativeTo = null) => new ReferenceConfig(file, root, relativeTo).Import();
+    /// <exception cref="ConfigException">The file is none, or has values that this program does not support: all of them at
+    /// once.</exception>
+    public static ImportedConfig Import(string file, string? root = null, string? relativeTo = null) => new ReferenceConfig(file, root,
+        relativeTo).Import();
 
     private ImportedConfig Import()
     {
         if (!keys.Has("train_datasets") && !keys.Has("val_datasets"))
-            keys.Problems.Add("", "has neither \"train_datasets\" nor \"val_datasets\": expected a run folder's log/args.json of the released code, or a file of its config_release");
+            keys.Problems.Add("", "has neither \"train_datasets\" nor \"val_datasets\": expected a run folder's log/args.json of the "
+                + "released code, or a file of its config_release");
         keys.Problems.ThrowIfAny(keys.File);
         LearningTask task = Task();
         int frames = keys.Whole("num_frm", 3), size = keys.Whole("crop_img_size", 256);
@@ -81,7 +84,8 @@ public sealed class ReferenceConfig
         {
             Vision = Vision(frames, size),
             Text = Text(),
-            Entities = task is LearningTask.Pretrain or LearningTask.Prompter ? keys.Whole("num_entities", 1000) : new ModelConfig().Entities,
+            Entities = task is LearningTask.Pretrain or LearningTask.Prompter ? keys.Whole("num_entities", 1000)
+            : new ModelConfig().Entities,
             Answers = task == LearningTask.QuestionAnswering ? Answers(data.Answers) : new ModelConfig().Answers,
         };
         ScheduleConfig schedule = Schedule();
@@ -101,9 +105,16 @@ public sealed class ReferenceConfig
                 GradientNorm = norm == -1 ? double.MaxValue : norm,
                 Precision = keys.Flag("fp16") ? Precision.Bf16 : Precision.Fp32,
                 ValidateEvery = keys.Whole("valid_steps", keys.Whole("min_valid_steps", 100)),
-                CheckpointEvery = steps is { } all ? Math.Max(1, (int)(all * keys.Number("save_steps_ratio", 0.01))) : new TrainingConfig().CheckpointEvery,
+                CheckpointEvery = steps is { } all ? Math.Max(1, (int)(all * keys.Number("save_steps_ratio", 0.01)))
+                : new TrainingConfig().CheckpointEvery,
             },
-            Losses = task == LearningTask.Pretrain ? new() { Vtc = Weight("use_itc"), Vtm = Weight("use_itm"), Mlm = Weight("use_mlm"), Pem = Weight("use_mpm") } : new(),
+            Losses = task == LearningTask.Pretrain ? new()
+            {
+                Vtc = Weight("use_itc"),
+                Vtm = Weight("use_itm"),
+                Mlm = Weight("use_mlm"),
+                Pem = Weight("use_mpm"),
+            } : new(),
             Initialize = Initialize(task),
             Evaluation = new() { BatchSize = keys.Whole("val_batch_size", 128), PairBatchSize = keys.Whole("inference_batch_size", 64) },
         };
@@ -149,7 +160,8 @@ public sealed class ReferenceConfig
             Size = size,
             DecodeSize = pretraining ? keys.Whole("resize_size", 288) : size,
             TextLength = keys.Whole("max_txt_len", 20),
-            Augment = pretraining ? Augmentation.Pretrain : task == LearningTask.QuestionAnswering ? Augmentation.RandAugment : Augmentation.None,
+            Augment = pretraining ? Augmentation.Pretrain : task == LearningTask.QuestionAnswering ? Augmentation.RandAugment
+            : Augmentation.None,
             MaskProbability = keys.Flag("use_mlm") ? 0.15 : 0,
             RegionPatch = keys.Flag("use_mpm") ? 1 : 0,
         };
@@ -176,7 +188,8 @@ public sealed class ReferenceConfig
     {
         string name = keys.Text("frm_sampling_strategy") ?? "rand";
         foreach (FrameStrategy strategy in Enum.GetValues<FrameStrategy>())
-            if (string.Equals($"{strategy}", name.Replace("_", "", StringComparison.Ordinal), StringComparison.OrdinalIgnoreCase)) return strategy;
+            if (string.Equals($"{strategy}", name.Replace("_", "", StringComparison.Ordinal), StringComparison.OrdinalIgnoreCase))
+                return strategy;
         keys.Problems.Require(false, "frm_sampling_strategy", name, "headtail, rand, uniform, nlvl_uniform or nlvl_rand");
         return FrameStrategy.Rand;
     }
@@ -188,16 +201,19 @@ public sealed class ReferenceConfig
         {
             string name = $"{entry?["name"]}";
             // Downstream, "txt" is the annotation file, or holds it under the task's name; in pretraining "ann" is.
-            JsonNode? annotations = entry?["ann"] ?? (entry?["txt"] is JsonObject byTask ? byTask[keys.Text("task") ?? name] : entry?["txt"]);
+            JsonNode? annotations = entry?["ann"] ?? (entry?["txt"] is JsonObject byTask ? byTask[keys.Text("task") ?? name]
+                : entry?["txt"]);
             if (annotations is null)
             {
-                keys.Problems.Require(false, $"{key}[{corpora.Count}]", "without annotations", "an annotation file under \"ann\" or \"txt\"");
+                keys.Problems.Require(false, $"{key}[{corpora.Count}]", "without annotations",
+                    "an annotation file under \"ann\" or \"txt\"");
                 continue;
             }
             string file = $"{annotations}";
             bool pickled = file.EndsWith(".pkl", StringComparison.Ordinal);
             if (pickled) Note(ReferenceKeyFate.Adapted, key, file, "a pickled table is not read: put WebVid's own CSV there");
-            bool webvid = pickled || name.StartsWith("webvid", StringComparison.Ordinal), images = name.StartsWith("cc3m", StringComparison.Ordinal);
+            bool webvid = pickled || name.StartsWith("webvid", StringComparison.Ordinal), images = name.StartsWith("cc3m",
+                StringComparison.Ordinal);
             corpora.Add(new()
             {
                 Name = name,
@@ -217,7 +233,8 @@ public sealed class ReferenceConfig
         var vision = new VisionConfig { Frames = frames, ImageSize = size };
         if (keys.Text("visual_model_cfg") is not { } name) return vision;
         if (ReadBeside("visual_model_cfg", name) is not { } file)
-            return vision with { ActivationCheckpointing = System.IO.Path.GetFileNameWithoutExtension(name).EndsWith("_gc", StringComparison.Ordinal) };
+            return vision with { ActivationCheckpointing = System.IO.Path.GetFileNameWithoutExtension(name).EndsWith("_gc",
+                StringComparison.Ordinal) };
         file.Must("cls", "TimeSformer");
         file.Must("attn_drop_rate", 0);
         file.Must("drop_rate", 0);
@@ -272,7 +289,8 @@ public sealed class ReferenceConfig
         JsonArray? betas = keys.Node("betas") as JsonArray;
         var optimizer = new OptimizerConfig { LearningRate = keys.Number("learning_rate", 5e-5) };
         if (betas is null) return optimizer;
-        if (betas is [JsonValue first, JsonValue second] && first.TryGetValue(out double beta1) && second.TryGetValue(out double beta2)) return optimizer with { Beta1 = beta1, Beta2 = beta2 };
+        if (betas is [JsonValue first, JsonValue second] && first.TryGetValue(out double beta1) && second.TryGetValue(out double beta2))
+            return optimizer with { Beta1 = beta1, Beta2 = beta2 };
         keys.Problems.Require(false, "betas", betas.ToJsonString(), "two numbers");
         return optimizer;
     }
@@ -293,7 +311,8 @@ public sealed class ReferenceConfig
         {
             Decay = known ?? LearningRateDecay.Linear,
             WarmupRatio = keys.Number("warmup_ratio", 0.1),
-            Milestones = known == LearningRateDecay.MultiStep && keys.Node("step_decay_epochs") is JsonArray epochs ? [.. epochs.Select(epoch => epoch!.GetValue<int>())] : [],
+            Milestones = known == LearningRateDecay.MultiStep && keys.Node("step_decay_epochs") is JsonArray epochs
+            ? [.. epochs.Select(epoch => epoch!.GetValue<int>())] : [],
         };
     }
 
@@ -307,7 +326,8 @@ public sealed class ReferenceConfig
             Note(ReferenceKeyFate.Adapted, "visual_weights_path", vision, $"a model that timm downloads: save its state dict as {file}");
             vision = file;
         }
-        string text = keys.Text("bert_weights_path") ?? System.IO.Path.Combine(keys.Text("tokenizer_dir") ?? "ext/bert-base-uncased", "pytorch_model.bin");
+        string text = keys.Text("bert_weights_path") ?? System.IO.Path.Combine(keys.Text("tokenizer_dir") ?? "ext/bert-base-uncased",
+            "pytorch_model.bin");
         return new()
         {
             Vision = vision is null ? null : Path(vision),
@@ -320,7 +340,9 @@ public sealed class ReferenceConfig
     private int Answers(string? file)
     {
         string? full = file is null ? null : System.IO.Path.GetFullPath(file, relativeTo ?? root);
-        int known = full is not null && System.IO.File.Exists(full) && JsonNode.Parse(System.IO.File.ReadAllBytes(full)) is JsonObject answers ? answers.Count : keys.Whole("num_labels", SmallestAnswers);
+        int known = full is not null && System.IO.File.Exists(full)
+            && JsonNode.Parse(System.IO.File.ReadAllBytes(full)) is JsonObject answers ? answers.Count : keys.Whole("num_labels",
+            SmallestAnswers);
         return Math.Max(known, SmallestAnswers);
     }
 

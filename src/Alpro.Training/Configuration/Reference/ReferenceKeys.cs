@@ -24,7 +24,8 @@ internal sealed class ReferenceKeys
 
     /// <summary>The keys nobody took that have a value, with it.</summary>
     public IEnumerable<(string Key, string Value)> Rest =>
-        values.Where(entry => entry.Value is not null && !taken.Contains(entry.Key)).Select(entry => (entry.Key, entry.Value!.ToJsonString()));
+        values.Where(entry => entry.Value is not null && !taken.Contains(entry.Key))
+        .Select(entry => (entry.Key, entry.Value!.ToJsonString()));
 
     /// <summary>Reads a file.</summary>
     /// <exception cref="ConfigException">It is absent, or no JSON object.</exception>
@@ -75,7 +76,8 @@ internal sealed class ReferenceKeys
     /// <summary>Notes a problem unless a key is absent or has the one value that is supported.</summary>
     public void Must<T>(string key, T expected) where T : notnull
     {
-        if (Has(key) && !JsonNode.DeepEquals(JsonNode.Parse(JsonSerializer.Serialize(expected)), Node(key))) Problem(key, $"{JsonSerializer.Serialize(expected)}, the only value supported here", false);
+        if (Has(key) && !JsonNode.DeepEquals(JsonNode.Parse(JsonSerializer.Serialize(expected)), Node(key)))
+            Problem(key, $"{JsonSerializer.Serialize(expected)}, the only value supported here", false);
     }
 
     private T? Value<T>(string key, string expected)

@@ -9,7 +9,15 @@ namespace Alpro.Actors.Tests.Distributed.Decoding;
 /// <summary>Clips over a connection of the data plane, and what is no clip.</summary>
 public sealed class ClipStreamTests
 {
-    private static readonly ClipSettings _clips = new() { Frames = 2, DecodeSize = 16, Size = 16, TextLength = 6, MaskProbability = 0.15, RegionPatch = 4 };
+    private static readonly ClipSettings _clips = new()
+    {
+        Frames = 2,
+        DecodeSize = 16,
+        Size = 16,
+        TextLength = 6,
+        MaskProbability = 0.15,
+        RegionPatch = 4,
+    };
 
     private static readonly ClipNumbers _numbers = new(Tokens: 106, Answers: 2);
 
@@ -69,7 +77,8 @@ public sealed class ClipStreamTests
         {
             byte[] damaged = [.. bytes];
             damaged[at] ^= 0x10;
-            Assert.ThrowsAny<IOException>(() => new ClipReceiver(new MemoryStream(damaged), new(_clips), _numbers).Receive(static _ => true));
+            Assert.ThrowsAny<IOException>(() => new ClipReceiver(new MemoryStream(damaged), new(_clips),
+                _numbers).Receive(static _ => true));
         }
     }
 

@@ -26,11 +26,21 @@ public sealed class TrainerGateTests : TestKit
         (_pipeline, _node) = (CreateTestProbe(), CreateTestProbe());
         _port = ((IPEndPoint)_socket.LocalEndPoint!).Port;
         Socket socket = _socket;
-        var node = new ClusterNode { Role = NodeRole.Trainer, Name = "alpro", Host = "127.0.0.1", Port = 0, DataPort = _port, RingPort = 0, Seeds = [] };
+        var node = new ClusterNode
+        {
+            Role = NodeRole.Trainer,
+            Name = "alpro",
+            Host = "127.0.0.1",
+            Port = 0,
+            DataPort = _port,
+            RingPort = 0,
+            Seeds = [],
+        };
         _gate = Sys.ActorOf(Props.Create(() => new TrainerGate(node, socket)));
     }
 
-    private void Serve() => _gate.Tell(new TrainerGate.Serve(_pipeline, TestClips.Settings, new(Tokens: 10, Answers: 0), _data, new ClipLedger()));
+    private void Serve() => _gate.Tell(new TrainerGate.Serve(_pipeline, TestClips.Settings, new(Tokens: 10, Answers: 0), _data,
+        new ClipLedger()));
 
     private string Invited()
     {

@@ -22,7 +22,8 @@ public sealed class TrainerLinkTests : TestKit
     public TrainerLinkTests() : base("akka { actor.provider = cluster, remote.dot-netty.tcp { hostname = 127.0.0.1, port = 0 } }")
     {
         (_pipeline, _node, _collator) = (CreateTestProbe(), CreateTestProbe(), CreateTestProbe());
-        var served = new TrainerGate.Serve(_pipeline, TestClips.Settings, new(Tokens: 10, Answers: 0), new Dictionary<string, string>(), _ledger);
+        var served = new TrainerGate.Serve(_pipeline, TestClips.Settings, new(Tokens: 10, Answers: 0), new Dictionary<string, string>(),
+            _ledger);
         (IActorRef node, Stream stream) = (_node.Ref, _connection.Here);
         _link = Sys.ActorOf(Props.Create(() => new TrainerLink(served, node, 1, stream)));
         _sender = new(_connection.There, new(TestClips.Settings));
@@ -95,7 +96,8 @@ public sealed class TrainerLinkTests : TestKit
         IActorRef dead = Grant(TestClips.Request(1));
         _pipeline.Watch(dead);
         _link.Tell(new TrainerLink.DecoderDied(TestClips.Request(1)), _node);
-        _pipeline.FishForMessage(message => message is Terminated { ActorRef: var gone } && gone.Equals(dead));     // its clip goes to another
+        // its clip goes to another
+        _pipeline.FishForMessage(message => message is Terminated { ActorRef: var gone } && gone.Equals(dead));
         Send(TestClips.Request(1));
         await AwaitConditionAsync(() => Task.FromResult(_ledger.Totals(0).Duplicates == 1));
     }

@@ -123,7 +123,8 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
 
     private void CheckpointAt(long step) => Directory.CreateDirectory(Run("2").Store().FolderOf(step));
 
-    private static void Report(IActorRef keeper, TestProbe trainer, string endpoint, long generation = 0, bool inGroup = false, long step = 0) =>
+    private static void Report(IActorRef keeper, TestProbe trainer, string endpoint, long generation = 0, bool inGroup = false,
+        long step = 0) =>
         keeper.Tell(new GroupKeeper.Report(endpoint, generation, inGroup, step), trainer.Ref);
 
     private GroupMember.Form Formed(TestProbe trainer) => Next<GroupMember.Form>(trainer);
@@ -150,7 +151,8 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
     {
         IActorRef keeper = Keeper(least: 1);
         TestProbe strange = CreateTestProbe(), sound = CreateTestProbe();
-        foreach (string endpoint in (string[])["nowhere", "host:", ":4253", "host:99999", "host:-1", "host:0"]) Report(keeper, strange, endpoint);
+        foreach (string endpoint in (string[])["nowhere", "host:", ":4253", "host:99999", "host:-1", "host:0"])
+            Report(keeper, strange, endpoint);
         Report(keeper, sound, "a:1");
         Assert.Equal(["a:1"], Formed(sound).Endpoints);
         IsToldNothing(strange, TimeSpan.Zero);

@@ -20,9 +20,11 @@ public sealed class ThreadSchedulerTests : IDisposable
 
     private IActionScheduler Actions => _scheduler;
 
-    private void Later(int milliseconds, int what, ICancelable? cancelable = null) => Actions.ScheduleOnce(TimeSpan.FromMilliseconds(milliseconds), () => _done.Add(what), cancelable);
+    private void Later(int milliseconds, int what, ICancelable? cancelable = null) =>
+        Actions.ScheduleOnce(TimeSpan.FromMilliseconds(milliseconds), () => _done.Add(what), cancelable);
 
-    private int[] Done(int count) => [.. Enumerable.Range(0, count).Select(_ => _done.TryTake(out int what, TimeSpan.FromSeconds(20)) ? what : -1)];
+    private int[] Done(int count) => [.. Enumerable.Range(0,
+        count).Select(_ => _done.TryTake(out int what, TimeSpan.FromSeconds(20)) ? what : -1)];
 
     [Fact]
     public void What_is_due_first_is_done_first()

@@ -27,7 +27,8 @@ public class AnnotationFormatTests
     [Fact]
     public void Columns_tell_the_format_wherever_they_come_from()
     {
-        Assert.Same(AnnotationFormat.QuestionAnswerJsonl.Columns, AnnotationFormat.ColumnsAmong(["answer", "video_id", "question", "more"]));
+        Assert.Same(AnnotationFormat.QuestionAnswerJsonl.Columns,
+            AnnotationFormat.ColumnsAmong(["answer", "video_id", "question", "more"]));
         Assert.Same(AnnotationFormat.WebvidCsv.Columns, AnnotationFormat.ColumnsAmong(["videoid", "name", "image", "caption"]));
         Assert.Null(AnnotationFormat.ColumnsAmong(["caption", "url"]));           // a row of a TSV is known by its number
     }

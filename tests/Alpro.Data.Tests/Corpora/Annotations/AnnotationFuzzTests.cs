@@ -29,7 +29,13 @@ public sealed class AnnotationFuzzTests : IDisposable
             File.WriteAllBytes(_folder.File(name), FuzzSamples.Mutate(good, ref random));
             try
             {
-                using VideoTextCorpus corpus = VideoTextCorpus.Open(new CorpusConfig { Name = "fuzz", Annotations = name, Format = format, Missing = MissingMedia.Lazy }, _folder.Path);
+                using VideoTextCorpus corpus = VideoTextCorpus.Open(new CorpusConfig
+                {
+                    Name = "fuzz",
+                    Annotations = name,
+                    Format = format,
+                    Missing = MissingMedia.Lazy,
+                }, _folder.Path);
                 Assert.Equal(corpus.Coverage.Usable, corpus.Count);
                 for (long row = 0; row < corpus.Count; row++) Assert.NotEmpty(corpus[row].Captions[0]);
                 opened++;
@@ -50,7 +56,8 @@ public sealed class AnnotationFuzzTests : IDisposable
         { "a list of two thousand million", [0x29, 0xFC, 0xFF, 0xFF, 0xFF, 0xFF, 0x07], "is cut off" },
         { "a structure in place of a number", [0x1C, 0, 0], "something of type 12 in place of int" },
         // Each element has the next one as its child.
-        { "a deep schema", [0x29, 0xFC, 0xA0, 0x8D, 0x06, .. Enumerable.Range(0, 100_000).SelectMany(_ => (byte[])[0x48, 1, (byte)'a', 0x15, 2, 0]), 0], "a very deep one" },
+        { "a deep schema", [0x29, 0xFC, 0xA0, 0x8D, 0x06,
+        .. Enumerable.Range(0, 100_000).SelectMany(_ => (byte[])[0x48, 1, (byte)'a', 0x15, 2, 0]), 0], "a very deep one" },
     };
 
     [Theory]
@@ -59,7 +66,8 @@ public sealed class AnnotationFuzzTests : IDisposable
     {
         File.WriteAllBytes(_folder.File("a.parquet"), [.. "PAR1"u8, .. footer, .. BitConverter.GetBytes(footer.Length), .. "PAR1"u8]);
         long began = Environment.TickCount64;
-        string message = Assert.Throws<DataException>(() => VideoTextCorpus.Open(new CorpusConfig { Name = what, Annotations = "a.parquet" }, _folder.Path)).Message;
+        string message = Assert.Throws<DataException>(
+            () => VideoTextCorpus.Open(new CorpusConfig { Name = what, Annotations = "a.parquet" }, _folder.Path)).Message;
         Assert.Contains(reason, message, StringComparison.Ordinal);
         Assert.InRange(Environment.TickCount64 - began, 0, 2000);
     }

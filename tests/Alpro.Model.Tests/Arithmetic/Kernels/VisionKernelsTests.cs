@@ -48,7 +48,8 @@ public class VisionKernelsTests
             Tensor tokens = classOnly ? encoder.ForwardClass(video) : encoder.Forward(video);
             manual_seed(6);
             tokens.mul(randn_like(tokens)).sum().backward();
-            return (tokens.detach(), encoder.named_parameters().Where(named => named.parameter.grad is not null).ToDictionary(named => named.name, named => named.parameter.grad!.clone()));
+            return (tokens.detach(), encoder.named_parameters().Where(named => named.parameter.grad is not null)
+                .ToDictionary(named => named.name, named => named.parameter.grad!.clone()));
         }
     }
 
@@ -68,7 +69,8 @@ public class VisionKernelsTests
         Assert.InRange(error, 1e-5, 1e-2);
         if (!backward) return;
         near.sum().backward();
-        Assert.All(encoder.named_parameters().Where(named => named.parameter.grad is not null), named => Assert.True(named.parameter.grad!.isfinite().all().item<bool>(), named.name));
+        Assert.All(encoder.named_parameters().Where(named => named.parameter.grad is not null),
+            named => Assert.True(named.parameter.grad!.isfinite().all().item<bool>(), named.name));
     }
 
     [KernelTheory, InlineData(0)]

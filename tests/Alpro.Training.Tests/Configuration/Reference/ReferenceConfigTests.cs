@@ -79,18 +79,21 @@ public sealed class ReferenceConfigTests : IDisposable
 
     [Fact]
     public void File_that_is_no_configuration_of_the_released_code_is_refused() =>
-        Assert.Contains("has neither \"train_datasets\" nor \"val_datasets\"", Assert.Throws<ConfigException>(() => Import("{}")).Message, StringComparison.Ordinal);
+        Assert.Contains("has neither \"train_datasets\" nor \"val_datasets\"", Assert.Throws<ConfigException>(() => Import("{}")).Message,
+        StringComparison.Ordinal);
 
     /// <summary>A shipped recipe; the files it names need not be there.</summary>
     private static RunConfig Recipe(string name)
     {
-        string text = string.Join('\n', File.ReadLines(Path.Combine(Locations.Root, "config", name)).Where(line => !line.TrimStart().StartsWith("//", StringComparison.Ordinal)));
+        string text = string.Join('\n', File.ReadLines(Path.Combine(Locations.Root, "config", name))
+            .Where(line => !line.TrimStart().StartsWith("//", StringComparison.Ordinal)));
         return ConfigLoader.FromJson(text);
     }
 
     private static string Json<T>(T value) => System.Text.Json.JsonSerializer.Serialize(value, ConfigLoader.Json);
 
-    private static IEnumerable<string> Keys(ImportedConfig imported, ReferenceKeyFate fate) => imported.Notes.Where(note => note.Fate == fate).Select(note => note.Key).Order();
+    private static IEnumerable<string> Keys(ImportedConfig imported, ReferenceKeyFate fate) =>
+        imported.Notes.Where(note => note.Fate == fate).Select(note => note.Key).Order();
 
     [Fact]
     public void The_retrieval_recipe_comes_out()
@@ -103,10 +106,12 @@ public sealed class ReferenceConfigTests : IDisposable
         Assert.Equal(Json(recipe.Data.EvaluationClip), Json(config.Data.EvaluationClip));
         Assert.Equal(Json(recipe.Optimizer), Json(config.Optimizer));
         Assert.Equal(Json(recipe.Schedule), Json(config.Schedule));
-        Assert.Equal((8, 1, 5, 5.0), (config.Training.BatchSize, config.Training.Accumulation, config.Training.Epochs!.Value, config.Training.GradientNorm));
+        Assert.Equal((8, 1, 5, 5.0), (config.Training.BatchSize, config.Training.Accumulation, config.Training.Epochs!.Value,
+            config.Training.GradientNorm));
         Assert.Equal(_folder.File("data/msrvtt_ret/txt/train.jsonl"), config.Data.Corpora[0].Annotations);
         Assert.Equal(_folder.File("output/pretrain/alpro_pretrained_ckpt.pt"), config.Initialize.Checkpoint);
-        Assert.Equal(["dropout", "model_config.encoder_width", "num_workers", "resize_size", "visual_model_cfg.maxpool_kernel_size", "weight_decay"], Keys(imported, ReferenceKeyFate.NoEffect));
+        Assert.Equal(["dropout", "model_config.encoder_width", "num_workers", "resize_size", "visual_model_cfg.maxpool_kernel_size",
+            "weight_decay"], Keys(imported, ReferenceKeyFate.NoEffect));
         Assert.Empty(Keys(imported, ReferenceKeyFate.Unknown));
     }
 
@@ -119,7 +124,8 @@ public sealed class ReferenceConfigTests : IDisposable
         Assert.Equal(Json(recipe.Model), Json(config.Model));
         Assert.Equal(Json(recipe.Data.Clip), Json(config.Data.Clip));
         Assert.Equal(Json(recipe.Data.EvaluationClip), Json(config.Data.EvaluationClip));
-        Assert.Equal((24, 2, 15, 20.0), (config.Training.BatchSize, config.Training.Accumulation, config.Training.Epochs!.Value, config.Training.GradientNorm));
+        Assert.Equal((24, 2, 15, 20.0), (config.Training.BatchSize, config.Training.Accumulation, config.Training.Epochs!.Value,
+            config.Training.GradientNorm));
         Assert.Equal(".avi", config.Data.Corpora[0].MediaExtension);
         Assert.Equal(_folder.File("data/msvd_qa/txt/val.jsonl"), config.Data.Validation[0].Annotations);
         Assert.Contains("visual_model_cfg.gradient_checkpointing", Keys(imported, ReferenceKeyFate.Adapted));
@@ -138,7 +144,9 @@ public sealed class ReferenceConfigTests : IDisposable
         Assert.Equal(Json(recipe.Optimizer), Json(config.Optimizer));
         Assert.Equal(Json(recipe.Schedule), Json(config.Schedule));
         Assert.Equal((AnnotationFormat.WebvidCsv, 80), (config.Data.Corpora[0].Format, config.Data.Corpora[0].MaxCaptionWords!.Value));
-        foreach (string name in (string[])["pretrain.json", "prompter.json"]) Assert.Equal([80, 80], Recipe(name).Data.Corpora.Take(1).Concat(Recipe(name).Data.Validation).Select(corpus => corpus.MaxCaptionWords!.Value));
+        foreach (string name in (string[])["pretrain.json", "prompter.json"])
+            Assert.Equal([80, 80], Recipe(name).Data.Corpora.Take(1).Concat(Recipe(name).Data.Validation)
+                .Select(corpus => corpus.MaxCaptionWords!.Value));
         Assert.EndsWith("data/webvid2m/txt/train.csv", config.Data.Corpora[0].Annotations);
         Assert.Equal((AnnotationFormat.Cc3mJson, null), (config.Data.Corpora[1].Format, config.Data.Corpora[1].Media));
         Assert.Equal(_folder.File("output/pretrain/prompter_pretrained.pt"), config.Initialize.Prompter);
@@ -147,7 +155,8 @@ public sealed class ReferenceConfigTests : IDisposable
         Assert.Equal(_folder.File("data/unigrams.txt"), config.Data.Entities);
         Assert.Equal(["debug", "log_interval", "n_workers"], Keys(imported, ReferenceKeyFate.Elsewhere));
 
-        config = Import(Pretraining.Replace("\"use_itm\": 1, \"use_mlm\": 1, \"use_itc\": 1, \"use_mpm\": 1", "\"use_itm\": 0, \"use_mlm\": 0, \"use_itc\": 1")).Config;
+        config = Import(Pretraining.Replace("\"use_itm\": 1, \"use_mlm\": 1, \"use_itc\": 1, \"use_mpm\": 1",
+            "\"use_itm\": 0, \"use_mlm\": 0, \"use_itc\": 1")).Config;
         Assert.Equal(LearningTask.Prompter, config.Task);
         Assert.Equal(Json(Recipe("prompter.json").Data.Clip), Json(config.Data.Clip));
         Assert.Null(config.Initialize.Prompter);
@@ -156,9 +165,12 @@ public sealed class ReferenceConfigTests : IDisposable
     [Fact]
     public void A_run_folder_is_read_with_its_model_config_and_its_computed_values()
     {
-        string args = Retrieval.Replace("\"num_workers\": 4", "\"n_gpu\": 8, \"num_train_steps\": 14063, \"valid_steps\": 800, \"save_steps_ratio\": 0.01, \"output_dir\": \"/elsewhere\", \"train_ratio\": 1, \"bert_weights_path\": null, \"inference_txt_db\": \"data/msrvtt_ret/txt/test.jsonl\"");
+        string args = Retrieval.Replace("\"num_workers\": 4", "\"n_gpu\": 8, \"num_train_steps\": 14063, \"valid_steps\": 800, "
+            + "\"save_steps_ratio\": 0.01, \"output_dir\": \"/elsewhere\", \"train_ratio\": 1, \"bert_weights_path\": null, "
+            + "\"inference_txt_db\": \"data/msrvtt_ret/txt/test.jsonl\"");
         Directory.CreateDirectory(_folder.File("output/downstreams/msrvtt_ret/public/log"));
-        File.WriteAllText(_folder.File("output/downstreams/msrvtt_ret/public/log/model_config.json"), Bert.Replace("\"hidden_dropout_prob\": 0.1", "\"hidden_dropout_prob\": 0.25"));
+        File.WriteAllText(_folder.File("output/downstreams/msrvtt_ret/public/log/model_config.json"),
+            Bert.Replace("\"hidden_dropout_prob\": 0.1", "\"hidden_dropout_prob\": 0.25"));
         File.Delete(_folder.File("config_release/timesformer.json"));
 
         ImportedConfig imported = Import(args, "output/downstreams/msrvtt_ret/public/log/args.json");
@@ -174,7 +186,9 @@ public sealed class ReferenceConfigTests : IDisposable
     [Fact]
     public void Sizes_that_the_vision_file_states_are_taken()
     {
-        File.WriteAllText(_folder.File("config_release/timesformer.json"), Vision.Replace("GC", "false").Replace("\"patch_size\": 16", "\"patch_size\": 8, \"embed_dim\": 32, \"depth\": 2, \"num_heads\": 4, \"mlp_ratio\": 2"));
+        File.WriteAllText(_folder.File("config_release/timesformer.json"),
+            Vision.Replace("GC", "false").Replace("\"patch_size\": 16",
+            "\"patch_size\": 8, \"embed_dim\": 32, \"depth\": 2, \"num_heads\": 4, \"mlp_ratio\": 2"));
         VisionConfig vision = Import(Retrieval).Config.Model.Vision;
         Assert.Equal((8, 32, 2, 4, 2.0), (vision.PatchSize, vision.Width, vision.Depth, vision.Heads, vision.MlpRatio));
     }
@@ -184,7 +198,8 @@ public sealed class ReferenceConfigTests : IDisposable
     {
         string file = _folder.File("config_release/run.json");
         File.WriteAllText(file, Retrieval);
-        foreach (string name in (string[])["data/msrvtt_ret/txt/train.jsonl", "data/msrvtt_ret/txt/val.jsonl", "ext/bert-base-uncased/vocab.txt", "output/pretrain/alpro_pretrained_ckpt.pt"])
+        foreach (string name in (string[])["data/msrvtt_ret/txt/train.jsonl", "data/msrvtt_ret/txt/val.jsonl",
+            "ext/bert-base-uncased/vocab.txt", "output/pretrain/alpro_pretrained_ckpt.pt"])
         {
             Directory.CreateDirectory(Path.GetDirectoryName(_folder.File(name))!);
             File.WriteAllText(_folder.File(name), "");
@@ -192,7 +207,8 @@ public sealed class ReferenceConfigTests : IDisposable
         Directory.CreateDirectory(_folder.File("data/msrvtt_ret/videos"));
         Directory.CreateDirectory(_folder.File("mine"));
 
-        File.WriteAllText(_folder.File("mine/run.json"), ConfigLoader.ToJson(ReferenceConfig.Import(file, relativeTo: _folder.File("mine")).Config));
+        File.WriteAllText(_folder.File("mine/run.json"),
+            ConfigLoader.ToJson(ReferenceConfig.Import(file, relativeTo: _folder.File("mine")).Config));
 
         Assert.Equal(_folder.File("data/msrvtt_ret/videos"), ConfigLoader.Load(_folder.File("mine/run.json")).Data.Corpora[0].Media);
         Assert.DoesNotContain(_folder.Path, File.ReadAllText(_folder.File("mine/run.json")));
