@@ -9,7 +9,7 @@ internal static partial class LostDevice
 {
     /// <summary>
     /// Ends the process as kill -9 would, with <see cref="ExitCode.DeviceLost"/> and one event. What lies on the GPU can neither be read
-    /// nor be given back, and libtorch aborts where it tries to; all that a run keeps is on disk, and made for such an end.
+    /// nor be given back, and libtorch aborts where it tries to. All that a run keeps is on disk, and made for such an end.
     /// </summary>
     public static void EndProcess(ILogger log, Exception reason)
     {
@@ -18,8 +18,8 @@ internal static partial class LostDevice
     }
 
     /// <summary>
-    /// For an exception filter, which is asked before anything is unwound: hands an error of a failed GPU on, or ends the process where
-    /// nobody is to be told, and lets every error be caught.
+    /// For an exception filter, which the runtime asks before it unwinds anything. Hands an error of a failed GPU on, or ends the process
+    /// where nobody is to be told. Lets every error be caught.
     /// </summary>
     public static bool Passes(Exception error, ILogger log, Action<Exception>? lost)
     {

@@ -7,8 +7,9 @@ using Alpro.Training.Configuration;
 namespace Alpro.Actors;
 
 /// <summary>
-/// Reads running settings (HOCON) as strictly as configurations are: a key that nothing reads, a value of the wrong kind or out of range is
-/// refused, all at once, with the nearest valid spelling. What the shipped files name there is; <c>akka</c> is Akka's own affair.
+/// Reads running settings (HOCON) as strictly as configurations are read. It refuses a key that nothing reads, and a value of the wrong
+/// kind or out of range. It reports all of them at once, with the nearest valid spelling. What the shipped files name there is; <c>akka</c>
+/// is Akka's own affair.
 /// </summary>
 public static class RunningSettings
 {

@@ -51,8 +51,8 @@ internal sealed class EventLog : ILoggerProvider
     public ILogger Logger { get; }
 
     /// <summary>
-    /// A line at the foot of the terminal, above which events are written until it is disposed; null where there is no terminal, or a
-    /// program reads.
+    /// A line at the foot of the terminal; events are written above it until it is disposed. Null where there is no terminal, or a program
+    /// reads.
     /// </summary>
     public ProgressLine? OpenFoot() =>
         Console.IsErrorRedirected || _format == LogFormat.Json ? null : _foot = new(_writer, static () => Console.WindowWidth);

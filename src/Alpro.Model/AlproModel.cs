@@ -52,8 +52,8 @@ public abstract class AlproModel : Module
         negatives: negatives);
 
     /// <summary>
-    /// The training losses of a rank's part of a batch. The contrastive loss compares its clips with those of all groups of all ranks;
-    /// every other loss is taken inside each group, and is the mean over the groups: it does not matter which rank has which group.
+    /// The training losses of a rank's part of a batch. The contrastive loss compares its clips with those of all groups of all ranks.
+    /// Every other loss is taken inside each group, and is the mean over the groups. So it does not matter which rank has which group.
     /// </summary>
     /// <param name="groups">The rank's clips, group by group, all of one size.</param>
     /// <param name="gather">Brings the features of all ranks together.</param>
@@ -96,8 +96,8 @@ public abstract class AlproModel : Module
     }
 
     /// <summary>
-    /// Whether the groups of a rank go through the encoders in one pass; null for one on a GPU, which many small passes would leave idle.
-    /// The random numbers of the encoders are then those of the first group: drawn by rank, and not by group.
+    /// Whether the groups of a rank go through the encoders in one pass. Null means one pass on a GPU, which many small passes would leave
+    /// idle. The random numbers of the encoders are then those of the first group: drawn by rank, and not by group.
     /// </summary>
     internal bool? EncodesTogether { get; set; }
 

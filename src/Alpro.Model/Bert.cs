@@ -39,7 +39,8 @@ public sealed class Bert : Module
     }
 
     /// <summary>
-    /// Mode text: ids int64 [B, L] and mask [B, L] (1 token, 0 padding) to tokens [B, L, D], or to the class token alone, [B, 1, D].
+    /// Mode text: ids int64 [B, L] and mask [B, L] (1 token, 0 padding) to tokens [B, L, D]. With <paramref name="classOnly"/>, to the
+    /// class token alone, [B, 1, D].
     /// </summary>
     public Tensor EncodeText(Tensor ids_BL, Tensor mask_BL, bool classOnly = false)
     {
@@ -403,8 +404,8 @@ public sealed class BertSelfAttention : Module
         Tensor Heads(Tensor x_RD) => x_RD.view(sequences, -1, heads, width / heads).transpose(1, 2);
     }
 
-    // For one row it costs less to bring the query to the tokens than keys and values of all tokens to the query: q.(Kx) = (K'q).x, and
-    // the sum of w(Vx) is V(the sum of wx). A key's bias adds the same to all scores of a row, which softmax does not see.
+    // For one row it costs less to bring the query to the tokens than all tokens' keys and values to the query. It gives the same: q.(Kx) =
+    // (K'q).x, and the sum of w(Vx) is V(the sum of wx). A key's bias adds the same to all scores of a row, which softmax does not see.
     private Tensor OneRow(Tensor row_BD, Tensor tokens_BSD, Tensor mask_B11S)
     {
         Tensor query_HBd = query.Apply(row_BD).unflatten(1, heads, -1).transpose(0, 1);

@@ -9,8 +9,8 @@ namespace Alpro.Model;
 internal static class Initialization
 {
     /// <summary>
-    /// Fills a float tensor, in place, from a normal distribution of mean 0 cut to [low, high]: bit for bit what PyTorch's
-    /// <c>trunc_normal_</c> draws from the same generator state. (TorchSharp's own fills the tensor with a constant.)
+    /// Fills a float tensor, in place, from a normal distribution of mean 0 cut to [low, high]. The values are bit for bit what PyTorch's
+    /// <c>trunc_normal_</c> draws from the same generator state. TorchSharp's own fills the tensor with a constant.
     /// </summary>
     public static void TruncatedNormal(Tensor tensor, double std, double low = -2, double high = 2)
     {

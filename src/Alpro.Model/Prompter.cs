@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 namespace Alpro.Model;
 
 /// <summary>
-/// The prompter (paper section 3.3): a model of the same shape trained with the contrastive loss alone, which then says, frozen, how
-/// probable each entity is in a region of a clip, by comparing the region with prompts that name the entity.
+/// The prompter (paper section 3.3): a model of the same shape trained with the contrastive loss alone. Frozen, it then says how probable
+/// each entity is in a region of a clip. It compares the region with prompts that name the entity.
 /// </summary>
 public sealed class Prompter : AlproModel
 {
@@ -59,8 +59,8 @@ public sealed class Prompter : AlproModel
         HardNegatives? negatives) => [];
 
     /// <summary>
-    /// Fills the prompt features from tokenised <see cref="Prompts"/>, ids and masks [templates * E, L]: each prompt's normalised feature,
-    /// averaged over the templates (and not normalised again).
+    /// Fills the prompt features from tokenised <see cref="Prompts"/>, ids and masks [templates * E, L]. An entity's is the mean over the
+    /// templates of its prompts' normalised features, and is not normalised again.
     /// </summary>
     public void BuildEntityPrompts((Tensor Ids, Tensor Mask) video, (Tensor Ids, Tensor Mask) image)
     {

@@ -7,8 +7,8 @@ using static TorchSharp.torch.nn;
 namespace Alpro.Model;
 
 // B clips, T frames, N patches of a frame, D width, d width of a head. Inside, tokens are rows of their frame, M = 1 + N: a copy of the
-// class token, which is the same in all frames of a clip, then the patches; so attention over space needs no copy. Names of module fields
-// are checkpoint keys.
+// class token, then the patches. The class token is the same in all frames of a clip. So attention over space needs no copy. Names of
+// module fields are checkpoint keys.
 
 /// <summary>The vision encoder of a model, <c>visual_encoder.*</c>: TimeSformer, its patch tokens averaged over time.</summary>
 public sealed class VisionEncoder : Module
@@ -102,8 +102,8 @@ public sealed class TimeSformer : Module
     }
 
     /// <summary>
-    /// Frames [B, T, 3, H, W] to all tokens [B, 1 + N * T, D]: the class token, then patch-major, frame-minor (index 1 + n * T + t).
-    /// Embeddings are resized (nearest) where T or N are not the stored ones.
+    /// Frames [B, T, 3, H, W] to all tokens [B, 1 + N * T, D]. They are the class token, then the patches, patch-major, frame-minor (index
+    /// 1 + n * T + t). Embeddings are resized (nearest) where T or N are not the stored ones.
     /// </summary>
     public Tensor Forward(Tensor video_BTCHW)
     {
@@ -179,7 +179,7 @@ public sealed class PatchEmbedding : Module
     }
 
     /// <summary>
-    /// Frames [B * T, 3, H, W] to patches [B * T, N, D], row by row; what is left of a frame beyond whole patches is not seen.
+    /// Frames [B * T, 3, H, W] to patches [B * T, N, D], row by row. What is left of a frame beyond whole patches is not seen.
     /// </summary>
     public Tensor Forward(Tensor frames_QCHW)
     {
@@ -289,7 +289,8 @@ public sealed class VisionAttention : Module
     internal static Tensor FirstRows(Tensor x_RD, RowShape rows) => x_RD.view(rows.Clips * rows.Frames, rows.OfFrame, -1).select(1, 0);
 
     /// <summary>
-    /// Frames' rows [B * T * M, D] to what they read, before <see cref="proj"/>: as many, or those of the first rows alone, [B * T, D].
+    /// Frames' rows [B * T * M, D] to what they read, before <see cref="proj"/>: as many rows. With <paramref name="firstRow"/>, those of
+    /// the first rows alone, [B * T, D].
     /// </summary>
     internal Tensor Context(Tensor x_RD, RowShape rows, IBlockArithmetic arithmetic, bool firstRow = false)
     {

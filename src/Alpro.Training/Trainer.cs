@@ -97,8 +97,8 @@ public sealed class Trainer : IDisposable
 
     /// <summary>
     /// Enters a group of trainers, each of which computes its share of every step from here on (see <see cref="RankShare"/>). The furthest
-    /// of them gives the others its weights, moments and state, over the network alone: a newcomer, or one whose last step the end of an
-    /// older group cut short, then stands where it does. To be called on the training thread, by all ranks of the group.
+    /// of them gives the others its weights, moments and state, over the network alone. A newcomer, or one whose last step the end of an
+    /// older group cut short, then stands where the furthest does. To be called on the training thread, by all ranks of the group.
     /// </summary>
     /// <param name="collectives">The group; it stays the caller's.</param>
     /// <exception cref="ConfigException">A step's clips cannot be shared out to so many ranks, or the ranks do not train the same
@@ -116,7 +116,7 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>
-    /// Gives away a snapshot if the last that was due is not on the disk: it was lost with the rank that should have written it, or was not
+    /// Gives away a snapshot if the last that was due is not on the disk. It was lost with the rank that should have written it, or was not
     /// written because the next group had formed meanwhile. To be called on the training thread, by whoever writes the run down.
     /// </summary>
     /// <param name="written">The step of the last checkpoint on the disk; 0 where there is none.</param>
@@ -503,8 +503,8 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>
-    /// The clips rejected, then a hash of each clip's key in its place among those of all ranks, with zeros in the places of the others:
-    /// summed over the ranks as the figures are, it is the account of the whole step. A hash has as many bits as a double holds exactly.
+    /// The clips rejected, then a hash of each clip's key in its place among those of all ranks. The places of the others hold zeros.
+    /// Summed over the ranks as the figures are, it is the account of the whole step. A hash has as many bits as a double holds exactly.
     /// </summary>
     private double[] AccountsOf(StepInputs step)
     {

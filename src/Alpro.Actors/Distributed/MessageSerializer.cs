@@ -10,8 +10,8 @@ using Alpro.Actors.Distributed.Transport;
 namespace Alpro.Actors.Distributed;
 
 /// <summary>
-/// Writes and reads the messages between nodes. Each has a manifest with its version; a name that is not in the table is refused, so what
-/// comes off the wire can become one of these records and nothing else. A message whose fields change gets the next version.
+/// Writes and reads the messages between nodes. Each has a manifest with its version. The serializer refuses a name that is not in the
+/// table, so what comes off the wire can become only one of these records. A message whose fields change gets the next version.
 /// </summary>
 internal sealed class MessageSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
 {

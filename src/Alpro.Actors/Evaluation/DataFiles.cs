@@ -3,8 +3,9 @@ using Alpro.Data.Corpora;
 namespace Alpro.Actors.Evaluation;
 
 /// <summary>
-/// Looks for the files of a configuration that was written elsewhere: in a folder, under as much of each path as is there
-/// (<c>data/msrvtt_ret/txt/test.jsonl</c>, <c>msrvtt_ret/txt/test.jsonl</c>, … <c>test.jsonl</c>), then where the configuration says.
+/// Looks for the files of a configuration that was written elsewhere: first in a folder, then where the configuration says. In the folder
+/// it looks under as much of each path as is there (<c>data/msrvtt_ret/txt/test.jsonl</c>, <c>msrvtt_ret/txt/test.jsonl</c>, …
+/// <c>test.jsonl</c>).
 /// </summary>
 /// <param name="folder">The folder; null to look only where the configuration says.</param>
 internal sealed class DataFiles(string? folder)

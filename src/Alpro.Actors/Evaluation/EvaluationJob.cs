@@ -34,8 +34,8 @@ public sealed record EvaluationJob(EvaluationTarget Target, bool Test, string? D
     public Action<double> Progressed { get; init; } = static _ => { };
 
     /// <summary>
-    /// Evaluates. What an earlier call that did not come to its end has finished is not done again, if it was of the same weights, settings
-    /// and rows.
+    /// Evaluates. It does not do again what an earlier, unfinished call has finished, if that call was of the same weights, settings and
+    /// rows.
     /// </summary>
     /// <param name="host">Where the actors are.</param>
     /// <param name="stop">Asks it to stop.</param>

@@ -11,7 +11,7 @@ using Microsoft.Extensions.Logging;
 namespace Alpro.Actors.Evaluation;
 
 /// <summary>
-/// The top of an evaluation. It hands out the shares that have no results yet to whichever <see cref="EvaluatorActor"/> asks, remembers
+/// The top of an evaluation. It hands out the shares that have no results yet to whichever <see cref="EvaluatorActor"/> asks. It remembers
 /// who holds what, and gives a share to another when its holder dies. Texts wait until all videos are done. The results are on disk, so
 /// nothing that is finished is ever done again, by whatever process.
 /// </summary>
@@ -28,8 +28,8 @@ internal sealed class EvaluationSupervisor : ReceiveActor
         public Action<double> Progressed { get; init; } = static _ => { };
 
         /// <summary>
-        /// Told of an error after which this process cannot use its GPU, on the thread that met it and before anything is unwound; null
-        /// where the process is to end.
+        /// Told of an error after which this process cannot use its GPU. The thread that met the error calls it, before anything is
+        /// unwound. Null where the process is to end.
         /// </summary>
         public Action<Exception>? DeviceLost { get; init; }
 

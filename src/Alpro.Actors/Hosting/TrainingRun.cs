@@ -28,8 +28,8 @@ public sealed record TrainingRun(RunConfig Config, RunFolder Folder, bool Resume
     public Action<ValidationRecord> Validated { get; init; } = static _ => { };
 
     /// <summary>
-    /// Told of an error after which this process cannot use its GPU, on the thread that met it and before anything is unwound; null where
-    /// the process is to end.
+    /// Told of an error after which this process cannot use its GPU. The thread that met the error calls it, before anything is unwound.
+    /// Null where the process is to end.
     /// </summary>
     public Action<Exception>? DeviceLost { get; init; }
 
@@ -80,8 +80,8 @@ public sealed record RunResult(bool Completed, long FirstStep, TrainState State,
 }
 
 /// <summary>
-/// What became of a run's clips since its first step, on all ranks, whoever died and however often it was resumed: the state that every
-/// checkpoint and every newcomer is given carries the counts. planned = delivered + rejected + tail.
+/// What became of a run's clips since its first step, on all ranks, whoever died and however often it was resumed. The state that every
+/// checkpoint and every newcomer is given carries the counts: planned = delivered + rejected + tail.
 /// </summary>
 /// <param name="Planned">The places of the steps done, the clips that stood in for others, and the tail.</param>
 /// <param name="Delivered">Clips trained on.</param>

@@ -6,8 +6,8 @@ using Alpro.Data.Sampling;
 namespace Alpro.Actors.Pipeline;
 
 /// <summary>
-/// Gathers clips, in whatever order they arrive, into the batches of the plan, and puts finished batches into the bounded channel
-/// in the order of their steps. A full channel holds the batch here, not the actor: clips still find their places meanwhile.
+/// Gathers clips, in whatever order they arrive, into the batches of the plan. Puts finished batches into the bounded channel in the order
+/// of their steps. A full channel holds the batch here, not the actor: clips still find their places meanwhile.
 /// </summary>
 internal sealed class BatchCollator : ReceiveActor
 {

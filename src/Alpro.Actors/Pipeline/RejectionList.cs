@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 namespace Alpro.Actors.Pipeline;
 
 /// <summary>
-/// The list of clips that could not be read, as a CSV file that grows as they are met; it is made with its first row. Rows that cannot be
+/// The list of clips that could not be read: a CSV file that grows as they are met. The first row makes the file. Rows that cannot be
 /// written wait, and are tried again with the next.
 /// </summary>
 internal sealed class RejectionList : IDisposable

@@ -17,8 +17,8 @@ using Microsoft.Extensions.Logging;
 namespace Alpro.Actors.Runs;
 
 /// <summary>
-/// A thin shell round <see cref="Trainer"/>: gives it a thread of its own, the only one that touches the model's tensors, and turns
-/// what happens there into messages. Its parent is the <see cref="RunSupervisor"/>.
+/// A thin shell round <see cref="Trainer"/>. It gives the trainer a thread of its own, the only one that touches the model's tensors. It
+/// turns what happens there into messages. Its parent is the <see cref="RunSupervisor"/>.
 /// </summary>
 internal sealed class TrainerActor : ReceiveActor, IWithTimers
 {

@@ -10,8 +10,8 @@ using Spectre.Console;
 namespace Alpro.Cli.Commands;
 
 /// <summary>
-/// <c>alpro verify-resume</c>: trains 2N steps straight, and again in a process that is killed without warning on the way and resumed,
-/// then compares clips, losses and weights.
+/// <c>alpro verify-resume</c>: trains 2N steps straight, and again in a process that it kills without warning on the way and resumes. Then
+/// it compares clips, losses and weights.
 /// </summary>
 internal static class VerifyResumeCommand
 {

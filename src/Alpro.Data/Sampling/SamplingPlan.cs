@@ -4,7 +4,7 @@ namespace Alpro.Data.Sampling;
 /// <summary>
 /// Which rows make the batch of which step: arithmetic on (seed, step), no lists and no state to save. Each step takes its whole batch from
 /// one corpus, drawn uniformly. A corpus is visited in a fresh random order in each epoch of its own. A step's batch does not depend on how
-/// many workers make it, and a run resumes at any step. (Paper section 4.1; the mixing of its released code.)
+/// many workers make it. A run resumes at any step. (Paper section 4.1; the mixing of its released code.)
 /// </summary>
 /// <remarks>Safe to ask from several threads at once.</remarks>
 public sealed class SamplingPlan : IClipPlan

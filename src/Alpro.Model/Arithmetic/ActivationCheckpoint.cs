@@ -27,8 +27,8 @@ internal sealed class ActivationCheckpoint : autograd.SingleTensorFunction<Activ
     }
 
     /// <summary>
-    /// Throws what the last backward pass met in here. An exception must not leave native code, so a failed recomputation gives gradients
-    /// that are not numbers and is reported by this, which the next forward pass calls too.
+    /// Throws what the last backward pass met in here. A failed recomputation gives gradients that are not numbers, because an exception
+    /// must not leave native code. This method reports the failure; the next forward pass calls it too.
     /// </summary>
     public static void ThrowIfFailed()
     {

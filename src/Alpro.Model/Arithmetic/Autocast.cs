@@ -5,9 +5,9 @@ using static TorchSharp.torch;
 namespace Alpro.Model.Arithmetic;
 
 /// <summary>
-/// libtorch's automatic mixed precision. TorchSharp does not expose it, but its switches are plain functions that libtorch exports:
-/// while it is on for a device type, linear layers and attention run in bfloat16, losses and layer norms in 32 bits, and
-/// gradients of 32-bit weights stay 32-bit. The switches are the calling thread's own.
+/// libtorch's automatic mixed precision. TorchSharp does not expose it, but its switches are plain functions that libtorch exports. While
+/// it is on for a device type, linear layers and attention run in bfloat16, and losses and layer norms in 32 bits. Gradients of 32-bit
+/// weights stay 32-bit. The switches are the calling thread's own.
 /// </summary>
 internal static partial class Autocast
 {

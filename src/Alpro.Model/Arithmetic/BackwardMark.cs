@@ -3,8 +3,9 @@ using static TorchSharp.torch;
 namespace Alpro.Model.Arithmetic;
 
 /// <summary>
-/// Tells, in the backward pass, when the gradients of a module's parameters are complete. The pass goes through the operations in the order
-/// opposite to that of the forward pass, so all that came after a mark is done when it comes to it; on a GPU, is in its queue.
+/// Tells, in the backward pass, when the gradients of a module's parameters are complete. The pass goes through the operations in the
+/// reverse of the forward pass's order. So when it comes to a mark, all that came after the mark is done; on a GPU, it is in the GPU's
+/// queue.
 /// </summary>
 internal sealed class BackwardMark : autograd.SingleTensorFunction<BackwardMark>
 {

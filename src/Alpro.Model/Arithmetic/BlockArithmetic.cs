@@ -31,8 +31,8 @@ internal readonly record struct RowShape(long Clips, long Frames, long OfFrame)
 }
 
 /// <summary>
-/// The parts of a vision block between its matrix products. B clips, T frames, M rows of a frame (a copy of the class token, then the
-/// patches), R = B * T * M rows in all, Q = B * T frames, D channels.
+/// The parts of a vision block between its matrix products. Sizes are B clips, T frames, D channels and M rows of a frame: a copy of the
+/// class token, then the patches. In all there are Q = B * T frames and R = B * T * M rows.
 /// </summary>
 internal interface IBlockArithmetic
 {

@@ -6,7 +6,7 @@ namespace Alpro.Model.Arithmetic;
 
 /// <summary>
 /// Arithmetic that the garbage collector cannot disturb. TorchSharp's <c>a + b</c>, <c>x * 0.5</c> and <c>x.clamp(0, 1)</c> make native
-/// scalars that nothing roots while native code reads them, so a collection can free them in use; here every scalar is a constant field or
+/// scalars that nothing roots while native code reads them. So a collection can free them in use. Here every scalar is a constant field or
 /// lives until the call has returned, the hidden factor of an addition included.
 /// </summary>
 internal static class TensorOps
@@ -69,9 +69,9 @@ internal static class TensorOps
     }
 
     /// <summary>
-    /// A linear layer of a matrix [R, in]. The encoders keep their tokens as matrices: of more dimensions libtorch's C++ interface makes a
-    /// product and then a sum with the bias, which in mixed precision is its slowest kind of sum; and a view costs as much of the host's
-    /// time as an operation.
+    /// A linear layer of a matrix [R, in]. The encoders keep their tokens as matrices. For more dimensions libtorch's C++ interface makes a
+    /// product and then a sum with the bias. In mixed precision that is its slowest kind of sum. A view costs as much of the host's time as
+    /// an operation.
     /// </summary>
     public static Tensor Apply(this Linear layer, Tensor x_RI) => nn.functional.linear(x_RI, layer.weight!, layer.bias);
 

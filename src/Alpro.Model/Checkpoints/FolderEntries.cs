@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace Alpro.Model.Checkpoints;
 
 /// <summary>
-/// The names in a folder, which are on the disk only when the folder has been flushed: a file's own flush is not enough after a power cut.
+/// The names in a folder. They are on the disk only when the folder has been flushed: a file's own flush is not enough after a power cut.
 /// </summary>
 internal static partial class FolderEntries
 {

@@ -11,8 +11,8 @@ public sealed record KeyRule(string Pattern, params string[] Targets)
 }
 
 /// <summary>
-/// How the keys of one kind of checkpoint become those of a model: stages in a row, in each of which the first rule that
-/// matches a key renames it and a key that none matches stays. The renaming is data; <see cref="StateDict"/> applies it.
+/// How the keys of one kind of checkpoint become those of a model: stages in a row. In each stage the first rule that matches a key renames
+/// it, and a key that none matches stays. The renaming is data; <see cref="StateDict"/> applies it.
 /// </summary>
 public sealed class KeyMap
 {

@@ -3,8 +3,9 @@ using static TorchSharp.torch;
 namespace Alpro.Model.Checkpoints;
 
 /// <summary>
-/// Embeddings that a model of another frame count or resolution takes over by nearest interpolation (the released code's loading):
-/// <c>time_embed [1, T, D]</c> over its frames, <c>pos_embed [1, 1 + N, D]</c> over its patches, the class token's row kept.
+/// Embeddings that a model of another frame count or resolution takes over by nearest interpolation (the released code's loading).
+/// Interpolation of <c>time_embed [1, T, D]</c> is over its frames. That of <c>pos_embed [1, 1 + N, D]</c> is over its patches, and keeps
+/// the class token's row.
 /// </summary>
 internal static class PositionEmbeddings
 {

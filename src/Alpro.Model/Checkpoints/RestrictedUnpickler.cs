@@ -6,15 +6,15 @@ using System.Text;
 namespace Alpro.Model.Checkpoints;
 
 /// <summary>
-/// Reads a Python pickle as data. It is a small stack machine over the opcodes that <c>torch.save</c> writes; the only names it
-/// knows are those of <see cref="_names"/>, each standing for a function below, so a file can ask for nothing else to be made
-/// or run. Its results are null, bool, long, double, string, lists (<see cref="List{T}"/>), tuples (arrays), dictionaries
+/// Reads a Python pickle as data. It is a small stack machine over the opcodes that <c>torch.save</c> writes. The only names it knows are
+/// those of <see cref="_names"/>, each standing for a function below. So a file can ask for nothing else to be made or run. Its results are
+/// null, bool, long, double, string, lists (<see cref="List{T}"/>), tuples (arrays), dictionaries
 /// (<see cref="OrderedDictionary{TKey, TValue}"/>, the keys as text) and <see cref="StoredTensor"/>.
 /// </summary>
 /// <remarks>
-/// Work and memory are bounded by the pickle's length. An instruction handles what the bytes before it put on the stack, each value
-/// once; only functions look into values, which a pickle may recall and hand to them again and again. So everything that functions are
-/// given is counted, and may be no more than the bytes that were read.
+/// Work and memory are bounded by the pickle's length. An instruction handles what the bytes before it put on the stack, each value once.
+/// Only functions look into values, which a pickle may recall and hand to them again and again. So everything that functions are given is
+/// counted, and may be no more than the bytes that were read.
 /// </remarks>
 /// <param name="input">The pickle.</param>
 /// <param name="findRun">The run of a storage: its key, its type and its number of elements.</param>

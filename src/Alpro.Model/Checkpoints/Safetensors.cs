@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 namespace Alpro.Model.Checkpoints;
 
 /// <summary>
-/// The safetensors format: eight bytes of header length, a JSON header with the type, shape and byte range of every tensor, then
-/// the tensors' bytes, little-endian, in C order, without holes or overlaps.
+/// The safetensors format: eight bytes of header length, a JSON header, then the tensors' bytes. The header has the type, shape and byte
+/// range of every tensor. The tensors' bytes are little-endian, in C order, without holes or overlaps.
 /// </summary>
 public static class Safetensors
 {

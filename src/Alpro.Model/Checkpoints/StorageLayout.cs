@@ -7,8 +7,8 @@ namespace Alpro.Model.Checkpoints;
 internal sealed record StorageView(string Key, long Count, long Offset, long[] Strides);
 
 /// <summary>
-/// Lays out tensors in storages so that exactly those that overlap in memory share one. A tensor that overlaps with no other is
-/// compact in a storage of its own, even if it is a view into a larger buffer, so that no byte is written that nobody asked for.
+/// Lays out tensors in storages so that exactly those that overlap in memory share one. A tensor that overlaps with no other is compact in
+/// a storage of its own, even if it views a larger buffer. So no byte is written that nobody asked for.
 /// </summary>
 internal sealed class StorageLayout
 {

@@ -43,7 +43,7 @@ public static class TorchFile
         TorchLegacyStream.Read(file));
 
     /// <summary>
-    /// Gives every tensor and every plain value of a nested structure a name of its own. One value may be in many places of it: what is
+    /// Gives every tensor and every plain value of a nested structure a name of its own. One value may be in many places of it. So what is
     /// looked at and written down may be no more than some times the bytes that describe the structure.
     /// </summary>
     private static CheckpointContent Flatten(CheckpointFormat format, (object? Root, long Bytes) structure)

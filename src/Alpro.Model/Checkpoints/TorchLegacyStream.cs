@@ -4,8 +4,8 @@ using Microsoft.Win32.SafeHandles;
 namespace Alpro.Model.Checkpoints;
 
 /// <summary>
-/// PyTorch's format before 1.6: five pickles in a row (a magic number, the protocol, facts on the writing machine, the structure, the
-/// keys of the storages), then for each key the number of elements and the elements.
+/// PyTorch's format before 1.6: five pickles in a row, then for each storage's key the number of elements and the elements. The pickles are
+/// a magic number, the protocol, facts on the writing machine, the structure, and the keys of the storages.
 /// </summary>
 internal static class TorchLegacyStream
 {

@@ -127,7 +127,7 @@ internal static class TorchZip
     }
 
     /// <summary>
-    /// Finds each content behind its local header, and checks that no two parts of the file overlap: so all together are no larger than the
+    /// Finds each content behind its local header, and checks that no two parts of the file overlap. So all together are no larger than the
     /// file.
     /// </summary>
     private static Dictionary<string, ZipEntry> Locate(SafeFileHandle file, List<(long Header, ZipEntry Entry)> headers, long directory)

@@ -9,8 +9,8 @@ using static TorchSharp.torch;
 namespace Alpro.Training.Checkpoints;
 
 /// <summary>
-/// The checkpoints of a run, a folder each. One is written aside, flushed to the disk and renamed, so a name that is there is a
-/// whole checkpoint; its hashes say whether it still is. The last few are kept, and the best.
+/// The checkpoints of a run, a folder each. One is written aside, flushed to the disk and renamed, so a name that is there is a whole
+/// checkpoint. Its hashes say whether it still is. The last few are kept, and the best.
 /// </summary>
 /// <param name="folder">Where they lie.</param>
 /// <param name="keep">How many of the last are kept.</param>

@@ -10,8 +10,8 @@ namespace Alpro.Training.Checkpoints;
 
 /// <summary>
 /// A run at one step, copied off the training thread's tensors: weights, moments and state. A GPU copies in its own time, in its order of
-/// work, and whoever reads waits for it: there is no other way to the numbers. Whoever writes it gives it back by disposing it; at most
-/// <see cref="SnapshotPool.Capacity"/> are about at a time, so a trainer whose checkpoints are not written fast enough waits instead of
+/// work. Whoever reads waits for the copy: there is no other way to the numbers. Whoever writes a snapshot gives it back by disposing it.
+/// At most <see cref="SnapshotPool.Capacity"/> exist at a time. So a trainer whose checkpoints are not written fast enough waits instead of
 /// filling the memory.
 /// </summary>
 public sealed class Snapshot : IDisposable

@@ -12,8 +12,8 @@ public sealed record TrainState
     public long Step { get; init; }
 
     /// <summary>
-    /// The last step after which all was done that was due then; behind <see cref="Step"/> in a checkpoint that was written before the
-    /// validation of its step.
+    /// The last step after which all was done that was due then. It is behind <see cref="Step"/> in a checkpoint that was written before
+    /// the validation of its step.
     /// </summary>
     public long Settled { get; init; }
 
@@ -24,7 +24,8 @@ public sealed record TrainState
     public required long StepsPerEpoch { get; init; }
 
     /// <summary>
-    /// What the files say that decide the clips, by the setting that names them: rows and a hash of each corpus, a hash of each other file.
+    /// What the files that decide the clips say, by the setting that names them. Each corpus gives its rows and a hash, each other file a
+    /// hash.
     /// </summary>
     public IReadOnlyDictionary<string, string> Data { get; init; } = FrozenDictionary<string, string>.Empty;
 

@@ -6,7 +6,7 @@ namespace Alpro.Training.Collectives;
 
 /// <summary>
 /// Brings the contrastive features of all ranks together. Backward, each rank's part gets the sum of the gradients that all ranks have for
-/// it: with losses that are means over ranks, the gradient one process would compute.
+/// it. With losses that are means over ranks, that is the gradient one process would compute.
 /// </summary>
 internal sealed class FeatureGather(ICollectives collectives) : IFeatureGather
 {

@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace Alpro.Training.Collectives;
 
 /// <summary>
-/// Puts the sum over all ranks in place of the gradients. Where a group can do so while the device computes, the gradients of a block go
-/// off as soon as the backward pass has left it, while it is in the blocks before; the others follow when it is over.
+/// Puts the sum over all ranks in place of the gradients. Some groups can do so while the device computes. There the gradients of a block
+/// go off as soon as the backward pass has left it, while the pass is in the blocks before. The others follow when the pass is over.
 /// </summary>
 /// <param name="parameters">The gradients.</param>
 /// <param name="group">The ranks.</param>

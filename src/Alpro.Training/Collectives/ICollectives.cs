@@ -4,8 +4,8 @@ namespace Alpro.Training.Collectives;
 
 /// <summary>
 /// What the ranks of a group do together. Every rank calls the same operations in the same order, from one thread at a time, and each
-/// returns when this rank may go on. Ranks may take as long as they like to arrive; a rank that is gone ends the group: the operation under
-/// way and all later ones throw the same <see cref="CollectivesException"/>, and what the tensors hold is then undefined.
+/// returns when this rank may go on. Ranks may take as long as they like to arrive. A rank that is gone ends the group: the operation under
+/// way and all later ones throw the same <see cref="CollectivesException"/>. What the tensors hold is then undefined.
 /// </summary>
 public interface ICollectives : IDisposable
 {
@@ -46,7 +46,7 @@ public interface ICollectives : IDisposable
     void Broadcast(Tensor tensor, int source);
 
     /// <summary>
-    /// Throws if the group is over. On a GPU operations return before they are done: what they give may be used if this does not throw
+    /// Throws if the group is over. On a GPU operations return before they are done. What they give may be used if this does not throw
     /// after the device has been waited for.
     /// </summary>
     void ThrowIfOver();

@@ -6,13 +6,13 @@ using static TorchSharp.torch;
 namespace Alpro.Training.Collectives;
 
 /// <summary>
-/// Ranks on GPUs, one process for each, whose tensors NCCL adds up; what lies in the memory of the CPU goes round the ring, which also
-/// watches over the ranks: NCCL does not notice one that is gone, so the end of the ring ends what it has begun. Operations return before
-/// the GPU has done them, in the order of its default stream, where TorchSharp's are; see <see cref="ICollectives.ThrowIfOver"/>.
+/// Ranks on GPUs, one process for each, whose tensors NCCL adds up. What lies in the memory of the CPU goes round the ring, which also
+/// watches over the ranks. NCCL does not notice a rank that is gone, so the end of the ring ends what NCCL has begun. Operations return
+/// before the GPU has done them, in the order of its default stream, where TorchSharp's are; see <see cref="ICollectives.ThrowIfOver"/>.
 /// </summary>
 /// <remarks>
-/// A communicator belongs to one thread at a time, and is freed while others may want it: every call is made under a lock that the end
-/// takes too. So none may take long, and NCCL is told not to block: it does on a thread of its own what waits for other ranks, and is asked
+/// A communicator belongs to one thread at a time, and is freed while others may want it. So every call is made under a lock that the end
+/// takes too. No call may take long, so NCCL is told not to block. It does on a thread of its own what waits for other ranks. It is asked
 /// until it is through, or the group is over. Each process uses the first GPU that it sees.
 /// </remarks>
 internal sealed class NcclCollectives : ICollectives

@@ -111,7 +111,7 @@ internal sealed unsafe class NcclLibrary
 
     /// <summary>
     /// The first fields of ncclConfig_t, as they were in 2.14 and are in all since. A library copies as many bytes as <see cref="Size"/>
-    /// says, and takes its own defaults for what is younger than <see cref="Version"/>: both are those of 2.14, whatever is loaded.
+    /// says, and takes its own defaults for what is younger than <see cref="Version"/>. Both are those of 2.14, whatever is loaded.
     /// </summary>
     [StructLayout(LayoutKind.Sequential)]
     private struct Config()

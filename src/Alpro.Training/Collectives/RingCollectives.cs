@@ -8,8 +8,8 @@ using static TorchSharp.torch;
 namespace Alpro.Training.Collectives;
 
 /// <summary>
-/// Ranks on CPUs in a ring of TCP connections: each sends to the next and receives from the previous, straight out of and into the tensors'
-/// memory, a segment on its way while the one before it is added up. Every frame carries the generation.
+/// Ranks on CPUs in a ring of TCP connections. Each sends to the next and receives from the previous, straight out of and into the tensors'
+/// memory. A segment is on its way while the one before it is added up. Every frame carries the generation.
 /// </summary>
 internal sealed class RingCollectives : IWatchedGroup
 {

@@ -6,8 +6,8 @@ using System.Security.Authentication;
 namespace Alpro.Training.Collectives;
 
 /// <summary>
-/// One end of a connection between two neighbours of a ring. It begins with 24 bytes each way - a constant, the generation, the sender's
-/// rank and the number of ranks - and whoever says anything else is refused. Nothing that comes in decides how much memory is taken.
+/// One end of a connection between two neighbours of a ring. It begins with 24 bytes each way: a constant, the generation, the sender's
+/// rank and the number of ranks. Whoever says anything else is refused. Nothing that comes in decides how much memory is taken.
 /// </summary>
 internal sealed record RingLink(int Peer, Socket Socket, Stream Stream) : IDisposable
 {

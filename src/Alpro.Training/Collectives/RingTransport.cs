@@ -41,7 +41,7 @@ internal readonly record struct RingSegment(nint Buffer, long Number, RingOperat
 
 /// <summary>
 /// A rank's two connections. Data goes to the next rank and comes from the previous one. Against that stream every rank tells the previous
-/// one that it lives, or who is lost: so each is watched by one neighbour, a lost rank has the same name everywhere, and word of it goes
+/// one that it lives, or who is lost. So one neighbour watches each rank, and a lost rank has the same name everywhere. Word of it goes
 /// round the ring as fast as messages travel.
 /// </summary>
 internal sealed class RingTransport : IDisposable

@@ -9,8 +9,8 @@ using Alpro.Data.Corpora.Annotations;
 namespace Alpro.Training.Configuration;
 
 /// <summary>
-/// Reads a run's configuration: JSON with comments, bound strictly. Whatever is wrong - a key that nothing reads, a value of the
-/// wrong kind or out of range, a file that is not there - is reported at once, with line and path and the nearest valid spelling.
+/// Reads a run's configuration: JSON with comments, bound strictly. It reports at once whatever is wrong, with line and path and the
+/// nearest valid spelling. That is a key that nothing reads, a value of the wrong kind or out of range, or a file that is not there.
 /// </summary>
 public static class ConfigLoader
 {
@@ -56,8 +56,8 @@ public static class ConfigLoader
         Bind(file, BytesOf(file), LinesOf, overrides, static (config, problems) => config.CheckSizes(problems));
 
     /// <summary>
-    /// Reads the corpora and the entity list that a configuration names, for commands that come before the run: nothing else of it is
-    /// looked at, and no file that it names need be there.
+    /// Reads the corpora and the entity list that a configuration names, for commands that come before the run. It looks at nothing else in
+    /// the configuration, and no file that the configuration names need be there.
     /// </summary>
     /// <param name="file">The configuration file.</param>
     /// <returns>A configuration of the corpora, <c>data.entities</c> and <c>model.entities</c> alone.</returns>

@@ -1,8 +1,8 @@
 namespace Alpro.Training.Configuration;
 
 /// <summary>
-/// A setting that may differ where a run goes on: it decides when something is done or looked at, or done again for want of memory, and not
-/// what is trained; or where the first weights came from, which a checkpoint has in it.
+/// A setting that may differ where a run goes on. It decides when something is done or looked at, or done again for want of memory, and not
+/// what is trained. Or it says where the first weights came from, which a checkpoint has in it.
 /// </summary>
 /// <param name="within">The settings in it that may; none for all of it.</param>
 [AttributeUsage(AttributeTargets.Property)]

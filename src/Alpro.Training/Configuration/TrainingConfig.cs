@@ -39,8 +39,8 @@ public sealed record TrainingConfig
 
     /// <summary>
     /// Clips of a group, for several ranks: each rank has whole groups of each part of a batch. Matching draws its negatives inside a
-    /// group, every loss but the contrastive is a mean over groups, and each group has random numbers of its own, so that the number of
-    /// ranks changes nothing but the order of sums. It is what the released code's batch of one GPU is. Null makes each part one group.
+    /// group, and every loss but the contrastive is a mean over groups. Each group has random numbers of its own. So the number of ranks
+    /// changes nothing but the order of sums. A group is what the released code's batch of one GPU is. Null makes each part one group.
     /// </summary>
     public int? GroupSize { get; init; }
 

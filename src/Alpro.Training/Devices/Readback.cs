@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Alpro.Training.Devices;
 
 /// <summary>
-/// Numbers on their way from the device to the host: the copy is queued behind the work that makes them, and waited for when they are read.
+/// Numbers on their way from the device to the host. The copy is queued behind the work that makes them, and waited for when they are read.
 /// </summary>
 internal sealed class Readback : IDisposable
 {

@@ -7,9 +7,9 @@ using static TorchSharp.torch;
 namespace Alpro.Training.Optimization;
 
 /// <summary>
-/// AdamW as the released code has it, over flat buffers: epsilon is added after the square root, before the bias correction, and
-/// decoupled weight decay follows the update. On the CPU one pass reads gradient, moments and weights once and clears the gradient;
-/// on a GPU it is libtorch's fused kernel, which clips and leaves out what is not finite without the host being asked.
+/// AdamW as the released code has it, over flat buffers. Epsilon is added after the square root, before the bias correction, and decoupled
+/// weight decay follows the update. On the CPU one pass reads gradient, moments and weights once and clears the gradient. On a GPU it is
+/// libtorch's fused kernel, which clips and leaves out what is not finite without asking the host.
 /// </summary>
 internal sealed class AdamW : IDisposable
 {
@@ -104,8 +104,8 @@ internal sealed class AdamW : IDisposable
     /// <param name="largest">The norm they are scaled down to.</param>
     /// <param name="sound">1 to update and 0 to leave weights and moments as they are, a scalar double on the device.</param>
     /// <remarks>
-    /// The kernel corrects the moments' bias after it has added epsilon, by its count of steps; here the correction is in the learning
-    /// rate, and the count so large that the kernel's own correction is 1.
+    /// The kernel corrects the moments' bias after it has added epsilon, by its count of steps. Here the correction is in the learning
+    /// rate, and the count is so large that the kernel's own correction is 1.
     /// </remarks>
     public void StepOnDevice(double learningRate, Tensor norm, double largest, Tensor sound)
     {

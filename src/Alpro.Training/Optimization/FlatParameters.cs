@@ -12,10 +12,10 @@ namespace Alpro.Training.Optimization;
 internal sealed record FlatSection(string Name, long[] Shape, long Offset, long Length);
 
 /// <summary>
-/// The trainable parameters of a module as views into one contiguous tensor, and their gradients as views into another: one
-/// tensor to update, one norm to take, one buffer to copy. Weights that decay come first, biases and norms after them.
-/// Weights of matrices and embeddings may be in bfloat16: then these, the first of all, are views into a buffer of that type, and the
-/// 32-bit buffers hold what is updated, saved and summed.
+/// The trainable parameters of a module as views into one contiguous tensor, and their gradients as views into another. So there is one
+/// tensor to update, one norm to take, one buffer to copy. Weights that decay come first, biases and norms after them. Weights of matrices
+/// and embeddings may be in bfloat16. Then these, the first of all, are views into a buffer of that type. The 32-bit buffers hold what is
+/// updated, saved and summed.
 /// </summary>
 /// <remarks>Make it last, after the module is on its device: moving a module replaces its parameters. From then on gradients are
 /// set to zero here, not by the module, which would drop the views.</remarks>

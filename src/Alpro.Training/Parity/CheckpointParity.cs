@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 namespace Alpro.Training.Parity;
 
 /// <summary>
-/// Checks the checkpoint files of <c>golden/checkpoints</c>: sound ones must hold the expected tensors, broken and malicious ones
-/// must be refused with a message that names the file, and must run nothing.
+/// Checks the checkpoint files of <c>golden/checkpoints</c>. Sound ones must hold the expected tensors. Broken and malicious ones must be
+/// refused with a message that names the file, and must run nothing.
 /// </summary>
 internal static class CheckpointParity
 {

@@ -3,8 +3,8 @@ using System.Text;
 namespace Alpro.Training.Records;
 
 /// <summary>
-/// A file that grows by whole entries. What cannot be written, to a full disk say, waits in memory in its order and is tried again; nothing
-/// of an entry stays in the file that is not there whole.
+/// A file that grows by whole entries. What cannot be written, to a full disk say, waits in memory in its order and is tried again. Nothing
+/// of an entry stays in the file unless the whole entry is there.
 /// </summary>
 /// <param name="path">The file; it is made with the first entry.</param>
 internal sealed class GrowingFile(string path) : IDisposable

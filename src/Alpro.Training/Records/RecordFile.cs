@@ -4,7 +4,7 @@ using Alpro.Training.Configuration;
 namespace Alpro.Training.Records;
 
 /// <summary>
-/// A file of records, a line of JSON each, of any length. A line that a crash cut short - the last, without its end - is none; any other
+/// A file of records, a line of JSON each, of any length. A last line without its end, which a crash cut short, is no record. Any other
 /// that is no record is named with its number.
 /// </summary>
 /// <typeparam name="T">The records.</typeparam>

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net;
 using System.Text;
 using System.Text.Json;
@@ -38,18 +37,21 @@ internal static class Report
         return folder.Report;
     }
 
-    /// <summary>Writes the page of a run that is over once more, with the evaluations that were made since; does nothing while there is no page.</summary>
+    /// <summary>
+    /// Writes the page of a run that is over once more, with the evaluations that were made since; does nothing while there is no page.
+    /// </summary>
     public static void Refresh(RunFolder folder, RunConfig config)
     {
         if (!File.Exists(folder.Ledger)) return;
         Write(folder, config, JsonSerializer.Deserialize<KeyValuePair<string, string>[]>(File.ReadAllBytes(folder.Ledger))!);
     }
 
-    private static string Page(RunConfig config, IReadOnlyList<KeyValuePair<string, string>> ledger, StepRecord[] steps, ValidationRecord[] validations, EvaluationRecord[] evaluations)
+    private static string Page(RunConfig config, IReadOnlyList<KeyValuePair<string, string>> ledger, StepRecord[] steps,
+        ValidationRecord[] validations, EvaluationRecord[] evaluations)
     {
         string task = config.Task.ToString().ToLowerInvariant();
         var page = new StringBuilder();
-        page.AppendLine(CultureInfo.InvariantCulture, $"""
+        page.AppendLine($"""
             <!doctype html>
             <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{task} run</title><style>{Style}</style></head><body>
             <h1>{task} run</h1>
@@ -57,23 +59,34 @@ internal static class Report
             <div class="grid">
             """);
         string[] terms = [.. steps.SelectMany(step => step.Terms.Keys).Distinct()];
-        page.Append(Chart("Loss", [Line("total", steps, step => step.Loss), .. terms.Where(_ => terms.Length > 1).Select(term => Line(term, steps, step => step.Terms.GetValueOrDefault(term)?.Loss))]));
+        page.Append(Chart("Loss", [Line("total", steps, step => step.Loss),
+            .. terms.Where(_ => terms.Length > 1).Select(term => Line(term, steps, step => step.Terms.GetValueOrDefault(term)?.Loss))]));
         page.Append(Chart("Accuracy", [.. terms.Select(term => Line(term, steps, step => step.Terms.GetValueOrDefault(term)?.Accuracy))]));
         foreach (string figure in validations.SelectMany(validation => validation.Figures.Keys).Distinct())
-            page.Append(Chart($"Validation: {figure}", [new(figure, [.. validations.Where(validation => validation.Figures.ContainsKey(figure)).Select(validation => ((double)validation.Step, validation.Figures[figure]))])]));
-        foreach ((string corpus, string figure) in evaluations.SelectMany(evaluation => evaluation.Figures.Keys, (evaluation, figure) => (evaluation.Corpus, figure)).Distinct())
-            page.Append(Chart($"{corpus}: {figure}", [new(figure, [.. evaluations.Where(evaluation => evaluation.Corpus == corpus).Select(evaluation => ((double)evaluation.Step, evaluation.Figures[figure]))])]));
+            page.Append(Chart($"Validation: {figure}",
+                [new(figure, [.. validations.Where(validation => validation.Figures.ContainsKey(figure))
+                .Select(validation => ((double)validation.Step, validation.Figures[figure]))])]));
+        foreach ((string corpus, string figure) in evaluations.SelectMany(evaluation => evaluation.Figures.Keys,
+            (evaluation, figure) => (evaluation.Corpus, figure)).Distinct())
+            page.Append(Chart($"{corpus}: {figure}",
+                [new(figure, [.. evaluations.Where(evaluation => evaluation.Corpus == corpus)
+                .Select(evaluation => ((double)evaluation.Step, evaluation.Figures[figure]))])]));
         page.Append(Chart("Learning rate", [Line("learning rate", steps, step => step.LearningRate)]));
         page.Append(Chart("Gradient norm, before clipping", [Line("norm", steps, step => step.GradientNorm)]));
         page.Append(Chart("Clips per second", [Line("clips/s", steps, step => step.ClipsPerSecond)]));
         page.Append(Chart("Share of the time spent waiting for data", [Line("wait", steps, step => step.WaitShare)]));
-        page.Append(Chart("Milliseconds per step", [Line("wait", steps, step => step.WaitMs), Line("transfer", steps, step => step.TransferMs), Line("forward", steps, step => step.ForwardMs), Line("backward", steps, step => step.BackwardMs), Line("reduce", steps, step => step.ReduceMs), Line("optimizer", steps, step => step.OptimizerMs)]));
+        page.Append(Chart("Milliseconds per step",
+            [Line("wait", steps, step => step.WaitMs), Line("transfer", steps, step => step.TransferMs),
+            Line("forward", steps, step => step.ForwardMs), Line("backward", steps, step => step.BackwardMs),
+            Line("reduce", steps, step => step.ReduceMs), Line("optimizer", steps, step => step.OptimizerMs)]));
         page.Append(Chart("Resident memory, MB", [Line("memory", steps, step => step.ResidentMb)]));
         page.AppendLine("</div>");
         page.AppendLine("<h2>Ledger</h2><div class=\"card\"><table>");
-        foreach ((string name, string value) in ledger) page.AppendLine(CultureInfo.InvariantCulture, $"<tr><td>{WebUtility.HtmlEncode(name)}</td><td>{WebUtility.HtmlEncode(value)}</td></tr>");
+        foreach ((string name, string value) in ledger) page.AppendLine(
+            $"<tr><td>{WebUtility.HtmlEncode(name)}</td><td>{WebUtility.HtmlEncode(value)}</td></tr>");
         page.AppendLine("</table></div>");
-        page.AppendLine(CultureInfo.InvariantCulture, $"<h2>Configuration</h2><div class=\"card\"><pre>{WebUtility.HtmlEncode(ConfigLoader.ToJson(config))}</pre></div></body></html>");
+        page.AppendLine("<h2>Configuration</h2><div "
+            + $"class=\"card\"><pre>{WebUtility.HtmlEncode(ConfigLoader.ToJson(config))}</pre></div></body></html>");
         return page.ToString();
     }
 
@@ -82,12 +95,15 @@ internal static class Report
         if (steps.Length == 0) return "No step was done.";
         double seconds = steps.Sum(step => step.StepMs + step.BetweenMs) / 1000, wait = steps.Sum(step => step.WaitMs) / 1000;
         double clips = steps.Sum(step => step.ClipsPerSecond * (step.StepMs + step.BetweenMs) / 1000);
-        return FormattableString.Invariant($"{steps.Length} steps, {clips:F0} clips in {(int)(seconds / 3600):00}:{TimeSpan.FromSeconds(seconds):mm\\:ss}: {clips / seconds:F1} clips per second, {wait / seconds:P1} of the time waiting for data. ")
-            + FormattableString.Invariant($"Loss {steps[0].Loss:F3} at first, {steps[^1].Loss:F3} at last; {steps.Count(step => step.Skipped)} steps skipped, {steps[^1].Rejected} clips rejected.");
+        return $"{steps.Length} steps, {clips:F0} clips in {(int)(seconds / 3600):00}:{TimeSpan.FromSeconds(seconds):mm\\:ss}: "
+            + $"{clips / seconds:F1} clips per second, {wait / seconds:P1} of the time waiting for data. "
+            + $"Loss {steps[0].Loss:F3} at first, {steps[^1].Loss:F3} at last; {steps.Count(step => step.Skipped)} steps skipped, "
+            + $"{steps[^1].Rejected} clips rejected.";
     }
 
     private static Curve Line(string name, StepRecord[] steps, Func<StepRecord, double?> figure) =>
-        new(name, [.. steps.Select(step => ((double)step.Step, Value: figure(step))).Where(point => point.Value is { } value && double.IsFinite(value)).Select(point => (point.Item1, point.Value!.Value))]);
+        new(name, [.. steps.Select(step => ((double)step.Step, Value: figure(step)))
+        .Where(point => point.Value is { } value && double.IsFinite(value)).Select(point => (point.Item1, point.Value!.Value))]);
 
     private static string Chart(string title, IReadOnlyList<Curve> curves)
     {
@@ -96,26 +112,33 @@ internal static class Report
         curves = [.. curves.Where(curve => curve.Points.Count > 0)];
         if (curves.Count == 0) return "";
         (double X, double Y)[] all = [.. curves.SelectMany(curve => curve.Thinned())];
-        (double minX, double maxX, double minY, double maxY) = (all.Min(point => point.X), all.Max(point => point.X), all.Min(point => point.Y), all.Max(point => point.Y));
+        (double minX, double maxX, double minY, double maxY) = (all.Min(point => point.X), all.Max(point => point.X),
+            all.Min(point => point.Y), all.Max(point => point.Y));
         if (maxY - minY < 1e-12) (minY, maxY) = (minY - Math.Max(1e-12, Math.Abs(minY) / 20), maxY + Math.Max(1e-12, Math.Abs(maxY) / 20));
         if (maxX <= minX) maxX = minX + 1;
 
         var chart = new StringBuilder();
-        chart.Append(CultureInfo.InvariantCulture, $"<figure><figcaption>{WebUtility.HtmlEncode(title)}</figcaption><svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{WebUtility.HtmlEncode(title)}\">");
+        chart.Append($"<figure><figcaption>{WebUtility.HtmlEncode(title)}</figcaption><svg viewBox=\"0 0 {width} {height}\" role=\"img\" "
+            + $"aria-label=\"{WebUtility.HtmlEncode(title)}\">");
         for (int i = 0; i <= 4; i++)
         {
             double value = minY + (maxY - minY) * i / 4, y = Y(value);
-            chart.Append(CultureInfo.InvariantCulture, $"<line x1=\"{left}\" x2=\"{width - right}\" y1=\"{y:F1}\" y2=\"{y:F1}\" stroke=\"var(--line)\"/><text x=\"{left - 5}\" y=\"{y + 4:F1}\" text-anchor=\"end\">{value:G3}</text>");
+            chart.Append($"<line x1=\"{left}\" x2=\"{width - right}\" y1=\"{y:F1}\" y2=\"{y:F1}\" stroke=\"var(--line)\"/><text "
+                + $"x=\"{left - 5}\" y=\"{y + 4:F1}\" text-anchor=\"end\">{value:G3}</text>");
         }
-        chart.Append(CultureInfo.InvariantCulture, $"<text x=\"{left}\" y=\"{height - 5}\">{minX:F0}</text><text x=\"{width - right}\" y=\"{height - 5}\" text-anchor=\"end\">step {maxX:F0}</text>");
+        chart.Append($"<text x=\"{left}\" y=\"{height - 5}\">{minX:F0}</text><text x=\"{width - right}\" y=\"{height - 5}\" "
+            + $"text-anchor=\"end\">step {maxX:F0}</text>");
         for (int i = 0; i < curves.Count; i++)
         {
-            string[] points = [.. curves[i].Thinned().Select(point => FormattableString.Invariant($"{left + (width - left - right) * (point.X - minX) / (maxX - minX):F1},{Y(point.Y):F1}"))];
+            string[] points = [.. curves[i].Thinned()
+                .Select(point => ($"{left + (width - left - right) * (point.X - minX) / (maxX - minX):F1},{Y(point.Y):F1}"))];
             // A line of one point has no length, but round ends.
-            chart.Append(CultureInfo.InvariantCulture, $"<polyline points=\"{string.Join(' ', points.Length == 1 ? [.. points, .. points] : points)}\" fill=\"none\" stroke=\"{colours[i % colours.Length]}\" stroke-width=\"{(points.Length == 1 ? 6 : 1.5)}\" stroke-linecap=\"round\"/>");
+            chart.Append($"<polyline points=\"{string.Join(' ', points.Length == 1 ? [.. points, .. points] : points)}\" fill=\"none\" "
+                + $"stroke=\"{colours[i % colours.Length]}\" stroke-width=\"{(points.Length == 1 ? 6 : 1.5)}\" stroke-linecap=\"round\"/>");
         }
         chart.Append("</svg>");
-        for (int i = 0; i < curves.Count && curves.Count > 1; i++) chart.Append(CultureInfo.InvariantCulture, $"<span class=\"key\"><i style=\"background:{colours[i % colours.Length]}\"></i>{WebUtility.HtmlEncode(curves[i].Name)}</span>");
+        for (int i = 0; i < curves.Count && curves.Count > 1; i++) chart.Append("<span class=\"key\"><i "
+            + $"style=\"background:{colours[i % colours.Length]}\"></i>{WebUtility.HtmlEncode(curves[i].Name)}</span>");
         return chart.AppendLine("</figure>").ToString();
 
         double Y(double value) => top + (height - top - bottom) * (1 - (value - minY) / (maxY - minY));

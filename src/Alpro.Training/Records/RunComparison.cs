@@ -22,8 +22,9 @@ internal sealed record RunComparison(int Steps, int Tensors, string? Difference)
     /// <param name="other">The folder of the second run.</param>
     /// <param name="otherEnd">Its last checkpoint.</param>
     /// <param name="tolerance">
-    /// How far losses and weights may be apart, and gradient norms ten times as far in proportion: a rectified unit that is at zero has its
-    /// gradient or has none, as rounding decides, and the loss is the same. 0 asks for the same bits. Clips must always be the same.
+    /// How far losses and weights may be apart, and gradient norms ten times as far in proportion. A rectified unit that is at zero has its
+    /// gradient or has none, as rounding decides, and the loss is the same. A tolerance of 0 asks for the same bits. Clips must always be
+    /// the same.
     /// </param>
     public static RunComparison Of(RunFolder one, Checkpoint oneEnd, RunFolder other, Checkpoint otherEnd, double tolerance = 0)
     {

@@ -10,10 +10,10 @@ using static TorchSharp.torch;
 namespace Alpro.Training.Tasks;
 
 /// <summary>
-/// Scores pairs of a text and a video among videos that are encoded: every text is encoded once, and so is what the first fusion
-/// layer makes of each side alone; then pairs are matched in chunks - all of them, or those on a shortlist. Texts
-/// go by length, so that padding is not computed. Both sides lie on the device, where a chunk takes its own by number, and the scores of a
-/// stretch are read when all of it is done: the device is never waited for before.
+/// Scores pairs of a text and a video among videos that are encoded. It encodes every text once, and computes once what the first fusion
+/// layer makes of each side alone. Then it matches pairs in chunks: all of them, or those on a shortlist. Texts go by length, so that
+/// padding is not computed. Both sides lie on the device, where a chunk takes its own by number. The scores of a stretch are read when all
+/// of it is done: the device is never waited for before.
 /// </summary>
 internal sealed class PairScorer : IDisposable
 {

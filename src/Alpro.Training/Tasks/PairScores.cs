@@ -14,7 +14,7 @@ internal sealed record PairScores(IReadOnlyList<string> VideoKeys, float[] Contr
     /// <summary>The figures of both directions.</summary>
     /// <param name="set">What belongs to what.</param>
     /// <param name="withMissing">Whether texts whose video could not be read count, as not found, and such a video as one that finds no
-    /// text; else both are left out.</param>
+    /// text. Otherwise both are left out.</param>
     /// <param name="byContrast">Whether to rank by the contrastive scores alone, in place of the probability of a match.</param>
     /// <param name="decimals">To how many decimals scores are rounded before they are ranked, as the released code does; null ranks them as
     /// they are.</param>

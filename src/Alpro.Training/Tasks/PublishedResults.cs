@@ -22,7 +22,7 @@ public sealed record ComparedReceipt(Receipt Receipt, string? Dataset, IReadOnly
     IReadOnlyList<string> Remarks);
 
 /// <summary>
-/// What was published of a task: the results of the fine-tuned checkpoints that were released with the paper (Li et al. 2021), all on
+/// What was published of a task: the results of the fine-tuned checkpoints that were released with the paper (Li et al. 2021). All are on
 /// test splits.
 /// </summary>
 /// <param name="Names">The figures' names, as receipts have them.</param>

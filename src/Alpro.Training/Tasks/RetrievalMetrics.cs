@@ -29,8 +29,8 @@ public sealed record RetrievalMetrics(
     /// <summary>Ranks and their figures from the score of every pair.</summary>
     /// <param name="scores_TV">Scores [texts, videos]; higher is better.</param>
     /// <param name="videos">Number of videos, V.</param>
-    /// <param name="videoOfText_T">The video that each text belongs to; below 0 for one that is not there, a number of its own for each: it
-    /// and its texts are ranked behind all. A video may have several texts: the best of them counts.</param>
+    /// <param name="videoOfText_T">The video that each text belongs to. A video that is not there has a number of its own below 0: it and
+    /// its texts are ranked behind all. A video may have several texts: the best of them counts.</param>
     /// <exception cref="NotANumberException">A score is not a number: nothing can be ranked by it.</exception>
     public static RetrievalMetrics Of(ReadOnlyMemory<float> scores_TV, int videos, IReadOnlyList<int> videoOfText_T)
     {
@@ -64,8 +64,8 @@ public sealed record RetrievalMetrics(
     }
 
     /// <summary>
-    /// The rank of the best true candidate: behind all with higher scores and, as a stable sort puts it, behind those of equal score before
-    /// it.
+    /// The rank of the best true candidate. It is behind all with higher scores and, as a stable sort puts it, behind those of equal score
+    /// before it.
     /// </summary>
     private static Rank Best(ReadOnlySpan<float> scores, int first, int stride, int candidates, ReadOnlySpan<int> truths)
     {

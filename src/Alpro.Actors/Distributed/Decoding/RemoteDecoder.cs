@@ -6,8 +6,8 @@ namespace Alpro.Actors.Distributed.Decoding;
 
 /// <summary>
 /// Stands at the training node for one clip in the hands of a decode node, and speaks to the <see cref="ClipCoordinator"/> as a
-/// <see cref="ClipDecoder"/> does. It asks for the next clip when the last has arrived here, not when it was made over there: a clip that
-/// is lost on the way is still held by somebody, and given to another when this actor stops.
+/// <see cref="ClipDecoder"/> does. It asks for the next clip when the last has arrived here, not when it was made over there. So the
+/// coordinator still counts a clip lost on the way as held, and gives it to another when this actor stops.
 /// </summary>
 internal sealed class RemoteDecoder : ReceiveActor
 {

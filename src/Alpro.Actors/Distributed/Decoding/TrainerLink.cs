@@ -10,11 +10,11 @@ using Microsoft.Extensions.Logging;
 namespace Alpro.Actors.Distributed.Decoding;
 
 /// <summary>
-/// The training node's end of a link to one decode node: its connection, and a <see cref="RemoteDecoder"/> for every clip that the node may
-/// have in hand. A grant is the credit to send one clip. So the grants bound what either end holds, and the window of the coordinator
-/// bounds the grants. When the connection or the node is lost, or the node does not answer, this actor stops with its children, and their
-/// clips go to others. A node that was only away finds its connection closed and offers itself again. The cluster need not agree that it is
-/// lost: a clip is a clip.
+/// The training node's end of a link to one decode node. It holds the connection, and a <see cref="RemoteDecoder"/> for every clip that the
+/// node may have in hand. A grant is the credit to send one clip. So the grants bound what either end holds, and the window of the
+/// coordinator bounds the grants. When the connection or the node is lost, or the node does not answer, this actor stops with its children.
+/// Their clips then go to others. A node that was only away finds its connection closed and offers itself again. The cluster need not agree
+/// that it is lost: a clip is a clip.
 /// </summary>
 internal sealed class TrainerLink : ReceiveActor
 {

@@ -12,9 +12,10 @@ namespace Alpro.Actors.Distributed.Groups;
 
 /// <summary>
 /// Forms the groups of trainers, as a singleton on the oldest coordinator's node. A group is as many of the free trainers as a step's clips
-/// can be shared out to; when one of them is lost the others form the next at once, and when one comes the group is dissolved for a larger.
-/// It keeps nothing that it does not learn again: who trains, from the trainers' reports; which number is the next, and whether the run is
-/// over, from its folder. So it may die and begin anew, here or elsewhere, while the trainers go on in the group that they have.
+/// can be shared out to. When one of them is lost, the others form the next group at once. When one comes, the keeper dissolves the group
+/// for a larger one. It keeps nothing that it does not learn again. The trainers' reports say who trains; its folder says which number is
+/// the next, and whether the run is over. So it may die and begin anew, here or elsewhere, while the trainers go on in the group that they
+/// have.
 /// </summary>
 internal sealed class GroupKeeper : ReceiveActor, IWithTimers
 {
@@ -45,7 +46,8 @@ internal sealed class GroupKeeper : ReceiveActor, IWithTimers
     private static readonly TimeSpan _lookEvery = TimeSpan.FromMilliseconds(250);
 
     /// <summary>
-    /// Whoever has been silent for so long is not asked into a group: long before the cluster gives a dead node up, nobody waits for it.
+    /// Whoever has been silent for so long is not asked into a group. The cluster takes far longer to give a dead node up; nobody waits for
+    /// that.
     /// </summary>
     private static readonly TimeSpan _silence = TimeSpan.FromSeconds(2);
 
@@ -239,8 +241,8 @@ internal sealed class GroupKeeper : ReceiveActor, IWithTimers
         Dictionary<IActorRef, Report> ranks = free.Take(world).ToDictionary(member => member, member => _members[member]);
         long furthest = ranks.Values.Max(report => report.Step);
         bool fromCheckpoint = _store.Steps() is [.., long saved] && saved > furthest;
-        // Without one of its ranks the last group cannot do a step, and none is further than that one. Else it may go on, or a rank of it
-        // have newer weights than anybody here, for as long as the cluster has not given it up.
+        // Without one of its ranks the last group cannot do a step, and none is further than that one. Otherwise that group may go on, or
+        // one of its ranks may have newer weights than anybody here. This holds until the cluster gives those ranks up.
         if (!ranks.Values.Any(report => report.Generation == _generation && report.Step > 0))
         {
             if (!_heardAll || _members.Any(other => !ranks.ContainsKey(other.Key) && (other.Value.InGroup || other.Value.Step > furthest)))

@@ -7,8 +7,8 @@ using Akka.Event;
 namespace Alpro.Actors.Distributed.Membership;
 
 /// <summary>
-/// Akka's timers on a thread of their own. Akka's scheduler runs on the thread pool: where that is busy for longer than the failure
-/// detector bears, no heartbeat is sent, whatever threads the dispatchers have, and a healthy node is taken for dead.
+/// Akka's timers on a thread of their own. Akka's scheduler runs on the thread pool. Where the pool is busy for longer than the failure
+/// detector bears, no heartbeat is sent, whatever threads the dispatchers have. The cluster then takes a healthy node for dead.
 /// </summary>
 internal sealed class ThreadScheduler : SchedulerBase, IDisposable
 {

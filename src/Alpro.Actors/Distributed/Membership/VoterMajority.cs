@@ -5,9 +5,9 @@ using Microsoft.Extensions.Logging;
 namespace Alpro.Actors.Distributed.Membership;
 
 /// <summary>
-/// Decides who goes on when nodes are lost, or the network parts (<c>hocon/cluster.conf</c>): the side that has more than half of the
-/// voters, or half of them with the lowest address. It takes the others out of the cluster; the other side ends itself. Every node decides
-/// for itself by what it sees, when that has not changed for a while.
+/// Decides who goes on when nodes are lost, or the network parts (<c>hocon/cluster.conf</c>). The side that has more than half of the
+/// voters goes on, or half of them with the lowest address. It takes the others out of the cluster; the other side ends itself. Every node
+/// decides for itself by what it sees, when that has not changed for a while.
 /// </summary>
 internal sealed class VoterMajority : IDowningProvider
 {

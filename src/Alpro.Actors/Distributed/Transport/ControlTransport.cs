@@ -23,9 +23,8 @@ internal sealed class ControlSetup(ClusterNode node) : Setup
 
 /// <summary>
 /// The control plane: how Akka's messages travel from node to node, each in a frame of its length and its bytes. Akka's own transport is
-/// not used, since under TLS it ends the whole node when another goes away, or stands still, while it is being called: the loss of one
-/// would be the loss of many. Every connection has two threads of its own, so that heartbeats go out and come in whatever blocks the thread
-/// pool.
+/// not used. Under TLS it ends the whole node when another goes away, or stands still, while it is being called. The loss of one would be
+/// the loss of many. Every connection has two threads of its own, so that heartbeats go out and come in whatever blocks the thread pool.
 /// </summary>
 internal sealed class ControlTransport : Akka.Remote.Transport.Transport
 {

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace Alpro.Model.Arithmetic.Kernels;
 
 /// <summary>
-/// Compiles <c>vision.cu</c> with the compiler that libtorch brings along (NVRTC) for the GPU that is there, and runs it through the
-/// driver. libtorch's <c>libcaffe2_nvrtc.so</c> depends on NVRTC, whatever its version is called.
+/// Compiles <c>vision.cu</c> for the GPU that is there, and runs it through the driver. The compiler is NVRTC, which libtorch brings along.
+/// The <c>libcaffe2_nvrtc.so</c> of libtorch depends on NVRTC, whatever NVRTC's version is called.
 /// </summary>
 internal sealed unsafe class CudaLauncher : KernelLauncher
 {

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Alpro.Model.Arithmetic.Kernels;
 
 /// <summary>
-/// The parts of a vision block that are bound by memory, each in one pass on a GPU: attention over time, and a branch added to the residual
+/// The memory-bound parts of a vision block, each in one pass on a GPU. They are attention over time, and a branch added to the residual
 /// together with the norm that follows. Residuals are in 32 bits; what goes into matrix products is in their precision.
 /// </summary>
 /// <remarks>Gradients that a function of our own is given have no dispose scope on the autograd engine's threads: each is disposed

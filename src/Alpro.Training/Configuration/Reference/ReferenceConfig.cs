@@ -58,8 +58,8 @@ public sealed class ReferenceConfig
 
     /// <summary>Reads a configuration.</summary>
     /// <param name="file">The file.</param>
-    /// <param name="root">The folder its paths begin at; by default the one with <c>output</c> or <c>config_release</c> in it on the way to
-    /// the file, else the current folder.</param>
+    /// <param name="root">The folder its paths begin at. By default it is the one with <c>output</c> or <c>config_release</c> in it on the
+    /// way to the file, else the current folder.</param>
     /// <param name="relativeTo">The folder that the result's paths shall be relative to; null for full paths.</param>
     /// <exception cref="ConfigException">The file is none, or has values that this program does not support: all of them at
     /// once.</exception>
