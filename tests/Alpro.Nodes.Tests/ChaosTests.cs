@@ -3,7 +3,7 @@ using Alpro.Actors;
 using Alpro.Chaos;
 using Alpro.Tests.Support.Runs;
 
-namespace Alpro.Cli.Tests.Cluster;
+namespace Alpro.Nodes.Tests;
 
 /// <summary>A run on seven processes: one of each kind is killed, and one frozen.</summary>
 public sealed class ChaosTests(SmallWorld world) : IClassFixture<SmallWorld>, IDisposable
