@@ -1,3 +1,5 @@
+using Alpro.Data.Media;
+
 namespace Alpro.Data.Preparation;
 
 /// <summary>An archive as its authors publish it.</summary>
@@ -33,7 +35,7 @@ internal sealed record DatasetRecipe
     public static IReadOnlyList<DatasetRecipe> All { get; } =
     [
         new() { Name = "webvid", Conversion = new ConversionSettings { RateFactor = 0.1 } },
-        new() { Name = "cc3m", Extensions = [".jpg", ".jpeg", ".png", ".webp"] },
+        new() { Name = "cc3m", Extensions = MediaFiles.Images },
         new()
         {
             Name = "msrvtt",

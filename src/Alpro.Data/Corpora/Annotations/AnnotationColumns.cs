@@ -18,11 +18,11 @@ internal sealed record AnnotationRow(
 /// <summary>Which columns an annotation has and what they mean, in whatever container it comes.</summary>
 /// <param name="Required">Columns without which a row means nothing.</param>
 /// <param name="Optional">Columns that are read where they are there.</param>
-/// <param name="Kind">What the media files are.</param>
+/// <param name="Kind">What the media files are; null where the first row's file tells.</param>
 /// <param name="Extension">The media extension where the annotation names none.</param>
 /// <param name="Read">Makes a row from its values, its number from 0, and the media extension; what is lacking is left empty.</param>
 internal sealed record AnnotationColumns(
-    IReadOnlyList<string> Required, IReadOnlyList<string> Optional, MediaKind Kind, string Extension,
+    IReadOnlyList<string> Required, IReadOnlyList<string> Optional, MediaKind? Kind, string Extension,
     Func<AnnotationFields, long, string, AnnotationRow> Read)
 {
     /// <summary>What is wrong with a row's values, or null.</summary>
