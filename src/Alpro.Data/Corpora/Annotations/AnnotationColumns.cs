@@ -26,10 +26,13 @@ internal sealed record AnnotationColumns(
     Func<AnnotationFields, long, string, AnnotationRow> Read)
 {
     /// <summary>What is wrong with a row's values, or null.</summary>
-    public string? ProblemOf(AnnotationFields fields)
+    public string? ProblemOf(AnnotationFields fields) => ProblemOf(fields, Required);
+
+    /// <summary>What is wrong with the values of a row that needs some columns, or null.</summary>
+    public static string? ProblemOf(AnnotationFields fields, IReadOnlyList<string> required)
     {
         if (fields.Problem is not null) return fields.Problem;
-        foreach (string name in Required)
+        foreach (string name in required)
         {
             IReadOnlyList<string> values = fields[name];
             if (values.Count == 0) return $"it has no \"{name}\"";
