@@ -17,17 +17,18 @@ public sealed class RunData : IDisposable
 {
     private readonly RunConfig _config;
     private readonly ActorSettings _settings;
+    private readonly IReadOnlyList<CorpusConfig> _configured;
 
     /// <summary>Opens the training corpora of a run, or those that are given in their place.</summary>
     /// <exception cref="DataException">A corpus cannot be opened; all that cannot are named.</exception>
     public RunData(RunConfig config, ActorSettings settings, IReadOnlyList<CorpusConfig>? corpora = null)
     {
-        (_config, _settings) = (config, settings);
+        (_config, _settings, _configured) = (config, settings, corpora ?? config.Data.Corpora);
         Tokenizer = new(config.Data.Vocabulary);
         Answers = ReadAnswers(config);
         var opened = new List<VideoTextCorpus>();
         var problems = new List<string>();
-        foreach (CorpusConfig corpus in corpora ?? config.Data.Corpora)
+        foreach (CorpusConfig corpus in _configured)
         {
             try
             {
@@ -74,7 +75,7 @@ public sealed class RunData : IDisposable
     /// <summary>The order of the training rows.</summary>
     public SamplingPlan Plan() =>
         new([.. Corpora.Select(corpus => corpus.Count)], _config.Training.BatchSize, _config.Seed,
-        [.. Corpora.Select(corpus => corpus.Name)]);
+        [.. Corpora.Select(corpus => corpus.Name)], [.. _configured.Select(corpus => corpus.Weight)]);
 
     /// <summary>What the first corpus asks of a downstream model: its videos and its texts.</summary>
     public EvaluationSet EvaluationSet() => Alpro.Training.Evaluation.EvaluationSet.Of(Corpora[0], Tokenizer,

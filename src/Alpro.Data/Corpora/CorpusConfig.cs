@@ -27,6 +27,12 @@ public sealed record CorpusConfig
     /// <summary>The annotation format.</summary>
     public AnnotationFormat Format { get; init; } = AnnotationFormat.Auto;
 
+    /// <summary>Which columns mean what, of an annotation file with names of its own; null for a format's names.</summary>
+    public CorpusColumns? Columns { get; init; }
+
+    /// <summary>The corpus's part in the mixture: its share of the training steps is its weight over the sum of all weights.</summary>
+    public double Weight { get; init; } = 1;
+
     /// <summary>
     /// File extension of the media where the annotation names none, such as <c>.mp4</c> or <c>.avi</c>; null for the format's own.
     /// </summary>

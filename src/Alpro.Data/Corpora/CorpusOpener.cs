@@ -17,6 +17,7 @@ internal sealed class CorpusOpener
     private readonly string _annotations, _mediaRoot;
     private readonly AnnotationContainer _container;
     private readonly AnnotationFormat? _format;
+    private readonly AnnotationColumns? _columns;
     private readonly string[] _files;
 
     private CorpusOpener(CorpusConfig config, string baseFolder)
@@ -25,6 +26,9 @@ internal sealed class CorpusOpener
         _annotations = Path.TrimEndingDirectorySeparator(Path.GetFullPath(Path.Combine(baseFolder, config.Annotations)));
         _container = config.Format.Container ?? AnnotationContainer.Of(_annotations);
         _format = config.Format.Container is null ? AnnotationFormat.OnlyOneOf(_container) : config.Format;
+        _columns = config.Columns?.ToAnnotation() ?? _format?.Columns;
+        if (_container.HoldsMedia && config.Columns is not null)
+            throw Error("\"columns\" are for annotation files; in tar shards the names of the members tell what they are");
         _files = _container.HoldsMedia ? TarShardReader.ShardsAt(_annotations, Error) : [_annotations];
         if (!_container.HoldsMedia && !File.Exists(_annotations)) throw Error($"there is no annotation file {_annotations}");
         if (_files.FirstOrDefault(file => new FileInfo(file).Length == 0) is { } empty) throw Error($"{empty} is empty");
@@ -57,7 +61,7 @@ internal sealed class CorpusOpener
     /// <summary>The number of the first row that can be used, from 1; where there is none, what is wrong with those there are.</summary>
     private long FirstUsableRow()
     {
-        using AnnotationReader reader = _container.Open(_files);
+        using AnnotationReader reader = _container.Open(_files, _config.Columns);
         AnnotationColumns? columns = Columns(reader);
         (long row, IReadOnlyCollection<string> names, List<string> problems) = (0, [], []);
         foreach (AnnotationFields fields in reader.Rows())
@@ -113,12 +117,13 @@ internal sealed class CorpusOpener
     private void Build(string path, string fingerprint)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        using AnnotationReader reader = _container.Open(_files);
+        using AnnotationReader reader = _container.Open(_files, _config.Columns);
         AnnotationColumns? columns = Columns(reader);
         MediaFolder folder = new(_mediaRoot, _config.Missing);
         using RowIndex.Writer writer = new(path);
         List<string> problems = [];
         IReadOnlyCollection<string> names = [];
+        MediaKind? kind = null;
         long rows = 0, filtered = 0, malformed = 0, missing = 0, refused = 0;
         foreach (AnnotationFields fields in reader.Rows())
         {
@@ -132,6 +137,7 @@ internal sealed class CorpusOpener
                 continue;
             }
             AnnotationRow row = columns!.Read(fields, rows - 1, _config.MediaExtension ?? columns.Extension);
+            kind ??= columns.Kind ?? MediaFiles.KindOf(row.MediaPaths[0]);
             IReadOnlyList<string> captions = row.Captions.All(IsWanted) ? row.Captions : [.. row.Captions.Where(IsWanted)];
             IReadOnlyList<string>? paths = row.Media is { } stretch ? [stretch.Path] : folder.Find(row.MediaPaths);
             if (captions.Count == 0) filtered++;
@@ -147,7 +153,8 @@ internal sealed class CorpusOpener
         if (rows > 0 && (columns is null || malformed == rows && (names.Count == 0 || columns.Lacking(names).Length > 0)))
             throw WrongColumns(columns, names, problems);
         CorpusCoverage coverage = new(rows, filtered, malformed, missing, refused, writer.Duplicates());
-        writer.Finish(new IndexSummary(fingerprint, writer.Content, columns?.Kind ?? MediaKind.Video, coverage, problems, folder.Listed));
+        writer.Finish(new IndexSummary(fingerprint, writer.Content, kind ?? columns?.Kind ?? MediaKind.Video, coverage,
+            problems, folder.Listed));
 
         void Note(string problem)
         {
@@ -159,7 +166,7 @@ internal sealed class CorpusOpener
     private AnnotationColumns? Columns(AnnotationReader reader)
     {
         IReadOnlyCollection<string>? names = reader.Names;
-        AnnotationColumns? columns = _format?.Columns ?? reader.Columns
+        AnnotationColumns? columns = _columns ?? reader.Columns
             ?? (names is null ? null : AnnotationFormat.ColumnsAmong(names) ?? throw WrongColumns(null, names, []));
         if (names is not null && columns is not null && columns.Lacking(names).Length > 0) throw WrongColumns(columns, names, []);
         return columns;
@@ -170,7 +177,8 @@ internal sealed class CorpusOpener
         ? Error($"no row of {_annotations} can be understood; {string.Join("; ", problems.Take(3))}")
         : Error($"{_annotations} has the columns {string.Join(", ", found)}; expected " + (columns is not null
             ? $"{string.Join(", ", columns.Required)}: {columns.Lacking(found)}"
-            : string.Join(", or ", AnnotationFormat.Recognisable.Select(known => string.Join(", ", known.Required)))));
+            : string.Join(", or ", AnnotationFormat.Recognisable.Select(known => string.Join(", ", known.Required))))
+            + (_config.Columns is null && _config.Format == AnnotationFormat.Auto ? "; set \"columns\" where yours have other names" : ""));
 
     private bool IsWanted(string caption) => !string.IsNullOrWhiteSpace(caption) && !(_config.MaxCaptionWords <= WordCount(caption));
 
@@ -211,7 +219,8 @@ internal sealed class CorpusOpener
     }
 
     private string Settings() => string.Create(CultureInfo.InvariantCulture,
-        $"{IndexVersion}|{_format?.Name}|{_config.MediaExtension}|{_config.MaxCaptionWords}|{_config.Missing}|{_mediaRoot}");
+        $"{IndexVersion}|{_format?.Name}|{_config.MediaExtension}|{_config.MaxCaptionWords}|{_config.Missing}|{_mediaRoot}")
+        + (_config.Columns is null ? "" : $"|{_config.Columns}");
 
     /// <summary>
     /// Where the index of these annotations lies, by the paths and settings under which they are opened: no two displace each other. It has

@@ -6,32 +6,36 @@ namespace Alpro.Data.Corpora.Annotations;
 /// <param name="Recognises">
 /// Whether a file is of this kind, from its path and its first bytes as text. They are asked in the order of <see cref="All"/>.
 /// </param>
-/// <param name="Open">A reader of its files.</param>
-internal sealed record AnnotationContainer(Func<string, string, bool> Recognises, Func<IReadOnlyList<string>, AnnotationReader> Open)
+/// <param name="Open">A reader of its files; it is told the columns that the configuration names.</param>
+internal sealed record AnnotationContainer(
+    Func<string, string, bool> Recognises, Func<IReadOnlyList<string>, CorpusColumns?, AnnotationReader> Open)
 {
     private const int FirstBytes = 64;
 
     /// <summary>A folder or glob of WebDataset-style tar shards, which hold the media too.</summary>
     public static AnnotationContainer Tar { get; } = new(
         static (path, _) => Directory.Exists(path) || path.Contains('*') || path.EndsWith(".tar", StringComparison.OrdinalIgnoreCase),
-        static shards => new TarShardReader(shards)) { HoldsMedia = true };
+        static (shards, _) => new TarShardReader(shards)) { HoldsMedia = true };
 
     /// <summary>A parquet file.</summary>
     public static AnnotationContainer Parquet { get; } = new(
-        static (_, text) => text.StartsWith("PAR1", StringComparison.Ordinal), static files => new ParquetRowReader(Stream(files)));
+        static (_, text) => text.StartsWith("PAR1", StringComparison.Ordinal),
+        static (files, columns) => new ParquetRowReader(Stream(files), columns?.ToAnnotation().Required));
 
     /// <summary>JSON objects, as lines or as one list.</summary>
     public static AnnotationContainer Json { get; } = new(
-        static (_, text) => text is ['[' or '{', ..], static files => new JsonObjectReader(Stream(files)));
+        static (_, text) => text is ['[' or '{', ..], static (files, _) => new JsonObjectReader(Stream(files)));
 
-    /// <summary>Tab-separated values without a header: caption and address.</summary>
+    /// <summary>Tab-separated values: caption and address without a header, or what the configuration says.</summary>
     public static AnnotationContainer Tsv { get; } = new(
         static (path, _) => path.EndsWith(".tsv", StringComparison.OrdinalIgnoreCase),
-        static files => DelimitedReader.Tsv(Stream(files), "caption", "url"));
+        static (files, columns) => DelimitedReader.Tsv(
+            Stream(files), columns is null ? ["caption", "url"] : null, header: columns is { AreNumbers: false }));
 
-    /// <summary>Comma-separated values with a header: what a file is that is nothing else.</summary>
+    /// <summary>Comma-separated values, with a header unless columns have numbers: what a file is that is nothing else.</summary>
     public static AnnotationContainer Csv { get; } = new(
-        static (_, _) => true, static files => DelimitedReader.Csv(Stream(files)));
+        static (_, _) => true,
+        static (files, columns) => DelimitedReader.Csv(Stream(files), header: columns is not { AreNumbers: true }));
 
     /// <summary>All kinds, in the order in which a file is asked whether it is one.</summary>
     public static IReadOnlyList<AnnotationContainer> All { get; } = [Tar, Parquet, Json, Tsv, Csv];

@@ -15,8 +15,7 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
     /// <summary>The name under which a row's key is found.</summary>
     public const string Key = "__key__";
 
-    private static readonly string[] _videos = [".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v"],
-        _images = [".jpg", ".jpeg", ".png", ".webp"];
+    private static readonly string[] _videos = [".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v"];
 
     /// <summary>A caption, or a question with its answer, and the media of the kind that the first shard has.</summary>
     public override AnnotationColumns Columns => new(["caption"], [], Kind(), "", static (fields, _, _) =>
@@ -49,11 +48,11 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
             while (Next(tar) is { } entry)
             {
                 if (_videos.Contains(Split(entry.Name).Extension)) return MediaKind.Video;
-                if (_images.Contains(Split(entry.Name).Extension)) return MediaKind.Image;
+                if (MediaFiles.Images.Contains(Split(entry.Name).Extension)) return MediaKind.Image;
             }
         }
         throw new DataException($"{shards[0]} and the other shards hold neither videos ({string.Join(", ", _videos)}) nor images "
-            + $"({string.Join(", ", _images)}).");
+            + $"({string.Join(", ", MediaFiles.Images)}).");
     }
 
     /// <summary>Where the media of the row with a name lie in a shard; null where it has no such row.</summary>
@@ -127,7 +126,7 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
 
         public void Add(string extension, TarEntry entry)
         {
-            if (_videos.Contains(extension) || _images.Contains(extension))
+            if (_videos.Contains(extension) || MediaFiles.Images.Contains(extension))
             {
                 if (entry.Length == 0) _problem = $"{entry.Name} has no bytes";
                 _media = new MediaSource(shard, entry.DataOffset, entry.Length);
