@@ -7,6 +7,7 @@ var benchmarks = new Dictionary<string, Func<string[], int>>
     ["fuzz"] = Alpro.Benchmarks.FuzzBenchmark.Run,
     ["decode"] = Alpro.Benchmarks.DecodeBenchmark.Run,
     ["clip"] = Alpro.Benchmarks.ClipBenchmark.Run,
+    ["pack"] = Alpro.Benchmarks.PackBenchmark.Run,
     ["step"] = Alpro.Benchmarks.StepBenchmark.Run,
     ["trainer"] = Alpro.Benchmarks.TrainerBenchmark.Run,
     ["collectives"] = Alpro.Benchmarks.CollectivesBenchmark.Run,
