@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text.Json;
 using Alpro.Actors;
 using Alpro.Data.Preparation;
@@ -34,9 +33,7 @@ internal static class PrepareCommand
             "Make the media of a dataset ready: verify and unpack archives, convert, count. Run it again to complete it.",
             "alpro prepare msrvtt --from downloads --out data/msrvtt_ret")) { dataset, source, target, size, rate, workers };
         CommandLine.Between(size, 16);
-        rate.Validators.Add(result => { if (ParseRate(result.GetValueOrDefault<string>()) is null)
-            result.AddError("--rate must be a number of frames per second, such as 5, or a share, such as 10%; not "
-                + $"{result.GetValueOrDefault<string>()}."); });
+        FrameRateText.Check(rate);
         CommandLine.Between(workers, 1);
         command.SetAction(async (arguments, cancellation) =>
         {
@@ -44,7 +41,7 @@ internal static class PrepareCommand
             string folder = Path.GetFullPath(arguments.GetValue(target)!);
             ConversionSettings? conversion = recipe.Conversion;
             if (arguments.GetValue(size) is { } side) conversion = (conversion ?? new()) with { ShortSide = side };
-            if (arguments.GetValue(rate) is { } text && ParseRate(text) is var (value, isShare))
+            if (FrameRateText.Parse(arguments.GetValue(rate)) is var (value, isShare))
                 conversion = (conversion ?? new()) with { RateFactor = isShare ? value : null, Rate = isShare ? null : value };
 
             PreparationReport report = await CommandLine.Error.Progress().StartAsync(display =>
@@ -67,14 +64,6 @@ internal static class PrepareCommand
             return report.IsComplete ? ExitCode.Success : ExitCode.Failure;
         });
         return command;
-    }
-
-    private static (double Value, bool IsShare)? ParseRate(string? text)
-    {
-        bool isShare = text is [.., '%'];
-        return double.TryParse(text?.TrimEnd('%'), NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && value > 0
-            && double.IsFinite(value)
-            ? (isShare ? value / 100 : value, isShare) : null;
     }
 
     private static void Show(IAnsiConsole console, PreparationReport report, string file)

@@ -35,17 +35,21 @@ internal sealed class CorpusOpener
     }
 
     /// <summary>Opens a corpus.</summary>
-    public static VideoTextCorpus Open(CorpusConfig config, string baseFolder) => Guarded(config, baseFolder, opener => opener.Open());
+    public static VideoTextCorpus Open(CorpusConfig config, string baseFolder) =>
+        Guarded(config, () => PackedCorpus.TryOpen(config, baseFolder) ?? new CorpusOpener(config, baseFolder).Open());
 
     /// <summary>Reads annotations up to the first row that can be used.</summary>
-    public static void RequireReadable(CorpusConfig config, string baseFolder) =>
-        Guarded(config, baseFolder, opener => opener.FirstUsableRow());
+    public static void RequireReadable(CorpusConfig config, string baseFolder) => Guarded(config, () =>
+    {
+        using VideoTextCorpus? packed = PackedCorpus.TryOpen(config, baseFolder);
+        return packed is not null ? 1 : new CorpusOpener(config, baseFolder).FirstUsableRow();
+    });
 
-    private static T Guarded<T>(CorpusConfig config, string baseFolder, Func<CorpusOpener, T> open)
+    private static T Guarded<T>(CorpusConfig config, Func<T> open)
     {
         try
         {
-            return open(new CorpusOpener(config, baseFolder));
+            return open();
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or InvalidDataException)
         {

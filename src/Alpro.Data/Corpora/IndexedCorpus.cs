@@ -31,7 +31,7 @@ internal sealed class IndexedCorpus(string name, string mediaRoot, RowIndex inde
                 Key = found.Key,
                 Kind = Kind,
                 Media = new MediaSource(paths.Length == 1 ? paths[0] : Array.Find(paths, File.Exists) ?? paths[^1], found.Offset,
-                    found.Length),
+                    found.Length) { Packed = found.Packed },
                 Captions = found.Captions,
                 Answer = found.Answer.Length == 0 ? null : found.Answer,
                 AnswerType = found.AnswerType.Length == 0 ? null : found.AnswerType,

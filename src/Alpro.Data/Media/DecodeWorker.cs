@@ -11,7 +11,8 @@ namespace Alpro.Data.Media;
 /// the answer is <see cref="Ready"/>. Then any number of requests:
 /// <list type="bullet">
 /// <item>
-/// <see cref="OpenRequest"/>, path, offset, length; the answer is <see cref="Done"/> and the five values of <see cref="VideoInfo"/>.
+/// <see cref="OpenRequest"/> and a <see cref="MediaSource"/>; the answer is <see cref="Done"/> and the five values of
+/// <see cref="VideoInfo"/>.
 /// </item>
 /// <item><see cref="ReadRequest"/>, count, width, height, filter, indices; the answer is <see cref="Done"/> and the pixels.</item>
 /// </list>
@@ -39,7 +40,6 @@ internal static class DecodeWorker
         answers.Write(Ready);
         answers.Flush();
 
-        string path = "";
         byte[] pixels = [];
         for (int request; (request = input.ReadByte()) >= 0; answers.Flush())
         {
@@ -47,8 +47,7 @@ internal static class DecodeWorker
             {
                 if (request == OpenRequest)
                 {
-                    path = requests.ReadString();
-                    VideoInfo info = reader.Open(new MediaSource(path, requests.ReadInt64(), requests.ReadInt64()));
+                    VideoInfo info = reader.Open(MediaSource.Read(requests));
                     answers.Write(Done);
                     answers.Write(info.FrameCount);
                     answers.Write(info.FrameRate);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.IO.Hashing;
 using System.Text.Json;
 using FFMpegCore;
 using FFMpegCore.Exceptions;
@@ -91,7 +92,14 @@ internal sealed class FfmpegProcessReader(DecodeLimits limits) : IFrameReader
         using FileStream from = File.OpenRead(media.Path), to = File.OpenWrite(_extract);
         from.Position = media.Offset;
         var buffer = new byte[1 << 16];
-        for (int n; length > 0 && (n = from.Read(buffer, 0, (int)Math.Min(buffer.Length, length))) > 0; length -= n) to.Write(buffer, 0, n);
+        var hash = new XxHash3();
+        for (int n; length > 0 && (n = from.Read(buffer, 0, (int)Math.Min(buffer.Length, length))) > 0; length -= n)
+        {
+            to.Write(buffer, 0, n);
+            hash.Append(buffer.AsSpan(0, n));
+        }
+        if (media.Packed is { } packed && packed.Hash != hash.GetCurrentHashAsUInt64())
+            throw new UnreadableClipException(RejectReason.Corrupt, media.Path, PackedClip.Altered);
         return _extract;
     }
 

@@ -62,9 +62,7 @@ internal sealed class IsolatedFrameReader : IFrameReader
         {
             Watch(_limits.Deadline + _grace);
             _requests!.Write(DecodeWorker.OpenRequest);
-            _requests.Write(media.Path);
-            _requests.Write(media.Offset);
-            _requests.Write(media.Length);
+            media.Write(_requests);
             _requests.Flush();
             TakeAnswer();
             int frames = _answers!.ReadInt32();

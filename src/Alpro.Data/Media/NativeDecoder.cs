@@ -46,6 +46,13 @@ internal static partial class NativeDecoder
     /// <summary>What the library tells about an open file.</summary>
     internal record struct Info(double FrameRate, int FrameCount, int Width, int Height, int Rotation);
 
+    /// <summary>A packed clip as the library takes it.</summary>
+    internal readonly record struct Packed(double FrameRate, long First, int Codec, int Width, int Height, int FrameCount, int HeaderSize)
+    {
+        public static Packed Of(PackedClip clip) => new(clip.FrameRate, clip.First, (int)clip.Stream.Codec, clip.Width, clip.Height,
+            clip.Sizes.Length, clip.Stream.Header.Length);
+    }
+
     /// <summary>A reader of the library, freed with this handle.</summary>
     internal sealed class ReaderHandle() : SafeHandle(0, ownsHandle: true)
     {
@@ -63,6 +70,10 @@ internal static partial class NativeDecoder
 
     [LibraryImport(Library, EntryPoint = "alpro_open", StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int Open(ReaderHandle reader, string path, long offset, long length, out Info info);
+
+    [LibraryImport(Library, EntryPoint = "alpro_open_packed", StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int OpenPacked(ReaderHandle reader, string path, long offset, long length, in Packed clip,
+        ReadOnlySpan<byte> header, ReadOnlySpan<int> sizes, ReadOnlySpan<uint> checksums, out Info info);
 
     [LibraryImport(Library, EntryPoint = "alpro_read")]
     internal static partial int Read(ReaderHandle reader, ReadOnlySpan<int> indices, int count, int width, int height, int filter,

@@ -38,7 +38,10 @@ public sealed class VideoReader : IFrameReader
     {
         _path = media.Path;
         _info = default;
-        Check(NativeDecoder.Open(_reader, media.Path, media.Offset, media.Length, out NativeDecoder.Info info));
+        NativeDecoder.Info info;
+        Check(media.Packed is not { } clip ? NativeDecoder.Open(_reader, media.Path, media.Offset, media.Length, out info)
+            : NativeDecoder.OpenPacked(_reader, media.Path, media.Offset, media.Length, NativeDecoder.Packed.Of(clip),
+                clip.Stream.Header, clip.Sizes, clip.Checksums, out info));
         return _info = new VideoInfo(info.FrameCount, info.FrameRate, info.Width, info.Height, info.Rotation);
     }
 

@@ -18,6 +18,7 @@ static void close_file(Reader *r)
 {
     avcodec_free_context(&r->codec);
     close_demuxer(r);
+    avcodec_parameters_free(&r->packed);
     av_frame_free(&r->still);
     av_freep(&r->order);
     av_freep(&r->wanted_at);
@@ -55,6 +56,24 @@ EXPORT int alpro_open(Reader *r, const char *path, int64_t offset, int64_t lengt
     int turned = r->orientation.b != 0;
     int width = r->still ? r->still->width : r->stream->codecpar->width, height = r->still ? r->still->height : r->stream->codecpar->height;
     *info = (Info){ r->still ? 0 : frame_rate(r), r->frame_count, turned ? height : width, turned ? width : height, rotation_of(r->orientation) };
+    return OK;
+}
+
+/* Opens a clip of a packed corpus by what its index knows: the codec's header, each frame's size and checksum (CRC-32). */
+EXPORT int alpro_open_packed(Reader *r, const char *path, int64_t offset, int64_t length, const Packed *clip, const uint8_t *header,
+                             const int32_t *sizes, const uint32_t *checksums, Info *info)
+{
+    close_file(r);
+    begin(r);
+    memset(&r->statistics, 0, sizeof r->statistics);
+    int64_t start = now_ns();
+    int status = open_bytes(r, path, offset, length);
+    if (!status) status = check_size(r, clip->width, clip->height);
+    if (!status) status = index_from_pack(r, clip, header, sizes, checksums);
+    r->statistics.open_ns = now_ns() - start;
+    if (status) return close_file(r), status;
+    r->orientation = (Orientation){ 1, 0, 0, 1 };
+    *info = (Info){ clip->frame_rate, r->frame_count, clip->width, clip->height, 0 };
     return OK;
 }
 

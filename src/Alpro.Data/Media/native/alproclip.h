@@ -35,6 +35,13 @@ typedef struct Info {
     int32_t frame_count, width, height, rotation;
 } Info;
 
+/* A clip of a packed corpus, as its index describes it. */
+typedef struct Packed {
+    double frame_rate;
+    int64_t first;                 /* where its first frame lies among its bytes; the others follow without gaps */
+    int32_t codec, width, height, frame_count, header_size;
+} Packed;
+
 /* Where the time of the last open and read went, and what was decoded for it. */
 typedef struct Statistics {
     int64_t open_ns, index_ns, read_ns, decode_ns, convert_ns;
@@ -46,6 +53,7 @@ typedef struct Packet {
     int64_t pts, position;
     int32_t size;
     uint8_t key, shown;
+    uint32_t checksum;     /* of a packed clip */
 } Packet;
 
 /* How a decoded picture is turned for display, as the coefficients of the file's display matrix: -1, 0 or 1. */
@@ -69,13 +77,14 @@ typedef struct Reader {
     Statistics statistics;
     char message[512];
     int64_t expires;
-    int timed_out, read_errno;
+    int timed_out, read_errno, altered;
 
     int file;
     int64_t offset, length, position;   /* length < 0: a pipe, read once from front to end */
     AVIOContext *io;
     AVFormatContext *format;
     AVStream *stream;
+    AVCodecParameters *packed;          /* of the codec, where the clip is a packed one, which no demuxer opens */
     AVFrame *still;                     /* the picture, where the file is an image */
     Orientation orientation;
 
@@ -120,6 +129,7 @@ int count_by_decoding(Reader *r);
 
 /* index.c */
 int build_index(Reader *r);
+int index_from_pack(Reader *r, const Packed *clip, const uint8_t *header, const int32_t *sizes, const uint32_t *checksums);
 int cut_short(Reader *r);
 
 /* picture.c */

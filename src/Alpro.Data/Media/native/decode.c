@@ -1,6 +1,7 @@
 /* Decodes the packets that wanted frames depend on, and no others. */
 #include "alproclip.h"
 #include <string.h>
+#include <libavutil/crc.h>
 
 /* Makes this packet the next to be read. A demuxer only goes forward: what lies behind means opening it again. */
 static int go_to(Reader *r, int ordinal)
@@ -16,6 +17,11 @@ static int go_to(Reader *r, int ordinal)
     return open_demuxer(r);
 }
 
+static uint32_t checksum_of(const AVPacket *p)
+{
+    return ~av_crc(av_crc_get_table(AV_CRC_32_IEEE_LE), UINT32_MAX, p->data, p->size);
+}
+
 /* Reads packet r->next into r->packet. 0 at the end of what can be read. */
 static int read_packet(Reader *r)
 {
@@ -26,6 +32,7 @@ static int read_packet(Reader *r)
         if (entry->shown) {   /* else it lies beyond the end of the file: an empty packet */
             if (av_new_packet(p, entry->size) < 0) return 0;
             if (read_at(r, entry->position, p->data, entry->size) < entry->size) return 0;
+            if (r->packed && checksum_of(p) != entry->checksum) return r->altered = 1, 0;
         }
     } else {
         do {
