@@ -131,7 +131,8 @@ internal sealed class RowIndex : IDisposable
     {
         return new IndexedRow(reader.ReadString(), ReadList(), reader.Read7BitEncodedInt64(), reader.Read7BitEncodedInt64(), ReadList(),
             reader.ReadString(), reader.ReadString(),
-            Summary.Streams is { } streams ? PackedClip.Read(reader, streams[reader.Read7BitEncodedInt()]) : null);
+            reader.BaseStream.Position < reader.BaseStream.Length
+            ? PackedClip.Read(reader, Summary.Streams![reader.Read7BitEncodedInt()]) : null);
 
         string[] ReadList()
         {
