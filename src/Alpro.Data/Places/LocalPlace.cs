@@ -10,7 +10,12 @@ internal sealed class LocalPlace(string path) : Place(path)
     private SafeFileHandle? _file;
 
     public override PlaceFacts Facts => Guarded(() =>
-        new PlaceFacts(RandomAccess.GetLength(Opened()), File.GetLastWriteTimeUtc(Name).Ticks.ToString(CultureInfo.InvariantCulture)));
+    {
+        FileInfo file = new(Name);
+        return new PlaceFacts(file.Length, Version(file));
+    });
+
+    public override long Length => Guarded(() => RandomAccess.GetLength(Opened()));
 
     public override void Read(long position, Span<byte> bytes)
     {
@@ -32,9 +37,9 @@ internal sealed class LocalPlace(string path) : Place(path)
         }
     }
 
-    public override IEnumerable<(string Name, long Length)> List() => Guarded(() => new DirectoryInfo(Name)
+    public override IEnumerable<(string Name, PlaceFacts Facts)> List() => Guarded(() => new DirectoryInfo(Name)
         .EnumerateFiles("*", SearchOption.AllDirectories)
-        .Select(file => (Name: Path.GetRelativePath(Name, file.FullName).Replace(Path.DirectorySeparatorChar, '/'), file.Length))
+        .Select(file => (Name: Path.GetRelativePath(Name, file.FullName), Facts: new PlaceFacts(file.Length, Version(file))))
         .OrderBy(file => file.Name, StringComparer.Ordinal).ToArray());
 
     protected override void Dispose(bool disposing)
@@ -42,6 +47,8 @@ internal sealed class LocalPlace(string path) : Place(path)
         if (disposing) _file?.Dispose();
         base.Dispose(disposing);
     }
+
+    private static string Version(FileInfo file) => file.LastWriteTimeUtc.Ticks.ToString(CultureInfo.InvariantCulture);
 
     private SafeFileHandle Opened() => _file ??= File.OpenHandle(Name);
 

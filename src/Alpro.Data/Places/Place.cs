@@ -60,8 +60,14 @@ public abstract class Place(string name) : IDisposable
         return user < scheme ? text : text[..scheme] + text[(user + 1)..];
     }
 
-    /// <summary>Length and version of the file.</summary>
+    /// <summary>Length and version of the file as it is now: a store is asked, and not the cache.</summary>
     public abstract PlaceFacts Facts { get; }
+
+    /// <summary>Bytes of the file; what the cache remembers of it will do.</summary>
+    public abstract long Length { get; }
+
+    /// <summary>Says that nothing beyond this stretch will be read, and so need be read ahead.</summary>
+    public virtual void StayWithin(ByteRange stretch) { }
 
     /// <summary>Reads a stretch of the file, all of it.</summary>
     public abstract void Read(long position, Span<byte> bytes);
@@ -72,7 +78,7 @@ public abstract class Place(string name) : IDisposable
 
     /// <summary>The files below this folder and its folders, by their names relative to it with <c>/</c>, in the order of their bytes.</summary>
     /// <exception cref="PlaceException">A web server cannot list.</exception>
-    public abstract IEnumerable<(string Name, long Length)> List();
+    public abstract IEnumerable<(string Name, PlaceFacts Facts)> List();
 
     /// <summary>Copies the whole file to a path; it appears there complete.</summary>
     public void Download(string path)
@@ -82,7 +88,7 @@ public abstract class Place(string name) : IDisposable
         {
             using (FileStream file = new(aside, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0))
             {
-                long length = Facts.Length;
+                long length = Length;
                 byte[] bytes = new byte[Math.Min(length, DownloadStep)];
                 for (long position = 0; position < length; position += bytes.Length)
                 {
@@ -102,7 +108,7 @@ public abstract class Place(string name) : IDisposable
     /// <summary>The whole file in memory.</summary>
     public byte[] ReadAll()
     {
-        byte[] bytes = new byte[Facts.Length];
+        byte[] bytes = new byte[Length];
         Read(0, bytes);
         return bytes;
     }
