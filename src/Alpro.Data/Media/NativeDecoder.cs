@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Alpro.Data.Places;
 
 namespace Alpro.Data.Media;
 
@@ -63,6 +64,13 @@ internal static partial class NativeDecoder
 
     [LibraryImport(Library, EntryPoint = "alpro_open", StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int Open(ReaderHandle reader, string path, long offset, long length, out Info info);
+
+    [LibraryImport(Library, EntryPoint = "alpro_open_input")]
+    internal static unsafe partial int OpenInput(ReaderHandle reader, delegate* unmanaged<nint, long, byte*, int, int> input, nint source,
+        long offset, long length, out Info info);
+
+    [LibraryImport(Library, EntryPoint = "alpro_ranges")]
+    internal static partial int Ranges(ReaderHandle reader, ReadOnlySpan<int> indices, int count, Span<ByteRange> ranges, int capacity);
 
     [LibraryImport(Library, EntryPoint = "alpro_read")]
     internal static partial int Read(ReaderHandle reader, ReadOnlySpan<int> indices, int count, int width, int height, int filter,

@@ -36,29 +36,50 @@ public abstract class Place(string name) : IDisposable
     public static Place Open(string text, PlaceSettings? settings = null)
     {
         if (!IsRemote(text)) return new LocalPlace(text);
+        if (IsBucket(text)) return new S3Place(text, settings);
+        if (text.StartsWith("http://", StringComparison.Ordinal) || text.StartsWith("https://", StringComparison.Ordinal))
+            return new HttpPlace(text, settings);
         throw new DataException($"{NameOf(text)}: expected a path, http://, https:// or s3://");
     }
 
-    /// <summary>The address of a file below a folder's; the query of a URL stays at its end.</summary>
+    /// <summary>Whether <see cref="List"/> can be asked of an address.</summary>
+    public static bool CanList(string text) => !text.StartsWith("http", StringComparison.Ordinal) || !IsRemote(text);
+
+    /// <summary>An address as it stands, or the full path of a path that is relative to a folder.</summary>
+    public static string Resolve(string text, string folder) => IsRemote(text) ? text : Path.GetFullPath(text, folder);
+
+    /// <summary>The address of the folder in which a file lies; the query of a URL stays at its end.</summary>
+    public static string FolderOf(string text)
+    {
+        if (!IsRemote(text)) return Path.GetDirectoryName(text)!;
+        int query = QueryOf(text), end = text.LastIndexOf('/', query - 1);
+        return end < text.IndexOf("://", StringComparison.Ordinal) + 3 ? text : text[..end] + text[query..];
+    }
+
+    /// <summary>The address of a file below a folder's, where it is none of its own; the query of a URL stays at its end.</summary>
     public static string Combine(string folder, string relative)
     {
+        if (IsRemote(relative)) return relative;
         if (!IsRemote(folder)) return Path.Combine(folder, relative);
-        int query = folder.StartsWith("s3:", StringComparison.Ordinal) ? -1 : folder.IndexOf('?', StringComparison.Ordinal);
-        (string path, string rest) = query < 0 ? (folder, "") : (folder[..query], folder[query..]);
-        string below = folder.StartsWith("s3:", StringComparison.Ordinal) ? relative
-            : string.Join('/', relative.Split('/').Select(Uri.EscapeDataString));
-        return $"{path.TrimEnd('/')}/{below}{rest}";
+        int query = QueryOf(folder);
+        string below = IsBucket(folder) ? relative : string.Join('/', relative.Split('/').Select(Uri.EscapeDataString));
+        return $"{folder[..query].TrimEnd('/')}/{below}{folder[query..]}";
     }
 
     /// <summary>An address without its secrets, for messages.</summary>
     public static string NameOf(string text)
     {
         if (!IsRemote(text)) return text;
-        int scheme = text.IndexOf("://", StringComparison.Ordinal) + 3, query = text.IndexOfAny(['?', '#'], scheme);
-        if (query >= 0 && !text.StartsWith("s3:", StringComparison.Ordinal)) text = text[..query];
-        int host = text.IndexOf('/', scheme), user = text.LastIndexOf('@', host < 0 ? text.Length - 1 : host);
+        text = text[..QueryOf(text)];
+        int scheme = text.IndexOf("://", StringComparison.Ordinal) + 3;
+        int host = text.IndexOf('/', scheme), user = host < 0 ? text.LastIndexOf('@') : text.LastIndexOf('@', host);
         return user < scheme ? text : text[..scheme] + text[(user + 1)..];
     }
+
+    private static bool IsBucket(string text) => text.StartsWith("s3://", StringComparison.Ordinal);
+
+    /// <summary>Where the query of a URL begins; the end where there is none, for a key in a bucket may have any letters.</summary>
+    private static int QueryOf(string text) => IsBucket(text) || text.IndexOfAny(['?', '#']) is not (>= 0 and var at) ? text.Length : at;
 
     /// <summary>Length and version of the file as it is now: a store is asked, and not the cache.</summary>
     public abstract PlaceFacts Facts { get; }
@@ -80,19 +101,19 @@ public abstract class Place(string name) : IDisposable
     /// <exception cref="PlaceException">A web server cannot list.</exception>
     public abstract IEnumerable<(string Name, PlaceFacts Facts)> List();
 
-    /// <summary>Copies the whole file to a path; it appears there complete.</summary>
-    public void Download(string path)
+    /// <summary>Copies the file, or a stretch of it, to a path; it appears there complete.</summary>
+    public void Download(string path, ByteRange? stretch = null)
     {
+        ByteRange range = stretch ?? new(0, Length);
         string aside = $"{path}.{Guid.NewGuid():N}.tmp";
         try
         {
             using (FileStream file = new(aside, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0))
             {
-                long length = Length;
-                byte[] bytes = new byte[Math.Min(length, DownloadStep)];
-                for (long position = 0; position < length; position += bytes.Length)
+                byte[] bytes = new byte[Math.Min(range.Length, DownloadStep)];
+                for (long position = range.Start; position < range.End; position += bytes.Length)
                 {
-                    Span<byte> step = bytes.AsSpan(0, (int)Math.Min(bytes.Length, length - position));
+                    Span<byte> step = bytes.AsSpan(0, (int)Math.Min(bytes.Length, range.End - position));
                     Read(position, step);
                     file.Write(step);
                 }

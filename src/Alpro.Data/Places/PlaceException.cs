@@ -33,6 +33,9 @@ public sealed class PlaceException(PlaceFault fault, string name, string finding
     /// <summary>The kind of trouble.</summary>
     public PlaceFault Fault { get; } = fault;
 
+    /// <summary>The place.</summary>
+    public string Name { get; } = name;
+
     /// <summary>What was found, without the place.</summary>
     public string Finding { get; } = finding;
 }

@@ -23,7 +23,7 @@ static void close_file(Reader *r)
     av_freep(&r->wanted_at);
     r->packet_count = r->frame_count = 0;
     if (r->file >= 0) close(r->file);
-    r->file = -1;
+    r->file = -1, r->input = NULL;
 }
 
 static double frame_rate(const Reader *r)
@@ -35,13 +35,16 @@ static double frame_rate(const Reader *r)
     return ticks > 0 ? (r->frame_count - 1) / (ticks * av_q2d(r->stream->time_base)) : 0;
 }
 
-EXPORT int alpro_open(Reader *r, const char *path, int64_t offset, int64_t length, Info *info)
+static void begin_open(Reader *r)
 {
     close_file(r);
     begin(r);
     memset(&r->statistics, 0, sizeof r->statistics);
-    int64_t start = now_ns();
-    int status = open_bytes(r, path, offset, length);
+}
+
+/* Opens the media in the bytes that are open, which took the status; start is when that began. */
+static int open_media(Reader *r, int status, int64_t start, Info *info)
+{
     if (!status) status = open_demuxer(r);
     int64_t opened = now_ns();
     r->statistics.open_ns = opened - start;
@@ -56,6 +59,27 @@ EXPORT int alpro_open(Reader *r, const char *path, int64_t offset, int64_t lengt
     int width = r->still ? r->still->width : r->stream->codecpar->width, height = r->still ? r->still->height : r->stream->codecpar->height;
     *info = (Info){ r->still ? 0 : frame_rate(r), r->frame_count, turned ? height : width, turned ? width : height, rotation_of(r->orientation) };
     return OK;
+}
+
+EXPORT int alpro_open(Reader *r, const char *path, int64_t offset, int64_t length, Info *info)
+{
+    begin_open(r);
+    int64_t start = now_ns();
+    return open_media(r, open_bytes(r, path, offset, length), start, info);
+}
+
+/* Opens length bytes, from offset on, of an input that is no file. */
+EXPORT int alpro_open_input(Reader *r, Input input, void *source, int64_t offset, int64_t length, Info *info)
+{
+    begin_open(r);
+    r->input = input, r->source = source, r->offset = offset, r->length = length;
+    return open_media(r, OK, now_ns(), info);
+}
+
+/* The stretches of the input that decoding these frames reads, as pairs of first byte and length; how many, at most capacity. */
+EXPORT int alpro_ranges(const Reader *r, const int32_t *indices, int count, int64_t *ranges, int capacity)
+{
+    return r->still ? 0 : needed_ranges(r, indices, count, ranges, capacity);
 }
 
 EXPORT int alpro_read(Reader *r, const int32_t *indices, int count, int width, int height, int filter, uint8_t *pixels)

@@ -64,6 +64,12 @@ typedef struct Wanted {
     int done, damaged;
 } Wanted;
 
+/*
+ * Where the bytes of an input that is no file come from: size bytes at a position, or fewer at its end; how many came, < 0 on failure.
+ * What it waits for others is not the reader's time.
+ */
+typedef int (*Input)(void *source, int64_t position, uint8_t *bytes, int size);
+
 typedef struct Reader {
     Limits limits;
     Statistics statistics;
@@ -72,6 +78,8 @@ typedef struct Reader {
     int timed_out, read_errno;
 
     int file;
+    Input input;                        /* in place of the file */
+    void *source;
     int64_t offset, length, position;   /* length < 0: a pipe, read once from front to end */
     AVIOContext *io;
     AVFormatContext *format;
@@ -116,6 +124,7 @@ int open_codec(Reader *r);
 /* decode.c */
 int open_image(Reader *r);
 int read_video(Reader *r, const int32_t *indices, int count);
+int needed_ranges(const Reader *r, const int32_t *indices, int count, int64_t *ranges, int capacity);
 int count_by_decoding(Reader *r);
 
 /* index.c */
