@@ -4,6 +4,7 @@ using Alpro.Actors;
 using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 using Alpro.Data.Packs;
+using Alpro.Data.Places;
 using Spectre.Console;
 
 namespace Alpro.Cli.Commands;
@@ -37,10 +38,10 @@ internal static class PackCommand
             "Codec of videos: h264 (every frame a key frame) or mjpeg (larger, and cheaper to decode). Images become JPEG." };
         var quality = new Option<int?>("--quality") { Description =
             "Constant rate factor of h264, by default 23, or quantizer scale of JPEG, by default 3; lower is better and larger." };
-        var shard = new Option<int>("--shard-size")
+        var shard = new Option<double>("--shard-size")
         {
             Description = "Size at which a shard is closed, in megabytes (of 2^20 bytes).",
-            DefaultValueFactory = _ => (int)(_defaults.ShardBytes >> 20),
+            DefaultValueFactory = _ => _defaults.ShardBytes >> 20,
         };
         var workers = new Option<int>("--workers")
         {
@@ -63,7 +64,7 @@ internal static class PackCommand
         size.Validators.Add(result => { if (result.GetValueOrDefault<int>() % 2 != 0) result.AddError("--size must be even."); });
         FrameRateText.Check(rate);
         CommandLine.Between(quality, 1, 51);
-        CommandLine.Between(shard, 1, 1 << 20);
+        CommandLine.Between(shard, 0.001, 1 << 20);
         CommandLine.Between(workers, 1);
         CommandLine.Between(deadline, 0.001);
         command.SetAction(async (arguments, cancellation) =>
@@ -75,12 +76,12 @@ internal static class PackCommand
                 KeepsShape = arguments.GetValue(shape),
                 Codec = arguments.GetValue(codec),
                 Quality = arguments.GetValue(quality),
-                ShardBytes = (long)arguments.GetValue(shard) << 20,
+                ShardBytes = (long)(arguments.GetValue(shard) * (1 << 20)),
             };
             if (FrameRateText.Parse(arguments.GetValue(rate)) is var (value, isShare))
                 settings = isShare ? settings with { RateFactor = value } : settings with { Rate = value };
             string given = arguments.GetValue(place)!;
-            if (given.Contains("://", StringComparison.Ordinal))
+            if (Place.IsRemote(given))
                 throw new UsageException($"--out {given}: a pack is made in a folder; copy the finished folder to the store.");
             string target = Path.GetFullPath(given);
             DecodeLimits limits = new() { Deadline = TimeSpan.FromSeconds(arguments.GetValue(deadline)) };
@@ -93,7 +94,8 @@ internal static class PackCommand
                 foreach (CorpusConfig corpus in corpora)
                 {
                     string folder = corpora.Count == 1 ? target : Path.Combine(target, corpus.Name);
-                    reports.Add(await OutputPath.WriteAsync(folder, "--out", () => PackAsync(packer, corpus, folder, display, cancellation)));
+                    reports.Add(await OutputPath.WriteAsync(folder, "--out",
+                        () => PackAsync(packer, corpus, folder, display, cancellation)));
                 }
             });
             CommandLine.Result(arguments, new { packs = reports }, console => Show(console, reports));
@@ -108,7 +110,7 @@ internal static class PackCommand
         using VideoTextCorpus corpus = VideoTextCorpus.Open(config with { Missing = MissingMedia.Lazy });
         ProgressTask task = display.AddTask(config.Name);
         (long start, int before) = (0, 0);
-        return await packer.PackAsync(corpus, config.Media ?? Path.GetDirectoryName(config.Annotations)!, folder,
+        return await packer.PackAsync(corpus, config.Media ?? Place.FolderOf(config.Annotations), folder,
             new Progress<(int Done, int Count)>(step =>
             {
                 if (start == 0) (start, before) = (Stopwatch.GetTimestamp(), step.Done);
@@ -125,7 +127,8 @@ internal static class PackCommand
             "PSNR, worst", "unreadable");
         foreach (PackReport report in reports)
             table.AddRow(new Text(report.Corpus), new Text($"{report.Rows:N0}"), new Text($"{report.Clips:N0}"),
-                new Text($"{report.Frames:N0}"), new Text($"{report.Shards:N0}"), new Text($"{report.BytesBefore / 1e6:N1}"),
+                new Text($"{report.Frames:N0}"), new Text($"{report.Shards:N0}"),
+                new Text(report.BytesBefore is { } bytes ? $"{bytes / 1e6:N1}" : "–"),
                 new Text($"{report.BytesAfter / 1e6:N1}"), new Text($"{report.Sample.SourceMilliseconds:N1}"),
                 new Text($"{report.Sample.PackedMilliseconds:N1}"),
                 new Text($"{report.Sample.MeanPsnr:N1}, {report.Sample.WorstPsnr:N1} dB"),

@@ -1,27 +1,45 @@
+using System.Globalization;
+using System.IO.Hashing;
+using System.Text;
 using Alpro.Data.Corpora.Annotations;
+using Alpro.Data.Places;
 
 namespace Alpro.Data.Corpora;
 
 /// <summary>
-/// Opens packed corpora: their annotations, and the place of each frame, are an index already. Its shards lie beside it.
+/// Opens packed corpora: their annotations, and the place of each frame, are an index already. Its shards lie beside it, wherever that is.
 /// </summary>
 internal static class PackedCorpus
 {
-    /// <summary>Opens a packed corpus; null where the annotations are of another kind.</summary>
+    /// <summary>Opens a packed corpus. The index is copied from a store once, since its rows are read one by one.</summary>
     /// <exception cref="DataException">Its index is damaged, or the configuration says what packing has settled.</exception>
-    public static VideoTextCorpus? TryOpen(CorpusConfig config, string baseFolder)
+    public static IndexedCorpus Open(CorpusConfig config, string address, PlaceSettings? places)
     {
-        string path = Path.GetFullPath(Path.Combine(baseFolder, config.Annotations));
-        if (!RowIndex.IsIndex(path)) return null;
+        string name = $"corpus {config.Name}: {Place.NameOf(address)}";
         if (config.Media is not null || config.MediaExtension is not null || config.MaxCaptionWords is not null
             || config.Format != AnnotationFormat.Auto)
-            throw new DataException($"corpus {config.Name}: {path} is a packed corpus, whose media and rows were settled when it was "
-                + "packed; leave out media, mediaExtension, maxCaptionWords and format");
-        RowIndex index = RowIndex.TryOpen(path, fingerprint: null)
-            ?? throw new DataException($"corpus {config.Name}: {path} is damaged; pack the corpus again, or copy its index again");
-        if (index.Summary.Streams is not null) return new IndexedCorpus(config.Name, Path.GetDirectoryName(path)!, index, newIndex: null);
+            throw new DataException($"{name} is a packed corpus, whose media and rows were settled when it was packed; leave out media, "
+                + "mediaExtension, maxCaptionWords and format");
+        RowIndex index = RowIndex.TryOpen(Place.IsRemote(address) ? Copy(address, places) : address, fingerprint: null)
+            ?? throw new DataException($"{name} is damaged; pack the corpus again, or copy its index again");
+        if (index.Summary.Streams is not null) return new IndexedCorpus(config.Name, Place.FolderOf(address), index, null, places);
         index.Dispose();
-        throw new DataException($"corpus {config.Name}: {path} is the index of other annotations; name those, or the index of a packed "
-            + "corpus");
+        throw new DataException($"{name} is the index of other annotations; name those, or the index of a packed corpus");
     }
+
+    /// <summary>The path of a copy of an index as it is in the store now. An older copy goes.</summary>
+    private static string Copy(string address, PlaceSettings? places)
+    {
+        using var place = Place.Open(address, places);
+        PlaceFacts facts = place.Facts;
+        string name = $"pack-{Hash(address)}", path = Path.Combine(PlaceSettings.UserFolder,
+            $"{name}-{Hash(string.Create(CultureInfo.InvariantCulture, $"{facts.Version}|{facts.Length}"))}");
+        if (File.Exists(path)) return path;
+        Directory.CreateDirectory(PlaceSettings.UserFolder);
+        foreach (string older in Directory.EnumerateFiles(PlaceSettings.UserFolder, $"{name}-*")) File.Delete(older);
+        place.Download(path);
+        return path;
+    }
+
+    private static string Hash(string text) => $"{XxHash64.HashToUInt64(Encoding.UTF8.GetBytes(text)):x16}";
 }

@@ -36,7 +36,10 @@ internal sealed record IndexSummary(string Fingerprint, string Content, MediaKin
 /// </remarks>
 internal sealed class RowIndex : IDisposable
 {
-    private const ulong Magic = 0x3130_5849_4F52_5041;          // "APROIX01"
+    /// <summary>The first bytes of an index.</summary>
+    public const string Name = "APROIX01";
+
+    private const ulong Magic = 0x3130_5849_4F52_5041;          // the same as a number
     private const int TrailerLength = 24;
 
     private readonly SafeFileHandle _file;
@@ -67,15 +70,6 @@ internal sealed class RowIndex : IDisposable
             if (!ReadFully(_file, bytes, ends[0])) throw Cut(row);
             return Decode(new BinaryReader(new MemoryStream(bytes)));
         }
-    }
-
-    /// <summary>Whether a file begins as an index does.</summary>
-    public static bool IsIndex(string path)
-    {
-        if (!File.Exists(path)) return false;
-        using SafeFileHandle file = File.OpenHandle(path);
-        Span<ulong> first = stackalloc ulong[1];
-        return ReadFully(file, MemoryMarshal.AsBytes(first), 0) && first[0] == Magic;
     }
 
     /// <summary>Opens an index file; null where there is none, it is damaged, or it was made of something else.</summary>

@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using System.Threading.Channels;
 using Alpro.Data.Corpora;
 using Alpro.Data.Media;
+using Alpro.Data.Places;
 
 namespace Alpro.Data.Packs;
 
@@ -62,8 +63,7 @@ internal sealed class CorpusPacker(PackSettings settings, Func<IFrameReader> cre
     {
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         Channel<ClipEncoder> free = Channel.CreateUnbounded<ClipEncoder>();
-        ClipEncoder[] encoders = [.. Enumerable.Range(0, workers)
-            .Select(worker => new ClipEncoder(settings, createReader(), made.Scratch(worker)))];
+        ClipEncoder[] encoders = [.. Enumerable.Range(0, workers).Select(_ => new ClipEncoder(settings, createReader(), made.Scratch()))];
         foreach (ClipEncoder encoder in encoders) free.Writer.TryWrite(encoder);
         Queue<Task<(EncodedClip?, UnreadableClipException?)>> ahead = [];
         ShardWriter? shard = null;
@@ -114,11 +114,11 @@ internal sealed class CorpusPacker(PackSettings settings, Func<IFrameReader> cre
     private static byte[] TextsOf(VideoTextCorpus corpus, int[] rows, string mediaRoot)
     {
         VideoTextPair[] pairs = [.. rows.Select(row => corpus[row])];
-        string path = pairs[0].Media.Path;
+        (string path, string root) = (Place.NameOf(pairs[0].Media.Path), $"{Place.NameOf(mediaRoot).TrimEnd('/')}/");
         return JsonSerializer.SerializeToUtf8Bytes(new Texts(pairs[0].Key, pairs.SelectMany(pair => pair.Captions),
             pairs[0].Answer is null ? null : pairs.Select(pair => pair.Answer),
             pairs[0].AnswerType is null ? null : pairs.Select(pair => pair.AnswerType),
-            path.StartsWith($"{mediaRoot}/", StringComparison.Ordinal) ? path[(mediaRoot.Length + 1)..] : path,
+            path.StartsWith(root, StringComparison.Ordinal) ? path[root.Length..] : path,
             pairs.Select(pair => pair.Row)), _json);
     }
 }

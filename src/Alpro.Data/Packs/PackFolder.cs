@@ -58,8 +58,8 @@ internal sealed class PackFolder : IDisposable
         }
     }
 
-    /// <summary>Path of a file that is removed before the folder is opened again.</summary>
-    public string Scratch(int number) => Path.Combine(_parts, $"{number}.tmp");
+    /// <summary>A new path for a file that does not stay. No later process has it: commands of a killed one may still write.</summary>
+    public string Scratch() => Path.Combine(_parts, $"{Guid.NewGuid():N}.tmp");
 
     /// <summary>Begins the next shard.</summary>
     public ShardWriter BeginShard() => new(Path.Combine(_folder, $"{_finished.Count:D5}.tar"), PartOf(_finished.Count));

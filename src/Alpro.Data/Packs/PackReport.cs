@@ -14,12 +14,12 @@ namespace Alpro.Data.Packs;
 /// <param name="Unreadable">Rows that are not in the pack because their clip cannot be read, by reason.</param>
 /// <param name="Frames">Frames of the clips.</param>
 /// <param name="Shards">Shards.</param>
-/// <param name="BytesBefore">Bytes of the clips' sources.</param>
+/// <param name="BytesBefore">Bytes of the clips' sources; null where they lie in a store, which is not asked for each.</param>
 /// <param name="BytesAfter">Bytes of the clips in the pack.</param>
 /// <param name="IndexBytes">Bytes of the index.</param>
 /// <param name="Sample">What reading some clips costs, and how near they are to their sources.</param>
 internal sealed record PackReport(string Corpus, string Index, CorpusCoverage Coverage, string Covers, long Rows, int Clips,
-    IReadOnlyDictionary<string, int> Unreadable, long Frames, int Shards, long BytesBefore, long BytesAfter, long IndexBytes,
+    IReadOnlyDictionary<string, int> Unreadable, long Frames, int Shards, long? BytesBefore, long BytesAfter, long IndexBytes,
     PackSample Sample)
 {
     private static readonly JsonSerializerOptions _json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
@@ -43,7 +43,7 @@ internal sealed record PackReport(string Corpus, string Index, CorpusCoverage Co
     {
         List<UnreadableRow> unreadable = [];
         List<int> clips = [];
-        (long frames, long before, long after) = (0, 0, 0);
+        (long frames, long? before, long after) = (0, corpus.IsStored ? null : 0, 0);
         using RowIndex.Writer writer = new(made.Index);
         for (long row = 0; row < corpus.Count; row++)
         {
@@ -65,7 +65,7 @@ internal sealed record PackReport(string Corpus, string Index, CorpusCoverage Co
             if (members.RowsOf(member)[0] != row) continue;
             clips.Add(member);
             frames += packed.Packed!.Sizes.Length;
-            before += pair.Media.Length > 0 ? pair.Media.Length : new FileInfo(pair.Media.Path).Length;
+            if (before is not null) before += pair.Media.Length > 0 ? pair.Media.Length : new FileInfo(pair.Media.Path).Length;
             after += packed.Length;
         }
         string list = Path.Combine(folder, "unreadable.csv");

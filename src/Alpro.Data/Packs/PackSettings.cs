@@ -3,7 +3,7 @@ using Alpro.Data.Media;
 
 namespace Alpro.Data.Packs;
 
-/// <summary>How clips are packed. The defaults are those of the paper's pretraining: squares of 256 pixels, a tenth of the frames.</summary>
+/// <summary>How clips are packed; by default as the paper's pretraining reads them: squares of 256 pixels, a tenth of the frames.</summary>
 internal sealed record PackSettings
 {
     private const double LeastShare = 1e-6;

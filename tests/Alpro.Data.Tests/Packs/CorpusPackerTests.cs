@@ -15,9 +15,10 @@ public sealed class CorpusPackerTests : IClassFixture<CorpusPackerTests.World>, 
     private static readonly WorkerCommand _worker = new("dotnet", typeof(CorpusPackerTests).Assembly.Location, "decode-worker");
 
     private readonly World _world;
+    private readonly ITestOutputHelper _output;
     private readonly TemporaryFolder _folder = new();
 
-    public CorpusPackerTests(World world) => _world = world;
+    public CorpusPackerTests(World world, ITestOutputHelper output) => (_world, _output) = (world, output);
 
     public void Dispose() => _folder.Dispose();
 
@@ -314,7 +315,7 @@ public sealed class CorpusPackerTests : IClassFixture<CorpusPackerTests.World>, 
             File.WriteAllLines(_folder.File("a.jsonl"), Enumerable.Range(0, 100_000)
                 .Select(row => JsonSerializer.Serialize(new { clip_name = Path.GetRelativePath(_world.Videos.Media!,
                     world[row % world.Count].Media.Path)[..^4], caption = $"caption {row} of a clip in the world" })));
-        PackReport report = await PackAsync(new() { Name = "many", Annotations = _folder.File("a.jsonl"), Media = _world.Videos.Media }, "p");
+        PackReport report = await PackAsync(_world.Videos with { Name = "many", Annotations = _folder.File("a.jsonl") }, "p");
         Assert.Equal((100_000, 24), (report.Rows, report.Clips));
         Assert.InRange(report.IndexBytes, 1, 64 * 100_000 * 12L);
         double fastest = Enumerable.Range(0, 5).Min(_ =>
@@ -324,6 +325,7 @@ public sealed class CorpusPackerTests : IClassFixture<CorpusPackerTests.World>, 
             Assert.Equal("caption 99999 of a clip in the world", corpus[99_999].Captions[0]);
             return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
         });
+        _output.WriteLine($"opening and the last row: {fastest:F2} ms; {report.IndexBytes / (100_000 * 12.0):F1} bytes a frame");
         Assert.InRange(fastest, 0, 50);
     }
 

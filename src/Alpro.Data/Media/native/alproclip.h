@@ -37,6 +37,9 @@ typedef struct Info {
 
 /* A clip of a packed corpus, as its index describes it. */
 typedef struct Packed {
+    const uint8_t *header;         /* of the codec */
+    const int32_t *sizes;          /* of each frame */
+    const uint32_t *checksums;     /* of each frame: CRC-32 */
     double frame_rate;
     int64_t first;                 /* where its first frame lies among its bytes; the others follow without gaps */
     int32_t codec, width, height, frame_count, header_size;
@@ -72,6 +75,12 @@ typedef struct Wanted {
     int done, damaged;
 } Wanted;
 
+/*
+ * Where the bytes of an input that is no file come from: size bytes at a position, or fewer at its end; how many came, < 0 on failure.
+ * What it waits for others is not the reader's time.
+ */
+typedef int (*Input)(void *source, int64_t position, uint8_t *bytes, int size);
+
 typedef struct Reader {
     Limits limits;
     Statistics statistics;
@@ -80,6 +89,8 @@ typedef struct Reader {
     int timed_out, read_errno, altered;
 
     int file;
+    Input input;                        /* in place of the file */
+    void *source;
     int64_t offset, length, position;   /* length < 0: a pipe, read once from front to end */
     AVIOContext *io;
     AVFormatContext *format;
@@ -125,11 +136,12 @@ int open_codec(Reader *r);
 /* decode.c */
 int open_image(Reader *r);
 int read_video(Reader *r, const int32_t *indices, int count);
+int needed_ranges(const Reader *r, const int32_t *indices, int count, int64_t *ranges, int capacity);
 int count_by_decoding(Reader *r);
 
 /* index.c */
 int build_index(Reader *r);
-int index_from_pack(Reader *r, const Packed *clip, const uint8_t *header, const int32_t *sizes, const uint32_t *checksums);
+int index_from_pack(Reader *r, const Packed *clip);
 int cut_short(Reader *r);
 
 /* picture.c */

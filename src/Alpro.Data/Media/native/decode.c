@@ -156,6 +156,25 @@ static int start_of(const Reader *r, int ordinal)
     return key;
 }
 
+/* The stretches that the packets of these frames take, and those before them from their key frames on; neighbours are one. */
+int needed_ranges(const Reader *r, const int32_t *indices, int count, int64_t *ranges, int capacity)
+{
+    int filled = 0, last = -1;
+    for (int i = 0; i < count && r->direct && !r->counted; i++) {
+        int ordinal = r->order[indices[i]];
+        for (int n = FFMAX(start_of(r, ordinal), last + 1); n <= ordinal; n++) {
+            const Packet *p = &r->packets[n];
+            int64_t *range = ranges + 2 * filled, position = r->offset + p->position;
+            if (!p->shown) continue;
+            if (filled && range[-2] + range[-1] == position) range[-1] += p->size;
+            else if (filled == capacity) return filled;
+            else range[0] = position, range[1] = p->size, filled++;
+        }
+        last = FFMAX(last, ordinal);
+    }
+    return filled;
+}
+
 static int comes_before(const Wanted *a, const Wanted *b)
 {
     return a->start != b->start ? a->start < b->start : a->ordinal < b->ordinal;

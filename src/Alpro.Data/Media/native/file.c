@@ -75,9 +75,20 @@ int was_oversized(void) { return oversized; }
 
 /* ---- bytes ---- */
 
+static int read_input(Reader *r, int64_t position, uint8_t *bytes, int size)
+{
+    int64_t start = now_ns();
+    int done = r->input(r->source, r->offset + position, bytes, size);
+    r->expires += now_ns() - start;   /* a store has a deadline of its own */
+    if (done < 0) r->read_errno = EIO, done = 0;
+    r->statistics.bytes += done;
+    return done;
+}
+
 int read_at(Reader *r, int64_t position, uint8_t *bytes, int size)
 {
     int done = 0;
+    if (r->input) return read_input(r, position, bytes, size);
     while (done < size) {
         ssize_t n = pread(r->file, bytes + done, size - done, r->offset + position + done);
         if (n < 0 && errno == EINTR) continue;

@@ -236,14 +236,14 @@ int build_index(Reader *r)
 }
 
 /* Lists the frames of a packed clip, each of which is a key frame, and says how they are coded. */
-int index_from_pack(Reader *r, const Packed *clip, const uint8_t *header, const int32_t *sizes, const uint32_t *checksums)
+int index_from_pack(Reader *r, const Packed *clip)
 {
     static const enum AVCodecID codecs[] = { AV_CODEC_ID_H264, AV_CODEC_ID_MJPEG };   /* PackedCodec */
     int64_t position = clip->first;
     int status = OK;
     r->packet_count = 0;
-    for (int i = 0; i < clip->frame_count && !status; position += sizes[i++])
-        status = add_packet(r, (Packet){ i, position, sizes[i], 1, 1, checksums[i] });
+    for (int i = 0; i < clip->frame_count && !status; position += clip->sizes[i++])
+        status = add_packet(r, (Packet){ i, position, clip->sizes[i], 1, 1, clip->checksums[i] });
     if (status || (status = allocate_order(r))) return status;
     if ((unsigned)clip->codec >= FF_ARRAY_ELEMS(codecs)) return fail(r, CORRUPT, "its index names no codec that is known");
     if (position > r->length) return fail(r, TRUNCATED, "its index names frames beyond its %lld bytes", (long long)r->length);
@@ -252,8 +252,9 @@ int index_from_pack(Reader *r, const Packed *clip, const uint8_t *header, const 
     r->direct = 1, r->first_key = r->delay = r->counted = 0;
 
     AVCodecParameters *p = r->packed = avcodec_parameters_alloc();
-    if (!p || !(p->extradata = av_mallocz(clip->header_size + AV_INPUT_BUFFER_PADDING_SIZE))) return fail(r, TOO_LARGE, "no memory for its codec");
-    memcpy(p->extradata, header, clip->header_size);
+    if (!p || !(p->extradata = av_mallocz(clip->header_size + AV_INPUT_BUFFER_PADDING_SIZE)))
+        return fail(r, TOO_LARGE, "no memory for its codec");
+    if (clip->header_size) memcpy(p->extradata, clip->header, clip->header_size);
     p->extradata_size = clip->header_size;
     p->codec_type = AVMEDIA_TYPE_VIDEO, p->codec_id = codecs[clip->codec], p->width = clip->width, p->height = clip->height;
     return OK;
