@@ -7,6 +7,7 @@ using Alpro.Data.Media;
 using Alpro.Data.Packs;
 using Alpro.Data.Synthetic;
 using Alpro.Data.Tests.Media;
+using Xunit.Abstractions;
 
 namespace Alpro.Data.Tests.Packs;
 
