@@ -88,8 +88,8 @@ internal sealed class CorpusOpener
     /// <summary>Opens the index beside the annotations or in the cache folder; makes it where neither fits.</summary>
     private IndexedCorpus Open()
     {
-        if (_container == AnnotationContainer.Pack) return PackedCorpus.Open(_config, _annotations, _places);
-        string settings = Settings(), fingerprint = Fingerprint(settings), cached = IndexPath(PlaceSettings.UserFolder, settings);
+        if (_container == AnnotationContainer.Pack) return PackedCorpus.Open(_config, _annotations, _places, CacheFolder);
+        string settings = Settings(), fingerprint = Fingerprint(settings), cached = IndexPath(CacheFolder, settings);
         string beside = _remote ? cached : IndexPath(Path.Combine(Path.GetDirectoryName(_annotations)!, ".alpro-index"), settings);
         RowIndex? index = Usable(beside, fingerprint) ?? Usable(cached, fingerprint);
         string? path = null;
@@ -240,6 +240,9 @@ internal sealed class CorpusOpener
         string name = Path.GetFileName(_name).Replace('*', '_').Replace('?', '_');
         return Path.Combine(folder, $"{name}-{XxHash64.HashToUInt64(Encoding.UTF8.GetBytes($"{_annotations}|{settings}")):x16}");
     }
+
+    /// <summary>Where the index goes when the annotations' folder cannot be written, or is in a store.</summary>
+    private string CacheFolder => _remote && _places?.CacheFolder is { } cache ? Path.Combine(cache, "indexes") : PlaceSettings.UserFolder;
 
     private DataException Error(string message) => new($"corpus {_config.Name}: {message}");
 }

@@ -7,7 +7,7 @@ public sealed record PlaceSettings
     public static string UserFolder { get; } = Path.Combine(
         Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData) is { Length: > 0 } home ? home : Path.GetTempPath(), "alpro");
 
-    /// <summary>Folder of the cache; null for none.</summary>
+    /// <summary>Folder of the cache, where the indexes of annotations in a store lie too; null for none.</summary>
     public string? CacheFolder { get; init; }
 
     /// <summary>The most bytes that the cache may take.</summary>

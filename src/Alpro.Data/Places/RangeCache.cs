@@ -46,9 +46,10 @@ internal sealed class RangeCache
         public readonly ulong HashOf(ReadOnlySpan<byte> bytes) => XxHash3.HashToUInt64(bytes, Start ^ (FileLength << 20) ^ Length);
     }
 
-    /// <summary>The cache in a folder; all that name it in this process share it.</summary>
+    /// <summary>The cache below a folder; all that name it in this process share it.</summary>
     /// <exception cref="DataException">The folder cannot be made.</exception>
-    public static RangeCache At(string folder, long size) => _caches.GetOrAdd(Path.GetFullPath(folder), static (path, size) => new(path, size), size);
+    public static RangeCache At(string folder, long size) =>
+        _caches.GetOrAdd(Path.Combine(Path.GetFullPath(folder), "ranges"), static (path, size) => new(path, size), size);
 
     /// <summary>Copies what is held of an address from a position on; tells how many bytes.</summary>
     public int Read(string address, long position, Span<byte> bytes)

@@ -47,6 +47,9 @@ internal abstract class RemotePlace : Place
 
     private static long _requests, _bytes, _cached;
 
+    /// <summary>Bytes in memory.</summary>
+    internal long BytesHeld => _held;
+
     public override PlaceFacts Facts
     {
         get

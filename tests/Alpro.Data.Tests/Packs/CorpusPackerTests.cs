@@ -5,8 +5,10 @@ using System.Text.Json;
 using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 using Alpro.Data.Packs;
+using Alpro.Data.Places;
 using Alpro.Data.Synthetic;
 using Alpro.Data.Tests.Media;
+using Alpro.Tests.Support.Stores;
 using Xunit.Abstractions;
 
 namespace Alpro.Data.Tests.Packs;
@@ -61,6 +63,35 @@ public sealed class CorpusPackerTests : IClassFixture<CorpusPackerTests.World>, 
         reader.Read([1, 6], 32, 32, ResizeFilter.Bilinear, new byte[2 * 32 * 32 * 3]);
         Assert.Equal(media.Packed!.Sizes[1] + media.Packed.Sizes[6], reader.Statistics.Bytes);
         Assert.Equal(2, reader.Statistics.Sent);
+    }
+
+    [Fact]
+    public async Task Of_a_pack_in_a_store_only_the_wanted_frames_are_fetched_neighbours_at_once()
+    {
+        await PackAsync(_world.Videos, "p");
+        using FileServer server = new(_folder.Path);
+        using FaultProxy store = new(server.Port);
+        PlaceSettings places = new() { CacheFolder = _folder.File("cache") };
+        using VideoTextCorpus here = OpenPack("p"), there = VideoTextCorpus.Open(
+            new() { Name = "there", Annotations = $"http://127.0.0.1:{store.Port}/p/index" }, places: places);
+        Assert.Equal((here.Content, true), (there.Content, there.IsStored));
+        using IFrameReader local = new VideoReader(new DecodeLimits()), remote = new VideoReader(new DecodeLimits { Places = places }),
+            isolated = new IsolatedFrameReader(new DecodeLimits { Places = new() }, _worker);
+        for (long row = 0; row < 3; row++)
+        {
+            store.Reset();
+            Assert.Equal(Read(local, here[row].Media).Pixels, Read(remote, there[row].Media).Pixels);
+            PackedClip clip = there[row].Media.Packed!;
+            int least = ((int[])[0, 2, 3, 11]).Sum(frame => clip.Sizes[frame]);
+            Assert.InRange(store.Bytes, least, clip.Sizes.Sum());     // these clips are so small that gaps are fetched too
+            Assert.InRange(store.Requests, 1, 3);                     // 0; 2 and 3; 11
+            Assert.Equal(Read(local, here[row].Media).Pixels, Read(isolated, there[row].Media).Pixels);
+        }
+        store.Reset();
+        Read(remote, there[1].Media);
+        Assert.Equal(0, store.Requests);                              // the cache has them
+        VideoTextCorpus.Open(new() { Name = "again", Annotations = $"http://127.0.0.1:{store.Port}/p/index" }, places: places).Dispose();
+        Assert.InRange(store.Bytes, 0, 100);                          // the index is not copied again
     }
 
     [Fact]
