@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text.Json;
 using Alpro.Actors;
 using Alpro.Data.Preparation;
@@ -68,16 +67,14 @@ internal static class PrepareCommand
                 result.AddError("--from FOLDER, --annotations FILE…, or both must be given.");
         });
         CommandLine.Between(size, 16);
-        rate.Validators.Add(result => { if (ParseRate(result.GetValueOrDefault<string>()) is null)
-            result.AddError("--rate must be a number of frames per second, such as 5, or a share, such as 10%; not "
-                + $"{result.GetValueOrDefault<string>()}."); });
+        FrameRateText.Check(rate);
         CommandLine.Between(workers, 1);
         command.SetAction(async (arguments, cancellation) =>
         {
             string folder = Path.GetFullPath(arguments.GetValue(target)!);
             ConversionSettings? conversion = recipe.Conversion;
             if (arguments.GetValue(size) is { } side) conversion = (conversion ?? new()) with { ShortSide = side };
-            if (arguments.GetValue(rate) is { } text && ParseRate(text) is var (value, isShare))
+            if (FrameRateText.Parse(arguments.GetValue(rate)) is var (value, isShare))
                 conversion = (conversion ?? new()) with { RateFactor = isShare ? value : null, Rate = isShare ? null : value };
 
             string[] files = arguments.GetValue(annotations)!;
@@ -113,14 +110,6 @@ internal static class PrepareCommand
                 }
             }), cancellation);
         });
-
-    private static (double Value, bool IsShare)? ParseRate(string? text)
-    {
-        bool isShare = text is [.., '%'];
-        return double.TryParse(text?.TrimEnd('%'), NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && value > 0
-            && double.IsFinite(value)
-            ? (isShare ? value / 100 : value, isShare) : null;
-    }
 
     private static void Show(IAnsiConsole console, PreparationReport report, bool hasMedia, string file)
     {

@@ -5,6 +5,7 @@ using System.Text.Json.Serialization.Metadata;
 using Alpro.Data;
 using Alpro.Data.Corpora;
 using Alpro.Data.Corpora.Annotations;
+using Alpro.Data.Places;
 
 namespace Alpro.Training.Configuration;
 
@@ -288,7 +289,11 @@ public static class ConfigLoader
             },
         };
 
-        CorpusConfig Corpus(CorpusConfig corpus) => corpus with { Annotations = Full(corpus.Annotations)!, Media = Full(corpus.Media) };
+        CorpusConfig Corpus(CorpusConfig corpus) => corpus with
+        {
+            Annotations = Place.Resolve(corpus.Annotations, folder),
+            Media = corpus.Media is null ? null : Place.Resolve(corpus.Media, folder),
+        };
         string? Full(string? path) => path is null or "" ? path : Path.GetFullPath(path, folder);
     }
 

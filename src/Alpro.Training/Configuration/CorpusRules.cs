@@ -1,5 +1,6 @@
 using Alpro.Data.Corpora;
 using Alpro.Data.Corpora.Annotations;
+using Alpro.Data.Places;
 
 namespace Alpro.Training.Configuration;
 
@@ -19,8 +20,9 @@ internal static class CorpusRules
     internal static void Check(this CorpusConfig corpus, string path, ConfigProblems problems)
     {
         bool pattern = corpus.Annotations.AsSpan().ContainsAny('*', '?') || corpus.Format == AnnotationFormat.Tar;
-        if (!pattern && !Directory.Exists(corpus.Annotations)) problems.RequireFile(corpus.Annotations, $"{path}.annotations");
-        problems.RequireFolder(corpus.Media, $"{path}.media");
+        if (!pattern && !Place.IsRemote(corpus.Annotations) && !Directory.Exists(corpus.Annotations))
+            problems.RequireFile(corpus.Annotations, $"{path}.annotations");
+        if (corpus.Media is null || !Place.IsRemote(corpus.Media)) problems.RequireFolder(corpus.Media, $"{path}.media");
         corpus.Columns?.Check(corpus.Format, $"{path}.columns", problems);
         problems.Require(corpus.Weight == 1 || path.StartsWith("data.corpora", StringComparison.Ordinal), $"{path}.weight", corpus.Weight,
             "none: only the corpora of training are mixed");

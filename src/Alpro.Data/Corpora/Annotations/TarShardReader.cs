@@ -1,6 +1,8 @@
 using System.Formats.Tar;
+using System.IO.Enumeration;
 using System.Text.Json;
 using Alpro.Data.Media;
+using Alpro.Data.Places;
 using static Alpro.Data.Corpora.Annotations.AnnotationFormat;
 
 namespace Alpro.Data.Corpora.Annotations;
@@ -24,10 +26,11 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
         : new(One(fields, Key), [], fields["caption"], Media: fields.Media));
 
     /// <summary>The shards of a folder or glob, in the order of their names.</summary>
-    /// <param name="pattern">Full path of the folder, of one shard, or of a pattern of names.</param>
+    /// <param name="pattern">Full path of the folder, of one shard, or of a pattern of names; an address of a folder ends with <c>/</c>.</param>
     /// <param name="error">Makes the error of a corpus out of a message.</param>
     public static string[] ShardsAt(string pattern, Func<string, DataException> error)
     {
+        if (Place.IsRemote(pattern)) return StoredShards(pattern, error);
         string folder = Directory.Exists(pattern) ? pattern : Path.GetDirectoryName(pattern)!;
         string names = Directory.Exists(pattern) ? "*.tar" : Path.GetFileName(pattern);
         string[] shards = Directory.Exists(folder) ? [.. Directory.EnumerateFiles(folder, names).Order(StringComparer.Ordinal)] : [];
@@ -37,6 +40,19 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
         return shards;
     }
 
+    private static string[] StoredShards(string address, Func<string, DataException> error)
+    {
+        string file = Place.NameOf(address);
+        bool whole = file.EndsWith('/');
+        if (!whole && !file.Contains('*')) return [address];
+        string folder = whole ? address : Place.FolderOf(address), names = whole ? "*.tar" : file[(file.LastIndexOf('/') + 1)..];
+        if (!Place.CanList(address)) throw error($"{file}: a web server does not list its files; name one shard, or use s3://");
+        using var place = Place.Open(folder);
+        string[] shards = [.. place.List().Where(shard => FileSystemName.MatchesSimpleExpression(names, shard.Name, ignoreCase: false)
+            && !shard.Name.Contains('/')).Select(shard => Place.Combine(folder, shard.Name))];
+        return shards.Length > 0 ? shards : throw error($"there are no shards {Place.Combine(Place.NameOf(folder), names)}");
+    }
+
     public override IEnumerable<AnnotationFields> Rows() => shards.SelectMany(Rows);
 
     /// <summary>What the media members of the shards are, told by the first of them.</summary>
@@ -44,14 +60,14 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
     {
         foreach (string shard in shards)
         {
-            using var tar = new TarReader(File.OpenRead(shard));
+            using var tar = new TarReader(PlaceStream.Open(shard));
             while (Next(tar) is { } entry)
             {
                 if (_videos.Contains(Split(entry.Name).Extension)) return MediaKind.Video;
                 if (MediaFiles.Images.Contains(Split(entry.Name).Extension)) return MediaKind.Image;
             }
         }
-        throw new DataException($"{shards[0]} and the other shards hold neither videos ({string.Join(", ", _videos)}) nor images "
+        throw new DataException($"{Place.NameOf(shards[0])} and the other shards hold neither videos ({string.Join(", ", _videos)}) nor images "
             + $"({string.Join(", ", MediaFiles.Images)}).");
     }
 
@@ -61,7 +77,7 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
 
     private static IEnumerable<AnnotationFields> Rows(string shard)
     {
-        using var tar = new TarReader(File.OpenRead(shard));
+        using var tar = new TarReader(PlaceStream.Open(shard));
         var names = new HashSet<string>();
         Sample sample = new(shard, "");
         string? damage = null;
@@ -76,7 +92,7 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
             sample.Add(extension, entry);
         }
         if (sample.Fields(names) is { } last) yield return last;
-        if (damage is not null) yield return new MalformedFields($"{shard} is damaged from here on: {damage}");
+        if (damage is not null) yield return new MalformedFields($"{Place.NameOf(shard)} is damaged from here on: {damage}");
 
         TarEntry? NextFile()
         {
@@ -160,9 +176,9 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
         {
             if (_media is null && _values.Count == 0) return null;
             if (_problem is not null) return new MalformedFields(_problem);
-            if (_media is null) return new MalformedFields($"{key} has no video or image in {shard}");
+            if (_media is null) return new MalformedFields($"{key} has no video or image in {Place.NameOf(shard)}");
             // Shards may number their members alike, and a key may come again in one: it is another video then.
-            string first = $"{Path.GetFileNameWithoutExtension(shard)}/{key}", name = first;
+            string first = $"{Path.GetFileNameWithoutExtension(Place.NameOf(shard))}/{key}", name = first;
             for (int time = 2; !names.Add(name); time++) name = $"{first}#{time}";
             _values[TarShardReader.Key] = JsonSerializer.SerializeToElement(name);
             return new JsonObjectReader.Row(_values, _media);
