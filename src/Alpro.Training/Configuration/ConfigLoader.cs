@@ -121,9 +121,13 @@ public static class ConfigLoader
         model["text"] = Part((config["model"] as JsonObject)?["text"], "vocabularySize");
         return new JsonObject { ["task"] = "pretrain", ["model"] = model, ["data"] = data };
 
-        static JsonObject Part(JsonNode? section, params string[] keys) => new(from key in keys
-            where section is JsonObject settings && settings.ContainsKey(key)
-            select KeyValuePair.Create(key, section[key]?.DeepClone()));
+        static JsonObject Part(JsonNode? section, params string[] keys)
+        {
+            var part = new JsonObject();
+            foreach (string key in keys)
+                if (section is JsonObject settings && settings.TryGetPropertyValue(key, out JsonNode? value)) part[key] = value?.DeepClone();
+            return part;
+        }
     }
 
     /// <summary>The configuration as a complete JSON text, defaults included.</summary>
