@@ -51,7 +51,8 @@ internal readonly record struct AffineWarp(double M11, double M12, double M13, d
                 row.Fill((byte)Fill);
                 continue;
             }
-            int begin = Math.Clamp(-first, 0, width), end = Math.Clamp(width - 1 - first, begin, width);   // between two pixels of the frame
+            // From begin to end, pixels come from between two of the frame.
+            int begin = Math.Clamp(-first, 0, width), end = Math.Clamp(width - 1 - first, begin, width);
             row[..(3 * begin)].Fill((byte)Fill);
             row[(3 * end)..].Fill((byte)Fill);
             if (begin < end)
@@ -116,23 +117,21 @@ internal readonly record struct AffineWarp(double M11, double M12, double M13, d
         for (int y = 0; y < frame.Height; y++)
         {
             int startX = Fix(M12 * y + M13) + Fractions / 2, startY = Fix(M22 * y + M23) + Fractions / 2;
+            var line = new Line(startX, startY, deltaX, deltaY);
             Span<byte> row = target_HWC.Slice(y * frame.Stride, frame.Stride);
             // A row is a straight line through the frame: outside, across the edge, inside, and out again.
             int begin = 0, end = width;
-            while (begin < end && !frame.Touches((startX + deltaX[begin]) >> ExtraBits, (startY + deltaY[begin]) >> ExtraBits)) begin++;
-            while (begin < end && !frame.Touches((startX + deltaX[end - 1]) >> ExtraBits, (startY + deltaY[end - 1]) >> ExtraBits)) end--;
-            int x = begin, inner = end;
-            while (x < inner && !frame.Surrounds((startX + deltaX[x]) >> ExtraBits, (startY + deltaY[x]) >> ExtraBits)) x++;
-            while (x < inner && !frame.Surrounds((startX + deltaX[inner - 1]) >> ExtraBits, (startY + deltaY[inner - 1]) >> ExtraBits)) inner--;
-            int edge = x;
+            while (begin < end && !frame.Touches(line.X(begin), line.Y(begin))) begin++;
+            while (begin < end && !frame.Touches(line.X(end - 1), line.Y(end - 1))) end--;
+            int inner = begin, outer = end;
+            while (inner < outer && !frame.Surrounds(line.X(inner), line.Y(inner))) inner++;
+            while (inner < outer && !frame.Surrounds(line.X(outer - 1), line.Y(outer - 1))) outer--;
+            int x = inner;
             if (Avx2.IsSupported)
-                for (; x + 4 <= inner && x + 5 <= width; x += 4)   // eight bytes are written for the six of the last two
-                    frame.SampleFour((Vector128.Create<int>(deltaX[x..]) + Vector128.Create(startX)) >> ExtraBits,
-                        (Vector128.Create<int>(deltaY[x..]) + Vector128.Create(startY)) >> ExtraBits, ref row[3 * x]);
-            for (; x < end; x++)
-                frame.Sample((startX + deltaX[x]) >> ExtraBits, (startY + deltaY[x]) >> ExtraBits, ref row[3 * x]);
-            for (x = begin; x < edge; x++)
-                frame.Sample((startX + deltaX[x]) >> ExtraBits, (startY + deltaY[x]) >> ExtraBits, ref row[3 * x]);
+                for (; x + 4 <= outer && x + 5 <= width; x += 4)   // two bytes are written beyond the four pixels
+                    frame.SampleFour(line.FourX(x), line.FourY(x), ref row[3 * x]);
+            for (; x < end; x++) frame.Sample(line.X(x), line.Y(x), ref row[3 * x]);
+            for (x = begin; x < inner; x++) frame.Sample(line.X(x), line.Y(x), ref row[3 * x]);
             row[..(3 * begin)].Fill((byte)Fill);
             row[(3 * end)..].Fill((byte)Fill);
         }
@@ -169,6 +168,20 @@ internal readonly record struct AffineWarp(double M11, double M12, double M13, d
     }
 
     private static int Fix(double value) => (int)Math.Round(value * Scale, MidpointRounding.ToEven);
+
+    /// <summary>Where the pixels of a row come from, in 1/32 pixels.</summary>
+    private readonly ref struct Line(int startX, int startY, ReadOnlySpan<int> deltaX, ReadOnlySpan<int> deltaY)
+    {
+        private readonly ReadOnlySpan<int> _deltaX = deltaX, _deltaY = deltaY;
+
+        public int X(int x) => (startX + _deltaX[x]) >> ExtraBits;
+
+        public int Y(int x) => (startY + _deltaY[x]) >> ExtraBits;
+
+        public Vector128<int> FourX(int x) => (Vector128.Create(startX) + Vector128.Create(_deltaX[x..])) >> ExtraBits;
+
+        public Vector128<int> FourY(int x) => (Vector128.Create(startY) + Vector128.Create(_deltaY[x..])) >> ExtraBits;
+    }
 
     /// <summary>The frame that is sampled.</summary>
     private readonly ref struct Frame(ReadOnlySpan<byte> pixels, int width, int height)

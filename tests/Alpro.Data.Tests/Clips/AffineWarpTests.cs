@@ -14,7 +14,8 @@ public class AffineWarpTests
         foreach ((int width, int height) in _sizes)
             for (int attempt = 0; attempt < 60; attempt++)
             {
-                double slant = random.NextDouble(-1.5, 1.5), along = random.NextDouble(-1.2, 1.2) * width, down = random.NextInt32(2 * height) - height;
+                double slant = random.NextDouble(-1.5, 1.5), along = random.NextDouble(-1.2, 1.2) * width;
+                int down = random.NextInt32(2 * height) - height;
                 AffineWarp warp = (attempt % 6) switch
                 {
                     0 => new(1, slant, along, 0, 1, down),

@@ -20,7 +20,7 @@ internal static class PlainAugmentOps
             AugmentOp.TranslateX => Warp(new(1, 0, (float)-shift, 0, 1, 0), frame_HWC, width),
             AugmentOp.TranslateY => Warp(new(1, 0, 0, 0, 1, (float)-shift), frame_HWC, width),
             AugmentOp.Rotate => Warp(AffineWarp.Rotation(share * 30, width / 2.0, height / 2.0), frame_HWC, width),
-            AugmentOp.HorizontalFlip => [.. frame_HWC.Chunk(3 * width).SelectMany(row => row.Chunk(3).Reverse()).SelectMany(pixel => pixel)],
+            AugmentOp.HorizontalFlip => [.. frame_HWC.Chunk(3 * width).SelectMany(row => row.Chunk(3).Reverse().SelectMany(rgb => rgb))],
             _ => throw new ArgumentOutOfRangeException(nameof(op)),
         };
     }

@@ -189,6 +189,16 @@ static int header_tells_all(const AVFormatContext *f)
     return 1;
 }
 
+/* Whether the file begins as an MP4 does. No other format claims such a file, and to ask them all takes as long as to open it. */
+static int begins_as_mp4(Reader *r)
+{
+    char head[12];
+    int length = avio_read(r->io, (unsigned char *)head, sizeof head);
+    avio_seek(r->io, 0, SEEK_SET);
+    if (length < (int)sizeof head || memcmp(head + 4, "ftyp", 4)) return 0;
+    return memcmp(head + 8, "jp2 ", 4) && memcmp(head + 8, "jpx ", 4) && memcmp(head + 8, "jxl ", 4);   /* images */
+}
+
 /* Opens the demuxer at the start of the file and chooses the video stream. */
 int open_demuxer(Reader *r)
 {
@@ -205,7 +215,7 @@ int open_demuxer(Reader *r)
     r->format->io_open = refuse_open;
     r->format->interrupt_callback = (AVIOInterruptCB){ interrupted, r };
     av_dict_set(&options, "format_whitelist", known_formats, 0);
-    int error = avformat_open_input(&r->format, "", NULL, &options);
+    int error = avformat_open_input(&r->format, "", begins_as_mp4(r) ? av_find_input_format("mov") : NULL, &options);
     av_dict_free(&options);
     if (error >= 0 && !header_tells_all(r->format)) error = avformat_find_stream_info(r->format, NULL);
     int status = reading_failed(r, "opening it");

@@ -128,7 +128,7 @@ static int index_from_mp4(Reader *r)
     enum AVCodecID codec = r->stream->codecpar->codec_id;
     int count = entry_count(r->stream), usable = 0;
     if (strncmp(r->format->iformat->name, "mov", 3) || r->length < 0 || count <= 0 || count != r->stream->nb_frames
-        || (codec != AV_CODEC_ID_H264 && codec != AV_CODEC_ID_HEVC && codec != AV_CODEC_ID_AV1)) return 0;
+        || (codec != AV_CODEC_ID_H264 && codec != AV_CODEC_ID_HEVC && codec != AV_CODEC_ID_AV1 && codec != AV_CODEC_ID_MJPEG)) return 0;
 
     int64_t position = 0, size = 0;
     uint32_t type;
