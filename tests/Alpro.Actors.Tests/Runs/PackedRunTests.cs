@@ -1,3 +1,4 @@
+using Alpro.Actors.Runs;
 using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 using Alpro.Data.Packs;
