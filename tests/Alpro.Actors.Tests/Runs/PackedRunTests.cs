@@ -1,4 +1,4 @@
-using Alpro.Actors.Runs;
+using Alpro.Actors.Hosting;
 using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 using Alpro.Data.Packs;
