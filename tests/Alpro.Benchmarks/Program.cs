@@ -12,6 +12,7 @@ var benchmarks = new Dictionary<string, Func<string[], int>>
     ["collectives"] = Alpro.Benchmarks.CollectivesBenchmark.Run,
     ["precision"] = Alpro.Benchmarks.PrecisionBenchmark.Run,
     ["evaluate"] = Alpro.Benchmarks.EvaluationBenchmark.Run,
+    ["stream"] = Alpro.Benchmarks.StreamBenchmark.Run,
     ["dataplane"] = Alpro.Benchmarks.DataPlaneBenchmark.Run,
     ["gpu"] = Alpro.Benchmarks.Gpu.GpuCheck.Run,
 };

@@ -58,10 +58,17 @@ public sealed class VideoReader : IFrameReader
     public void Fetch(ReadOnlySpan<int> indices)
     {
         if (_place is null) return;
+        ArraySegment<ByteRange> ranges = RangesOf(indices);
+        PlaceMedia.Guarded(() => _place.Fetch(ranges));
+    }
+
+    /// <summary>The stretches of the open file that decoding these frames reads, ascending; valid until the next call.</summary>
+    internal ArraySegment<ByteRange> RangesOf(ReadOnlySpan<int> indices)
+    {
         _ranges ??= new ByteRange[MaxRanges];
         int count = NativeDecoder.Ranges(_reader, indices, indices.Length, _ranges, MaxRanges);
         _ranges.AsSpan(0, count).Sort(static (a, b) => a.Start.CompareTo(b.Start));
-        PlaceMedia.Guarded(() => _place.Fetch(new ArraySegment<ByteRange>(_ranges, 0, count)));
+        return new(_ranges, 0, count);
     }
 
     /// <inheritdoc/>

@@ -12,7 +12,7 @@ namespace Alpro.Data.Places;
 /// </summary>
 internal abstract class RemotePlace : Place
 {
-    private const int FirstStep = 64 << 10, LargestStep = 4 << 20, Gap = 16 << 10, AtOnce = 8, SlowestGrowth = 100;
+    private const int FirstStep = 32 << 10, LargestStep = 4 << 20, Gap = 16 << 10, AtOnce = 8, SlowestGrowth = 100;
     private const long Held = 32 << 20;
 
     private readonly string _address;

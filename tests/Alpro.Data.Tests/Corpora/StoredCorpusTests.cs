@@ -114,7 +114,7 @@ public sealed class StoredCorpusTests : IDisposable
             S3Place.Client(new AnonymousAWSCredentials(), endpoint));
         Assert.Equal(File.ReadAllBytes(_folder.File("store/a.csv")), anonymous.ReadAll());
         using Place stranger = new S3Place($"s3://{StoreProcess.Bucket}/a.csv", Settings with { CacheFolder = null },
-            S3Place.Client(new BasicAWSCredentials(StoreProcess.Key, "wrong"), endpoint));
+            S3Place.Client(new BasicAWSCredentials("wrong", StoreProcess.Key), endpoint));
         Assert.Equal(PlaceFault.Denied, Assert.Throws<PlaceException>(() => stranger.ReadAll()).Fault);
         using Place nowhere = new S3Place("s3://another/a.csv", Settings, S3Place.Client(new AnonymousAWSCredentials(), endpoint));
         Assert.Equal(PlaceFault.Missing, Assert.Throws<PlaceException>(() => nowhere.ReadAll()).Fault);

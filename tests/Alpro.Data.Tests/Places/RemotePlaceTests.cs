@@ -92,14 +92,14 @@ public sealed class RemotePlaceTests : IDisposable
     public void A_store_that_stays_away_is_given_up_at_the_deadline_and_secrets_are_not_told()
     {
         _proxy.Faults = static _ => StoreFault.Unavailable;
-        using Place place = Place.Open($"http://name:word@127.0.0.1:{_proxy.Port}/a?signature=secret",
+        using Place place = Place.Open($"http://name:word9@127.0.0.1:{_proxy.Port}/a?signature=hush",
             _hasty with { Deadline = TimeSpan.FromMilliseconds(300) });
         PlaceException refusal = Refusal(() => Read(place, 0, 1));
         Assert.Equal(PlaceFault.Unreachable, refusal.Fault);
         Assert.Contains($"http://127.0.0.1:{_proxy.Port}/a: ", refusal.Message);
         Assert.Contains("503", refusal.Message);
-        Assert.DoesNotContain("secret", refusal.ToString());
-        Assert.DoesNotContain("word", refusal.ToString());
+        Assert.DoesNotContain("hush", refusal.ToString());
+        Assert.DoesNotContain("word9", refusal.ToString());
         Assert.True(_proxy.Requests > 2);
     }
 

@@ -111,7 +111,8 @@ public sealed partial class FaultProxy : IDisposable
                 client.NoDelay = true;
                 await store.ConnectAsync(IPAddress.Loopback, _upstream);
                 Stream here = client.GetStream(), there = store.GetStream();
-                while (await HeadAsync(here) is { } asked)
+                Stream fromHere = new BufferedStream(here, 4096), fromThere = new BufferedStream(there, 64 << 10);
+                while (await HeadAsync(fromHere) is { } asked)
                 {
                     StoreFault fault = Faults(Interlocked.Increment(ref _requests));
                     await Task.Delay(Latency);
@@ -128,11 +129,11 @@ public sealed partial class FaultProxy : IDisposable
                     }
                     if (fault == StoreFault.NoRange) asked = RangePattern().Replace(asked, "");
                     await there.WriteAsync(Encoding.Latin1.GetBytes(asked));
-                    if (await HeadAsync(there) is not { } answer) return;
+                    if (await HeadAsync(fromThere) is not { } answer) return;
                     if (fault == StoreFault.WrongRange) answer = ContentRangePattern().Replace(answer, "Content-Range: bytes 1-");
                     await here.WriteAsync(Encoding.Latin1.GetBytes(answer));
-                    if (answer.Contains("chunked", StringComparison.OrdinalIgnoreCase)) await CopyChunkedAsync(there, here);
-                    else await CopyAsync(there, here, LengthOf(answer), fault);
+                    if (answer.Contains("chunked", StringComparison.OrdinalIgnoreCase)) await CopyChunkedAsync(fromThere, here);
+                    else await CopyAsync(fromThere, here, LengthOf(answer), fault);
                     if (fault is StoreFault.Truncated or StoreFault.Slow) return;
                 }
             }
