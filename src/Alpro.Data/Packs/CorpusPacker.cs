@@ -71,6 +71,7 @@ internal sealed class CorpusPacker(PackSettings settings, Func<IFrameReader> cre
         {
             for (int member = made.Count, next = member; member < members.Count; member++)
             {
+                cancellation.ThrowIfCancellationRequested();
                 for (; next < members.Count && ahead.Count < workers * AheadPerWorker; next++)
                     ahead.Enqueue(TryEncodeAsync(corpus[members.RowsOf(next)[0]].Media));
                 (EncodedClip? clip, UnreadableClipException? trouble) = await ahead.Dequeue().ConfigureAwait(false);

@@ -1,3 +1,4 @@
+using Alpro.Actors.Hosting;
 using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 using Alpro.Data.Packs;
