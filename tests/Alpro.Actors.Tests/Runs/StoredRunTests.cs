@@ -40,7 +40,7 @@ public sealed class StoredRunTests(SmallWorld world) : IClassFixture<SmallWorld>
             },
         };
         Task returns = Task.CompletedTask;
-        RunResult result = await SmallRun.TrainAsync(stored, _out.File("stored"), decoders: 2,
+        var result = await SmallRun.TrainAsync(stored, _out.File("stored"), decoders: 2,
             places: new() { BackOff = TimeSpan.FromMilliseconds(5) }, stepped: record =>
             {
                 if (record.Step == 3) returns = DieAndReturnAsync(proxy);

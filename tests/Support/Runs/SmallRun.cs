@@ -38,7 +38,7 @@ internal static class SmallRun
     public static async Task<RunResult> TrainAsync(RunConfig config, string folder, int decoders = 1, bool resume = false,
         Action<StepRecord>? stepped = null,
         ILoggerFactory? log = null, Func<RunHost, CancellationToken, Task>? disturb = null, int attempts = 3,
-        CancellationToken stop = default, PlaceSettings? places = null)
+        PlaceSettings? places = null, CancellationToken stop = default)
     {
         Directory.CreateDirectory(folder);
         await using RunHost host = await RunHost.StartAsync(
