@@ -59,7 +59,8 @@ internal sealed record AnnotationContainer(
     private static bool IsShards(string path)
     {
         string name = Place.NameOf(path);
-        return name.Contains('*') || name.EndsWith(".tar", StringComparison.OrdinalIgnoreCase) || Place.IsRemote(name) && name.EndsWith('/');
+        return name.Contains('*') || name.EndsWith(".tar", StringComparison.OrdinalIgnoreCase)
+            || Place.IsRemote(name) && name.EndsWith('/');
     }
 
     private static string Start(string path)
