@@ -29,6 +29,7 @@ public sealed class Trainer : IDisposable
     private const int CollectEvery = 16;
 
     private readonly RunConfig _config;
+    private readonly TrainState _start;
     private readonly AlproModel _model;
     private readonly TrainerPorts _ports;
     private readonly FlatParameters _parameters;
@@ -54,7 +55,7 @@ public sealed class Trainer : IDisposable
     /// <exception cref="ConfigException">The checkpoint is of another run.</exception>
     public Trainer(RunConfig config, AlproModel model, TrainerPorts ports, TrainState start, Checkpoint? resume = null)
     {
-        (_config, _model, _ports) = (config, model, ports);
+        (_config, _start, _model, _ports) = (config, start, model, ports);
         _parameters = new(model, config.Training.Precision == Precision.Bf16Weights);
         _reduction = new(_parameters, _collectives);
         _optimizer = new(_parameters, config.Optimizer, config.TorchThreads);
@@ -79,6 +80,12 @@ public sealed class Trainer : IDisposable
 
     /// <summary>Where the run stands.</summary>
     public TrainState State { get; internal set; }
+
+    /// <summary>
+    /// Whether a group ended while it gave this trainer its weights. Some numbers are then of one step and some of another: the trainer is
+    /// of no use, and <see cref="State"/> is that of the beginning.
+    /// </summary>
+    public bool IsTorn { get; private set; }
 
     /// <summary>The negatives of matching of the next step, where they are given instead of drawn.</summary>
     internal Func<HardNegatives?> Negatives { get; init; } = static () => null;
@@ -109,8 +116,9 @@ public sealed class Trainer : IDisposable
         _config.RequireShares(collectives.World);
         (_collectives, _gather, _reduction) = (collectives, new(collectives), new(_parameters, collectives) { Smallest = SmallestPiece });
         _parameters.ZeroGradients();
-        State = StateTransfer.Share(collectives, _config, State, _model, _parameters,
-            _optimizer) with { Generation = collectives.Generation };
+        State = StateTransfer.Share(collectives, _config, State, _model, _parameters, _optimizer, torn: () =>
+            (IsTorn, State) = (true, _start)) with { Generation = collectives.Generation };
+        IsTorn = false;
         _snapshots.Dispose();                                        // they keep a copy of what is not trained, which has come now
         _snapshots = new(_config, _model, _parameters, _optimizer);
     }

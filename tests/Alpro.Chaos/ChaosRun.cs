@@ -334,8 +334,8 @@ internal sealed partial class ChaosRun : IDisposable
         }
     }
 
-    private static bool WasGivenUp(ChaosNode node) =>
-        node.Role == "decoder" ? node.Process.ExitCode == ExitCode.Success : node.Process.Has(nameof(ActorEvents.NodeGivenUp));
+    private static bool WasGivenUp(ChaosNode node) => node.Process.Has(nameof(ActorEvents.NodeGivenUp))
+        || (node.Role == "decoder" && node.Process.ExitCode == ExitCode.Success);
 
     private static string LastWords(ChaosNode node)
     {

@@ -47,8 +47,8 @@ internal static class Program
         };
         var tolerance = new Option<double>("--tolerance")
         {
-            Description = "How far losses and weights may be from the undisturbed run's.",
-            DefaultValueFactory = _ => 1e-3,
+            Description = "How far losses and weights may be from the undisturbed run's. Rounding grows with the learning rate.",
+            DefaultValueFactory = _ => ChaosSettings.DefaultTolerance,
         };
         var command = new RootCommand("Train while nodes fail.") { config, settings, folder, coordinators, decoders, trainers, evaluators,
             every, minutes, seed, tolerance };

@@ -233,7 +233,7 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
     private Enter WaitForGroup() => _groups.Reader.ReadAsync(_stop.Token).AsTask().GetAwaiter().GetResult();
 
     /// <summary>Trains from a checkpoint, or from the beginning, in one group after another.</summary>
-    /// <returns>The group for which the trainer has to begin at a later checkpoint; null when the run has ended.</returns>
+    /// <returns>The group for which the trainer has to begin anew, or at a later checkpoint; null when the run has ended.</returns>
     private Enter? TrainFrom(Checkpoint? resume, Enter enter, IActorRef self)
     {
         if (resume is not null)
@@ -246,6 +246,7 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
         {
             self.Tell(new GroupLost(lost, trainer.State.Step));
             enter = WaitForGroup();
+            if (trainer.IsTorn) return enter;
             long step = trainer.State.Step;
             CheckpointStore store = _run.Store(_log);
             if (enter.Resume && store.Steps() is [.., long saved] && saved > step && store.Latest()?.State.Step > step) return enter;

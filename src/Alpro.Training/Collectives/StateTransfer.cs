@@ -14,11 +14,19 @@ internal static class StateTransfer
     private sealed record Standing(RunConfig Config, TrainState State);
 
     /// <summary>Gives the weights, trained or not, the moments and the state of the furthest rank, the first of equals, to all.</summary>
+    /// <param name="group">The ranks.</param>
+    /// <param name="config">This rank's run.</param>
+    /// <param name="state">Where this rank stands.</param>
+    /// <param name="model">Its model.</param>
+    /// <param name="parameters">The trained part of it.</param>
+    /// <param name="optimizer">Its moments.</param>
+    /// <param name="torn">Told on a rank that is behind, before its numbers are overwritten: if the rest does not come, they are no
+    /// step's.</param>
     /// <returns>The state.</returns>
     /// <exception cref="ConfigException">That rank's configuration or data make another run.</exception>
     /// <exception cref="CollectivesException">Those of another rank do, which is refused: the group is over.</exception>
     public static TrainState Share(ICollectives group, RunConfig config, TrainState state, AlproModel model, FlatParameters parameters,
-        AdamW optimizer)
+        AdamW optimizer, Action torn)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
@@ -41,6 +49,7 @@ internal static class StateTransfer
             throw new CollectivesException(refused, group.Generation, $"cannot train with the others and was refused ({why})");
         }
 
+        if (state.Step < furthest) torn();
         group.Broadcast(parameters.Values, source);
         parameters.Refresh();
         group.Broadcast(optimizer.FirstMoment, source);

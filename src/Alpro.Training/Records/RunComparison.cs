@@ -40,7 +40,9 @@ internal sealed record RunComparison(int Steps, int Tensors, string? Difference)
             if (Apart(a.Loss, b.Loss) > tolerance || Apart(a.GradientNorm, b.GradientNorm) > 10 * tolerance * Math.Max(1,
                 Math.Abs(a.GradientNorm)))
                 difference ??= FormattableString.Invariant(
-                    $"step {a.Step}: loss {a.Loss:R} and {b.Loss:R}, gradient norm {a.GradientNorm:R} and {b.GradientNorm:R}");
+                    $"step {a.Step}: loss {a.Loss:R} and {b.Loss:R}, gradient norm {a.GradientNorm:R} and {b.GradientNorm:R}")
+                    + string.Concat(a.Terms.Where(term => !(Apart(term.Value.Loss, b.Terms[term.Key].Loss) <= tolerance)).Select(term =>
+                        FormattableString.Invariant($", {term.Key} {term.Value.Loss:R} and {b.Terms[term.Key].Loss:R}")));
         }
         (int tensors, double weights, string? key) = CompareWeights(oneEnd.Weights, otherEnd.Weights, tolerance);
         return new(left.Length, tensors, difference

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Threading.Channels;
 using Akka.Actor;
 using Akka.TestKit;
@@ -7,12 +8,14 @@ using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Actors.Tests.Pipeline;
 using Alpro.Data.Batches;
+using Alpro.Model;
 using Alpro.Training;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Collectives;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;
 using Alpro.Training.Tests;
+using static TorchSharp.torch;
 
 namespace Alpro.Actors.Tests.Runs;
 
@@ -120,6 +123,62 @@ public sealed class TrainerActorTests : TestKit
         Assert.Equal(2, _parent.ExpectMsg<TrainerActor.Ready>(_soon).State.Step);
         Assert.Equal(2, _parent.ExpectMsg<TrainerActor.Finished>(_soon).State.Generation);
         Assert.Equal([0L, 1, 2, 3, 4, 5], Records().Select(record => record.Step));
+    }
+
+    /// <summary>A group of this trainer and a furthest one, which dies when it has sent its weights and not its moments.</summary>
+    private sealed class DyingSource(RunConfig config) : ICollectives
+    {
+        private readonly byte[] _standing = JsonSerializer.SerializeToUtf8Bytes(
+            new { Config = config, State = TinyRun.Start(config) with { Step = 3, Settled = 3 } }, ConfigLoader.Json);
+        private int _broadcasts;
+
+        public int Rank => 1;
+
+        public int World => 2;
+
+        public long Generation => 1;
+
+        public Tensor AllGather(Tensor own) => cat([own.shape[0] == 2 ? tensor([3L, 3L]) : tensor([0L]), own]);
+
+        public void Broadcast(Tensor sent, int source)
+        {
+            Assert.Equal(0, source);
+            switch (++_broadcasts)
+            {
+                case 1: sent.fill_(_standing.Length); break;
+                case 2: sent.copy_(tensor(_standing)); break;
+                case 3: sent.fill_(7); break;                        // the weights
+                default: throw new CollectivesException(0, Generation, "has died");
+            }
+        }
+
+        public void AllReduce(Tensor tensor) => throw new NotSupportedException();
+
+        public void ThrowIfOver() { }
+
+        public void Abort(Exception reason) { }
+
+        public void Dispose() { }
+    }
+
+    [Fact]
+    public void Trainer_whose_weights_came_without_their_moments_begins_anew()
+    {
+        RunConfig config = _config with { Training = _config.Training with { GroupSize = 2 } };
+        IActorRef trainer = Trainer(config);
+        trainer.Tell(Enter(new DyingSource(config), TinyRun.Batches(config)));
+        Assert.Equal(0, _parent.ExpectMsg<TrainerActor.GroupLost>(_soon).Step);
+        trainer.Tell(Enter(new SoloGroup(2), TinyRun.Batches(config)));
+        Assert.Equal(0, _parent.ExpectMsg<TrainerActor.Ready>(_soon).State.Step);
+        _parent.ExpectMsg<TrainerActor.Finished>(_soon);
+
+        List<StepRecord> undisturbed = [];
+        using AlproModel model = RunModel.Create(config, CPU);
+        RunModel.Initialize(model, config);
+        using Trainer alone = TinyRun.Trainer(config, new() { Record = undisturbed.Add, Checkpoint = static snapshot => snapshot.Dispose() },
+            model: model);
+        alone.Run(TinyRun.Batches(config));
+        Assert.Equal(undisturbed.Select(record => record.Loss), Records().Select(record => record.Loss));
     }
 
     [Theory]

@@ -25,9 +25,15 @@ internal sealed class DecodeSupervisor : ReceiveActor
 
     private readonly Work _work;
     private readonly Akka.Cluster.Cluster _cluster = Akka.Cluster.Cluster.Get(Context.System);
+    private readonly Action _ended;
     private readonly Action<Exception> _failed;
     private readonly ILogger _log = Context.System.Log();
     private readonly Dictionary<Address, IActorRef> _links = [];
+
+    /// <summary>
+    /// The nodes that carry the run. They are counted here, because what the cluster extension tells of its state may be older than an event.
+    /// </summary>
+    private readonly HashSet<UniqueAddress> _carriers = [];
 
     /// <summary>The supervisor of this node's links.</summary>
     /// <param name="work">What it works with.</param>
@@ -35,23 +41,14 @@ internal sealed class DecodeSupervisor : ReceiveActor
     /// <param name="failed">Told when it is of no use: its data are other than the run's, or its decoders keep dying.</param>
     public DecodeSupervisor(Work work, Action ended, Action<Exception> failed)
     {
-        (_work, _failed) = (work, failed);
-        Receive<ClusterEvent.MemberUp>(message =>
-        {
-            if (Carries(message.Member)) StartLink(message.Member.Address);
-        });
-        Receive<ClusterEvent.MemberRemoved>(message =>
-        {
-            if (_links.Remove(message.Member.Address, out IActorRef? link)) Context.Stop(Context.Unwatch(link));
-            if (message.PreviousStatus == MemberStatus.Exiting && Carries(message.Member) && !_cluster.State.Members.Any(Carries)) ended();
-        });
+        (_work, _ended, _failed) = (work, ended, failed);
+        Receive<ClusterEvent.IMemberEvent>(OnMember);
         Receive<Terminated>(message =>
         {
             if (_links.FirstOrDefault(link => link.Value.Equals(message.ActorRef)) is { Value: not null } lost) StartLink(lost.Key);
         });
         Receive<DecoderNodeLink.Refused>(message =>
             failed(new UsageException($"this node's clips would not be those of the run: {message.Reason}")));
-        Receive<ClusterEvent.IMemberEvent>(static _ => { });         // on their way up or down
     }
 
     /// <inheritdoc/>
@@ -72,6 +69,18 @@ internal sealed class DecodeSupervisor : ReceiveActor
         else _log.LinkLost(error.Message);
         return Directive.Stop;
     }, loggingEnabled: false);
+
+    private void OnMember(ClusterEvent.IMemberEvent message)
+    {
+        Member member = message.Member;
+        if (!Carries(member)) return;
+        if (member.Status is MemberStatus.Down or MemberStatus.Removed) _carriers.Remove(member.UniqueAddress);
+        else _carriers.Add(member.UniqueAddress);
+        if (message is ClusterEvent.MemberUp) StartLink(member.Address);
+        if (message is not ClusterEvent.MemberRemoved removed) return;
+        if (_links.Remove(member.Address, out IActorRef? link)) Context.Stop(Context.Unwatch(link));
+        if (removed.PreviousStatus == MemberStatus.Exiting && _carriers.Count == 0) _ended();
+    }
 
     private void StartLink(Address trainer)
     {

@@ -29,14 +29,25 @@ internal sealed class VoterMajority : IDowningProvider
     /// <inheritdoc/>
     public Props DowningActorProps { get; }
 
-    /// <summary>Whether those go on that are left when some nodes are lost.</summary>
-    /// <param name="voters">All that are counted, those that are lost among them.</param>
+    /// <summary>
+    /// Whether those go on that are left when some nodes are lost. They must have the majority of the voters that are up, as far as is
+    /// known here. They must also have it if the other side has already moved members that this side sees joining or leaving: the cluster
+    /// may have agreed on such a step, and only the other side have carried it out. No second step can follow without this side.
+    /// </summary>
+    /// <param name="voters">All coordinators and trainers, those that are lost among them.</param>
     /// <param name="lost">The nodes that cannot be reached from here.</param>
-    public static bool GoesOn(IEnumerable<UniqueAddress> voters, IReadOnlySet<UniqueAddress> lost)
+    public static bool GoesOn(IReadOnlyDictionary<UniqueAddress, MemberStatus> voters, IReadOnlySet<UniqueAddress> lost)
     {
-        UniqueAddress[] all = [.. voters.OrderBy(voter => voter.Address, Member.AddressOrdering)];
-        int gone = all.Count(lost.Contains);
-        return gone == 0 || 2 * gone < all.Length || (2 * gone == all.Length && !lost.Contains(all[0]));
+        return Majority(voter => voter.Value is MemberStatus.Up or MemberStatus.Leaving)
+            && Majority(voter => voter.Value == MemberStatus.Up
+                || (lost.Contains(voter.Key) && voter.Value is MemberStatus.Leaving or MemberStatus.Joining or MemberStatus.WeaklyUp));
+
+        bool Majority(Func<KeyValuePair<UniqueAddress, MemberStatus>, bool> counts)
+        {
+            UniqueAddress[] all = [.. voters.Where(counts).Select(voter => voter.Key).OrderBy(voter => voter.Address, Member.AddressOrdering)];
+            int gone = all.Count(lost.Contains);
+            return gone == 0 || 2 * gone < all.Length || (2 * gone == all.Length && !lost.Contains(all[0]));
+        }
     }
 
     private sealed class Resolver : ReceiveActor, IWithTimers
@@ -87,8 +98,8 @@ internal sealed class VoterMajority : IDowningProvider
                 return;
             }
             string lost = string.Join(", ", _lost.Select(node => node.Address.Endpoint()));
-            if (GoesOn(_members.Values.Where(member => member.HasRole(Voter) && member.Status is MemberStatus.Up or MemberStatus.Leaving)
-                .Select(member => member.UniqueAddress), _lost))
+            if (GoesOn(_members.Where(member => member.Value.HasRole(Voter)).ToDictionary(member => member.Key, member => member.Value.Status),
+                _lost))
             {
                 _log.NodesTakenOut(lost);
                 foreach (UniqueAddress node in _lost) _cluster.Down(node.Address);

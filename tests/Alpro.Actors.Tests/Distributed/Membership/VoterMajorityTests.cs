@@ -9,7 +9,10 @@ public sealed class VoterMajorityTests
 {
     private static UniqueAddress Node(int port) => new(new Address("akka.tcp", "alpro", "127.0.0.1", port), port);
 
-    private static bool GoOn(int[] voters, int[] lost) => VoterMajority.GoesOn(voters.Select(Node), lost.Select(Node).ToHashSet());
+    private static bool GoOn(int[] voters, int[] lost) => GoOn(voters.ToDictionary(Node, _ => MemberStatus.Up), lost);
+
+    private static bool GoOn(IReadOnlyDictionary<UniqueAddress, MemberStatus> voters, int[] lost) =>
+        VoterMajority.GoesOn(voters, lost.Select(Node).ToHashSet());
 
     [Theory]
     [InlineData(new[] { 1, 2, 3 }, new[] { 3 })]
@@ -37,5 +40,51 @@ public sealed class VoterMajorityTests
             int[] here = [.. voters.Where((_, index) => (side >> index & 1) == 1)], there = [.. voters.Except(here)];
             Assert.NotEqual(GoOn(voters, here), GoOn(voters, there));
         }
+    }
+
+    /// <summary>
+    /// The cluster agrees on a step (whoever joins is up, whoever leaves is gone) before it is carried out. Each side may or may not have
+    /// done so when the network parts.
+    /// </summary>
+    [Fact]
+    public void Of_two_sides_at_most_one_goes_on_while_members_join_and_leave()
+    {
+        MemberStatus[] statuses = [MemberStatus.Up, MemberStatus.Joining, MemberStatus.WeaklyUp, MemberStatus.Leaving];
+        int[] all = [1, 2, 3, 4, 5];
+        for (int code = 0; code < Math.Pow(statuses.Length, all.Length); code++)
+        {
+            Dictionary<UniqueAddress, MemberStatus> before = all.ToDictionary(Node, node =>
+                statuses[code / (int)Math.Pow(statuses.Length, node - 1) % statuses.Length]);
+            if (!before.ContainsValue(MemberStatus.Up)) continue;
+            foreach ((bool joined, bool left) in new[] { (true, false), (false, true), (true, true) })
+            {
+                Dictionary<UniqueAddress, MemberStatus> after = before.ToDictionary(voter => voter.Key, voter => voter.Value switch
+                {
+                    MemberStatus.Leaving when left => MemberStatus.Exiting,
+                    MemberStatus.Joining or MemberStatus.WeaklyUp when joined => MemberStatus.Up,
+                    _ => voter.Value,
+                });
+                for (int side = 1; side < (1 << all.Length) - 1; side++)
+                {
+                    int[] here = [.. all.Where(node => (side >> (node - 1) & 1) == 1)], there = [.. all.Except(here)];
+                    Assert.False(GoOn(before, there) && GoOn(after, here), $"{string.Join(", ", before.Values)}: {string.Join(", ", here)}");
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void Node_that_stood_still_while_others_came_up_ends_itself()
+    {
+        // Thawed, it still sees two of the others joining. They were up, and took it out.
+        Dictionary<UniqueAddress, MemberStatus> voters = new()
+        {
+            [Node(1)] = MemberStatus.Up,
+            [Node(2)] = MemberStatus.Up,
+            [Node(3)] = MemberStatus.Joining,
+            [Node(4)] = MemberStatus.Joining,
+        };
+        Assert.False(GoOn(voters, [2, 3, 4]));
+        Assert.True(GoOn(voters, [2]));
     }
 }

@@ -8,7 +8,7 @@ using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Distributed.Transport;
 using Alpro.Chaos;
 
-namespace Alpro.Cli.Tests.Cluster;
+namespace Alpro.Nodes.Tests;
 
 /// <summary>Who may bring clips: whoever shows a certificate of the cluster's authority and a token, and nobody else.</summary>
 public sealed class DataPlaneTests : IDisposable

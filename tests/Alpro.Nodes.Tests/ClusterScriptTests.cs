@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using Alpro.Training.Devices;
 
-namespace Alpro.Cli.Tests.Cluster;
+namespace Alpro.Nodes.Tests;
 
 /// <summary>What <c>scripts/cluster</c> starts, where it lies beside a program that only writes down what it was told.</summary>
 public sealed class ClusterScriptTests : IDisposable

@@ -4,7 +4,7 @@ using Alpro.Chaos;
 using Alpro.Tests.Support.Runs;
 using Alpro.Training.Records;
 
-namespace Alpro.Cli.Tests.Cluster;
+namespace Alpro.Nodes.Tests;
 
 /// <summary>A node of a cluster that scores checkpoints.</summary>
 public sealed class EvaluatorNodeTests : IClassFixture<SmallWorld>, IDisposable

@@ -5,7 +5,7 @@ using Alpro.Actors.Distributed.Groups;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Chaos;
 
-namespace Alpro.Cli.Tests.Cluster;
+namespace Alpro.Nodes.Tests;
 
 public sealed class GroupMemberTests() : TestKit(
     "akka { actor.provider = cluster, remote.dot-netty.tcp { hostname = 127.0.0.1, port = 0 } }")

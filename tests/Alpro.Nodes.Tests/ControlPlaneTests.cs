@@ -10,7 +10,7 @@ using Alpro.Actors.Hosting;
 using Alpro.Chaos;
 using Alpro.Tests.Support.Events;
 
-namespace Alpro.Cli.Tests.Cluster;
+namespace Alpro.Nodes.Tests;
 
 /// <summary>Who becomes a member: whoever shows a certificate of the cluster's authority, and nobody else.</summary>
 public sealed class ControlPlaneTests : IDisposable

@@ -9,7 +9,7 @@ using Alpro.Tests.Support.Runs;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;
 
-namespace Alpro.Cli.Tests.Cluster;
+namespace Alpro.Nodes.Tests;
 
 /// <summary>Runs whose clips are made by other processes, some of which die.</summary>
 public sealed class ClusterRunTests : IClassFixture<SmallWorld>, IDisposable

@@ -6,7 +6,7 @@ using Alpro.Tests.Support.Runs;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;
 
-namespace Alpro.Cli.Tests.Cluster;
+namespace Alpro.Nodes.Tests;
 
 /// <summary>Runs whose coordinator dies, or which are given up by the others.</summary>
 public sealed class CoordinatorTests : IClassFixture<SmallWorld>, IDisposable

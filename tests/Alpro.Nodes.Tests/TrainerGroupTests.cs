@@ -7,7 +7,7 @@ using Alpro.Tests.Support.Runs;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;
 
-namespace Alpro.Cli.Tests.Cluster;
+namespace Alpro.Nodes.Tests;
 
 /// <summary>Runs that several trainers share, one of which dies.</summary>
 public sealed class TrainerGroupTests : IClassFixture<SmallWorld>, IDisposable
