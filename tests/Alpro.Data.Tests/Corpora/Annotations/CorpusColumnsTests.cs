@@ -4,7 +4,7 @@ using Alpro.Data.Media;
 using Parquet;
 using Parquet.Schema;
 
-namespace Alpro.Data.Tests.Corpora;
+namespace Alpro.Data.Tests.Corpora.Annotations;
 
 /// <summary>Annotation files with columns of their own, which the configuration explains.</summary>
 public sealed class CorpusColumnsTests : IDisposable

@@ -1,7 +1,6 @@
 using System.Globalization;
-using Alpro.Data.Corpora.Annotations;
 
-namespace Alpro.Data.Corpora;
+namespace Alpro.Data.Corpora.Annotations;
 
 /// <summary>
 /// Which columns of an annotation file mean what (<c>data.corpora[].columns</c>): names of its header, keys of its JSON objects. Of a CSV
