@@ -39,8 +39,9 @@ internal sealed class ClipEncoder(PackSettings settings, IFrameReader reader, st
                 .ConfigureAwait(false);
         }
         catch (FFMpegException) when (frames.Trouble is not null) { }    // it had no frame to encode, for the reason below
-        catch (FFMpegException exception)
+        catch (Exception exception) when (exception is FFMpegException or IOException or AggregateException)
         {
+            cancellation.ThrowIfCancellationRequested();             // a command that is stopped breaks its pipe
             throw new DataException($"{media.Path}: the ffmpeg command does not encode it: {exception.Message}", exception);
         }
         if (frames.Trouble is { } trouble) throw new UnreadableClipException(trouble.Reason, trouble.Path, trouble.Finding, trouble);
