@@ -64,15 +64,16 @@ internal static class PackBenchmark
             Console.Error.WriteLine($"{folder} has no file that ends in .mp4: name a folder of videos.");
             return 2;
         }
+        string made = $"pack{Path.GetFullPath(folder)}";   // files of one name in two folders are two
         using var reader = new VideoReader(new DecodeLimits());
-        string[] sources = [.. published.Select(file => DecodeBenchmark.Encode(reader, file, "pack/lossless",
+        string[] sources = [.. published.Select(file => DecodeBenchmark.Encode(reader, file, $"{made}/lossless",
             rate => $"{Filter(rate)} -c:v libx264 -preset ultrafast -qp 0"))];
         var kinds = new List<(string Name, string[] Files, string Quality)>();
         foreach ((string name, Func<double, string>? encode) in _kinds)
         {
             string[] files = encode is null
                 ? published
-                : [.. published.Select(file => DecodeBenchmark.Encode(reader, file, $"pack/{name}", encode))];
+                : [.. published.Select(file => DecodeBenchmark.Encode(reader, file, $"{made}/{name}", encode))];
             kinds.Add((name, files, encode is null ? "" : Quality(reader, files, sources)));
         }
 
