@@ -3,7 +3,6 @@ using Alpro.Data.Clips;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 using Alpro.Data.Text;
-
 using Spectre.Console;
 
 namespace Alpro.Benchmarks;
