@@ -20,9 +20,12 @@ using Spectre.Console;
 namespace Alpro.Benchmarks;
 
 /// <summary>
-/// <c>stream (nginx | s3) [CLIPS]</c>: clips of 4 frames at 224 px from a store whose every answer takes 50 ms longer, made by 2 decoders and
-/// taken by a consumer, a batch of 16 every 320 ms. Cold, again in another epoch with what the cache has, and without a cache while 5 % of the
-/// requests fail. Beside it what was asked for: requests and bytes a clip, and the bytes of the wanted frames, the least possible. The batches
+/// <c>stream (nginx | s3) [CLIPS]</c>: clips of 4 frames at 224 px from a store whose every answer takes 50 ms longer, made by 2 decoders
+/// and
+/// taken by a consumer, a batch of 16 every 320 ms. Cold, again in another epoch with what the cache has, and without a cache while 5 % of
+/// the
+/// requests fail. Beside it what was asked for: requests and bytes a clip, and the bytes of the wanted frames, the least possible. The
+/// batches
 /// are compared with those of a disk. Needs ffmpeg and nginx or s3rver, and runs from the repository's root.
 /// </summary>
 internal static class StreamBenchmark
@@ -70,23 +73,27 @@ internal static class StreamBenchmark
             string address = bucket ? $"s3://{StoreProcess.Bucket}" : $"http://127.0.0.1:{proxy.Port}";
             var places = new PlaceSettings { CacheFolder = cache };
             long size = Directory.EnumerateFiles(files).Sum(file => new FileInfo(file).Length);
-            Console.WriteLine($"{count} clips of {size / 1e6 / count:F2} MB over {(bucket ? "s3rver" : "nginx")}, {_latency.TotalMilliseconds} ms of "
-                + $"latency, {Decoders} decoders, a batch of {BatchSize} every {_perClip.TotalMilliseconds * BatchSize} ms");
+            Console.WriteLine($"{count} clips of {size / 1e6 / count:F2} MB over {(bucket ? "s3rver" : "nginx")}, "
+                + $"{_latency.TotalMilliseconds} ms of latency, {Decoders} decoders, "
+                + $"a batch of {BatchSize} every {_perClip.TotalMilliseconds * BatchSize} ms");
             var table = new Table().AddColumns("run", "waiting", "requests/clip", "KB/clip", "least KB/clip", "from the cache", "rejected",
                 "batches as from disk");
-            foreach ((string name, int epoch, bool cached, bool faults) in new[] { ("cold", 0, true, false), ("second epoch", 1, true, false),
-                ("5 % of requests fail", 0, false, true) })
+            foreach ((string name, int epoch, bool cached, bool faults) in new[]
+            {
+                ("cold", 0, true, false), ("second epoch", 1, true, false), ("5 % of requests fail", 0, false, true),
+            })
             {
                 (List<ulong> expected, _, _) = await StreamAsync(files, epoch, count, new(), tokenizer, paced: false);
                 double least = Least(files, epoch, count) / 1e3 / count;
                 proxy.Reset();
-                proxy.Faults = request => faults && request % FaultEvery == 0 ? _faults[request / FaultEvery % _faults.Length] : StoreFault.None;
+                proxy.Faults = request => !faults || request % FaultEvery != 0 ? StoreFault.None
+                    : _faults[request / FaultEvery % _faults.Length];
                 long before = RemotePlace.Traffic.Cached;
                 (List<ulong> found, double waiting, long rejected) = await StreamAsync(address, epoch, count,
                     cached ? places : places with { CacheFolder = null }, tokenizer, paced: true);
                 double kept = RemotePlace.Traffic.Cached - before;
-                table.AddRow(name, $"{waiting:P1}", $"{(double)proxy.Requests / count:F2}", $"{proxy.Bytes / 1e3 / count:F1}", $"{least:F1}",
-                    $"{kept / (kept + proxy.Bytes):P0}", $"{rejected}", expected.SequenceEqual(found) ? "yes" : "NO");
+                table.AddRow(name, $"{waiting:P1}", $"{(double)proxy.Requests / count:F2}", $"{proxy.Bytes / 1e3 / count:F1}",
+                    $"{least:F1}", $"{kept / (kept + proxy.Bytes):P0}", $"{rejected}", expected.SequenceEqual(found) ? "yes" : "NO");
             }
             AnsiConsole.Profile.Width = 132;
             AnsiConsole.Write(table);
@@ -104,8 +111,9 @@ internal static class StreamBenchmark
         Directory.CreateDirectory(files);
         for (int i = 0; i < Different; i++)
         {
-            using var ffmpeg = Process.Start("ffmpeg", $"-v error -nostdin -y -f lavfi -i mandelbrot=size=256x256:rate=10:start_scale={0.3 / (i + 1)} "
-                + $"-t 6 -pix_fmt yuv420p -c:v libx264 -g 1 -crf 23 -tune fastdecode -movflags +faststart {folder}/{i}.mp4");
+            using var ffmpeg = Process.Start("ffmpeg",
+                $"-v error -nostdin -y -f lavfi -i mandelbrot=size=256x256:rate=10:start_scale={0.3 / (i + 1)} -t 6 -pix_fmt yuv420p "
+                + $"-c:v libx264 -g 1 -crf 23 -tune fastdecode -movflags +faststart {folder}/{i}.mp4");
             ffmpeg.WaitForExit();
         }
         for (int i = 0; i < count; i++) File.Copy($"{folder}/{i % Different}.mp4", $"{files}/{i:D5}.mp4");
@@ -113,7 +121,8 @@ internal static class StreamBenchmark
 
     private static async Task UploadAsync(int port, string files)
     {
-        using AmazonS3Client client = S3Place.Client(new BasicAWSCredentials(StoreProcess.Key, StoreProcess.Key), $"http://127.0.0.1:{port}");
+        using AmazonS3Client client = S3Place.Client(new BasicAWSCredentials(StoreProcess.Key, StoreProcess.Key),
+            $"http://127.0.0.1:{port}");
         await StoreProcess.UploadAsync(client, files);
     }
 
@@ -124,7 +133,9 @@ internal static class StreamBenchmark
             Environment.SetEnvironmentVariable(name, value);
     }
 
-    /// <summary>Streams an epoch; returns a hash of each batch, the share of time in which its taker waited, and the clips rejected.</summary>
+    /// <summary>
+    /// Streams an epoch; returns a hash of each batch, the share of time in which its taker waited, and the clips rejected.
+    /// </summary>
     private static async Task<(List<ulong> Batches, double Waiting, long Rejected)> StreamAsync(string folder, int epoch, int count,
         PlaceSettings places, CaptionTokenizer tokenizer, bool paced)
     {
@@ -137,8 +148,8 @@ internal static class StreamBenchmark
         var ledger = new ClipLedger(rejection => Console.Error.WriteLine($"rejected: {rejection.Path}: {rejection.Message}"));
         Channel<ClipBatch> batches = Channel.CreateBounded<ClipBatch>(settings.Prefetch);
         var job = new PipelineJob(plan, _clips, epoch * steps, (epoch + 1) * steps, new(1, 100), ledger, batches.Writer);
-        Func<IClipSource> open = () => new ClipLoader([corpus], _clips, tokenizer, FrameReaders.Create(new DecodeLimits { Places = places }),
-            processors: processors);
+        Func<IClipSource> open = () => new ClipLoader([corpus], _clips, tokenizer,
+            FrameReaders.Create(new DecodeLimits { Places = places }), processors: processors);
         using ActorSystem system = ActorSystem.Create("stream", ConfigurationFactory.ParseString(File.ReadAllText("hocon/alpro.conf")));
         TimeProvider time = TimeProvider.System;
         system.ActorOf(Props.Create(() => new ClipPipeline(job, open, settings, time)), "clips");

@@ -93,7 +93,9 @@ public sealed class RunData : IDisposable
                 + "(evaluation.maxClips); expected 2 at least, for each clip is told apart from others");
     }
 
-    /// <summary>Clips that are in hand for each decoder: more where media lie in a store, so that it decodes while others are fetched.</summary>
+    /// <summary>
+    /// Clips that are in hand for each decoder: more where media lie in a store, so that it decodes while others are fetched.
+    /// </summary>
     public int ClipsPerDecoder => Corpora.Any(corpus => corpus.IsStored) ? _settings.ClipsPerDecoder : 1;
 
     /// <summary>Opens a source of clips, one for each that is in hand; as many compute at once as there are decoders.</summary>

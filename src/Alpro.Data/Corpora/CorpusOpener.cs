@@ -57,8 +57,8 @@ internal sealed class CorpusOpener
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or InvalidDataException)
         {
-            throw new DataException($"corpus {config.Name}: {Place.NameOf(config.Annotations)} cannot be read, or its index not be written: "
-                + $"{exception.Message}", exception);
+            throw new DataException($"corpus {config.Name}: {Place.NameOf(config.Annotations)} cannot be read, or its index not be "
+                + $"written: {exception.Message}", exception);
         }
     }
 
@@ -201,7 +201,8 @@ internal sealed class CorpusOpener
     }
 
     /// <summary>
-    /// What an index depends on: the program, the settings, the names, lengths and times of the annotation files, or what a store calls their
+    /// What an index depends on: the program, the settings, the names, lengths and times of the annotation files, or what a store calls
+    /// their
     /// version. Of a single file on disk, its first and last bytes too.
     /// </summary>
     private string Fingerprint(string settings)

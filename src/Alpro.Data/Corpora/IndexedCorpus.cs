@@ -9,7 +9,8 @@ namespace Alpro.Data.Corpora;
 /// <param name="index">Its index, which it disposes.</param>
 /// <param name="newIndex">The index's path, where it was made now.</param>
 /// <param name="places">How stores are asked, and the cache.</param>
-internal sealed class IndexedCorpus(string name, string mediaRoot, RowIndex index, string? newIndex, PlaceSettings? places) : VideoTextCorpus
+internal sealed class IndexedCorpus(string name, string mediaRoot, RowIndex index, string? newIndex, PlaceSettings? places)
+    : VideoTextCorpus
 {
     private volatile int _likely;
 

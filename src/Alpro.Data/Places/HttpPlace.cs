@@ -31,7 +31,8 @@ internal sealed class HttpPlace(string address, PlaceSettings? settings) : Remot
         if (_uri.UserInfo.Length > 0)
             request.Headers.Authorization = new AuthenticationHeaderValue("Basic",
                 Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(_uri.UserInfo))));
-        HttpResponseMessage response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop).ConfigureAwait(false);
+        HttpResponseMessage response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop)
+            .ConfigureAwait(false);
         try
         {
             ByteRange sent = Sent(response, range, out long length);
@@ -55,8 +56,8 @@ internal sealed class HttpPlace(string address, PlaceSettings? settings) : Remot
             case HttpStatusCode.PartialContent:
                 if (range is not { From: { } from, To: { } to, Length: { } total } || from != asked.Start || to >= asked.End
                     || to != Math.Min(asked.End, total) - 1)
-                    throw new PlaceException(PlaceFault.Refused, Name, $"bytes {asked.Start}-{asked.End - 1} were asked for, and the server "
-                        + $"sends {range?.ToString() ?? "a range without saying which"}");
+                    throw new PlaceException(PlaceFault.Refused, Name, $"bytes {asked.Start}-{asked.End - 1} were asked for, and the "
+                        + $"server sends {range?.ToString() ?? "a range without saying which"}");
                 length = total;
                 return new ByteRange(from, to + 1 - from);
             case HttpStatusCode.OK:

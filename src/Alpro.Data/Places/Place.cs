@@ -15,7 +15,8 @@ public readonly record struct ByteRange(long Start, long Length)
 }
 
 /// <summary>
-/// A file, or a folder of them, wherever it lies: a path, <c>http(s)://…</c>, or <c>s3://bucket/key</c>. An instance belongs to one thread at
+/// A file, or a folder of them, wherever it lies: a path, <c>http(s)://…</c>, or <c>s3://bucket/key</c>. An instance belongs to one thread
+/// at
 /// a time. Whatever goes wrong for good is a <see cref="PlaceException"/>; what may pass has then been tried again until the deadline.
 /// </summary>
 /// <param name="name">The address, for messages.</param>
@@ -97,7 +98,9 @@ public abstract class Place(string name) : IDisposable
     /// <param name="ranges">The stretches. Those that a gap of a few kilobytes parts are one request.</param>
     public virtual void Fetch(IReadOnlyList<ByteRange> ranges) { }
 
-    /// <summary>The files below this folder and its folders, by their names relative to it with <c>/</c>, in the order of their bytes.</summary>
+    /// <summary>
+    /// The files below this folder and its folders, by their names relative to it with <c>/</c>, in the order of their bytes.
+    /// </summary>
     /// <exception cref="PlaceException">A web server cannot list.</exception>
     public abstract IEnumerable<(string Name, PlaceFacts Facts)> List();
 

@@ -3,9 +3,12 @@ namespace Alpro.Data.Places;
 /// <summary>How stores are asked, and the cache of what they answered (<c>alpro.cache</c> and <c>alpro.store</c> in HOCON).</summary>
 public sealed record PlaceSettings
 {
-    /// <summary>The folder of this program's data in the user's own: indexes that have no place beside their annotations, and the cache.</summary>
+    /// <summary>
+    /// The folder of this program's data in the user's own: indexes that have no place beside their annotations, and the cache.
+    /// </summary>
     public static string UserFolder { get; } = Path.Combine(
-        Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData) is { Length: > 0 } home ? home : Path.GetTempPath(), "alpro");
+        Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData) is { Length: > 0 } home ? home : Path.GetTempPath(),
+        "alpro");
 
     /// <summary>Folder of the cache, where the indexes of annotations in a store lie too; null for none.</summary>
     public string? CacheFolder { get; init; }

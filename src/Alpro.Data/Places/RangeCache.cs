@@ -8,8 +8,10 @@ using Microsoft.Win32.SafeHandles;
 namespace Alpro.Data.Places;
 
 /// <summary>
-/// What stores answered, on disk and bounded. A file holds the stretches that were fetched of one megabyte of one address, as records that are
-/// only ever appended: a header, then the bytes. A record whose hash is wrong is as good as none. So processes may share the folder and may be
+/// What stores answered, on disk and bounded. A file holds the stretches that were fetched of one megabyte of one address, as records that
+/// are
+/// only ever appended: a header, then the bytes. A record whose hash is wrong is as good as none. So processes may share the folder and may
+/// be
 /// killed at any time. The files that were used least recently go first.
 /// </summary>
 /// <remarks>What lies at an address must not change: bytes of a media file are not asked for again.</remarks>
@@ -146,7 +148,8 @@ internal sealed class RangeCache
         if (!_sweeping.TryEnter()) return;
         try
         {
-            using SafeFileHandle alone = File.OpenHandle(Path.Combine(_folder, "lock"), FileMode.OpenOrCreate, FileAccess.Write, FileShare.None);
+            using SafeFileHandle alone = File.OpenHandle(Path.Combine(_folder, "lock"), FileMode.OpenOrCreate, FileAccess.Write,
+                FileShare.None);
             Interlocked.Exchange(ref _added, 0);
             (string Path, long Length, long Used)[] files = [.. new DirectoryInfo(_folder).EnumerateFiles("*", SearchOption.AllDirectories)
                 .Select(file => (file.FullName, file.Length, file.LastWriteTimeUtc.Ticks))];

@@ -7,7 +7,8 @@ using System.Security.Cryptography;
 namespace Alpro.Data.Places;
 
 /// <summary>
-/// A file of a store, read by ranges. What was fetched is held in memory while the place is open, up to a bound, and in the cache. Reads that
+/// A file of a store, read by ranges. What was fetched is held in memory while the place is open, up to a bound, and in the cache. Reads
+/// that
 /// were not announced by <see cref="Fetch"/> are answered with a little more than they ask for, and with more each time they go on.
 /// </summary>
 internal abstract class RemotePlace : Place
@@ -116,7 +117,8 @@ internal abstract class RemotePlace : Place
     private protected Exception Trouble(HttpStatusCode status, Exception? cause = null)
     {
         string finding = status == 0 ? cause?.Message ?? "it does not answer" : $"the store answers {(int)status} {status}";
-        return FaultOf(status) is { } fault ? new PlaceException(fault, Name, fault == PlaceFault.Missing ? "it is not there" : finding, cause)
+        return FaultOf(status) is { } fault
+            ? new PlaceException(fault, Name, fault == PlaceFault.Missing ? "it is not there" : finding, cause)
             : new HttpRequestException(finding, cause, status == 0 ? null : status);
     }
 
@@ -139,9 +141,11 @@ internal abstract class RemotePlace : Place
             catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException
                 || exception is IOException and not PlaceException)
             {
-                TimeSpan wait = _settings.BackOff * Math.Min(SlowestGrowth, Math.Pow(2, tries - 1)) * (0.5 + 0.01 * RandomNumberGenerator.GetInt32(100));
+                TimeSpan wait = _settings.BackOff * Math.Min(SlowestGrowth, Math.Pow(2, tries - 1))
+                    * (0.5 + 0.01 * RandomNumberGenerator.GetInt32(100));
                 if (Stopwatch.GetElapsedTime(begun) + wait > _settings.Deadline)
-                    throw new PlaceException(PlaceFault.Unreachable, Name, $"{tries} tries within {_settings.Deadline} failed, the last so: "
+                    throw new PlaceException(PlaceFault.Unreachable, Name,
+                        $"{tries} tries within {_settings.Deadline} failed, the last so: "
                         + (exception is OperationCanceledException ? "it took too long" : exception.Message), exception);
                 await Task.Delay(wait, TimeProvider.System).ConfigureAwait(false);
             }
@@ -181,8 +185,8 @@ internal abstract class RemotePlace : Place
         lock (_lock)
         {
             if (_length >= 0 && answer.Length != _length || _version is not null && answer.Version != _version)
-                throw new PlaceException(PlaceFault.ReadError, Name, "it has changed since a part of it was read or cached; a file that changes "
-                    + "needs another address, or an empty cache folder");
+                throw new PlaceException(PlaceFault.ReadError, Name, "it has changed since a part of it was read or cached; a file that "
+                    + "changes needs another address, or an empty cache folder");
             (_length, _version) = (answer.Length, answer.Version);
         }
         byte[] bytes = ArrayPool<byte>.Shared.Rent((int)answer.Range.Length);

@@ -8,15 +8,16 @@ using Amazon.S3.Model;
 namespace Alpro.Data.Places;
 
 /// <summary>
-/// An object of an S3 bucket, or a prefix of them. Endpoint, region and credentials are those of AWS's usual chain: <c>AWS_ENDPOINT_URL</c>,
+/// An object of an S3 bucket, or a prefix of them. Endpoint, region and credentials are those of AWS's usual chain:
+/// <c>AWS_ENDPOINT_URL</c>,
 /// <c>AWS_REGION</c>, <c>AWS_ACCESS_KEY_ID</c>, profiles, the machine's role. Where there are no credentials, requests are anonymous.
 /// </summary>
 internal sealed class S3Place : RemotePlace
 {
     private const string Scheme = "s3://";
 
-    private static readonly Lazy<AmazonS3Client> _usual = new(() => Client(Credentials(), Environment.GetEnvironmentVariable("AWS_ENDPOINT_URL_S3")
-        ?? Environment.GetEnvironmentVariable("AWS_ENDPOINT_URL")));
+    private static readonly Lazy<AmazonS3Client> _usual = new(() => Client(Credentials(),
+        Environment.GetEnvironmentVariable("AWS_ENDPOINT_URL_S3") ?? Environment.GetEnvironmentVariable("AWS_ENDPOINT_URL")));
 
     private readonly AmazonS3Client _client;
     private readonly string _bucket, _key;

@@ -73,13 +73,14 @@ public sealed class StoredVideoTests : IDisposable
     public void Frames_are_the_same_by_way_of_a_child_process_and_of_the_ffmpeg_command()
     {
         string path = TestVideos.Get("b-frames");
-        using IFrameReader here = new VideoReader(Limits), command = new FfmpegProcessReader(Limits), apart = new IsolatedFrameReader(Limits,
-            new("dotnet", typeof(StoredVideoTests).Assembly.Location, "decode-worker"));
+        using IFrameReader here = new VideoReader(Limits), command = new FfmpegProcessReader(Limits),
+            apart = new IsolatedFrameReader(Limits, new("dotnet", typeof(StoredVideoTests).Assembly.Location, "decode-worker"));
         byte[] expected = Read(here, new MediaSource(path)).Pixels;
         Assert.Equal(expected, Read(apart, Stored(path)).Pixels);
         Assert.Equal(expected, Read(command, Stored(path)).Pixels);
-        var refused = Assert.Throws<UnreadableClipException>(() => apart.Open(new($"http://127.0.0.1:{_proxy.Port}/absent.mp4?token=secret")));
-        Assert.Equal((RejectReason.Missing, $"http://127.0.0.1:{_proxy.Port}/absent.mp4"), (refused.Reason, refused.Path));
+        string absent = $"http://127.0.0.1:{_proxy.Port}/absent.mp4";
+        var refused = Assert.Throws<UnreadableClipException>(() => apart.Open(new($"{absent}?token=secret")));
+        Assert.Equal((RejectReason.Missing, absent), (refused.Reason, refused.Path));
     }
 
     [Fact]
@@ -126,8 +127,9 @@ public sealed class StoredVideoTests : IDisposable
         Stored(Long(indexFirst: true));
         _proxy.Faults = _ => fault;
         using IFrameReader reader = FrameReaders.Create(Limits);
-        var refused = Assert.Throws<UnreadableClipException>(() => reader.Open(new($"http://127.0.0.1:{_proxy.Port}/{name}?token=secret")));
-        Assert.Equal((expected, $"http://127.0.0.1:{_proxy.Port}/{name}", 1), (refused.Reason, refused.Path, _proxy.Requests));
+        string address = $"http://127.0.0.1:{_proxy.Port}/{name}";
+        var refused = Assert.Throws<UnreadableClipException>(() => reader.Open(new($"{address}?token=secret")));
+        Assert.Equal((expected, address, 1), (refused.Reason, refused.Path, _proxy.Requests));
         Assert.DoesNotContain("secret", refused.ToString());
     }
 
@@ -138,16 +140,18 @@ public sealed class StoredVideoTests : IDisposable
         MediaSource media = Stored(path);
         StoreFault[] faults = [StoreFault.Unavailable, StoreFault.Reset, StoreFault.Truncated, StoreFault.TooMany];
         _proxy.Faults = request => request % 2 == 0 ? StoreFault.None : faults[request / 2 % faults.Length];
-        using var reader = new VideoReader(Limits with { Deadline = TimeSpan.FromMilliseconds(500), Places = Limits.Places with { CacheFolder = null,
-            BackOff = TimeSpan.FromMilliseconds(500) } });
+        using var reader = new VideoReader(Limits with
+        {
+            Deadline = TimeSpan.FromMilliseconds(500),
+            Places = Limits.Places with { CacheFolder = null, BackOff = TimeSpan.FromMilliseconds(500) },
+        });
         using var here = new VideoReader(Limits);
         Assert.Equal(Read(here, new MediaSource(path)).Pixels, Read(reader, media).Pixels);
         _proxy.Faults = static _ => StoreFault.Unavailable;
-        using IFrameReader hasty = FrameReaders.Create(Limits with { Places = new()
+        using IFrameReader hasty = FrameReaders.Create(Limits with
         {
-            Deadline = TimeSpan.FromMilliseconds(50),
-            BackOff = TimeSpan.FromMilliseconds(10),
-        } });
+            Places = new() { Deadline = TimeSpan.FromMilliseconds(50), BackOff = TimeSpan.FromMilliseconds(10) },
+        });
         Assert.Equal(RejectReason.Unreachable, Assert.Throws<UnreadableClipException>(() => hasty.Open(media)).Reason);
     }
 }

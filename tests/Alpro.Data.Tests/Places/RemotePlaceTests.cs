@@ -36,7 +36,7 @@ public sealed class RemotePlaceTests : IDisposable
         _folder.Dispose();
     }
 
-    private Place Open(string name = "a b.mp4", PlaceSettings? settings = null) => Place.Open(Place.Combine(Folder, name), settings ?? _hasty);
+    private Place Open(string name = "a b.mp4") => Place.Open(Place.Combine(Folder, name), _hasty);
 
     private byte[] Read(Place place, long position, int count)
     {

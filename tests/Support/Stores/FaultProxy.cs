@@ -35,7 +35,9 @@ public enum StoreFault
     NoRange,
 }
 
-/// <summary>Stands between a client and a store, delays its answers and spoils some. It counts the requests and the bytes of their bodies.</summary>
+/// <summary>
+/// Stands between a client and a store, delays its answers and spoils some. It counts the requests and the bytes of their bodies.
+/// </summary>
 public sealed partial class FaultProxy : IDisposable
 {
     private readonly int _upstream;
@@ -159,7 +161,8 @@ public sealed partial class FaultProxy : IDisposable
             await to.WriteAsync(buffer.AsMemory(0, count));
             Interlocked.Add(ref _bytes, count);
         }
-        if (fault == StoreFault.Slow) await to.ReadAtLeastAsync(buffer, 1, throwOnEndOfStream: false);      // until the client has lost its patience
+        if (fault == StoreFault.Slow)                                  // until the client has lost its patience
+            await to.ReadAtLeastAsync(buffer, 1, throwOnEndOfStream: false);
     }
 
     private async Task CopyChunkedAsync(Stream from, Stream to)
@@ -182,7 +185,7 @@ public sealed partial class FaultProxy : IDisposable
         for (byte[] next = new byte[1]; await stream.ReadAsync(next) > 0;)
         {
             head.Add(next[0]);
-            if (next[0] == '\n' && head is [.., (byte)'\r', (byte)'\n', (byte)'\r', (byte)'\n']) return Encoding.Latin1.GetString([.. head]);
+            if (head is [.., (byte)'\r', (byte)'\n', (byte)'\r', (byte)'\n']) return Encoding.Latin1.GetString([.. head]);
         }
         return null;
     }

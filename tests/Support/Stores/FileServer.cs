@@ -4,7 +4,9 @@ using System.Net.Sockets;
 
 namespace Alpro.Tests.Support.Stores;
 
-/// <summary>A web server of this process: the files of a folder, whole or by ranges. What is called <c>denied</c> may not be read.</summary>
+/// <summary>
+/// A web server of this process: the files of a folder, whole or by ranges. What is called <c>denied</c> may not be read.
+/// </summary>
 public sealed class FileServer : IDisposable
 {
     private readonly string _folder;
@@ -71,7 +73,8 @@ public sealed class FileServer : IDisposable
             start = int.Parse(parts[0], CultureInfo.InvariantCulture);
             end = (int)Math.Min(long.Parse(parts[1], CultureInfo.InvariantCulture) + 1, bytes.Length);
             response.StatusCode = start < bytes.Length ? 206 : 416;
-            response.Headers["Content-Range"] = start < bytes.Length ? $"bytes {start}-{end - 1}/{bytes.Length}" : $"bytes */{bytes.Length}";
+            string sent = start < bytes.Length ? $"{start}-{end - 1}" : "*";
+            response.Headers["Content-Range"] = $"bytes {sent}/{bytes.Length}";
         }
         response.Headers["ETag"] = $"\"{bytes.Length}\"";
         response.ContentLength64 = Math.Max(0, end - start);

@@ -56,7 +56,7 @@ public sealed class StoreProcess : IDisposable
 
     /// <summary>Whether a program is on the path.</summary>
     public static bool IsInstalled(string program) =>
-        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Append("/usr/sbin").Any(folder => File.Exists(Path.Combine(folder, program)));
+        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, program)));
 
     /// <summary>Puts the files of a folder into the bucket, by their names relative to it.</summary>
     public static async Task UploadAsync(IAmazonS3 client, string folder)

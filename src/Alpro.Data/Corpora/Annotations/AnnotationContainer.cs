@@ -55,7 +55,8 @@ internal sealed record AnnotationContainer(Func<string, string, bool> Recognises
     private static bool IsShards(string path)
     {
         string name = Place.NameOf(path);
-        return name.Contains('*') || name.EndsWith(".tar", StringComparison.OrdinalIgnoreCase) || Place.IsRemote(name) && name.EndsWith('/');
+        return name.Contains('*') || name.EndsWith(".tar", StringComparison.OrdinalIgnoreCase)
+            || Place.IsRemote(name) && name.EndsWith('/');
     }
 
     private static string Start(string path)

@@ -27,7 +27,8 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
         : new(One(fields, Key), [], fields["caption"], Media: fields.Media));
 
     /// <summary>The shards of a folder or glob, in the order of their names.</summary>
-    /// <param name="pattern">Full path of the folder, of one shard, or of a pattern of names; an address of a folder ends with <c>/</c>.</param>
+    /// <param name="pattern">Full path of the folder, of one shard, or of a pattern of names; an address of a folder ends with
+    /// <c>/</c>.</param>
     /// <param name="error">Makes the error of a corpus out of a message.</param>
     public static string[] ShardsAt(string pattern, Func<string, DataException> error)
     {
@@ -68,8 +69,8 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
                 if (_images.Contains(Split(entry.Name).Extension)) return MediaKind.Image;
             }
         }
-        throw new DataException($"{Place.NameOf(shards[0])} and the other shards hold neither videos ({string.Join(", ", _videos)}) nor images "
-            + $"({string.Join(", ", _images)}).");
+        throw new DataException($"{Place.NameOf(shards[0])} and the other shards hold neither videos ({string.Join(", ", _videos)}) "
+            + $"nor images ({string.Join(", ", _images)}).");
     }
 
     /// <summary>Where the media of the row with a name lie in a shard; null where it has no such row.</summary>
