@@ -108,7 +108,7 @@ internal static class PackCommand
         CancellationToken cancellation)
     {
         using VideoTextCorpus corpus = VideoTextCorpus.Open(config with { Missing = MissingMedia.Lazy });
-        ProgressTask task = display.AddTask(config.Name);
+        ProgressTask task = display.AddTask(config.Name.EscapeMarkup());
         (long start, int before) = (0, 0);
         return await packer.PackAsync(corpus, config.Media ?? Place.FolderOf(config.Annotations), folder,
             new Progress<(int Done, int Count)>(step =>

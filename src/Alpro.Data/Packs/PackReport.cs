@@ -24,13 +24,14 @@ internal sealed record PackReport(string Corpus, string Index, CorpusCoverage Co
 {
     private static readonly JsonSerializerOptions _json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
-    /// <summary>The report of a folder that holds the whole pack; null where it does not.</summary>
+    /// <summary>The report of a folder that holds the whole pack, which is the last that is made; null where it does not.</summary>
     public static PackReport? OfFinished(string folder, string fingerprint)
     {
-        string report = PathIn(folder);
-        if (!File.Exists(report) || Directory.Exists(Path.Combine(folder, PackFolder.Parts))) return null;
+        (string report, string parts) = (PathIn(folder), Path.Combine(folder, PackFolder.Parts));
         using RowIndex? index = RowIndex.TryOpen(Path.Combine(folder, CorpusPacker.IndexName), fingerprint);
-        return index is null ? null : JsonSerializer.Deserialize<PackReport>(File.ReadAllBytes(report), _json);
+        if (index is null || !File.Exists(report)) return null;
+        if (Directory.Exists(parts)) Directory.Delete(parts, recursive: true);      // whoever made the pack was stopped at that
+        return JsonSerializer.Deserialize<PackReport>(File.ReadAllBytes(report), _json);
     }
 
     /// <summary>Where the report of a pack lies.</summary>
@@ -83,7 +84,9 @@ internal sealed record PackReport(string Corpus, string Index, CorpusCoverage Co
             clips.Count, unreadable.CountBy(row => $"{row.Reason}").OrderByDescending(reason => reason.Value)
             .ToDictionary(reason => reason.Key, reason => reason.Value), frames, made.Shards, before, after,
             new FileInfo(made.Index).Length, PackSample.Of(corpus, members, made, folder, clips, settings));
-        File.WriteAllBytes(PathIn(folder), JsonSerializer.SerializeToUtf8Bytes(report, _json));
+        string aside = $"{PathIn(folder)}.tmp";
+        File.WriteAllBytes(aside, JsonSerializer.SerializeToUtf8Bytes(report, _json));
+        File.Move(aside, PathIn(folder), overwrite: true);
         return report;
     }
 }

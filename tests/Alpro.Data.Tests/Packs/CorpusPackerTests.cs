@@ -313,6 +313,9 @@ public sealed class CorpusPackerTests : IClassFixture<CorpusPackerTests.World>, 
         DateTime written = File.GetLastWriteTimeUtc(_folder.File("p/00000.tar"));
         PackReport again = await PackAsync(_world.Videos, "p");
         Assert.Equal((first.Rows, first.BytesAfter, first.Sample), (again.Rows, again.BytesAfter, again.Sample));
+        Directory.CreateDirectory(_folder.File("p/parts"));           // a kill while the last of it was removed
+        await PackAsync(_world.Videos, "p");
+        Assert.False(Directory.Exists(_folder.File("p/parts")));
         Assert.Equal(written, File.GetLastWriteTimeUtc(_folder.File("p/00000.tar")));
         var refused = await Assert.ThrowsAsync<DataException>(() => PackAsync(_world.Videos, "p", Small with { Side = 48 }));
         Assert.Contains("holds another pack", refused.Message, StringComparison.Ordinal);
