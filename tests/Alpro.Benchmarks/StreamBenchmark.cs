@@ -26,7 +26,7 @@ namespace Alpro.Benchmarks;
 /// the
 /// requests fail. Beside it what was asked for: requests and bytes a clip, and the bytes of the wanted frames, the least possible. The
 /// batches
-/// are compared with those of a disk. Needs ffmpeg and nginx or s3rver, and runs from the repository's root.
+/// are compared with those of a disk. <c>stream bounds</c>: memory and disk over 10 GB of shards with a cache of 100 MB. Needs ffmpeg and nginx or s3rver, and runs from the repository's root.
 /// </summary>
 internal static class StreamBenchmark
 {
@@ -47,10 +47,11 @@ internal static class StreamBenchmark
 
     public static int Run(string[] args)
     {
+        if (args is ["bounds"]) return Bounds();
         int count = args.Length > 1 ? int.Parse(args[1]) : 2000;
         if (args.Length == 0 || args[0] is not ("nginx" or "s3"))
         {
-            Console.Error.WriteLine("usage: stream (nginx | s3) [CLIPS]");
+            Console.Error.WriteLine("usage: stream (nginx | s3) [CLIPS], or stream bounds");
             return 2;
         }
         return RunAsync(args[0] == "s3", count).GetAwaiter().GetResult();
@@ -98,6 +99,46 @@ internal static class StreamBenchmark
             AnsiConsole.Profile.Width = 132;
             AnsiConsole.Write(table);
             return 0;
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    /// <summary>Reads clips' worth of frames all over 40 shards of 256 MB, with a cache of 100 MB.</summary>
+    private static int Bounds()
+    {
+        const int shards = 40, reads = 20_000, frame = 10_000;
+        const long length = 256 << 20, cacheSize = 100_000_000;
+        string folder = Directory.CreateTempSubdirectory("alpro-bounds-").FullName, cache = Path.Combine(folder, "cache");
+        try
+        {
+            for (int i = 0; i < shards; i++)
+            {
+                using FileStream shard = new(Path.Combine(folder, $"{i:D2}.tar"), FileMode.CreateNew);
+                shard.SetLength(length);
+            }
+            using StoreProcess nginx = StoreProcess.Nginx(folder);
+            var random = new SeededRandom(1);
+            var places = new PlaceSettings { CacheFolder = cache, CacheSize = cacheSize };
+            (long most, long largest) = (0, 0);
+            byte[] bytes = new byte[frame];
+            long begun = Stopwatch.GetTimestamp(), start = Environment.WorkingSet;
+            for (int i = 0; i < reads; i++)
+            {
+                using Place place = Place.Open($"http://127.0.0.1:{nginx.Port}/{random.NextInt32(shards):D2}.tar", places);
+                long at = random.NextInt32((int)(length / frame) - 4) * (long)frame;
+                place.Fetch([.. Enumerable.Range(0, 4).Select(n => new ByteRange(at + n * frame, frame))]);
+                for (int n = 0; n < 4; n++) place.Read(at + n * frame, bytes);
+                if (i % 1000 != 999) continue;
+                most = Math.Max(most, Environment.WorkingSet);
+                largest = Math.Max(largest, new DirectoryInfo(cache).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.Length));
+            }
+            double seconds = Stopwatch.GetElapsedTime(begun).TotalSeconds;
+            Console.WriteLine($"{reads} clips of 4 frames out of {shards * length / 1e9:F1} GB: {reads / seconds:F0} clips/s, {start / 1e6:F0} MB of "
+                + $"memory before and {most / 1e6:F0} at most, {largest / 1e6:F1} MB of cache at most ({cacheSize / 1e6:F0} allowed)");
+            return most < start + 200_000_000 && largest <= cacheSize ? 0 : 1;
         }
         finally
         {
