@@ -1,5 +1,4 @@
 using System.Diagnostics.Metrics;
-using System.Reflection;
 using OpenTelemetry;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
@@ -33,11 +32,11 @@ internal static class MetricsExport
     /// <summary>The process, as the standard variables name it.</summary>
     private static ResourceBuilder Resource() => ResourceBuilder.CreateEmpty()
         .AddService(Environment.GetEnvironmentVariable(ServiceName) is { Length: > 0 } name ? name : "alpro",
-            serviceVersion: typeof(MetricsExport).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion,
+            serviceVersion: typeof(MetricsExport).Assembly.GetName().Version?.ToString(3),
             autoGenerateServiceInstanceId: false, serviceInstanceId: $"{Environment.MachineName}:{Environment.ProcessId}")
         .AddEnvironmentVariableDetector();
 
-    /// <summary>Some names of the runtime end in <c>count</c>, which Prometheus keeps for histograms: <c>promtool</c> refuses them.</summary>
+    /// <summary>Some names of the runtime end in <c>count</c>, which Prometheus keeps for histograms: its tool refuses them.</summary>
     private static MetricStreamConfiguration? WithoutCount(Instrument instrument) =>
         instrument.Meter.Name == Runtime && instrument.Name.EndsWith(".count", StringComparison.Ordinal)
             ? new() { Name = instrument.Name[..^".count".Length] } : null;

@@ -43,6 +43,6 @@ internal static class PlainPage
             """;
 
         void Row(string name, string value) =>
-            rows.Append("<tr><th scope=\"row\">").Append(name).Append("</th><td>").Append(WebUtility.HtmlEncode(value)).Append("</td></tr>\n");
+            rows.Append($"<tr><th scope=\"row\">{name}</th><td>{WebUtility.HtmlEncode(value)}</td></tr>\n");
     }
 }

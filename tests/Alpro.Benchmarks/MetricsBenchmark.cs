@@ -94,7 +94,7 @@ internal static class MetricsBenchmark
 
     private static void Print(IReadOnlyList<Turn> turns)
     {
-        Console.WriteLine($"{turns.Count} turns of {StepsOfTurn} steps in one run, half of them with the page open and scraped each second:");
+        Console.WriteLine($"{turns.Count} turns of {StepsOfTurn} steps in one run, half with the page open and scraped each second:");
         Figure("step", turn => turn.StepMs);
         Figure("processor time of a step, decoding included", turn => turn.ProcessorMs);
 

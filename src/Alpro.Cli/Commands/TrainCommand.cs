@@ -40,8 +40,8 @@ internal static class TrainCommand
             var run = new TrainingRun(config, new(Path.GetFullPath(arguments.GetValue(folder)!)), arguments.GetValue(resume));
             await using RunPage page = await pages.OpenAsync(arguments, trains: true);
             RunResult result = await RunProgress.ShowAsync(name, watched => SoloRun.RunAsync(
-                page.Status.Watch(watched(run)), () => RunHost.StartAsync(arguments.GetValue(hocon), RunOptions.With(arguments.GetValue(decoders)),
-                log: CommandLine.Events.Factory), stop));
+                page.Status.Watch(watched(run)), () => RunHost.StartAsync(arguments.GetValue(hocon),
+                RunOptions.With(arguments.GetValue(decoders)), log: CommandLine.Events.Factory), stop));
             RunSummary.Show(arguments, run, result);
             return result.Completed ? ExitCode.Success : ExitCode.Interrupted;
         });
