@@ -150,6 +150,8 @@ public sealed class Trainer : IDisposable
                 // of the last step of an older group too, if the group's end came first
                 if (State.Settled < State.Step) Settle();
                 if (State.Step == State.TotalSteps || _collectives.Any(stop.IsCancellationRequested)) break;
+                using Activity? span = TrainingMetrics.Activities.StartActivity("alpro.step");
+                span?.SetTag("step", State.Step);
                 long began = Stopwatch.GetTimestamp();
                 if (!batches.TryPeek(out _)) Drain();                // it has to be waited for: meanwhile the step before is told of
                 // ranks stop together
@@ -360,6 +362,7 @@ public sealed class Trainer : IDisposable
         using (step)
         {
             StepRecord record = Finish(step, waiting);
+            TrainingMetrics.Record(record, step.Inputs.Size * _collectives.World);
             _ports.Record(record);
             if (record.Skipped) Tolerate(record, step.Batch!);
         }
@@ -484,6 +487,7 @@ public sealed class Trainer : IDisposable
     /// </summary>
     private void Validate()
     {
+        using Activity? span = TrainingMetrics.Activities.StartActivity("alpro.validation");
         using var scope = NewDisposeScope();
         long[] scored = [.. _collectives.AllGather(tensor([_validation?.Step ?? -1])).data<long>()];
         int source = Math.Max(0, Array.IndexOf(scored, State.Step));
@@ -494,6 +498,7 @@ public sealed class Trainer : IDisposable
         }
         byte[] told = StateTransfer.Bytes(_collectives, JsonSerializer.SerializeToUtf8Bytes(_validation, RunLog.Json), source);
         _validation = JsonSerializer.Deserialize<ValidationRecord>(told, RunLog.Json)!;
+        TrainingMetrics.Record(_validation);
         _ports.Validated(_validation);
         if (double.IsNaN(_validation.Score) || _validation.Score <= State.BestScore) return;
         State = State with { BestScore = _validation.Score, BestStep = State.Step };

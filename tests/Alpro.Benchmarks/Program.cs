@@ -15,6 +15,7 @@ var benchmarks = new Dictionary<string, Func<string[], int>>
     ["evaluate"] = Alpro.Benchmarks.EvaluationBenchmark.Run,
     ["stream"] = Alpro.Benchmarks.StreamBenchmark.Run,
     ["dataplane"] = Alpro.Benchmarks.DataPlaneBenchmark.Run,
+    ["metrics"] = Alpro.Benchmarks.MetricsBenchmark.Run,
     ["gpu"] = Alpro.Benchmarks.Gpu.GpuCheck.Run,
 };
 if (args.Length == 0 || !benchmarks.TryGetValue(args[0], out Func<string[], int>? benchmark))

@@ -65,6 +65,8 @@ public sealed record EvaluationJob(EvaluationTarget Target, bool Test, string? D
                 : "settings";
             host.Log.ResultsReplaced(folder, what);
         }
+        using Activity? span = ActorMetrics.Activities.StartActivity("alpro.evaluation");
+        span?.SetTag("corpus", corpus.Name);
         var plan = new EvaluationPlan(corpus.Name, config, set);
         PartialResults results = ResultsOf(folder, weightHash + configHash + rowsHash, host.Log);
         using (stop.Register(() => host.Log.EvaluationStopping()))

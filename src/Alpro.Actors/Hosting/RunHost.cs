@@ -34,6 +34,7 @@ public sealed class RunHost : IAsyncDisposable
         Settings = settings;
         Node = node;
         System = host.Services.GetRequiredService<ActorSystem>();
+        if (node is not null) ActorMetrics.WatchMembers(System, () => ClusterNode.Members(System));
         if (data is not null) Gate = System.ActorOf(Props.Create(() => new TrainerGate(node!, data)), TrainerGate.Name);
     }
 

@@ -21,7 +21,13 @@ public sealed record TrainingRun(RunConfig Config, RunFolder Folder, bool Resume
     /// <summary>Told when the trainer knows where it stands: at the start, and again after a restart.</summary>
     public Action<TrainState, IReadOnlyList<LoadReport>> Started { get; init; } = static (_, _) => { };
 
-    /// <summary>Told of every step.</summary>
+    /// <summary>Told of every step that this process has done, whatever its rank.</summary>
+    public Action<StepRecord> Trained { get; init; } = static _ => { };
+
+    /// <summary>Told when a validation begins, and after which step, on the trainer's thread.</summary>
+    public Action<long> Validating { get; init; } = static _ => { };
+
+    /// <summary>Told of every step that this process writes down: those of all ranks, where it is the first.</summary>
     public Action<StepRecord> Stepped { get; init; } = static _ => { };
 
     /// <summary>Told of every validation.</summary>

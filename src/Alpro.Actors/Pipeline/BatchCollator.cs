@@ -34,6 +34,7 @@ internal sealed class BatchCollator : ReceiveActor
         {
             if (message.Open) Deliver();                             // else the reader has gone, and this actor is about to
         });
+        ActorMetrics.WatchMailbox(Self, "collator");
     }
 
     /// <inheritdoc/>

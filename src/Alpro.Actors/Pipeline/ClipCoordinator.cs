@@ -69,6 +69,9 @@ internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
         Receive<WindowFreed>(message => OnWindowFreed(message.Step));
         Receive<Terminated>(message => OnDecoderDied(message.ActorRef));
         Receive<CheckLeases>(_ => OnCheckLeases());
+        ActorMetrics.WatchInHand(Self, () => job.Ledger.InHand);
+        ActorMetrics.WatchQueue(Self, "decoders", () => _leases.Count);
+        ActorMetrics.WatchMailbox(Self, "coordinator");
     }
 
     /// <inheritdoc/>

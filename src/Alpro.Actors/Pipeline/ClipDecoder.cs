@@ -36,6 +36,7 @@ internal sealed class ClipDecoder : ReceiveActor
             }
             coordinator.Tell(ClipCoordinator.RequestClip.Instance);
         });
+        ActorMetrics.WatchMailbox(Self, "decoder");
     }
 
     /// <inheritdoc/>

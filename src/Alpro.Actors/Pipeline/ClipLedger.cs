@@ -42,20 +42,39 @@ public sealed class ClipLedger(Action<Rejection>? rejected = null)
     /// <summary>Clips planned so far.</summary>
     public long Planned => Interlocked.Read(ref _planned);
 
+    /// <summary>Clips that are neither delivered nor rejected yet.</summary>
+    internal long InHand => Planned - Interlocked.Read(ref _delivered) - Rejected;
+
     /// <summary>A clip is given out for the first time.</summary>
-    public void Plan() => Interlocked.Increment(ref _planned);
+    public void Plan()
+    {
+        Interlocked.Increment(ref _planned);
+        ActorMetrics.Granted.Add(1);
+    }
 
     /// <summary>A clip is given out again after a decoder died.</summary>
-    public void Redeliver() => Interlocked.Increment(ref _redelivered);
+    public void Redeliver()
+    {
+        Interlocked.Increment(ref _redelivered);
+        ActorMetrics.Redelivered.Add(1);
+    }
 
     /// <summary>A clip whose decoder died has been made by another, so long after.</summary>
     public void Replace(TimeSpan after) => _replacementMs.Enqueue(after.TotalMilliseconds);
 
     /// <summary>A clip arrived twice and was dropped.</summary>
-    public void Duplicate() => Interlocked.Increment(ref _duplicates);
+    public void Duplicate()
+    {
+        Interlocked.Increment(ref _duplicates);
+        ActorMetrics.Duplicates.Add(1);
+    }
 
     /// <summary>A batch of clips went to the trainer.</summary>
-    public void Deliver(int clips) => Interlocked.Add(ref _delivered, clips);
+    public void Deliver(int clips)
+    {
+        Interlocked.Add(ref _delivered, clips);
+        ActorMetrics.Delivered.Add(clips);
+    }
 
     /// <summary>A clip cannot be made.</summary>
     public void Reject(Rejection rejection)
@@ -64,6 +83,7 @@ public sealed class ClipLedger(Action<Rejection>? rejected = null)
         lock (_rejectedAt) _rejectedAt.Enqueue(Planned);
         rejected?.Invoke(rejection);
         _reasons.AddOrUpdate(rejection.Reason, 1, (_, count) => count + 1);
+        ActorMetrics.Rejected(rejection.Reason.ToString());
     }
 
     /// <summary>How many were rejected while the latest so many were planned; asked always with the same number.</summary>

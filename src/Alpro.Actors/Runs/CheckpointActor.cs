@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Akka.Actor;
 using Alpro.Actors.Distributed.Groups;
 using Alpro.Actors.Hosting;
@@ -60,6 +61,7 @@ internal sealed class CheckpointActor : ReceiveActor, IWithTimers
             _flushing.Add(Sender);
             if (_failures == 0) SaveAll();
         });
+        ActorMetrics.WatchMailbox(Self, "checkpoints");
     }
 
     /// <inheritdoc/>
@@ -83,6 +85,7 @@ internal sealed class CheckpointActor : ReceiveActor, IWithTimers
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException
                 && ++_failures < _settings.CheckpointTries)
             {
+                ActorMetrics.CheckpointFailures.Add(1);
                 TimeSpan wait = _settings.CheckpointBackOff * Math.Pow(2, _failures - 1);
                 _log.CheckpointNotWritten(snapshot.State.Step, _failures, _settings.CheckpointTries, wait.TotalSeconds, exception.Message);
                 Timers.StartSingleTimer(nameof(TryAgain), TryAgain.Instance, wait);
@@ -90,6 +93,7 @@ internal sealed class CheckpointActor : ReceiveActor, IWithTimers
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
+                ActorMetrics.CheckpointFailures.Add(1);
                 (_givenUp, _failures) = (true, 0);                   // it stays, or the trainer would wait for its snapshots for ever
                 Context.Parent.Tell(new Failed(new RunFailedException(
                     $"the checkpoint of step {snapshot.State.Step} could not be written in {_settings.CheckpointTries} tries "
@@ -114,8 +118,13 @@ internal sealed class CheckpointActor : ReceiveActor, IWithTimers
             _log.CheckpointOutdated(snapshot.State.Step, own, last);
             return;
         }
-        _last = _store.Save(snapshot);                               // tried again, it finds what it wrote
-        long step = snapshot.State.Step;
+        long step = snapshot.State.Step, began = Stopwatch.GetTimestamp();
+        using (Activity? span = ActorMetrics.Activities.StartActivity("alpro.checkpoint"))
+        {
+            span?.SetTag("step", step);
+            _last = _store.Save(snapshot);                           // tried again, it finds what it wrote
+        }
+        ActorMetrics.CheckpointWritten(step, Stopwatch.GetElapsedTime(began));
         if (snapshot.Config.Training.ExportEvery is > 0 and var every && step % every == 0)
             CheckpointStore.Export(_last, _run.Folder.Export(step));
     }

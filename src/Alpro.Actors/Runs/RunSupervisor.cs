@@ -80,6 +80,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     private int _streams;
     private long _notFinite = -1;                                    // the step that was not finite in the last attempt
     private bool _stopping;
+    private (string Kind, long Since)? _outage;                      // from which the trainer has not recovered yet
 
     /// <summary>A run over data that is open; the supervisor disposes it.</summary>
     public RunSupervisor(RunHost host, TrainingRun run, RunData data, IReadOnlyList<RunData> validation,
@@ -113,6 +114,8 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
         Receive<GroupMember.StopRun>(_ => OnStop());
         Receive<CheckpointActor.Failed>(message => EndAttempt(_ => Fail(message.Reason)));
         Receive<Status.Failure>(message => EndAttempt(_ => Fail(message.Cause)));
+        ActorMetrics.WatchQueue(Self, "batches", () => _attempt?.Batches?.Reader.Count ?? 0);
+        ActorMetrics.WatchMailbox(Self, "run");
     }
 
     /// <inheritdoc/>
@@ -171,6 +174,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     private void OnGroupLost(TrainerActor.GroupLost message)
     {
         _log.GroupLost(message.Reason.Message);
+        _outage ??= ("group", Stopwatch.GetTimestamp());
         if (Context.Child(PipelineName) is { } pipeline) Context.Stop(pipeline);
         _attempt = _attempt with { Group = null };
         if (_stopping) Fail(new OperationCanceledException("stopped while it waited for other trainers"));
@@ -180,6 +184,9 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     private void OnReady(TrainerActor.Ready message)
     {
         _attempt = _attempt with { First = message.State };
+        ActorMetrics.GroupFormed(message.State.Generation, message.Group.World);
+        if (_outage is { } outage) ActorMetrics.Recovered(outage.Kind, Stopwatch.GetElapsedTime(outage.Since));
+        _outage = null;
         _streams++;
         _ledger.TakeBack();
         _run.Started(message.State, message.Loaded);
@@ -216,6 +223,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
             EndAttempt(_ => Fail(reason));
             return;
         }
+        _outage ??= ("restart", Stopwatch.GetTimestamp());
         _log.TrainerRestarted(deaths, _host.Settings.MaxRestarts, reason.Message);
         EndAttempt(_ => StartAttempt(_attempt.Number + 1, _run with { Resume = true }));
     }
@@ -306,6 +314,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     private ValidationRecord Validate(AlproModel model, TrainState state)
     {
         _log.ValidationStarted(state.Step);
+        _run.Validating(state.Step);
         ValidationRecord[] records = [.. _validation.Select(data => Validate(model, state, data))];
         _log.ValidationEnded(state.Step);
         var others = _validation.Zip(records).Skip(1)

@@ -117,6 +117,7 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
         {
             _recent.Enqueue(record);
             if (_recent.Count > RecordsKept) _recent.Dequeue();
+            run.Trained(record);
             if (_records is null) return;                                // the first rank writes it down for all
             _records.Add(record);
             if (_failures == 0) WriteDown();
@@ -134,6 +135,7 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
         Receive<Failed>(Leave);
         Receive<WriteAgain>(_ => WriteDown());
         Receive<RunSupervisor.Stop>(_ => _stop.Cancel());
+        ActorMetrics.WatchMailbox(Self, "trainer");
     }
 
     /// <inheritdoc/>

@@ -7,6 +7,7 @@ using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Training.Configuration;
 using Alpro.Training.Devices;
+using Alpro.Web;
 
 namespace Alpro.Cli.Commands;
 
@@ -58,12 +59,14 @@ internal static class NodeCommand
         var certificates = new Option<string?>("--certificates") { Description =
             "Folder of the node's certificates, in place of alpro.cluster.certificates." };
         var decoders = RunOptions.Decoders();
+        var pages = new PageOptions();
         var command = new Command("node", CommandLine.Describe("Run one process of a cluster.",
             "alpro node --role decoder --config config/pretrain.json --seed trainer-host:4053"))
         {
             role, file, settings, folder, resume, hocon, name, host, bind, port, dataPort, ringPort, seeds, certificates, decoders,
             trainers, gpu,
         };
+        pages.AddTo(command);
         command.SetAction(async (arguments, stop) =>
         {
             try
@@ -84,6 +87,10 @@ internal static class NodeCommand
                     + "from 0; 'alpro doctor' lists them");
             RunConfig config = ConfigLoader.Load(arguments.GetValue(file)!, arguments.GetValue(settings));
             NodeRole own = arguments.GetValue(role);
+            bool trains = own == NodeRole.Trainer || (own == NodeRole.Coordinator && arguments.GetValue(trainers) == 0);
+            await using RunPage page = await pages.OpenAsync(arguments, trains, own is NodeRole.Coordinator or NodeRole.Trainer,
+                () => ClusterNode.From(own, RunningSettings.Load(arguments.GetValue(hocon) ?? RunningSettings.ConfFile("cluster.conf")),
+                arguments.GetValue(certificates)).Certificates);
             var start = new NodeStart(arguments.GetValue(hocon), RunOptions.With(arguments.GetValue(decoders)), Join,
                 CommandLine.Events.Factory);
             if (own == NodeRole.Decoder) return (await DecoderNode.RunAsync(start, config, stop)).Code;
@@ -94,8 +101,8 @@ internal static class NodeCommand
                 Resume: own == NodeRole.Coordinator && arguments.GetValue(resume));
             if (own == NodeRole.Evaluator) return (await EvaluatorNode.RunAsync(start, run.Folder, WatchAsync, stop)).Code;
             NodeEnd end = await RunProgress.ShowAsync("train", watched => own == NodeRole.Trainer
-                ? TrainerNode.RunAsync(start, watched(run), stop)
-                : CoordinatorNode.RunAsync(start, watched(run), arguments.GetValue(trainers), stop));
+                ? TrainerNode.RunAsync(start, page.Status.Watch(watched(run)), stop)
+                : CoordinatorNode.RunAsync(start, page.Status.Watch(watched(run)), arguments.GetValue(trainers), stop));
             if (end.Result is { } result) RunSummary.Show(arguments, run, result);
             return end.Code;
 

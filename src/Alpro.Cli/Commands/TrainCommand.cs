@@ -4,6 +4,7 @@ using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Training.Configuration;
 using Alpro.Training.Tasks;
+using Alpro.Web;
 using Spectre.Console;
 
 namespace Alpro.Cli.Commands;
@@ -27,7 +28,9 @@ internal static class TrainCommand
         var resume = new Option<bool>("--resume") { Description = "Continue from the folder's last checkpoint, if there is one." };
         var decoders = RunOptions.Decoders();
         var hocon = RunOptions.Hocon();
+        var pages = new PageOptions();
         var command = new Command(name, CommandLine.Describe(summary, example)) { file, folder, settings, resume, decoders, hocon };
+        pages.AddTo(command);
         command.SetAction(async (arguments, stop) =>
         {
             RunConfig config = ConfigLoader.Load(arguments.GetValue(file)!, arguments.GetValue(settings));
@@ -35,9 +38,10 @@ internal static class TrainCommand
                 throw new UsageException($"{arguments.GetValue(file)}: task is \"{ConfigCommand.NameOf(config.Task)}\"; 'alpro {name}' "
                     + $"expects {string.Join(" or ", tasks.Select(task => $"\"{ConfigCommand.NameOf(task)}\""))}");
             var run = new TrainingRun(config, new(Path.GetFullPath(arguments.GetValue(folder)!)), arguments.GetValue(resume));
+            await using RunPage page = await pages.OpenAsync(arguments, trains: true);
             RunResult result = await RunProgress.ShowAsync(name, watched => SoloRun.RunAsync(
-                watched(run), () => RunHost.StartAsync(arguments.GetValue(hocon), RunOptions.With(arguments.GetValue(decoders)),
-                log: CommandLine.Events.Factory), stop));
+                page.Status.Watch(watched(run)), () => RunHost.StartAsync(arguments.GetValue(hocon),
+                RunOptions.With(arguments.GetValue(decoders)), log: CommandLine.Events.Factory), stop));
             RunSummary.Show(arguments, run, result);
             return result.Completed ? ExitCode.Success : ExitCode.Interrupted;
         });

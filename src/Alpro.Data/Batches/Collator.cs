@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using Alpro.Data.Clips;
 using Alpro.Data.Media;
@@ -50,12 +51,14 @@ public sealed class Collator : IDisposable
         batch.IsVideo = clip.Kind == MediaKind.Video;
         batch.Rejected += clip.Request.Attempt;
 
+        long began = Stopwatch.GetTimestamp();
         ReadOnlySpan<byte> pixels = clip.Pixels_THWC;
         pixels.CopyTo(batch.Pixels_BTHWC.Slice(place * pixels.Length, pixels.Length));
         foreach (ClipField field in ClipLayout.Fields)
             if (batch.Layout.RowLength(field) > 0) field.ToRow(clip[field], batch.Row(field, place));
         batch.Keys[place] = clip.Key;
         _filled[place] = true;
+        DataMetrics.TookSince("collate", began);
     }
 
     /// <summary>Hands the finished batch over, without the places that were left empty; null when they all were.</summary>

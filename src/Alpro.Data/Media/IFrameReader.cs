@@ -32,4 +32,7 @@ public interface IFrameReader : IDisposable
     /// <param name="pixels_THWC">Receives the frames; exactly indices.Length * height * width * 3 bytes.</param>
     /// <exception cref="UnreadableClipException">A wanted frame is missing or damaged, or the deadline passed.</exception>
     void Read(ReadOnlySpan<int> indices, int width, int height, ResizeFilter filter, Span<byte> pixels_THWC);
+
+    /// <summary>What the last <see cref="Open"/> and <see cref="Read"/> took; null for a reader that cannot tell.</summary>
+    internal DecodeStatistics? Statistics => null;
 }

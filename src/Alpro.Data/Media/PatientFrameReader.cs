@@ -13,6 +13,8 @@ internal sealed class PatientFrameReader(IFrameReader reader, DecodeLimits limit
 
     private MediaSource _media;
 
+    DecodeStatistics? IFrameReader.Statistics => reader.Statistics;
+
     /// <inheritdoc/>
     public VideoInfo Open(MediaSource media)
     {

@@ -45,6 +45,8 @@ public sealed class VideoReader : IFrameReader
         }
     }
 
+    DecodeStatistics? IFrameReader.Statistics => Statistics;
+
     /// <inheritdoc/>
     public VideoInfo Open(MediaSource media)
     {

@@ -9,6 +9,7 @@ using Alpro.Tests.Support.Runs;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;
+using Alpro.Web;
 
 namespace Alpro.Cli.Tests.Commands;
 
@@ -103,7 +104,7 @@ public sealed class TrainCommandTests(SmallWorld world) : IClassFixture<SmallWor
         Assert.True(code == ExitCode.Success, errors);
         NodeEvent[] events = [.. errors.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => NodeEvent.Parse(line)!)];
         Assert.All(events, Assert.NotNull);
-        Assert.Equal(nameof(ActorEvents.CorpusOpened), events[0].Name);
+        Assert.Equal([nameof(WebEvents.PageOpened), nameof(ActorEvents.CorpusOpened)], events[..2].Select(one => one.Name));
         Assert.Equal((nameof(ActorEvents.StepsDone), 2, 2), (events[^1].Name, events[^1].Number("step"), events[^1].Number("steps")));
 
         (code, _, errors) = AlproProgram.Run([.. command, _out.File("quiet"), "--log", "warning"]);

@@ -58,7 +58,7 @@ public sealed partial class CommandsShownTests
     [Fact]
     public void Types_named_in_the_text_exist()
     {
-        string[] projects = ["Alpro.Data", "Alpro.Model", "Alpro.Training", "Alpro.Actors", "alpro"];
+        string[] projects = ["Alpro.Data", "Alpro.Model", "Alpro.Training", "Alpro.Actors", "Alpro.Web", "alpro"];
         HashSet<string> known = [.. _foreign];
         foreach (Type type in projects.SelectMany(project => Assembly.Load(project).GetTypes()))
         {
@@ -182,7 +182,8 @@ public sealed partial class CommandsShownTests
         if (Room().IsMatch(span)) return IsRoom(span) ? [] : ["there is no such folder"];
         if (words is ["--set", var setting, ..] && !IsSetting(setting.Split('=')[0])) return ["it is not a setting"];
         if (Setting().IsMatch(span) && !IsSetting(span.Split('=')[0])) return ["it is not a setting"];
-        return Running().IsMatch(span) && !_running.HasPath(span.Split(' ')[0]) ? ["it is not a running setting"] : [];
+        return Running().IsMatch(span) && !_running.HasPath(span.Split(' ')[0]) && !MetricsPageTests.Names.Contains(span)
+            ? ["it is neither a running setting nor an instrument"] : [];
     }
 
     /// <summary>Whether a configuration may have a value there, such as <c>data.corpora[0].name</c>.</summary>

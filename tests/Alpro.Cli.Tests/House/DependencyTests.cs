@@ -7,7 +7,7 @@ namespace Alpro.Cli.Tests.House;
 public sealed class DependencyTests(ITestOutputHelper output) : IDisposable
 {
     /// <summary>The projects, lowest first: each may use those before it.</summary>
-    private static readonly string[] _storeys = ["Alpro.Data", "Alpro.Model", "Alpro.Training", "Alpro.Actors", "alpro"];
+    private static readonly string[] _storeys = ["Alpro.Data", "Alpro.Model", "Alpro.Training", "Alpro.Actors", "Alpro.Web", "alpro"];
 
     private readonly Dependencies _dependencies = new(_storeys.Select(name => Path.Combine(AppContext.BaseDirectory, $"{name}.dll")));
 

@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Text.RegularExpressions;
 using Alpro.Actors.Hosting;
 using Alpro.Training;
+using Alpro.Web;
 using Microsoft.Extensions.Logging;
 
 namespace Alpro.Cli.Tests.House;
@@ -14,7 +15,7 @@ public sealed partial class EventTests
 
     private static readonly (MethodInfo Method, LoggerMessageAttribute Declared)[] _events =
     [
-        .. from assembly in new[] { typeof(Trainer).Assembly, typeof(RunHost).Assembly, typeof(CommandLine).Assembly }
+        .. from assembly in new[] { typeof(Trainer).Assembly, typeof(RunHost).Assembly, typeof(RunPage).Assembly, typeof(CommandLine).Assembly }
            from type in assembly.GetTypes()
            from method in type.GetMethods(BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic)
            where method.GetCustomAttribute<LoggerMessageAttribute>() is not null

@@ -21,6 +21,10 @@ internal sealed class FakeReader : IFrameReader
 
     public bool Disposed { get; private set; }
 
+    public DecodeStatistics? Statistics { get; set; }
+
+    DecodeStatistics? IFrameReader.Statistics => Statistics;
+
     public VideoInfo Open(MediaSource media)
     {
         if (Failure is not null) throw Failure;

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.IO.Hashing;
 using Alpro.Data.Clips;
 using Alpro.Data.Sampling;
@@ -18,17 +19,22 @@ internal sealed class ClipSender(Stream stream, ClipLayout layout)
     /// <exception cref="IOException">The connection is gone.</exception>
     public void Send(Clip clip)
     {
+        (long bytesSent, TimeSpan stalled) = (0, TimeSpan.Zero);
         _hash.Reset();
         Write(_head.AsSpan(0, ClipFrame.WriteHead(clip, layout, _head)));
         for (Span<byte> pixels = clip.Pixels_THWC; pixels.Length > 0; pixels = pixels[Math.Min(ClipFrame.Stretch, pixels.Length)..])
             Write(pixels[..Math.Min(ClipFrame.Stretch, pixels.Length)]);
         BinaryPrimitives.WriteUInt64LittleEndian(_checksum, _hash.GetCurrentHashAsUInt64());
         stream.Write(_checksum);
+        ActorMetrics.Transfer("transmit", bytesSent + _checksum.Length, stalled);
 
         void Write(ReadOnlySpan<byte> bytes)
         {
             _hash.Append(bytes);
+            long began = Stopwatch.GetTimestamp();
             stream.Write(bytes);
+            stalled += Stopwatch.GetElapsedTime(began);
+            bytesSent += bytes.Length;
         }
     }
 }
@@ -52,8 +58,10 @@ internal sealed class ClipReceiver(Stream stream, ClipLayout layout, ClipNumbers
     /// <exception cref="IOException">The connection is gone.</exception>
     public Clip? Receive(Func<ClipRequest, bool> wanted)
     {
+        (long bytesRead, TimeSpan stalled) = (0, TimeSpan.Zero);
         _hash.Reset();
         Read(_head.AsSpan(0, ClipFrame.HeaderLength));
+        stalled = TimeSpan.Zero;                                     // until the first byte nothing is under way
         ClipFrame.Header header = ClipFrame.ReadHeader(_head, layout);
         Span<byte> annotation = _head.AsSpan(ClipFrame.HeaderLength, header.AnnotationLength);
         Read(annotation);
@@ -65,6 +73,7 @@ internal sealed class ClipReceiver(Stream stream, ClipLayout layout, ClipNumbers
             for (Span<byte> pixels = clip.Pixels_THWC; pixels.Length > 0; pixels = pixels[Math.Min(ClipFrame.Stretch, pixels.Length)..])
                 Read(pixels[..Math.Min(ClipFrame.Stretch, pixels.Length)]);
             stream.ReadExactly(_checksum);
+            ActorMetrics.Transfer("receive", bytesRead + _checksum.Length, stalled);
             if (BinaryPrimitives.ReadUInt64LittleEndian(_checksum) != _hash.GetCurrentHashAsUInt64())
                 throw new DataPlaneException($"the clip for step {header.Request.Step}, slot {header.Request.Slot} is damaged: its "
                     + "checksum differs");
@@ -78,7 +87,10 @@ internal sealed class ClipReceiver(Stream stream, ClipLayout layout, ClipNumbers
 
         void Read(Span<byte> bytes)
         {
+            long began = Stopwatch.GetTimestamp();
             stream.ReadExactly(bytes);
+            stalled += Stopwatch.GetElapsedTime(began);
+            bytesRead += bytes.Length;
             _hash.Append(bytes);
         }
     }

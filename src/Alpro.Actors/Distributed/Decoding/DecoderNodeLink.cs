@@ -53,6 +53,8 @@ internal sealed class DecoderNodeLink : ReceiveActor, IWithTimers
         _gate = Context.ActorSelection(new RootActorPath(trainer) / "user" / TrainerGate.Name);
         _work = work;
         _deaths = new(work.Settings.MaxDecoderDeathsPerMinute, TimeSpan.FromMinutes(1), TimeProvider.System);
+        ActorMetrics.WatchQueue(Self, "grants", () => _waiting.Count);
+        ActorMetrics.WatchMailbox(Self, "link");
         Become(Offering);
     }
 

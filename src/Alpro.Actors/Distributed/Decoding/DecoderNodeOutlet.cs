@@ -11,9 +11,13 @@ namespace Alpro.Actors.Distributed.Decoding;
 internal sealed class DecoderNodeOutlet : ReceiveActor
 {
     /// <summary>An outlet, child of a <see cref="DecoderNodeLink"/>.</summary>
-    public DecoderNodeOutlet(ClipSender sender) => Receive<BatchCollator.ClipDecoded>(message =>
+    public DecoderNodeOutlet(ClipSender sender)
     {
-        using Clip clip = message.Clip;
-        sender.Send(clip);
-    });
+        Receive<BatchCollator.ClipDecoded>(message =>
+        {
+            using Clip clip = message.Clip;
+            sender.Send(clip);
+        });
+        ActorMetrics.WatchMailbox(Self, "outlet");
+    }
 }

@@ -80,6 +80,8 @@ internal sealed class TrainerLink : ReceiveActor
         IActorRef self = Self;
         new Thread(() => Read(self)) { Name = "clips of a node", IsBackground = true }.Start();
         for (int clip = 0; clip < _clips; clip++) StartDecoder();
+        ActorMetrics.WatchQueue(Self, "links", () => _granted.Count);
+        ActorMetrics.WatchMailbox(Self, "link");
         _log.DecodeNodeJoined(_node.Path.Address.Endpoint(), _clips);
     }
 

@@ -259,6 +259,7 @@ internal sealed class GroupKeeper : ReceiveActor, IWithTimers
         IActorRef[] ordered = free[..world];
         string[] endpoints = [.. ordered.Select(member => ranks[member].Endpoint)];
         for (int rank = 0; rank < world; rank++) ordered[rank].Tell(new GroupMember.Form(_generation, rank, endpoints, fromCheckpoint));
+        ActorMetrics.GroupFormed(_generation, world);
         _log.GroupFormed(_generation, world, string.Join(", ", endpoints));
     }
 

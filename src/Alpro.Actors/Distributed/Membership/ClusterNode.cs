@@ -2,6 +2,8 @@ using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Akka.Actor;
+using Akka.Cluster;
 using Akka.Configuration;
 
 namespace Alpro.Actors.Distributed.Membership;
@@ -68,6 +70,15 @@ public sealed record ClusterNode
 
     /// <summary>A role as it is written in HOCON and on the command line.</summary>
     public static string RoleName(NodeRole role) => role.ToString().ToLowerInvariant();
+
+    /// <summary>The nodes of a cluster as one of them sees it: the role of each, and its status or <c>unreachable</c>.</summary>
+    internal static IEnumerable<(string Role, string State)> Members(ActorSystem system)
+    {
+        ClusterEvent.CurrentClusterState state = Akka.Cluster.Cluster.Get(system).State;
+        return state.Members.Select(member => (
+            RoleName(Enum.GetValues<NodeRole>().FirstOrDefault(role => member.HasRole(RoleName(role)))),
+            state.Unreachable.Contains(member) ? "unreachable" : member.Status.ToString().ToLowerInvariant()));
+    }
 
     /// <summary>Reads the <c>alpro.cluster</c> section.</summary>
     /// <param name="role">The node's role, which decides its port.</param>

@@ -1,0 +1,121 @@
+using Alpro.Actors.Hosting;
+using Alpro.Training.Records;
+
+namespace Alpro.Web;
+
+/// <summary>Whether something is as it should be, and what is known of it.</summary>
+/// <param name="IsTrue">Whether it is.</param>
+/// <param name="Words">What is known, for a person.</param>
+public sealed record Finding(bool IsTrue, string Words);
+
+/// <summary>How far a run is, as <c>/api/status</c> shows it.</summary>
+/// <param name="Trains">Whether this process trains.</param>
+/// <param name="Ready">Whether it has begun to.</param>
+/// <param name="Healthy">Whether it makes steps, or has a reason not to.</param>
+/// <param name="Health">Why.</param>
+/// <param name="Step">Steps done; null before the first.</param>
+/// <param name="Total">Steps of the run; null while nobody has said.</param>
+/// <param name="ClipsPerSecond">Of the last step, over all ranks.</param>
+/// <param name="WaitShare">Share of the last step spent waiting for data.</param>
+/// <param name="Loss">Of the last step.</param>
+/// <param name="SecondsSinceStep">Time since the last step ended.</param>
+public sealed record StatusReport(bool Trains, bool Ready, bool Healthy, string Health, long? Step, long? Total, double? ClipsPerSecond,
+    double? WaitShare, double? Loss, double? SecondsSinceStep);
+
+/// <summary>What a process knows of its run while that goes on. Written by the run's threads, read by those of the page.</summary>
+/// <param name="trains">Whether this process is to train.</param>
+/// <param name="time">The clock.</param>
+public sealed class RunStatus(bool trains, TimeProvider time)
+{
+    /// <summary>
+    /// A step may take as many times as long as the slowest of the latest, and this time at least: checkpoints and restarts come between.
+    /// </summary>
+    private const int Slower = 10, Latest = 100;
+
+    private static readonly TimeSpan _least = TimeSpan.FromSeconds(60);
+
+    private readonly Lock _lock = new();
+    private readonly Queue<double> _milliseconds = new();            // of the latest steps, and of what lay between them
+    private StepRecord? _last;
+    private long? _total, _validating;
+    private long _since;                                             // the last sign of life
+    private bool _begun;
+
+    /// <summary>The run, which tells this status how it goes.</summary>
+    public TrainingRun Watch(TrainingRun run) => run with
+    {
+        Started = (state, loaded) =>
+        {
+            Live(() => (_begun, _total, _validating) = (true, state.TotalSteps, null));
+            run.Started(state, loaded);
+        },
+        Trained = record =>
+        {
+            Live(() => Add(record));
+            run.Trained(record);
+        },
+        Validating = step =>
+        {
+            Live(() => _validating = step);
+            run.Validating(step);
+        },
+    };
+
+    /// <summary>
+    /// Whether this process trains as it should: it has made a step within a time that follows from its own steps, or has a reason not to.
+    /// </summary>
+    public Finding Health()
+    {
+        lock (_lock)
+        {
+            if (!trains) return new(true, "this process does not train");
+            if (!_begun) return new(true, "the run has not begun: corpora are opened, or others are waited for");
+            string since = $"{Since.TotalSeconds:0.0} s";
+            if (_last?.Step + 1 is { } done && done == _total) return new(true, $"all {done} steps are done");
+            if (_validating is { } validated) return new(true, $"it validates after step {validated}, since {since}");
+            if (_milliseconds.Count == 0) return new(true, $"the first step began {since} ago; there are none yet to compare it with");
+            TimeSpan bound = TimeSpan.FromMilliseconds(_milliseconds.Max() * Slower);
+            if (bound < _least) bound = _least;
+            string limit = $"{bound.TotalSeconds:0} s are allowed: {Slower} times the slowest of the last {_milliseconds.Count} steps, "
+                + $"and {_least.TotalSeconds:0} s at least";
+            return Since <= bound ? new(true, $"the last step ended {since} ago; {limit}")
+                : new(false, $"no step has ended for {since}; {limit}");
+        }
+    }
+
+    /// <summary>Whether the corpora are open and the first step has begun.</summary>
+    public Finding Readiness()
+    {
+        lock (_lock)
+            return !trains ? new(true, "this process does not train")
+                : _begun ? new(true, "the corpora are open, and the first step has begun")
+                : new(false, "the first step has not begun: corpora are opened, or others are waited for");
+    }
+
+    /// <summary>All of it.</summary>
+    public StatusReport Report()
+    {
+        (Finding health, Finding readiness) = (Health(), Readiness());
+        lock (_lock)
+            return new(trains, readiness.IsTrue, health.IsTrue, health.Words, _last?.Step + 1, _total, _last?.ClipsPerSecond,
+                _last?.WaitShare, _last?.Loss, _last is null ? null : Since.TotalSeconds);
+    }
+
+    private TimeSpan Since => time.GetElapsedTime(_since);
+
+    private void Add(StepRecord record)
+    {
+        (_last, _validating) = (record, null);
+        _milliseconds.Enqueue(record.StepMs + record.BetweenMs);
+        if (_milliseconds.Count > Latest) _milliseconds.Dequeue();
+    }
+
+    private void Live(Action change)
+    {
+        lock (_lock)
+        {
+            change();
+            _since = time.GetTimestamp();
+        }
+    }
+}

@@ -1,0 +1,148 @@
+using System.Threading.Channels;
+using Alpro.Actors.Hosting;
+using Alpro.Actors.Runs;
+using Alpro.Data.Synthetic;
+using Alpro.Model;
+using Alpro.Training.Configuration;
+using Alpro.Training.Records;
+using Alpro.Web;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Alpro.Benchmarks;
+
+/// <summary>
+/// One run that decodes and trains, by turns with its page open and scraped each second, and without page and listeners. Turns come in the
+/// order off, on, on, off, so that a drift of the machine cancels.
+/// </summary>
+internal static class MetricsBenchmark
+{
+    private const int StepsOfTurn = 60, Settling = 10;
+
+    private sealed record Turn(bool Watched, double StepMs, double ProcessorMs);
+
+    public static int Run(string[] args)
+    {
+        RunAsync(4 * (args.Length > 0 ? int.Parse(args[0]) : 6)).GetAwaiter().GetResult();
+        return 0;
+    }
+
+    private static async Task RunAsync(int turns)
+    {
+        string folder = Directory.CreateTempSubdirectory("alpro-metrics-").FullName;
+        try
+        {
+            string world = Path.Combine(folder, "world");
+            await SyntheticWorld.CreateAsync(world, new SyntheticWorldSettings { Clips = 64, Seed = 1 }, null, CancellationToken.None);
+            var status = new RunStatus(trains: true, TimeProvider.System);
+            var records = Channel.CreateUnbounded<StepRecord>();
+            TrainingRun run = status.Watch(new TrainingRun(ConfigOf(world), new(Path.Combine(folder, "run")), Resume: false)
+            {
+                Trained = record => records.Writer.TryWrite(record),
+            });
+            await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1, SharesCores = false });
+            using var stop = new CancellationTokenSource();
+            Task<RunResult> training = host.TrainAsync(run, stop.Token);
+            var measured = new List<Turn>();
+            await TakeAsync(records.Reader, 100);                    // until it is warm
+            for (int turn = 0; turn < turns; turn++) measured.Add(await MeasureAsync(turn % 4 is 1 or 2, status, records.Reader));
+            await stop.CancelAsync();
+            await training;
+            Print(measured);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static async Task<Turn> MeasureAsync(bool watched, RunStatus status, ChannelReader<StepRecord> records)
+    {
+        await using RunPage page = await RunPage.OpenAsync(new(watched ? PageAddress.Free : PageAddress.Off, null, null), status,
+            NullLogger.Instance);
+        using var over = new CancellationTokenSource();
+        Task scraping = page.Address is { } address ? ScrapeAsync(new(address, "metrics"), over.Token) : Task.CompletedTask;
+        await TakeAsync(records, Settling);
+        TimeSpan before = Environment.CpuUsage.TotalTime;
+        List<StepRecord> steps = await TakeAsync(records, StepsOfTurn);
+        TimeSpan used = Environment.CpuUsage.TotalTime - before;
+        await over.CancelAsync();
+        await scraping;
+        return new(watched, steps.Average(record => record.StepMs + record.BetweenMs), used.TotalMilliseconds / StepsOfTurn);
+    }
+
+    private static async Task<List<StepRecord>> TakeAsync(ChannelReader<StepRecord> records, int count)
+    {
+        var taken = new List<StepRecord>();
+        while (taken.Count < count) taken.Add(await records.ReadAsync());
+        return taken;
+    }
+
+    private static async Task ScrapeAsync(Uri metrics, CancellationToken stop)
+    {
+        using var client = new HttpClient();
+        using var every = new PeriodicTimer(TimeSpan.FromSeconds(1));
+        try
+        {
+            do await client.GetStringAsync(metrics, stop);
+            while (await every.WaitForNextTickAsync(stop));
+        }
+        catch (OperationCanceledException)
+        {
+            // the turn is over
+        }
+    }
+
+    private static void Print(IReadOnlyList<Turn> turns)
+    {
+        Console.WriteLine($"{turns.Count} turns of {StepsOfTurn} steps in one run, half with the page open and scraped each second:");
+        Figure("step", turn => turn.StepMs);
+        Figure("processor time of a step, decoding included", turn => turn.ProcessorMs);
+
+        void Figure(string name, Func<Turn, double> of)
+        {
+            // The mean of each four turns: off, on, on, off.
+            double[] ratios = [.. turns.Chunk(4).Select(four =>
+                four.Where(turn => turn.Watched).Sum(of) / four.Where(turn => !turn.Watched).Sum(of))];
+            Array.Sort(ratios);
+            Console.WriteLine($"{name}: {turns.Where(turn => !turn.Watched).Average(of):F2} ms without, "
+                + $"{turns.Where(turn => turn.Watched).Average(of):F2} ms with; ratio of each four turns: median "
+                + $"{ratios[ratios.Length / 2]:F4}, {ratios[0]:F4} to {ratios[^1]:F4} (target 1.01 at most)");
+        }
+    }
+
+    private static RunConfig ConfigOf(string world) => new()
+    {
+        Task = LearningTask.Pretrain,
+        TorchThreads = 1,
+        Model = new()
+        {
+            Vision = new() { ImageSize = 64, PatchSize = 32, Frames = 2, Width = 128, Depth = 4, Heads = 4 },
+            Text = new()
+            {
+                VocabularySize = 173,
+                Width = 128,
+                Layers = 4,
+                FusionLayer = 2,
+                Heads = 4,
+                IntermediateSize = 512,
+                MaxPositions = 32,
+            },
+        },
+        Data = new()
+        {
+            Corpora =
+            [
+                new()
+                {
+                    Name = "world",
+                    Annotations = Path.Combine(world, "train/results_train.csv"),
+                    Media = Path.Combine(world, "train/videos"),
+                },
+            ],
+            Vocabulary = Path.Combine(world, "vocab.txt"),
+            Clip = new() { Frames = 2, DecodeSize = 64, Size = 64, TextLength = 24, MaskProbability = 0.15 },
+        },
+        Losses = new() { Vtc = 1, Vtm = 1, Mlm = 1 },
+        Training = new() { BatchSize = 16, Steps = 1_000_000, CheckpointEvery = 1_000_000 },
+    };
+}
