@@ -61,7 +61,11 @@ internal sealed class RunMonitor(
         lock (_samples)
         {
             _last = new(time.GetTimestamp(), record, _checkpoints, decoded);
-            if (_filling > 0 && _filling-- > 0) return;
+            if (_filling > 0)
+            {
+                _filling--;
+                return;
+            }
             _samples.Enqueue(_last);
             while (_samples.Count > MostSteps
                 || (_samples.Count > 2 * Verdict.FewestSteps && time.GetElapsedTime(_samples.Peek().At, _last.At) > _window))
