@@ -91,6 +91,9 @@ internal static partial class ActorEvents
         "the checkpoint of step {Step} is not written: it is of generation {Generation}, and generation {Latest} has formed since")]
     public static partial void CheckpointOutdated(this ILogger log, long step, long generation, long latest);
 
+    [LoggerMessage(222, LogLevel.Debug, "how the run is doing cannot be written: {Reason}")]
+    public static partial void StatusNotWritten(this ILogger log, string reason);
+
     [LoggerMessage(216, LogLevel.Warning, "{Clip} cannot be read: {Reason}; clips that cannot be read are listed in {File}")]
     public static partial void ClipUnreadable(this ILogger log, string clip, string reason, string file);
 
@@ -102,6 +105,9 @@ internal static partial class ActorEvents
 
     [LoggerMessage(219, LogLevel.Warning, "the best weights are not exported: {Reason}")]
     public static partial void BestNotExported(this ILogger log, string reason);
+
+    [LoggerMessage(223, LogLevel.Information, "{Finding}")]
+    public static partial void RunJudged(this ILogger log, string finding);
 
     [LoggerMessage(220, LogLevel.Debug, "validating after step {Step}")]
     public static partial void ValidationStarted(this ILogger log, long step);

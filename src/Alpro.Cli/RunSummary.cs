@@ -27,6 +27,8 @@ internal static class RunSummary
         result.Checkpoint,
         result.State.BestScore,
         result.State.BestStep,
+        Time = TimeAccount.Of(run.Folder),
+        RunStatus.Read(run.Folder)?.Verdict,
         LastStep = RunLog.Last<StepRecord>(run.Folder.Steps),
         run.Folder.Report,
     };
@@ -48,6 +50,8 @@ internal static class RunSummary
             table.AddRow("loss", $"{first:0.000} over the first {over}, {last:0.000} over the last");
             table.AddRow("waiting for data", $"{share:P1} of the time");
         }
+        if (TimeAccount.Of(run.Folder) is { } account) table.AddRow("where the time went", account.Shares);
+        if (RunStatus.Read(run.Folder) is { } status) table.AddRow("verdict", Markup.Escape(status.Verdict.ToString()));
         bool byLoss = DownstreamTask.Find(run.Config.Task) is null;           // under pretraining the score is the loss, negated
         if (result.State.BestScore is { } best)
             table.AddRow("best validation",

@@ -3,6 +3,7 @@ using System.IO.Hashing;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Threading.Channels;
+using Alpro.Data;
 using Alpro.Data.Batches;
 using Alpro.Data.Sampling;
 using Alpro.Model;
@@ -45,6 +46,7 @@ public sealed class Trainer : IDisposable
     private readonly Tensor _skipped;                                // steps that were not finite, counted on the device
     private readonly double _skippedAtStart;
     private StepUnderWay? _underWay;
+    private ThreadTimes? _times;                                     // of this thread, when the last step's accounts were made
 
     /// <summary>A trainer of a model that is on its device.</summary>
     /// <param name="config">The run.</param>
@@ -286,7 +288,7 @@ public sealed class Trainer : IDisposable
         }
 
         clock.Meanwhile?.Invoke();
-        double[] accounts = AccountsOf(step);
+        double[] accounts = AccountsOf(step, Stopwatch.GetElapsedTime(clock.Began, watch.Taken).TotalMilliseconds);
         if (_collectives.World > 1) figures = cat([figures!, tensor(accounts).to(_parameters.Device)], 0);
         _reduction.Complete();
         _collectives.AllReduce(figures!);
@@ -388,6 +390,7 @@ public sealed class Trainer : IDisposable
         StepWatch watch = step.Watch;
         IReadOnlyList<LossTerm> terms = step.Terms;
         int addends = _config.Training.Accumulation * _collectives.World;
+        int clips = step.Inputs.Keys.Count * _collectives.World;
         double betweenMs = Stopwatch.GetElapsedTime(step.Clock.PreviousEnd, step.Clock.Began).TotalMilliseconds,
             stepMs = watch.WaitMs + watch.SinceMs;
         return new()
@@ -395,7 +398,7 @@ public sealed class Trainer : IDisposable
             Step = step.Before.Step,
             Epoch = step.Before.Epoch,
             Corpus = step.Inputs.Corpus,
-            Clips = XxHash64.HashToUInt64(MemoryMarshal.AsBytes(step.Accounts.AsSpan(1))).ToString("x16"),
+            Clips = XxHash64.HashToUInt64(MemoryMarshal.AsBytes(step.Accounts.AsSpan(1, clips))).ToString("x16"),
             Loss = values[0] / addends,
             Terms = terms.Select((term, i) => (term, At: 1 + 3 * i)).ToDictionary(
                 entry => entry.term.Name,
@@ -414,6 +417,8 @@ public sealed class Trainer : IDisposable
             BetweenMs = betweenMs,
             ClipsPerSecond = step.Inputs.Size * _collectives.World / (stepMs + betweenMs) * 1000,
             WaitShare = watch.WaitMs / stepMs,
+            Ranks = _collectives.World == 1 || _times is null ? null : [.. Enumerable.Range(0, _collectives.World).Select(rank =>
+                new RankTimes(Math.Round(step.Accounts[1 + clips + 2 * rank], 2), Math.Round(step.Accounts[2 + clips + 2 * rank], 2)))],
             QueueDepth = step.Clock.QueueDepth,
             Rejected = State.Rejected + (long)step.Accounts[0],
             ResidentMb = Environment.WorkingSet / 1e6,
@@ -469,7 +474,9 @@ public sealed class Trainer : IDisposable
         if (validate)
         {
             Save();                                                  // to be killed while the model is scored costs no step
+            long began = Stopwatch.GetTimestamp();
             Validate();
+            _ports.Spent(TimeCause.Validation, Stopwatch.GetElapsedTime(began).TotalSeconds);
         }
         State = State with { Settled = State.Step };
         if (saves) Save();
@@ -477,8 +484,10 @@ public sealed class Trainer : IDisposable
 
     private void Save()
     {
+        long began = Stopwatch.GetTimestamp();
         _ports.Checkpoint(_snapshots.Take(State));
         _saved = State.Step;
+        _ports.Spent(TimeCause.Checkpoint, Stopwatch.GetElapsedTime(began).TotalSeconds);
     }
 
     /// <summary>
@@ -518,11 +527,16 @@ public sealed class Trainer : IDisposable
     /// <summary>
     /// The clips rejected, then a hash of each clip's key in its place among those of all ranks. The places of the others hold zeros.
     /// Summed over the ranks as the figures are, it is the account of the whole step. A hash has as many bits as a double holds exactly.
+    /// Last come two numbers of each rank: how long its thread ran, or could have, since the last account; and how long it waited.
     /// </summary>
-    private double[] AccountsOf(StepInputs step)
+    private double[] AccountsOf(StepInputs step, double waitMs)
     {
-        var accounts = new double[1 + step.Keys.Count * _collectives.World];
+        int clips = step.Keys.Count * _collectives.World, own = 1 + clips + 2 * _collectives.Rank;
+        var accounts = new double[1 + clips + 2 * _collectives.World];
         accounts[0] = step.Rejected;
+        ThreadTimes? before = _times;
+        _times = _parameters.Device.type == DeviceType.CPU ? ThreadTimes.OfThisThread() : null;
+        (accounts[own], accounts[own + 1]) = (_times is { } now && before is { } then ? (now - then).Wanted * 1000 : 0, waitMs);
         for (int slot = 0; slot < step.Keys.Count; slot++)
         {
             int place = RankShare.PlaceOf(slot, step.Keys.Count, _collectives.Rank, _collectives.World, _config.Training.Accumulation);
@@ -534,16 +548,18 @@ public sealed class Trainer : IDisposable
     /// <summary>Where the time of a step goes.</summary>
     private struct StepWatch(long began)
     {
-        private readonly long _taken = Stopwatch.GetTimestamp();
+        /// <summary>When the batch was there.</summary>
+        public readonly long Taken = Stopwatch.GetTimestamp();
+
         private long _lap = Stopwatch.GetTimestamp();
 
         public double TransferMs, ForwardMs, BackwardMs, ReduceMs, SynchronizeMs, OptimizerMs;
 
         /// <summary>Milliseconds from the begin of the step to the batch.</summary>
-        public readonly double WaitMs => Stopwatch.GetElapsedTime(began, _taken).TotalMilliseconds;
+        public readonly double WaitMs => Stopwatch.GetElapsedTime(began, Taken).TotalMilliseconds;
 
         /// <summary>Milliseconds from the batch to the last lap.</summary>
-        public readonly double SinceMs => Stopwatch.GetElapsedTime(_taken, _lap).TotalMilliseconds;
+        public readonly double SinceMs => Stopwatch.GetElapsedTime(Taken, _lap).TotalMilliseconds;
 
         /// <summary>Adds what has passed since the last lap.</summary>
         public void Lap(ref double milliseconds)

@@ -22,6 +22,9 @@ public sealed record TrainerPorts
     /// <summary>Receives every validation's scores, on all ranks, when all know them.</summary>
     public Action<ValidationRecord> Validated { get; init; } = static _ => { };
 
+    /// <summary>Told of the seconds, since the last record, that went to something else than steps.</summary>
+    public Action<TimeCause, double> Spent { get; init; } = static (_, _) => { };
+
     /// <summary>Keeps the batch of a step that is not finite and says where; null keeps nothing.</summary>
     public Func<ClipBatch, Snapshot, string>? KeepForReplay { get; init; }
 }

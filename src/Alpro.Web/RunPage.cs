@@ -31,14 +31,14 @@ public sealed class RunPage : IAsyncDisposable
     private readonly WebApplication? _site;
     private readonly IDisposable? _metrics, _sending;
 
-    private RunPage(RunStatus status, WebApplication? site, IDisposable? metrics)
+    private RunPage(RunHealth status, WebApplication? site, IDisposable? metrics)
     {
         (Status, _site, _metrics) = (status, site, metrics);
         _sending = MetricsExport.ToCollector();
     }
 
     /// <summary>What it knows of the run.</summary>
-    public RunStatus Status { get; }
+    public RunHealth Status { get; }
 
     /// <summary>Where it is; null where there is none.</summary>
     public Uri? Address => _site is null ? null : new(_site.Urls.Single());
@@ -48,7 +48,7 @@ public sealed class RunPage : IAsyncDisposable
     /// <param name="status">What it shows.</param>
     /// <param name="log">The log of the process.</param>
     /// <exception cref="UsageException">The address was chosen, and cannot be had or may not be used.</exception>
-    public static async Task<RunPage> OpenAsync(PageSettings settings, RunStatus status, ILogger log)
+    public static async Task<RunPage> OpenAsync(PageSettings settings, RunHealth status, ILogger log)
     {
         PageAddress address = settings.Address ?? PageAddress.Free;
         if (!address.IsLocal && settings is { Token: null, Certificates: null })
@@ -83,7 +83,7 @@ public sealed class RunPage : IAsyncDisposable
         _sending?.Dispose();
     }
 
-    private static WebApplication Build(PageSettings settings, IPEndPoint endPoint, RunStatus status, MeterProvider metrics)
+    private static WebApplication Build(PageSettings settings, IPEndPoint endPoint, RunHealth status, MeterProvider metrics)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new());
         builder.Services.AddRoutingCore();
@@ -140,7 +140,7 @@ public sealed class RunPage : IAsyncDisposable
         return context.Response.WriteAsync("Expected the page's token: the header 'Authorization: Bearer TOKEN', or ?token=TOKEN.\n");
     }
 
-    private static IResult Answer(Finding finding) => Results.Text($"{finding.Words}\n",
+    private static IResult Answer(HealthCheck finding) => Results.Text($"{finding.Words}\n",
         statusCode: finding.IsTrue ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable);
 
     /// <summary>The command line decides what Ctrl-C does, not the host.</summary>

@@ -33,7 +33,7 @@ internal static class MetricsBenchmark
         {
             string world = Path.Combine(folder, "world");
             await SyntheticWorld.CreateAsync(world, new SyntheticWorldSettings { Clips = 64, Seed = 1 }, null, CancellationToken.None);
-            var status = new RunStatus(trains: true, TimeProvider.System);
+            var status = new RunHealth(trains: true, TimeProvider.System);
             var records = Channel.CreateUnbounded<StepRecord>();
             TrainingRun run = status.Watch(new TrainingRun(ConfigOf(world), new(Path.Combine(folder, "run")), Resume: false)
             {
@@ -55,7 +55,7 @@ internal static class MetricsBenchmark
         }
     }
 
-    private static async Task<Turn> MeasureAsync(bool watched, RunStatus status, ChannelReader<StepRecord> records)
+    private static async Task<Turn> MeasureAsync(bool watched, RunHealth status, ChannelReader<StepRecord> records)
     {
         await using RunPage page = await RunPage.OpenAsync(new(watched ? PageAddress.Free : PageAddress.Off, null, null), status,
             NullLogger.Instance);

@@ -1,3 +1,5 @@
+using Alpro.Training.Records;
+
 namespace Alpro.Cli.Tests;
 
 public sealed class ProgressLineTests
@@ -16,5 +18,39 @@ public sealed class ProgressLineTests
         Assert.Equal([" 50 % pretrain 350/", "validation after step 350, which is said in a line that is wider than the terminal"
             + Environment.NewLine + " 50 % pretrain 350/", "100 % done", ""], written);
         Assert.Equal(19, written[0].Length);
+    }
+
+    private static readonly StepRecord _step = new()
+    {
+        Step = 349,
+        Epoch = 0,
+        Corpus = 0,
+        Clips = "",
+        Loss = 1.2344,
+        Terms = new Dictionary<string, TermRecord>(),
+        LearningRate = 0,
+        GradientNorm = 0,
+        ClipsPerSecond = 41.7,
+        WaitShare = 0.25,
+    };
+
+    [Fact]
+    public void Line_of_a_run_says_rate_time_left_loss_waiting_and_verdict()
+    {
+        var status = new RunStatus(DateTimeOffset.UnixEpoch, 350, 700, 90, 1.2, 24.2, 0.31, 2,
+            new(FindingKind.SlowDisk, "Training waits 31 % of each step.", "Pack the corpus.", 0.31), []);
+        Assert.Equal("350/700  42 clips/s  0:12:10 left  loss 1.234  wait 25 %",
+            RunProgress.Line(_step, 700, TimeSpan.FromSeconds(730), null));
+        Assert.Equal("350/700  24 clips/s  0:12:10 left  loss 1.234  wait 31 %  Training waits 31 % of each step.",
+            RunProgress.Line(_step, 700, TimeSpan.FromSeconds(730), status));
+    }
+
+    [Fact]
+    public void Sixty_columns_have_room_for_all_but_the_verdict()
+    {
+        var terminal = new StringWriter();
+        using (var line = new ProgressLine(terminal, () => 62))
+            line.Show(0.5, RunProgress.Line(_step, 700, TimeSpan.FromSeconds(730), null));
+        Assert.Contains("wait 25 %", terminal.ToString(), StringComparison.Ordinal);
     }
 }

@@ -30,6 +30,8 @@ internal sealed class MessageSerializer(ExtendedActorSystem system) : Serializer
         ["form-1"] = typeof(GroupMember.Form),
         ["disband-1"] = typeof(GroupMember.Disband),
         ["stop-1"] = typeof(GroupMember.StopRun),
+        ["await-1"] = typeof(GroupMember.AwaitOthers),
+        ["worked-1"] = typeof(TrainerLink.Worked),
     };
 
     private static readonly Dictionary<Type, string> _manifests = _types.ToDictionary(entry => entry.Value, entry => entry.Key);

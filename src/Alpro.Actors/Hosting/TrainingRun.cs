@@ -33,6 +33,15 @@ public sealed record TrainingRun(RunConfig Config, RunFolder Folder, bool Resume
     /// <summary>Told of every validation.</summary>
     public Action<ValidationRecord> Validated { get; init; } = static _ => { };
 
+    /// <summary>Told every few seconds how the run is doing, by the process that writes it down.</summary>
+    public Action<RunStatus> Judged { get; init; } = static _ => { };
+
+    /// <summary>When the process began to carry the run out: from here on its time is accounted for.</summary>
+    public DateTimeOffset Began { get; init; } = TimeProvider.System.GetUtcNow();
+
+    /// <summary>What <see cref="CheckpointStore.Touching"/> becomes: a slow disk is put in here.</summary>
+    internal Action<string> Touching { get; init; } = static _ => { };
+
     /// <summary>
     /// Told of an error after which this process cannot use its GPU. The thread that met the error calls it, before anything is unwound.
     /// Null where the process is to end.
@@ -44,7 +53,7 @@ public sealed record TrainingRun(RunConfig Config, RunFolder Folder, bool Resume
 
     /// <summary>The run's checkpoints.</summary>
     /// <param name="log">Told of those that are damaged; null for nobody.</param>
-    public CheckpointStore Store(ILogger? log = null) => new(Folder.Checkpoints, Config.Training.Keep, log);
+    public CheckpointStore Store(ILogger? log = null) => new(Folder.Checkpoints, Config.Training.Keep, log) { Touching = Touching };
 
     /// <summary>Holds the run's folder until the lock is disposed.</summary>
     /// <param name="cluster">The cluster whose nodes hold it together; null for a process that trains alone.</param>

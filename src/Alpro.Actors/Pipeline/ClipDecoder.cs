@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Alpro.Actors.Insight;
 using Alpro.Data.Clips;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;
@@ -19,7 +20,10 @@ internal sealed class ClipDecoder : ReceiveActor
     private IClipSource? _source;
 
     /// <summary>A decoder that opens its source when it starts.</summary>
-    public ClipDecoder(IActorRef coordinator, Func<IClipSource> open)
+    /// <param name="coordinator">Who hands out clips.</param>
+    /// <param name="open">Opens the source.</param>
+    /// <param name="meter">Told what each clip took.</param>
+    public ClipDecoder(IActorRef coordinator, Func<IClipSource> open, DecodeMeter meter)
     {
         _coordinator = coordinator;
         _open = open;
@@ -27,7 +31,7 @@ internal sealed class ClipDecoder : ReceiveActor
         {
             try
             {
-                message.Collator.Tell(new BatchCollator.ClipDecoded(_source!.Load(message.Request)));
+                message.Collator.Tell(new BatchCollator.ClipDecoded(meter.Clip(() => _source!.Load(message.Request))));
             }
             catch (UnreadableClipException exception)
             {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Alpro.Actors.Insight;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 
@@ -35,6 +36,7 @@ public sealed class ClipLedger(Action<Rejection>? rejected = null)
     private long _rejected;
     private readonly ConcurrentDictionary<RejectReason, long> _reasons = new();
     private readonly ConcurrentQueue<double> _replacementMs = new();
+    private readonly ConcurrentDictionary<string, DecodeMeter> _meters = new();
 
     /// <summary>Clips rejected so far.</summary>
     public long Rejected => Interlocked.Read(ref _rejected);
@@ -44,6 +46,13 @@ public sealed class ClipLedger(Action<Rejection>? rejected = null)
 
     /// <summary>Clips that are neither delivered nor rejected yet.</summary>
     internal long InHand => Planned - Interlocked.Read(ref _delivered) - Rejected;
+
+    /// <summary>What the decoders of each node have done so far.</summary>
+    public IReadOnlyList<NodeLoad> Loads => [.. _meters.Select(node => new NodeLoad(node.Key, node.Value.Decoders, node.Value.Load))];
+
+    /// <summary>Adds up what the decoders of a node do.</summary>
+    /// <param name="node">The node; <see cref="Measurements.Here"/> for this process.</param>
+    public DecodeMeter Meter(string node) => _meters.GetOrAdd(node, static _ => new());
 
     /// <summary>A clip is given out for the first time.</summary>
     public void Plan()

@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Alpro.Actors.Insight;
 using Alpro.Data.Clips;
 
 namespace Alpro.Actors.Pipeline;
@@ -43,6 +44,7 @@ internal sealed class ClipPipeline : ReceiveActor
     {
         (PipelineJob job, ActorSettings settings, TimeProvider time) = (_job, _settings, _time);
         _clips = Context.ActorOf(Props.Create(() => new ClipCoordinator(job, settings, time)), "coordinator");
+        _job.Ledger.Meter(Measurements.Here).Decoders = _settings.Decoders;
         for (int decoder = 0; decoder < _settings.Decoders; decoder++) StartDecoder();
     }
 
@@ -76,8 +78,8 @@ internal sealed class ClipPipeline : ReceiveActor
     private void StartDecoder()
     {
         IActorRef coordinator = _clips;
-        Func<IClipSource> open = _open;
-        Context.Watch(Context.ActorOf(Props.Create(() => new ClipDecoder(coordinator, open)).WithDispatcher("decode-dispatcher"),
+        (Func<IClipSource> open, DecodeMeter meter) = (_open, _job.Ledger.Meter(Measurements.Here));
+        Context.Watch(Context.ActorOf(Props.Create(() => new ClipDecoder(coordinator, open, meter)).WithDispatcher("decode-dispatcher"),
             $"decoder-{_started++}"));
     }
 }

@@ -1,6 +1,7 @@
 using Akka.Configuration;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Hosting;
+using Alpro.Data.Clips;
 using Alpro.Training.Checkpoints;
 using Microsoft.Extensions.Logging;
 
@@ -13,6 +14,12 @@ namespace Alpro.Actors.Runs;
 /// <param name="Log">The log of the process.</param>
 public sealed record NodeStart(string? Hocon, Func<ActorSettings, ActorSettings> Adjust, Func<Config, ClusterNode> Join, ILoggerFactory Log)
 {
+    /// <summary>What <see cref="RunHost.Source"/> becomes: failures are put in here.</summary>
+    internal Func<IClipSource, IClipSource> Source { get; init; } = static source => source;
+
+    /// <summary>What <see cref="Distributed.Decoding.DecodeSupervisor.Work.Wire"/> becomes.</summary>
+    internal Func<Stream, Stream> Wire { get; init; } = static stream => stream;
+
     private static readonly TimeSpan _lookEvery = TimeSpan.FromSeconds(2);
 
     /// <summary>Starts the node, waits until it is a member of its cluster, and says so.</summary>
@@ -22,6 +29,7 @@ public sealed record NodeStart(string? Hocon, Func<ActorSettings, ActorSettings>
     internal async Task<RunHost> JoinAsync(RunEnd? end, CancellationToken stop)
     {
         RunHost node = await RunHost.StartAsync(Hocon ?? RunningSettings.ConfFile("cluster.conf"), Adjust, Join, Log);
+        node.Source = Source;
         var cluster = Akka.Cluster.Cluster.Get(node.System);
         var up = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         cluster.RegisterOnMemberUp(() => up.TrySetResult());

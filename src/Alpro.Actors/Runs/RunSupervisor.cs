@@ -5,6 +5,7 @@ using Alpro.Actors.Distributed.Decoding;
 using Alpro.Actors.Distributed.Groups;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Hosting;
+using Alpro.Actors.Insight;
 using Alpro.Actors.Pipeline;
 using Alpro.Data;
 using Alpro.Data.Batches;
@@ -51,6 +52,8 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
 
         public int TrainersHere { get; init; } = 1;
 
+        public IReadOnlyList<string> Ranks { get; init; } = [];
+
         public TrainState? First { get; init; }
 
         public TrainState? Last { get; init; }
@@ -72,6 +75,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     private readonly TrainState _start;
     private readonly RejectionList _unreadable;
     private readonly ClipLedger _ledger;
+    private readonly RunMonitor _monitor;
     private readonly IActorRef _checkpoints;
     private readonly long _began = Stopwatch.GetTimestamp();
     private readonly IActorRef _member = ActorRefs.Nobody;
@@ -79,7 +83,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     private readonly DeathRate _deaths;
     private int _streams;
     private long _notFinite = -1;                                    // the step that was not finite in the last attempt
-    private bool _stopping;
+    private bool _stopping, _grows;                                  // whether the group ends for a larger one
     private (string Kind, long Since)? _outage;                      // from which the trainer has not recovered yet
 
     /// <summary>A run over data that is open; the supervisor disposes it.</summary>
@@ -98,13 +102,32 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
         _deaths = new(host.Settings.MaxRestarts, TimeSpan.FromHours(1), host.Time);
         _unreadable = new(run.Unreadable, [.. data.Corpora.Select(corpus => corpus.Name)], append: run.Resume, _log);
         _ledger = new(_unreadable.Add);
+        var common = new Measurements
+        {
+            Seconds = 0,
+            Steps = [],
+            BatchSize = training.BatchSize,
+            Window = host.Settings.Window,
+            Isolated = host.Settings.IsolateDecoders,
+            Cores = Environment.ProcessorCount,
+            TorchThreads = run.Config.TorchThreads,
+            Unreadable = run.Unreadable,
+        };
+        _monitor = new(TimeProvider.System, run.Began, common, () => _ledger.Loads);
         _checkpoints = Context.ActorOf(Props.Create(() => new CheckpointActor(run, host.Settings)), "checkpoints");
         Context.Watch(_checkpoints);
         if (host.Node is { Role: NodeRole.Trainer } node) _member = Context.ActorOf(Props.Create(() => new GroupMember(node)), "member");
-        Receive<GroupMember.Formed>(message => EnterGroup(message.Group, message.FromCheckpoint, message.Here));
+        Receive<GroupMember.Formed>(message => EnterGroup(message.Group, message.FromCheckpoint, message.Here,
+            message.Endpoints));
+        Receive<GroupMember.AwaitOthers>(_ =>
+        {
+            if (_attempt.Group is null) _monitor.Timeline.Turn(TimeCause.Paused);
+        });
         Receive<GroupMember.Over>(message =>
         {
-            if (_attempt.Group?.Generation == message.Reason.Generation) _attempt.Batches.Writer.TryComplete(message.Reason);
+            if (_attempt.Group?.Generation != message.Reason.Generation) return;
+            _grows = message.Grows;
+            _attempt.Batches.Writer.TryComplete(message.Reason);
         });
         Receive<TrainerActor.GroupLost>(OnGroupLost);
         Receive<TrainerActor.Ready>(OnReady);
@@ -143,19 +166,20 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     /// <summary>The trainer of an attempt; tests have others.</summary>
     protected virtual Props TrainerOf(TrainingRun run)
     {
-        (TrainState start, ActorSettings settings, IActorRef checkpoints) = (_start, _host.Settings, _checkpoints);
+        (TrainState start, ActorSettings settings, IActorRef checkpoints, RunMonitor monitor) =
+            (_start, _host.Settings, _checkpoints, _monitor);
         Func<AlproModel, TrainState, ValidationRecord>? validate = _validation.Count == 0 ? null : Validate;
-        return Props.Create(() => new TrainerActor(run, start, settings, checkpoints, validate));
+        return Props.Create(() => new TrainerActor(run, start, settings, checkpoints, validate, monitor));
     }
 
     private void StartAttempt(int number, TrainingRun run)
     {
         _attempt = new(number, Context.ActorOf(TrainerOf(run), $"trainer-{number}"), run.Resume);
-        if (_member.IsNobody()) EnterGroup(new SoloGroup(), resume: false, here: 1);
+        if (_member.IsNobody()) EnterGroup(new SoloGroup(), resume: false, here: 1, ranks: []);
         else _member.Tell(new GroupMember.Free(Step: 0));
     }
 
-    private void EnterGroup(ICollectives group, bool resume, int here)
+    private void EnterGroup(ICollectives group, bool resume, int here, IReadOnlyList<string> ranks)
     {
         _attempt = _attempt with
         {
@@ -166,6 +190,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
             }),
             Group = group,
             TrainersHere = here,
+            Ranks = ranks,
         };
         _attempt.Trainer.Tell(new TrainerActor.Enter(group, _attempt.Batches.Reader, resume || _attempt.Resume));
     }
@@ -175,6 +200,8 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     {
         _log.GroupLost(message.Reason.Message);
         _outage ??= ("group", Stopwatch.GetTimestamp());
+        _monitor.Timeline.Turn(_grows ? TimeCause.GroupGrown : TimeCause.RankLost);
+        _grows = false;
         if (Context.Child(PipelineName) is { } pipeline) Context.Stop(pipeline);
         _attempt = _attempt with { Group = null };
         if (_stopping) Fail(new OperationCanceledException("stopped while it waited for other trainers"));
@@ -187,6 +214,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
         ActorMetrics.GroupFormed(message.State.Generation, message.Group.World);
         if (_outage is { } outage) ActorMetrics.Recovered(outage.Kind, Stopwatch.GetElapsedTime(outage.Since));
         _outage = null;
+        _monitor.Begin(message.State, message.Group.World > 1 ? _attempt.Ranks : []);
         _streams++;
         _ledger.TakeBack();
         _run.Started(message.State, message.Loaded);
@@ -206,11 +234,13 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     private void OnFinished(TrainState state)
     {
         _attempt = _attempt with { Last = state };
+        _monitor.Timeline.Turn(TimeCause.Checkpoint);                // until the last is written
         EndAttempt(checkpoint => Complete(checkpoint));
     }
 
     private void OnFailed(Exception reason)
     {
+        _monitor.Timeline.Turn(TimeCause.Restart);
         bool mayPass = reason is not (ConfigException or CheckpointException or DataException or RunFailedException)
             && DeviceFaults.Of(reason) == DeviceFault.None;          // the same step would fill the memory again; a lost device stays lost
         if (reason is NonFiniteLossException { Record.Step: var step })
@@ -279,6 +309,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     private void Complete(string? checkpoint)
     {
         if (!_member.IsNobody()) TellEnded(completed: _attempt.Last!.Step == _attempt.Last.TotalSteps);
+        if (_attempt.Group!.Rank == 0) CloseTimeline();
         (TrainState first, TrainState last) = (_attempt.First!, _attempt.Last!);
         long tail = _plan.TailBefore(last.Step) - _plan.TailBefore(first.Step);
         _finished.TrySetResult(new(last.Step == last.TotalSteps, first.Step, last, _ledger.Totals(tail), _attempt.Number - 1,
@@ -289,6 +320,21 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
             Unreadable = _run.Unreadable,
         });
         Context.Stop(Self);
+    }
+
+    /// <summary>The records are closed when the last checkpoint is written, and that took time too.</summary>
+    private void CloseTimeline()
+    {
+        try
+        {
+            _monitor.Timeline.Turn(TimeCause.Checkpoint);
+            DateTimeOffset written = RunLog.Last<Stretch>(_run.Folder.Timeline)?.Ended ?? DateTimeOffset.MinValue;
+            foreach (Stretch stretch in _monitor.Timeline.Take(written)) RunLog.AppendTime(_run.Folder, stretch);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            _log.StatusNotWritten(exception.Message);
+        }
     }
 
     private void Fail(Exception reason)

@@ -3,6 +3,7 @@ using System.Threading.Channels;
 using Akka.Actor;
 using Alpro.Actors.Distributed.Groups;
 using Alpro.Actors.Hosting;
+using Alpro.Actors.Insight;
 using Alpro.Data.Batches;
 using Alpro.Model;
 using Alpro.Model.Checkpoints;
@@ -64,6 +65,7 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
     private readonly Generations _generations;
     private readonly Queue<StepRecord> _recent = new();
     private readonly ActorSettings _settings;
+    private readonly RunMonitor _monitor;
     private readonly IActorRef _parent = Context.Parent;
     private Thread? _thread;
     private RunLog? _records;
@@ -78,18 +80,21 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
     /// <param name="settings">How it is carried out.</param>
     /// <param name="checkpoints">The <see cref="CheckpointActor"/>.</param>
     /// <param name="validate">Scores the model, on the trainer's thread; null where there is nothing to validate on.</param>
+    /// <param name="monitor">Measures what goes on.</param>
     public TrainerActor(TrainingRun run, TrainState start, ActorSettings settings, IActorRef checkpoints,
-        Func<AlproModel, TrainState, ValidationRecord>? validate)
+        Func<AlproModel, TrainState, ValidationRecord>? validate, RunMonitor monitor)
     {
-        (_run, _start, _settings, _generations) = (run, start, settings, new(run.Folder));
+        (_run, _start, _settings, _generations, _monitor) = (run, start, settings, new(run.Folder), monitor);
         IActorRef self = Self;
         _ports = new()
         {
             Record = record =>
             {
                 ThrowIfGivenUp(_current!.Group);
+                monitor.Timeline.Step(record);
                 self.Tell(record);
             },
+            Spent = monitor.Spend,
             Checkpoint = snapshot =>
             {
                 if (_current!.Group.Rank == 0) checkpoints.Tell(new CheckpointActor.Write(snapshot));
@@ -120,7 +125,9 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
             run.Trained(record);
             if (_records is null) return;                                // the first rank writes it down for all
             _records.Add(record);
+            monitor.Add(record);
             if (_failures == 0) WriteDown();
+            if (monitor.IsDue()) Judge();
             run.Stepped(record);
         });
         Receive<ValidationRecord>(record =>
@@ -183,7 +190,8 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
     {
         try
         {
-            _records!.Flush();
+            foreach (Stretch stretch in _monitor.Timeline.Take(_records!.LastTime)) _records.Add(stretch);
+            _records.Flush();
             if (_failures > 0) _log.RecordsWritten();
             _failures = 0;
             if (_lastWord is null) return;
@@ -208,7 +216,23 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
         else
         {
             (_lastWord, _lastTries) = (lastWord, 0);
+            Judge();
             WriteDown();
+        }
+    }
+
+    /// <summary>Says how the run is doing. On a disk that is full nobody hears of it, and nothing else is lost.</summary>
+    private void Judge()
+    {
+        if (_monitor.Status() is not { } status) return;
+        _run.Judged(status);
+        try
+        {
+            status.Write(_run.Folder);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            _log.StatusNotWritten(exception.Message);
         }
     }
 

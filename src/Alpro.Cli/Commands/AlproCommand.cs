@@ -28,6 +28,7 @@ internal static class AlproCommand
             PrepareCommand.Create(),
             TrainCommand.CreatePretrain(),
             ReplayCommand.Create(),
+            RunsCommand.Create(),
             ScanCommand.Create(),
             VerifyResumeCommand.Create(),
         };

@@ -66,7 +66,8 @@ internal sealed partial record RunDifference(string Path, string Before, string 
     [GeneratedRegex(@"\[\d+\]")]
     private static partial Regex Place();
 
-    private static OrderedDictionary<string, string> Settings(RunConfig config)
+    /// <summary>Every setting of a configuration, as JSON, in the order of the file.</summary>
+    internal static OrderedDictionary<string, string> Settings(RunConfig config)
     {
         var settings = new OrderedDictionary<string, string>();
         Walk(JsonNode.Parse(ConfigLoader.ToJson(config)), "");

@@ -19,6 +19,8 @@ internal static class Report
         .key { font-size: 12px; color: var(--quiet); margin-right: 12px } .key i { display: inline-block; width: 10px; height: 3px; margin-right: 5px; vertical-align: middle }
         table { border-collapse: collapse } td { padding: 2px 18px 2px 0 } td + td { text-align: right; font-variant-numeric: tabular-nums }
         pre { overflow: auto; font-size: 13px }
+        .bar { display: flex; height: 14px; border-radius: 4px; overflow: hidden; margin: 8px 0 }
+        .dot { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 6px }
         """;
 
     /// <summary>Writes the page from the records in a run's output folder.</summary>
@@ -31,7 +33,7 @@ internal static class Report
         StepRecord[] steps = [.. RunLog.Read<StepRecord>(folder.Steps)];
         ValidationRecord[] validations = [.. RunLog.Read<ValidationRecord>(folder.Validations)];
         EvaluationRecord[] evaluations = [.. RunLog.Read<EvaluationRecord>(folder.Evaluations).OrderBy(evaluation => evaluation.Step)];
-        string page = Page(config, ledger, steps, validations, evaluations);
+        string page = Page(config, ledger, steps, validations, evaluations, Time(folder));
         WholeFile.Write(folder.Report, stream => stream.Write(Encoding.UTF8.GetBytes(page)));
         WholeFile.Write(folder.Ledger, stream => JsonSerializer.Serialize(stream, ledger));
         return folder.Report;
@@ -47,7 +49,7 @@ internal static class Report
     }
 
     private static string Page(RunConfig config, IReadOnlyList<KeyValuePair<string, string>> ledger, StepRecord[] steps,
-        ValidationRecord[] validations, EvaluationRecord[] evaluations)
+        ValidationRecord[] validations, EvaluationRecord[] evaluations, string time)
     {
         string task = config.Task.ToString().ToLowerInvariant();
         var page = new StringBuilder();
@@ -56,6 +58,7 @@ internal static class Report
             <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{task} run</title><style>{Style}</style></head><body>
             <h1>{task} run</h1>
             <p>{Summary(steps)}</p>
+            {time}
             <div class="grid">
             """);
         string[] terms = [.. steps.SelectMany(step => step.Terms.Keys).Distinct()];
@@ -88,6 +91,25 @@ internal static class Report
         page.AppendLine("<h2>Configuration</h2><div "
             + $"class=\"card\"><pre>{WebUtility.HtmlEncode(ConfigLoader.ToJson(config))}</pre></div></body></html>");
         return page.ToString();
+    }
+
+    /// <summary>The verdict, and where the wall time went: nothing where neither is known.</summary>
+    private static string Time(RunFolder folder)
+    {
+        var page = new StringBuilder();
+        if (RunStatus.Read(folder) is { } status)
+            page.AppendLine($"<p><strong>{WebUtility.HtmlEncode(status.Verdict.ToString())}</strong></p>");
+        if (TimeAccount.Of(folder) is not { Seconds: > 0 } account) return page.ToString();
+        page.AppendLine($"<h2>Where the time went</h2><div class=\"card\"><p>{account.Words}</p><div class=\"bar\">");
+        foreach ((TimeCause cause, double seconds) in account.Parts)
+            page.Append($"<span style=\"width:{Math.Max(0, seconds) / account.Seconds:P2};background:{Colour(cause)}\"></span>");
+        page.AppendLine("</div><table>");
+        foreach ((TimeCause cause, double seconds) in account.Parts)
+            page.AppendLine($"<tr><td><span class=\"dot\" style=\"background:{Colour(cause)}\"></span>{TimeAccount.Name(cause)}</td>"
+                + $"<td>{TimeAccount.Clock(seconds)}</td><td>{seconds / account.Seconds:P1}</td></tr>");
+        return page.AppendLine("</table></div>").ToString();
+
+        static string Colour(TimeCause cause) => cause == TimeCause.Training ? "#2f9e5b" : $"hsl({(int)cause * 137 % 360} 55% 55%)";
     }
 
     private static string Summary(StepRecord[] steps)

@@ -28,6 +28,12 @@ public sealed class RunFolder(string path)
     /// <summary>The records of what other processes found of the run's checkpoints, an <see cref="EvaluationRecord"/> a line.</summary>
     public string Evaluations => In("evaluation.jsonl");
 
+    /// <summary>What the run's wall time went to, a <see cref="Stretch"/> a line. It is only added to: lost steps took time too.</summary>
+    public string Timeline => In("timeline.jsonl");
+
+    /// <summary>How the run is doing, written anew every few seconds by the process that trains.</summary>
+    public string Status => In("status.json");
+
     /// <summary>The page about the run.</summary>
     public string Report => In("report.html");
 

@@ -19,7 +19,7 @@ public sealed class RunLog : IDisposable
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     };
 
-    private readonly GrowingFile _steps, _validations, _events;
+    private readonly GrowingFile _steps, _validations, _timeline, _events;
 
     /// <summary>Opens the records of a run.</summary>
     /// <param name="folder">The run's folder.</param>
@@ -31,6 +31,8 @@ public sealed class RunLog : IDisposable
         Directory.CreateDirectory(folder.Path);
         _steps = Reopen(folder.Steps, (StepRecord record) => record.Step < step);
         _validations = Reopen(folder.Validations, (ValidationRecord record) => record.Step <= settled);
+        _timeline = Reopen(folder.Timeline, static (Stretch _) => true);
+        LastTime = Last<Stretch>(folder.Timeline)?.Ended ?? DateTimeOffset.MinValue;
         DateTimeOffset now = TimeProvider.System.GetUtcNow();
         _events = new(folder.TensorBoard(now, step));
         _events.Add(TensorBoardRecords.Version(now));
@@ -39,11 +41,18 @@ public sealed class RunLog : IDisposable
     }
 
     /// <summary>Records that are not in their files yet.</summary>
-    public int Waiting => _steps.Waiting + _validations.Waiting + _events.Waiting;
+    public int Waiting => _steps.Waiting + _validations.Waiting + _timeline.Waiting + _events.Waiting;
+
+    /// <summary>The end of the last stretch on the disk when the records were opened: what came before is accounted for.</summary>
+    public DateTimeOffset LastTime { get; }
 
     /// <summary>Adds what another process found; the records above are the run's own.</summary>
     public static void Append(RunFolder folder, EvaluationRecord record) =>
         File.AppendAllText(folder.Evaluations, JsonSerializer.Serialize(record, Json) + "\n");
+
+    /// <summary>Adds a stretch of time when the records are closed.</summary>
+    public static void AppendTime(RunFolder folder, Stretch stretch) =>
+        File.AppendAllText(folder.Timeline, JsonSerializer.Serialize(stretch, Json) + "\n");
 
     /// <summary>
     /// The records of a file, in order and as they are read; none where there is no file. A last line cut short by a crash is left out.
@@ -77,6 +86,9 @@ public sealed class RunLog : IDisposable
         Show(record);
     }
 
+    /// <summary>Adds a stretch of time, which <see cref="Flush"/> writes.</summary>
+    public void Add(Stretch stretch) => _timeline.AddLine(JsonSerializer.Serialize(stretch, Json));
+
     /// <summary>Writes what has been added.</summary>
     /// <exception cref="IOException">Some of it cannot be written, and waits on.</exception>
     /// <exception cref="UnauthorizedAccessException">The same.</exception>
@@ -84,6 +96,7 @@ public sealed class RunLog : IDisposable
     {
         _steps.Flush();
         _validations.Flush();
+        _timeline.Flush();
         _events.Flush();
     }
 
@@ -92,6 +105,7 @@ public sealed class RunLog : IDisposable
     {
         _steps.Dispose();
         _validations.Dispose();
+        _timeline.Dispose();
         _events.Dispose();
     }
 

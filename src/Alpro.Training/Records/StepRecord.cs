@@ -77,6 +77,9 @@ public sealed record StepRecord
     /// <summary>Share of the step spent waiting for data.</summary>
     public double WaitShare { get; init; }
 
+    /// <summary>What each rank did and waited for, in their order; null on one rank, and on a GPU, which works at its own time.</summary>
+    public IReadOnlyList<RankTimes>? Ranks { get; init; }
+
     /// <summary>Finished batches that waited when this one was taken.</summary>
     public int QueueDepth { get; init; }
 
@@ -92,6 +95,11 @@ public sealed record StepRecord
     /// <summary>Garbage collections of the process so far.</summary>
     public int Collections { get; init; }
 }
+
+/// <summary>A rank's share of a step.</summary>
+/// <param name="BusyMs">Milliseconds that its training thread ran, or could have run.</param>
+/// <param name="WaitMs">Milliseconds that it waited for its batch.</param>
+public sealed record RankTimes(double BusyMs, double WaitMs);
 
 /// <summary>The scores of one validation.</summary>
 /// <param name="Step">Steps done before it.</param>

@@ -30,6 +30,8 @@ public sealed class MessageSerializerTests : TestKit
         new GroupMember.Form(4, 1, ["host-a:4253", "host-b:4253"], true),
         new GroupMember.Disband(4),
         GroupMember.StopRun.Instance,
+        GroupMember.AwaitOthers.Instance,
+        new TrainerLink.Worked(2, new(40, 1.5, 1.2, 0.1, 0.02)),
     ];
 
     private MessageSerializer Serializer => new((ExtendedActorSystem)Sys);

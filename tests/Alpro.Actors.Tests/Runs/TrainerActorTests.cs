@@ -5,6 +5,7 @@ using Akka.TestKit;
 using Akka.TestKit.Xunit2;
 using Alpro.Actors.Distributed.Groups;
 using Alpro.Actors.Hosting;
+using Alpro.Actors.Insight;
 using Alpro.Actors.Runs;
 using Alpro.Actors.Tests.Pipeline;
 using Alpro.Data.Batches;
@@ -61,7 +62,8 @@ public sealed class TrainerActorTests : TestKit
         var run = new TrainingRun(used, Folder, Resume: false) { Stepped = stepped ?? (static _ => { }) };
         IActorRef probe = _checkpoints.Ref, checkpoints = Sys.ActorOf(Props.Create(() => new Writer(probe)));
         (TrainState start, ActorSettings settings) = (TinyRun.Start(used), TestClips.Running);
-        return _parent.ChildActorOf(Props.Create(() => new TrainerActor(run, start, settings, checkpoints, null)));
+        var monitor = new RunMonitor(TimeProvider.System, run.Began, new() { Seconds = 0, Steps = [], BatchSize = 4 }, static () => []);
+        return _parent.ChildActorOf(Props.Create(() => new TrainerActor(run, start, settings, checkpoints, null, monitor)));
     }
 
     private static TrainerActor.Enter Enter(ICollectives group, ChannelReader<ClipBatch> batches) => new(group, batches, Resume: false);

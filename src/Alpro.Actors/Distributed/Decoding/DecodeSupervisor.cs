@@ -20,8 +20,12 @@ internal sealed class DecodeSupervisor : ReceiveActor
     /// <param name="Data">What decides a clip, as <see cref="RunData.Describe"/> says it.</param>
     /// <param name="Settings">How many decoders there are, and how many may die.</param>
     /// <param name="Certificates">The node's certificates; null on the machine's own network alone.</param>
-    public sealed record Work(Func<IClipSource> Open, ClipSettings Clips, IReadOnlyDictionary<string, string> Data, ActorSettings Settings,
-        NodeCertificates? Certificates);
+    public sealed record Work(Func<IClipSource> Open, ClipSettings Clips, IReadOnlyDictionary<string, string> Data,
+        ActorSettings Settings, NodeCertificates? Certificates)
+    {
+        /// <summary>Given every connection before clips go over it: a slow network is put in here.</summary>
+        public Func<Stream, Stream> Wire { get; init; } = static stream => stream;
+    }
 
     private readonly Work _work;
     private readonly Akka.Cluster.Cluster _cluster = Akka.Cluster.Cluster.Get(Context.System);

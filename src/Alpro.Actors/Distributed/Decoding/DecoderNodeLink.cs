@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Alpro.Actors.Insight;
 using Alpro.Actors.Distributed.Transport;
 using Alpro.Actors.Pipeline;
 using Alpro.Data.Clips;
@@ -23,6 +24,12 @@ internal sealed class DecoderNodeLink : ReceiveActor, IWithTimers
     /// <summary>Sent by a <see cref="TrainerLink"/>: make this clip.</summary>
     public sealed record Grant(ClipRequest Request) : IWireMessage;
 
+    /// <summary>Time to say what the decoders have done.</summary>
+    private sealed record TellWork
+    {
+        public static readonly TellWork Instance = new();
+    }
+
     private sealed record OfferAgain
     {
         public static readonly OfferAgain Instance = new();
@@ -35,6 +42,8 @@ internal sealed class DecoderNodeLink : ReceiveActor, IWithTimers
     /// <summary>Also the wait before the first offer: a link that breaks as soon as it is made keeps nobody busy.</summary>
     private static readonly TimeSpan _offerEvery = TimeSpan.FromMilliseconds(500);
 
+    private static readonly TimeSpan _tellEvery = TimeSpan.FromSeconds(1);
+
     private readonly ActorSelection _gate;
     private readonly DecodeSupervisor.Work _work;
     private readonly ILogger _log = Context.System.Log();
@@ -44,6 +53,8 @@ internal sealed class DecoderNodeLink : ReceiveActor, IWithTimers
     private readonly List<IActorRef> _idle = [];
     private readonly Dictionary<IActorRef, ClipRequest> _busy = [];
     private IActorRef _link = ActorRefs.Nobody, _outlet = ActorRefs.Nobody;
+    private readonly DecodeMeter _meter = new();
+    private DecodeLoad _told = DecodeLoad.None;
     private Stream? _stream;
     private Exception? _lastDeath;
 
@@ -97,7 +108,11 @@ internal sealed class DecoderNodeLink : ReceiveActor, IWithTimers
         Receive<Connected>(message => OnConnected(message.Stream));
         Receive<Grant>(message =>
         {
-            if (_link.IsNobody()) _link = Context.Watch(Sender);
+            if (_link.IsNobody())
+            {
+                _link = Context.Watch(Sender);
+                Timers.StartPeriodicTimer(nameof(TellWork), TellWork.Instance, _tellEvery, _tellEvery);
+            }
             _waiting.Enqueue(message.Request);
             Dispatch();
         });
@@ -107,6 +122,12 @@ internal sealed class DecoderNodeLink : ReceiveActor, IWithTimers
             _busy.Remove(Sender);
             _idle.Add(Sender);
             Dispatch();
+        });
+        Receive<TellWork>(_ =>
+        {
+            DecodeLoad load = _meter.Load;
+            _link.Tell(new TrainerLink.Worked(_work.Settings.Decoders, load - _told));
+            _told = load;
         });
         Receive<Terminated>(message => OnTerminated(message.ActorRef));
         Receive<Status.Failure>(message => throw message.Cause);
@@ -119,15 +140,15 @@ internal sealed class DecoderNodeLink : ReceiveActor, IWithTimers
         _log.LinkOpened(_gate.Anchor.Path.Address.Endpoint());
         // Nothing is sent this way: what can be read is that the other end has gone.
         stream.ReadAsync(new byte[1], _stop.Token).AsTask().PipeTo(Self, success: _ => new Closed(), failure: _ => new Closed());
-        var sender = new ClipSender(stream, new(_work.Clips));
-        _outlet = Context.ActorOf(Props.Create(() => new DecoderNodeOutlet(sender)).WithDispatcher("decode-dispatcher"), "outlet");
+        (ClipSender sender, DecodeMeter meter) = (new(_work.Wire(stream), new(_work.Clips)), _meter);
+        _outlet = Context.ActorOf(Props.Create(() => new DecoderNodeOutlet(sender, meter)).WithDispatcher("decode-dispatcher"), "outlet");
         for (int decoder = 0; decoder < _work.Settings.Decoders; decoder++) StartDecoder();
     }
 
     private void StartDecoder()
     {
-        (IActorRef self, Func<IClipSource> open) = (Self, _work.Open);
-        Context.Watch(Context.ActorOf(Props.Create(() => new ClipDecoder(self, open)).WithDispatcher("decode-dispatcher")));
+        (IActorRef self, Func<IClipSource> open, DecodeMeter meter) = (Self, _work.Open, _meter);
+        Context.Watch(Context.ActorOf(Props.Create(() => new ClipDecoder(self, open, meter)).WithDispatcher("decode-dispatcher")));
     }
 
     private void Dispatch()

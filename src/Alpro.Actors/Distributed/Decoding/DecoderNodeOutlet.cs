@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Alpro.Actors.Insight;
 using Alpro.Actors.Pipeline;
 using Alpro.Data.Clips;
 
@@ -11,12 +12,14 @@ namespace Alpro.Actors.Distributed.Decoding;
 internal sealed class DecoderNodeOutlet : ReceiveActor
 {
     /// <summary>An outlet, child of a <see cref="DecoderNodeLink"/>.</summary>
-    public DecoderNodeOutlet(ClipSender sender)
+    /// <param name="sender">Sends them.</param>
+    /// <param name="meter">Told what sending took.</param>
+    public DecoderNodeOutlet(ClipSender sender, DecodeMeter meter)
     {
         Receive<BatchCollator.ClipDecoded>(message =>
         {
             using Clip clip = message.Clip;
-            sender.Send(clip);
+            meter.Send(() => sender.Send(clip));
         });
         ActorMetrics.WatchMailbox(Self, "outlet");
     }

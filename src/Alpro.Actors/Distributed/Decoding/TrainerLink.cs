@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Akka.Actor;
 using Akka.Cluster;
+using Alpro.Actors.Insight;
 using Alpro.Actors.Distributed.Transport;
 using Alpro.Actors.Pipeline;
 using Alpro.Data.Clips;
@@ -20,6 +21,11 @@ internal sealed class TrainerLink : ReceiveActor
 {
     /// <summary>Sent by a <see cref="DecoderNodeLink"/>: a clip that was granted cannot be made.</summary>
     public sealed record Unreadable(Rejection Rejection) : IWireMessage;
+
+    /// <summary>Sent by a <see cref="DecoderNodeLink"/> every second: what its decoders did since.</summary>
+    /// <param name="Decoders">How many there are.</param>
+    /// <param name="Load">What they did.</param>
+    public sealed record Worked(int Decoders, DecodeLoad Load) : IWireMessage;
 
     /// <summary>Sent by a <see cref="DecoderNodeLink"/>: the decoder of this clip died.</summary>
     public sealed record DecoderDied(ClipRequest Request) : IWireMessage;
@@ -62,6 +68,11 @@ internal sealed class TrainerLink : ReceiveActor
             Context.Stop(decoder);
             StartDecoder();
         });
+        Receive<Worked>(message =>
+        {
+            Meter.Decoders = message.Decoders;
+            Meter.Add(message.Load);
+        });
         Receive<ClusterEvent.UnreachableMember>(message =>
         {
             if (message.Member.Address.Equals(_node.Path.Address)) End("it does not answer");
@@ -71,6 +82,8 @@ internal sealed class TrainerLink : ReceiveActor
         Receive<Terminated>(message => End(message.ActorRef.Equals(_node) ? "it left the cluster, or gave up the connection"
             : "it held a clip for too long"));
     }
+
+    private DecodeMeter Meter => _served.Ledger.Meter(_node.Path.Address.Endpoint());
 
     /// <inheritdoc/>
     protected override void PreStart()
@@ -89,6 +102,7 @@ internal sealed class TrainerLink : ReceiveActor
     protected override void PostStop()
     {
         Akka.Cluster.Cluster.Get(Context.System).Unsubscribe(Self);
+        Meter.Decoders = 0;
         _stream.Dispose();
     }
 

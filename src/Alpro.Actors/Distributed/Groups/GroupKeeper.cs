@@ -233,7 +233,9 @@ internal sealed class GroupKeeper : ReceiveActor, IWithTimers
         int world = Largest(free.Length);
         if (world < _least)
         {
-            if (world != _tooFew) _log.TrainersTooFew(world, _least);
+            if (world == _tooFew) return;
+            _log.TrainersTooFew(world, _least);
+            foreach (IActorRef member in free) member.Tell(GroupMember.AwaitOthers.Instance);
             _tooFew = world;
             return;
         }

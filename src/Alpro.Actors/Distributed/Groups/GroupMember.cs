@@ -25,6 +25,12 @@ internal sealed class GroupMember : ReceiveActor, IWithTimers
     /// <summary>Sent by the <see cref="GroupKeeper"/>: leave the group, a larger one will form.</summary>
     public sealed record Disband(long Generation) : IWireMessage;
 
+    /// <summary>Sent by the <see cref="GroupKeeper"/>, and on to the <see cref="RunSupervisor"/>: there are too few trainers yet.</summary>
+    public sealed record AwaitOthers : IWireMessage
+    {
+        public static readonly AwaitOthers Instance = new();
+    }
+
     /// <summary>Sent by the <see cref="GroupKeeper"/>: all ranks shall stop, with a checkpoint.</summary>
     public sealed record StopRun : IWireMessage
     {
@@ -38,13 +44,21 @@ internal sealed class GroupMember : ReceiveActor, IWithTimers
     /// <summary>Told to the <see cref="RunSupervisor"/>: the trainer shall enter this group.</summary>
     /// <param name="Group">The group.</param>
     /// <param name="FromCheckpoint">Whether the last checkpoint is further than whoever is in it.</param>
-    /// <param name="Here">How many of its trainers are on this host.</param>
-    public sealed record Formed(ICollectives Group, bool FromCheckpoint, int Here);
+    /// <param name="Endpoints">Where its ranks listen, in their order.</param>
+    public sealed record Formed(ICollectives Group, bool FromCheckpoint, IReadOnlyList<string> Endpoints)
+    {
+        /// <summary>How many of its trainers are on this host.</summary>
+        public int Here => Endpoints.Count(endpoint => HostOf(endpoint) == HostOf(Endpoints[Group.Rank]));
+
+        private static string HostOf(string endpoint) => endpoint[..endpoint.LastIndexOf(':')];
+    }
 
     /// <summary>Told to the <see cref="RunSupervisor"/>: the group is over, whatever its trainer waits for.</summary>
-    public sealed record Over(CollectivesException Reason);
+    /// <param name="Reason">Why.</param>
+    /// <param name="Grows">Whether it makes room for a larger one.</param>
+    public sealed record Over(CollectivesException Reason, bool Grows = false);
 
-    private sealed record Joined(RingCollectives Ring, bool FromCheckpoint, int Here);
+    private sealed record Joined(RingCollectives Ring, Form Form);
 
     private sealed record ReportAgain
     {
@@ -85,7 +99,7 @@ internal sealed class GroupMember : ReceiveActor, IWithTimers
         Receive<Form>(OnForm);
         Receive<Joined>(message =>
         {
-            Enter(message.Ring, message.FromCheckpoint, message.Here);
+            Enter(message.Ring, message.Form);
             IActorRef parent = Context.Parent;
             message.Ring.Failed += reason => parent.Tell(new Over(reason));
         });
@@ -99,8 +113,9 @@ internal sealed class GroupMember : ReceiveActor, IWithTimers
             if (message.Generation != _generation || _group is null) return;
             var reason = new CollectivesException(_group.Rank, _generation, "makes room for a larger group");
             _group.Abort(reason);
-            Context.Parent.Tell(new Over(reason));
+            Context.Parent.Tell(new Over(reason, Grows: true));
         });
+        Receive<AwaitOthers>(Context.Parent.Tell);
         Receive<StopRun>(Context.Parent.Tell);
     }
 
@@ -127,7 +142,7 @@ internal sealed class GroupMember : ReceiveActor, IWithTimers
         (_generation, _inGroup) = (form.Generation, true);
         if (form.Endpoints.Count == 1)
         {
-            Enter(new SoloGroup(form.Generation), form.FromCheckpoint, here: 1);
+            Enter(new SoloGroup(form.Generation), form);
             return;
         }
         DnsEndPoint[] endpoints =
@@ -138,15 +153,14 @@ internal sealed class GroupMember : ReceiveActor, IWithTimers
             Self.Tell(new Status.Failure(new IOException($"one of its ranks listens nowhere: {string.Join(", ", form.Endpoints)}")));
             return;
         }
-        int here = endpoints.Count(endpoint => endpoint.Host == endpoints[form.Rank].Host);
         RingCollectives.JoinAsync(new(form.Generation, form.Rank, endpoints), _listener, _ring, _stop.Token)
-            .PipeTo(Self, success: ring => new Joined(ring, form.FromCheckpoint, here), failure: error => new Status.Failure(error));
+            .PipeTo(Self, success: ring => new Joined(ring, form), failure: error => new Status.Failure(error));
     }
 
-    private void Enter(ICollectives group, bool fromCheckpoint, int here)
+    private void Enter(ICollectives group, Form form)
     {
         _group = group;
-        Context.Parent.Tell(new Formed(group, fromCheckpoint, here));
+        Context.Parent.Tell(new Formed(group, form.FromCheckpoint, form.Endpoints));
     }
 
     private void Leave()

@@ -135,6 +135,7 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
         IActorRef keeper = Keeper(least: 2);
         TestProbe a = CreateTestProbe(), b = CreateTestProbe();
         Report(keeper, b, "b:1");
+        Next<GroupMember.AwaitOthers>(b);
         IsToldNothing(b, _while);
         CollectedEvent waiting = Assert.Single(_said.Of(nameof(ActorEvents.TrainersTooFew)));
         Assert.Equal((1, 2), (waiting.Fields["World"], waiting.Fields["Least"]));

@@ -4,7 +4,7 @@ using Alpro.Training.Records;
 
 namespace Alpro.Web.Tests;
 
-public sealed class RunStatusTests
+public sealed class RunHealthTests
 {
     private sealed class SetClock : TimeProvider
     {
@@ -18,11 +18,11 @@ public sealed class RunStatusTests
     }
 
     private readonly SetClock _clock = new();
-    private readonly RunStatus _status;
+    private readonly RunHealth _status;
     private readonly TrainingRun _run;
     private readonly List<string> _told = [];
 
-    public RunStatusTests()
+    public RunHealthTests()
     {
         _status = new(trains: true, _clock);
         _run = _status.Watch(new TrainingRun(null!, new("run"), Resume: false)
@@ -105,18 +105,18 @@ public sealed class RunStatusTests
         _run.Trained(Step(0));
         _run.Validating(1);
         _clock.Pass(1_000);
-        Assert.Equal(new Finding(true, "it validates after step 1, since 1000.0 s"), _status.Health());
+        Assert.Equal(new HealthCheck(true, "it validates after step 1, since 1000.0 s"), _status.Health());
         _run.Trained(Step(1));
         _clock.Pass(1_000);
-        Assert.Equal(new Finding(true, "all 2 steps are done"), _status.Health());
+        Assert.Equal(new HealthCheck(true, "all 2 steps are done"), _status.Health());
     }
 
     [Fact]
     public void Process_that_does_not_train_says_so()
     {
-        var status = new RunStatus(trains: false, _clock);
-        Assert.Equal(new Finding(true, "this process does not train"), status.Health());
-        Assert.Equal(new Finding(true, "this process does not train"), status.Readiness());
+        var status = new RunHealth(trains: false, _clock);
+        Assert.Equal(new HealthCheck(true, "this process does not train"), status.Health());
+        Assert.Equal(new HealthCheck(true, "this process does not train"), status.Readiness());
     }
 
     [Fact]

@@ -6,7 +6,7 @@ namespace Alpro.Web;
 /// <summary>Whether something is as it should be, and what is known of it.</summary>
 /// <param name="IsTrue">Whether it is.</param>
 /// <param name="Words">What is known, for a person.</param>
-public sealed record Finding(bool IsTrue, string Words);
+public sealed record HealthCheck(bool IsTrue, string Words);
 
 /// <summary>How far a run is, as <c>/api/status</c> shows it.</summary>
 /// <param name="Trains">Whether this process trains.</param>
@@ -25,7 +25,7 @@ public sealed record StatusReport(bool Trains, bool Ready, bool Healthy, string 
 /// <summary>What a process knows of its run while that goes on. Written by the run's threads, read by those of the page.</summary>
 /// <param name="trains">Whether this process is to train.</param>
 /// <param name="time">The clock.</param>
-public sealed class RunStatus(bool trains, TimeProvider time)
+public sealed class RunHealth(bool trains, TimeProvider time)
 {
     /// <summary>
     /// A step may take as many times as long as the slowest of the latest, and this time at least: checkpoints and restarts come between.
@@ -64,7 +64,7 @@ public sealed class RunStatus(bool trains, TimeProvider time)
     /// <summary>
     /// Whether this process trains as it should: it has made a step within a time that follows from its own steps, or has a reason not to.
     /// </summary>
-    public Finding Health()
+    public HealthCheck Health()
     {
         lock (_lock)
         {
@@ -84,7 +84,7 @@ public sealed class RunStatus(bool trains, TimeProvider time)
     }
 
     /// <summary>Whether the corpora are open and the first step has begun.</summary>
-    public Finding Readiness()
+    public HealthCheck Readiness()
     {
         lock (_lock)
             return !trains ? new(true, "this process does not train")
@@ -95,7 +95,7 @@ public sealed class RunStatus(bool trains, TimeProvider time)
     /// <summary>All of it.</summary>
     public StatusReport Report()
     {
-        (Finding health, Finding readiness) = (Health(), Readiness());
+        (HealthCheck health, HealthCheck readiness) = (Health(), Readiness());
         lock (_lock)
             return new(trains, readiness.IsTrue, health.IsTrue, health.Words, _last?.Step + 1, _total, _last?.ClipsPerSecond,
                 _last?.WaitShare, _last?.Loss, _last is null ? null : Since.TotalSeconds);
