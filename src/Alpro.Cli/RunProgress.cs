@@ -29,8 +29,8 @@ internal static class RunProgress
     /// <param name="left">Time left.</param>
     /// <param name="status">How the run is doing; null where it is too early to tell.</param>
     internal static string Line(StepRecord record, long total, TimeSpan left, RunStatus? status) =>
-        $"{record.Step + 1}/{total}  {status?.ClipsPerSecond ?? record.ClipsPerSecond:0} clips/s  {(int)left.TotalHours}:{left:mm\\:ss}"
-        + $" left  loss {record.Loss:0.000}  wait {status?.WaitShare ?? record.WaitShare:P0}  {status?.Verdict.Sentence}".TrimEnd();
+        $"{status?.ClipsPerSecond ?? record.ClipsPerSecond:0} clips/s  {(int)left.TotalHours}:{left:mm\\:ss} left  loss {record.Loss:0.000}"
+        + $"  wait {status?.WaitShare ?? record.WaitShare:P0}  step {record.Step + 1}/{total}  {status?.Verdict.Sentence}".TrimEnd();
 
     private static TrainingRun Watch(TrainingRun run, Action<StepRecord, long, RunStatus?> step, bool logsVerdict)
     {

@@ -39,17 +39,17 @@ public sealed class ProgressLineTests
     {
         var status = new RunStatus(DateTimeOffset.UnixEpoch, 350, 700, 90, 1.2, 24.2, 0.31, 2,
             new(FindingKind.SlowDisk, "Training waits 31 % of each step.", "Pack the corpus.", 0.31), []);
-        Assert.Equal("350/700  42 clips/s  0:12:10 left  loss 1.234  wait 25 %",
+        Assert.Equal("42 clips/s  0:12:10 left  loss 1.234  wait 25 %  step 350/700",
             RunProgress.Line(_step, 700, TimeSpan.FromSeconds(730), null));
-        Assert.Equal("350/700  24 clips/s  0:12:10 left  loss 1.234  wait 31 %  Training waits 31 % of each step.",
+        Assert.Equal("24 clips/s  0:12:10 left  loss 1.234  wait 31 %  step 350/700  Training waits 31 % of each step.",
             RunProgress.Line(_step, 700, TimeSpan.FromSeconds(730), status));
     }
 
     [Fact]
-    public void Sixty_columns_have_room_for_all_but_the_verdict()
+    public void Less_than_sixty_columns_have_room_for_rate_time_loss_and_waiting()
     {
         var terminal = new StringWriter();
-        using (var line = new ProgressLine(terminal, () => 62))
+        using (var line = new ProgressLine(terminal, () => 55))
             line.Show(0.5, RunProgress.Line(_step, 700, TimeSpan.FromSeconds(730), null));
         Assert.Contains("wait 25 %", terminal.ToString(), StringComparison.Ordinal);
     }

@@ -65,7 +65,7 @@ public sealed class ClusterScriptTests : IDisposable
         Assert.Matches("^coordinator-1 +killed \\(-9\\)$", lines[0]);
         Assert.Matches("^trainer-1 .*  43 clips/s, busy 69 %$", lines[1]);
         Assert.Matches("^decoder-1 .*  24 clips/s, busy 91 %$", lines[2]);
-        Assert.Equal("steps done: 57 of 120, 44 clips/s, 0:00:12 left, loss 1.250, batches waiting: 1", lines[3]);
+        Assert.Equal("steps done: 57 of 120, 43 clips/s, 0:00:12 left, loss 1.250, batches waiting: 1", lines[3]);
         Assert.Equal("Training waits 31 % of each step for clips. Pack the corpus.", lines[4]);
 
         JsonElement status = JsonDocument.Parse(Shown("status", "--json")).RootElement;

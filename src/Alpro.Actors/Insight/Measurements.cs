@@ -50,8 +50,11 @@ public sealed record Measurements
     /// <summary>Milliseconds that a step takes, with what lies between steps.</summary>
     public double StepMs => Steps.Average(step => step.StepMs + step.BetweenMs);
 
-    /// <summary>Milliseconds that a rank waits for its clips in a step.</summary>
-    public double WaitMs(int rank) => Steps.Average(step => step.Ranks is { } ranks ? ranks[rank].WaitMs : step.WaitMs);
+    /// <summary>
+    /// Milliseconds that a rank waits for its clips in a step. A batch that was there is not waited for: the time went to other threads.
+    /// </summary>
+    public double WaitMs(int rank) => Steps.Average(step => step.Ranks is { } ranks && rank > 0 ? ranks[rank].WaitMs
+        : step.QueueDepth == 0 ? step.WaitMs : 0);
 
     /// <summary>Share of the time that this rank waits for clips.</summary>
     public double WaitShare => Steps.Count == 0 ? 0 : WaitMs(0) / StepMs;

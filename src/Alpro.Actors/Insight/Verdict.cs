@@ -86,7 +86,7 @@ public static class Verdict
             return new(FindingKind.SlowNetwork,
                 $"{waits}: decode node {sender.Node} sends them {Math.Min(1, sender.Load.Sending / window.Seconds):P0} of the time.",
                 "Use a faster network, or decode where training is.", share);
-        if (SlowNode(nodes, waits, share) is { } slow) return slow;
+        if (SlowNode(nodes, window.Seconds, waits, share) is { } slow) return slow;
         double capacity = nodes.Sum(node => node.Decoders) * window.Seconds, busy = nodes.Sum(node => node.Load.Busy);
         if (busy < Idle * capacity)
             return new(FindingKind.WindowTooSmall,
@@ -105,13 +105,15 @@ public static class Verdict
             "Add decode nodes, or pack the corpus.", share);
     }
 
-    private static Finding? SlowNode(NodeLoad[] nodes, string waits, double share)
+    private static Finding? SlowNode(NodeLoad[] nodes, double seconds, string waits, double share)
     {
         NodeLoad[] working = [.. nodes.Where(node => node.Load.Clips > 0)];
         double[] clipMs = [.. working.Select(node => 1000 * node.Load.Busy / node.Load.Clips)];
         (int slowest, double others) = Slowest(clipMs);
-        return slowest < 0 || clipMs[slowest] < SlowerNode * others ? null : new(FindingKind.SlowDecodeNode,
-            $"{waits}: decode node {working[slowest].Node} takes {clipMs[slowest]:0} ms for one, the others {others:0}.",
+        if (slowest < 0 || clipMs[slowest] < SlowerNode * others) return null;
+        NodeLoad slow = working[slowest];                            // what does little is slow for nobody
+        return slow.Load.Busy < Idle * slow.Decoders * seconds ? null : new(FindingKind.SlowDecodeNode,
+            $"{waits}: decode node {slow.Node} takes {clipMs[slowest]:0} ms for one, the others {others:0}.",
             "See what else runs there, or go on without it.", share);
     }
 

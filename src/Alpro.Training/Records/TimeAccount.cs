@@ -8,6 +8,9 @@ namespace Alpro.Training.Records;
 /// <param name="StepsDoneAgain">Steps that were lost, and done again.</param>
 public sealed record TimeAccount(double Seconds, IReadOnlyDictionary<TimeCause, double> Parts, long StepsDoneAgain)
 {
+    /// <summary>Stretches that follow each other are no further apart.</summary>
+    private static readonly TimeSpan _rounding = TimeSpan.FromMilliseconds(1);
+
     /// <summary>Share of the wall time that was training steps that counted.</summary>
     public double Goodput => Seconds > 0 ? Parts.GetValueOrDefault(TimeCause.Training) / Seconds : 0;
 
@@ -36,7 +39,7 @@ public sealed record TimeAccount(double Seconds, IReadOnlyDictionary<TimeCause, 
         foreach (Stretch next in timeline)
         {
             if (next.After(ended) is not { } stretch) continue;
-            if (began is not null) Add(TimeCause.Stopped, (stretch.Began - ended).TotalSeconds);
+            if (began is not null && stretch.Began - ended > _rounding) Add(TimeCause.Stopped, (stretch.Began - ended).TotalSeconds);
             began ??= stretch.Began;
             ended = stretch.Ended;
             foreach ((TimeCause cause, double seconds) in stretch.Seconds) Add(cause, seconds);

@@ -48,6 +48,17 @@ public sealed class VerdictTests
     public void Waiting_is_worth_a_word_from_a_tenth_of_the_step_on(double waitMs, FindingKind kind) =>
         Assert.Equal(kind, Of(Window(waitMs: waitMs)));
 
+    [Fact]
+    public void Batch_that_was_there_is_not_waited_for()
+    {
+        Measurements window = Window(waitMs: 50);
+        Assert.Equal(FindingKind.Healthy, Of(window with { Steps = [.. window.Steps.Select(step => step with { QueueDepth = 1 })] }));
+    }
+
+    [Fact]
+    public void Node_that_does_little_is_slow_for_nobody() => Assert.Equal(FindingKind.WindowTooSmall,
+        Of(Window(waitMs: 50) with { Decoders = [Node("a:1", 2, 2, busy: 0.1), Node("b:1", 2, 2, busy: 0.1, clips: 20)] }));
+
     [Theory]
     [InlineData(0)]
     [InlineData(7)]

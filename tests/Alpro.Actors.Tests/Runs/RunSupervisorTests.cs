@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.TestKit;
 using Akka.TestKit.Xunit2;
+using Alpro.Actors.Distributed.Groups;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Data;
@@ -9,6 +10,7 @@ using Alpro.Tests.Support.Events;
 using Alpro.Tests.Support.Runs;
 using Alpro.Training;
 using Alpro.Training.Checkpoints;
+using Alpro.Training.Collectives;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;
 
@@ -115,6 +117,31 @@ public sealed class RunSupervisorTests : TestKit, IClassFixture<SmallWorld>
         _trainer.ExpectMsg<TrainerActor.Enter>(_soon);
         Fail(new IOException("injected"));
         await Assert.ThrowsAsync<IOException>(EndAsync);
+    }
+
+    [Fact]
+    public async Task Time_without_a_group_goes_to_what_the_group_was_lost_for()
+    {
+        Begun();
+        Lose(generation: 0);
+        _supervisor.Tell(GroupMember.AwaitOthers.Instance);
+        Enter(generation: 1);
+        _supervisor.Tell(new GroupMember.Over(new CollectivesException(0, 1, "makes room for a larger group"), Grows: true));
+        Lose(generation: 1);
+        Enter(generation: 2);
+        _supervisor.Tell(new TrainerActor.Finished(State(4)));
+        await EndAsync();
+        TimeAccount account = TimeAccount.Of(new RunFolder(_out.File("run")))!;
+        Assert.Equal([TimeCause.Training, TimeCause.Checkpoint, TimeCause.StartUp, TimeCause.RankLost, TimeCause.GroupGrown,
+            TimeCause.Paused], account.Parts.Keys);
+
+        void Lose(long generation) => _supervisor.Tell(new TrainerActor.GroupLost(new CollectivesException(1, generation, "died"), 1));
+
+        void Enter(long generation)
+        {
+            _supervisor.Tell(new GroupMember.Formed(new SoloGroup(generation), FromCheckpoint: false, ["a:1"]));
+            Begun();
+        }
     }
 
     public static TheoryData<Exception> Lasting { get; } =
