@@ -102,7 +102,7 @@ internal static class Report
         if (TimeAccount.Of(folder) is not { Seconds: > 0 } account) return page.ToString();
         page.AppendLine($"<h2>Where the time went</h2><div class=\"card\"><p>{account.Words}</p><div class=\"bar\">");
         foreach ((TimeCause cause, double seconds) in account.Parts)
-            page.Append($"<span style=\"width:{Math.Max(0, seconds) / account.Seconds:P2};background:{Colour(cause)}\"></span>");
+            page.Append($"<span style=\"width:{100 * Math.Max(0, seconds) / account.Seconds:F2}%;background:{Colour(cause)}\"></span>");
         page.AppendLine("</div><table>");
         foreach ((TimeCause cause, double seconds) in account.Parts)
             page.AppendLine($"<tr><td><span class=\"dot\" style=\"background:{Colour(cause)}\"></span>{TimeAccount.Name(cause)}</td>"
