@@ -1,4 +1,5 @@
 using Akka.Configuration;
+using Alpro.Data.Places;
 
 namespace Alpro.Actors;
 
@@ -24,6 +25,12 @@ public sealed record ActorSettings
 
     /// <summary>Longest that one try to read a clip may take.</summary>
     public required TimeSpan DecodeDeadline { get; init; }
+
+    /// <summary>How stores are asked, and the cache of what they answered.</summary>
+    public required PlaceSettings Places { get; init; }
+
+    /// <summary>Clips that are in hand for each decoder where media lie in a store: one is decoded while the others are fetched.</summary>
+    public required int ClipsPerDecoder { get; init; }
 
     /// <summary>After this long without an answer a decoder is given up and its clip given to another.</summary>
     public required TimeSpan LeaseTimeout { get; init; }
@@ -68,6 +75,18 @@ public sealed record ActorSettings
             Prefetch = alpro.GetInt("prefetch"),
             IsolateDecoders = alpro.GetString("isolation") == "process",
             DecodeDeadline = alpro.GetTimeSpan("decode-deadline"),
+            Places = new()
+            {
+                CacheFolder = alpro.GetString("cache.folder") switch
+                {
+                    "auto" => Path.Combine(PlaceSettings.UserFolder, "cache"),
+                    "" => null,
+                    var folder => folder,
+                },
+                CacheSize = alpro.GetByteSize("cache.size") ?? 0,
+                Deadline = alpro.GetTimeSpan("store.deadline"),
+            },
+            ClipsPerDecoder = alpro.GetInt("store.clips-per-decoder"),
             LeaseTimeout = alpro.GetTimeSpan("lease-timeout"),
             StopTimeout = alpro.GetTimeSpan("stop-timeout"),
             AttemptsPerClip = alpro.GetInt("attempts-per-clip"),

@@ -1,11 +1,8 @@
-using System.Runtime.InteropServices;
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
-using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 using Alpro.Data.Text;
-using Alpro.Model.Arithmetic;
 using Spectre.Console;
 
 namespace Alpro.Benchmarks;
@@ -15,12 +12,9 @@ namespace Alpro.Benchmarks;
 /// share of collating), in CPU time of one thread, as a share of the decoding in the same run; and the managed memory allocated for it.
 /// Videos and vocabulary come from the shared folder (ALPRO_SHARED, else ../shared).
 /// </summary>
-internal static partial class ClipBenchmark
+internal static class ClipBenchmark
 {
     private const int Frames = 8, Size = 224, BatchSize = 16;
-
-    private const string Caption =
-        "A young woman in a red coat walks her dog along the beach at sunset, waves rolling in. Aerial drone shot.";
 
     private static readonly (string Name, ClipSettings Settings)[] _recipes =
     [
@@ -57,7 +51,7 @@ internal static partial class ClipBenchmark
                 $"{folder} is not there: run from the repository's root beside the shared folder, or set ALPRO_SHARED.");
             return 2;
         }
-        using var corpus = new Videos([.. Directory.EnumerateFiles(folder, "*.mp4").Order()]);
+        using var corpus = new VideoFiles([.. Directory.EnumerateFiles(folder, "*.mp4").Order()]);
         var tokenizer = new CaptionTokenizer(Path.Combine(shared, "data", "bert-base-uncased", "vocab.txt"));
 
         var table = new Table().AddColumns("recipe", "decode CPU ms/clip", "the rest of loading", "collate",
@@ -81,29 +75,29 @@ internal static partial class ClipBenchmark
 
     private readonly record struct Pass(double DecodeMs, double RestMs, double CollateMs, long Allocated);
 
-    private static Pass Measure(ClipLoader loader, TimedReader reader, Videos corpus, ClipSettings settings, int rounds, ulong seed)
+    private static Pass Measure(ClipLoader loader, TimedReader reader, VideoFiles corpus, ClipSettings settings, int rounds, ulong seed)
     {
         long clips = rounds * corpus.Count, collating = 0, allocated = 0;
-        reader.Elapsed = 0;
-        long loading = 0;
+        long loading = 0, decoding = 0;
         var collator = new Collator(0, BatchSize, settings);
         for (int i = 0; i < clips; i++)
         {
             var request = new ClipRequest(i / BatchSize, i % BatchSize, 0, 0, i % corpus.Count, seed + (ulong)i);
-            long start = CpuNanoseconds(), before = GC.GetAllocatedBytesForCurrentThread();
+            long start = ThreadClock.Nanoseconds(), before = GC.GetAllocatedBytesForCurrentThread();
             using Clip clip = loader.Load(request);
             allocated += GC.GetAllocatedBytesForCurrentThread() - before;
-            long loaded = CpuNanoseconds();
+            long loaded = ThreadClock.Nanoseconds();
             collator.Add(request.Slot, clip);
-            collating += CpuNanoseconds() - loaded;
+            collating += ThreadClock.Nanoseconds() - loaded;
             loading += loaded - start;
+            decoding += reader.Finished - reader.Opened;
             if (collator.Unsettled > 0) continue;
             collator.Take()!.Dispose();
             collator = new Collator(request.Step + 1, BatchSize, settings);
         }
         collator.Dispose();
         double perClip = 1e-6 / clips;
-        return new(reader.Elapsed * perClip, (loading - reader.Elapsed) * perClip, collating * perClip, allocated / clips);
+        return new(decoding * perClip, (loading - decoding) * perClip, collating * perClip, allocated / clips);
     }
 
     /// <summary>Each operation on one frame, so that one that is slow shows.</summary>
@@ -116,65 +110,10 @@ internal static partial class ClipBenchmark
         {
             const int times = 200;
             for (int i = 0; i < times; i++) AugmentOps.Apply(op, 7, frame, Size, scratch);
-            long start = CpuNanoseconds();
+            long start = ThreadClock.Nanoseconds();
             for (int i = 0; i < times; i++) AugmentOps.Apply(op, 7, frame, Size, scratch);
-            table.AddRow($"{op}", $"{(CpuNanoseconds() - start) / 1e3 / times:F0}");
+            table.AddRow($"{op}", $"{(ThreadClock.Nanoseconds() - start) / 1e3 / times:F0}");
         }
         AnsiConsole.Write(table);
-    }
-
-    /// <summary>CPU time of this thread: what compares on a busy machine.</summary>
-    private static long CpuNanoseconds()
-    {
-        Span<long> time = stackalloc long[2];
-        const int thisThread = 3;
-        if (GetTime(thisThread, time) != 0) throw new InvalidOperationException("clock_gettime failed");
-        return time[0] * 1_000_000_000 + time[1];
-    }
-
-    [LibraryImport("libc", EntryPoint = "clock_gettime")]
-    private static partial int GetTime(int clock, Span<long> secondsAndNanoseconds);
-
-    private sealed class Videos(string[] files) : VideoTextCorpus
-    {
-        private readonly VideoTextPair[] _pairs = [.. files.Select((file, row) => new VideoTextPair
-        {
-            Row = row, Key = Path.GetFileName(file), Kind = MediaKind.Video, Media = new MediaSource(file), Captions = [Caption],
-        })];
-
-        public override string Name => "sample";
-
-        public override MediaKind Kind => MediaKind.Video;
-
-        public override long Count => _pairs.Length;
-
-        public override CorpusCoverage Coverage => new(_pairs.Length, 0, 0, 0);
-
-        public override string Content => "sample";
-
-        public override VideoTextPair this[long row] => _pairs[row];
-    }
-
-    /// <summary>A reader that counts the time spent in it.</summary>
-    private sealed class TimedReader(IFrameReader reader) : IFrameReader
-    {
-        public long Elapsed { get; set; }
-
-        public VideoInfo Open(MediaSource media)
-        {
-            long start = CpuNanoseconds();
-            VideoInfo info = reader.Open(media);
-            Elapsed += CpuNanoseconds() - start;
-            return info;
-        }
-
-        public void Read(ReadOnlySpan<int> indices, int width, int height, ResizeFilter filter, Span<byte> pixels_THWC)
-        {
-            long start = CpuNanoseconds();
-            reader.Read(indices, width, height, filter, pixels_THWC);
-            Elapsed += CpuNanoseconds() - start;
-        }
-
-        public void Dispose() => reader.Dispose();
     }
 }

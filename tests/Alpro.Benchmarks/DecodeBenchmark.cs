@@ -148,7 +148,8 @@ internal static partial class DecodeBenchmark
         return ((end - counted) / files.Length, (end - start) / files.Length);
     }
 
-    private static string Encode(VideoReader reader, string file, string kind, Func<double, string> arguments)
+    /// <summary>A file re-encoded once for a kind, in the system's temporary folder.</summary>
+    internal static string Encode(VideoReader reader, string file, string kind, Func<double, string> arguments)
     {
         string folder = Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), "alpro-benchmark",
             kind.Replace(' ', '-').Replace("%", "percent"))).FullName;
@@ -162,7 +163,7 @@ internal static partial class DecodeBenchmark
         return made;
     }
 
-    private static void Command(string program, string arguments)
+    internal static void Command(string program, string arguments)
     {
         using Process process = Process.Start(program, arguments);
         process.WaitForExit();

@@ -1,4 +1,5 @@
 using Alpro.Data.Corpora;
+using Alpro.Data.Places;
 
 namespace Alpro.Actors.Evaluation;
 
@@ -34,7 +35,7 @@ internal sealed class DataFiles(string? folder)
             _found = true;
             return found;
         }
-        if (Path.Exists(path)) return path;
+        if (Place.IsRemote(path) || Path.Exists(path)) return path;
         _lacking.Add($"{what}: there is no {path}{(folder is null ? "" : $", nor {Path.Combine(folder, parts[^1])}")}");
         return path;
     }

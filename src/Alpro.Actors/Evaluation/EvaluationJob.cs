@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Alpro.Actors.Hosting;
 using Alpro.Data.Corpora;
+using Alpro.Data.Places;
 using Alpro.Model.Checkpoints;
 using Alpro.Training;
 using Alpro.Training.Configuration;
@@ -46,10 +47,10 @@ public sealed record EvaluationJob(EvaluationTarget Target, bool Test, string? D
     {
         long began = Stopwatch.GetTimestamp();
         (CorpusConfig corpus, bool isTest) = Target.CorpusOf(Test);
-        if (Test && !isTest) host.Log.TestRowsAreValidation(corpus.Annotations);
+        if (Test && !isTest) host.Log.TestRowsAreValidation(Place.NameOf(corpus.Annotations));
         RunConfig config = Target.For(corpus, Data);
         using var data = new RunData(config, host.Settings);
-        host.Log.RowsFound(corpus.Name, data.Corpora[0].Coverage.Rows, config.Data.Corpora[0].Annotations);
+        host.Log.RowsFound(corpus.Name, data.Corpora[0].Coverage.Rows, Place.NameOf(config.Data.Corpora[0].Annotations));
         if (data.Corpora[0].NewIndex is { } index) host.Log.IndexWritten(corpus.Name, index);
         EvaluationSet set = data.EvaluationSet();
         foreach (string note in set.Notes) host.Log.RowsNoted(note);
@@ -88,7 +89,7 @@ public sealed record EvaluationJob(EvaluationTarget Target, bool Test, string? D
         {
             Task = config.Task,
             Corpus = corpus.Name,
-            Annotations = config.Data.Corpora[0].Annotations,
+            Annotations = Place.NameOf(config.Data.Corpora[0].Annotations),
             Split = isTest ? "test" : "validation",
             Rows = data.Corpora[0].Coverage.Rows,
             Videos = scores.Videos,

@@ -17,21 +17,24 @@ public sealed class RunData : IDisposable
 {
     private readonly RunConfig _config;
     private readonly ActorSettings _settings;
+    private readonly IReadOnlyList<CorpusConfig> _configured;
+    private readonly SemaphoreSlim _processors;
 
     /// <summary>Opens the training corpora of a run, or those that are given in their place.</summary>
     /// <exception cref="DataException">A corpus cannot be opened; all that cannot are named.</exception>
     public RunData(RunConfig config, ActorSettings settings, IReadOnlyList<CorpusConfig>? corpora = null)
     {
-        (_config, _settings) = (config, settings);
+        (_config, _settings, _configured) = (config, settings, corpora ?? config.Data.Corpora);
+        _processors = new(Math.Max(1, settings.Decoders));
         Tokenizer = new(config.Data.Vocabulary);
         Answers = ReadAnswers(config);
         var opened = new List<VideoTextCorpus>();
         var problems = new List<string>();
-        foreach (CorpusConfig corpus in corpora ?? config.Data.Corpora)
+        foreach (CorpusConfig corpus in _configured)
         {
             try
             {
-                opened.Add(VideoTextCorpus.Open(corpus, Directory.GetCurrentDirectory()));
+                opened.Add(VideoTextCorpus.Open(corpus, Directory.GetCurrentDirectory(), settings.Places));
             }
             catch (DataException exception)
             {
@@ -74,7 +77,7 @@ public sealed class RunData : IDisposable
     /// <summary>The order of the training rows.</summary>
     public SamplingPlan Plan() =>
         new([.. Corpora.Select(corpus => corpus.Count)], _config.Training.BatchSize, _config.Seed,
-        [.. Corpora.Select(corpus => corpus.Name)]);
+        [.. Corpora.Select(corpus => corpus.Name)], [.. _configured.Select(corpus => corpus.Weight)]);
 
     /// <summary>What the first corpus asks of a downstream model: its videos and its texts.</summary>
     public EvaluationSet EvaluationSet() => Alpro.Training.Evaluation.EvaluationSet.Of(Corpora[0], Tokenizer,
@@ -92,13 +95,18 @@ public sealed class RunData : IDisposable
                 + "(evaluation.maxClips); expected 2 at least, for each clip is told apart from others");
     }
 
-    /// <summary>Opens a source of clips, one for each decoder.</summary>
+    /// <summary>
+    /// Clips that are in hand for each decoder: more where media lie in a store, so that it decodes while others are fetched.
+    /// </summary>
+    public int ClipsPerDecoder => Corpora.Any(corpus => corpus.IsStored) ? _settings.ClipsPerDecoder : 1;
+
+    /// <summary>Opens a source of clips, one for each that is in hand; as many compute at once as there are decoders.</summary>
     public IClipSource OpenSource(ClipSettings clips)
     {
-        var limits = new DecodeLimits { Deadline = _settings.DecodeDeadline };
+        var limits = new DecodeLimits { Deadline = _settings.DecodeDeadline, Places = _settings.Places };
         IFrameReader reader = FrameReaders.Create(limits,
             _settings.IsolateDecoders ? WorkerCommand.ThisProgram(DecodeWorker.CommandName) : null);
-        return new ClipLoader(Corpora, clips, Tokenizer, reader, Answers);
+        return new ClipLoader(Corpora, clips, Tokenizer, reader, Answers, ClipsPerDecoder > 1 ? _processors : null);
     }
 
     /// <summary>
@@ -152,5 +160,6 @@ public sealed class RunData : IDisposable
     public void Dispose()
     {
         foreach (VideoTextCorpus corpus in Corpora) corpus.Dispose();
+        _processors.Dispose();
     }
 }

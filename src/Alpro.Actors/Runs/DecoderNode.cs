@@ -21,8 +21,8 @@ public static class DecoderNode
         {
             RunData opened = data = new RunData(config, node.Settings);
             ClipSettings clips = config.Data.Clip;
-            var work = new DecodeSupervisor.Work(() => opened.OpenSource(clips), clips, opened.Describe(), node.Settings,
-                node.Node!.Certificates);
+            var work = new DecodeSupervisor.Work(() => opened.OpenSource(clips), clips, opened.Describe(),
+                node.Settings with { Decoders = node.Settings.Decoders * opened.ClipsPerDecoder }, node.Node!.Certificates);
             var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             using CancellationTokenRegistration asked = stop.Register(() => ended.TrySetResult());
             Action over = () =>

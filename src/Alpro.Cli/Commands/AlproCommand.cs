@@ -22,6 +22,7 @@ internal static class AlproCommand
             TrainCommand.CreateFinetune(),
             FramesCommand.Create(),
             NodeCommand.Create(),
+            PackCommand.Create(),
             ParityCommand.Create(),
             PredictCommand.Create(),
             PrepareCommand.Create(),

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Alpro.Actors;
-using Alpro.Data.Corpora;
 using Alpro.Data.Entities;
 using Alpro.Training.Configuration;
 using Spectre.Console;
@@ -32,33 +31,17 @@ internal static class EntitiesCommand
             string path = arguments.GetValue(output) is { } given ? Path.GetFullPath(given)
                 : configured.Data.Entities ?? throw new UsageException("The configuration names no data.entities: give --out FILE.");
             NounLexicon nouns = arguments.GetValue(lexicon) is { } folder ? new NounLexicon(folder) : NounLexicon.Installed();
-            List<VideoTextCorpus> corpora = [];
-            try
+            IReadOnlyList<Entity> entities = ConfiguredCorpora.Read(configured, (corpora, progress) =>
+                EntityList.Build(corpora, arguments.GetValue(count) ?? configured.Model.Entities, nouns, progress, cancellation));
+            OutputPath.Write(path, "--out", () =>
             {
-                foreach (CorpusConfig corpus in configured.Data.Corpora)
-                    corpora.Add(VideoTextCorpus.Open(corpus with { Missing = MissingMedia.Lazy }));
-                IReadOnlyList<Entity> entities = CommandLine.Error.Progress().Start(display =>
-                {
-                    ProgressTask task = display.AddTask("captions", maxValue: Math.Max(corpora.Sum(corpus => corpus.Count), 1));
-                    IReadOnlyList<Entity> built = EntityList.Build(corpora, arguments.GetValue(count) ?? configured.Model.Entities, nouns,
-                        new Progress<long>(rows => task.Value = rows), cancellation);
-                    task.Value = task.MaxValue;
-                    return built;
-                });
-                OutputPath.Write(path, "--out", () =>
-                {
-                    Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-                    EntityList.Save(path, entities);
-                });
-                string told = nouns.HasDatabase ? "WordNet" : "stop words";
-                CommandLine.Result(arguments, new { file = path, count = entities.Count, told, first = entities.Take(10) }, console =>
-                    console.WriteLine($"{path}: {entities.Count} entities, nouns told by {told}; the commonest are "
-                    + $"{string.Join(", ", entities.Take(10).Select(entity => $"{entity.Name} ({entity.Count:N0})"))}"));
-            }
-            finally
-            {
-                corpora.ForEach(corpus => corpus.Dispose());
-            }
+                Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+                EntityList.Save(path, entities);
+            });
+            string told = nouns.HasDatabase ? "WordNet" : "stop words";
+            CommandLine.Result(arguments, new { file = path, count = entities.Count, told, first = entities.Take(10) }, console =>
+                console.WriteLine($"{path}: {entities.Count} entities, nouns told by {told}; the commonest are "
+                + $"{string.Join(", ", entities.Take(10).Select(entity => $"{entity.Name} ({entity.Count:N0})"))}"));
             return ExitCode.Success;
         }, cancellation));
         return command;

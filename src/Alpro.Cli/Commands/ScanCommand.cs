@@ -3,7 +3,6 @@ using Alpro.Actors;
 using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 using Alpro.Data.Preparation;
-using Alpro.Training.Configuration;
 using Spectre.Console;
 
 namespace Alpro.Cli.Commands;
@@ -49,14 +48,7 @@ internal static class ScanCommand
         CommandLine.Between(deadline, 0.001);
         command.SetAction(async (arguments, cancellation) =>
         {
-            DataConfig data = ConfigLoader.LoadForCorpora(arguments.GetValue(config)!).Data;
-            IReadOnlyList<CorpusConfig> corpora = [.. data.Corpora.Concat(data.Validation).Concat(data.Test is { } test ? [test] : [])
-                .DistinctBy(corpus => (corpus.Annotations, corpus.Media))];
-            if (arguments.GetValue(only) is { } name)
-                corpora = corpora.Any(corpus => corpus.Name == name) ? [.. corpora.Where(corpus => corpus.Name == name)]
-                    :
-                    throw new UsageException(
-                    $"There is no corpus {name}; there are {string.Join(", ", corpora.Select(corpus => corpus.Name))}.");
+            IReadOnlyList<CorpusConfig> corpora = CorpusChoice.Of(arguments.GetValue(config)!, arguments.GetValue(only));
             var limits = new DecodeLimits { Deadline = TimeSpan.FromSeconds(arguments.GetValue(deadline)) };
             WorkerCommand worker = WorkerCommand.ThisProgram(DecodeWorker.CommandName);
             var scanner = new CorpusScanner(() => FrameReaders.Create(limits, worker), arguments.GetValue(workers),

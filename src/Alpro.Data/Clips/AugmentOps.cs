@@ -87,6 +87,8 @@ internal static class AugmentOps
 
     private static void Contrast(Span<byte> frame_HWC, double factor)
     {
+        // A level of 5 changes nothing, whatever the mean: where i - mean is rounded, i - mean + mean is rounded back to i.
+        if (factor == 1) return;
         long red = 0, green = 0, blue = 0;
         foreach (Pixel pixel in MemoryMarshal.Cast<byte, Pixel>(frame_HWC))
         {
@@ -105,6 +107,7 @@ internal static class AugmentOps
 
     private static void Brightness(Span<byte> frame_HWC, float factor)
     {
+        if (factor == 1) return;
         Span<byte> table = stackalloc byte[256];
         for (int i = 0; i < 256; i++) table[i] = (byte)Math.Clamp(i * factor, 0, 255);
         Replace(frame_HWC, table);

@@ -1,3 +1,6 @@
+using System.Buffers.Binary;
+using System.Runtime.Intrinsics;
+
 namespace Alpro.Data.Clips;
 
 /// <summary>
@@ -8,7 +11,8 @@ internal sealed class BicubicResizer
 {
     private const int WeightBits = 22;
     private int[] _firsts = [], _weights = [];
-    private byte[] _rows = [];
+    private Vector256<int>[] _pairs = [];
+    private byte[] _row = [], _rows = [];
 
     /// <summary>Scales a rectangle of an image.</summary>
     /// <param name="image_HWC">RGB bytes [height, width, 3].</param>
@@ -19,48 +23,97 @@ internal sealed class BicubicResizer
     public void Resize(ReadOnlySpan<byte> image_HWC, int width, PixelRectangle cut, Span<byte> target_HWC, int side)
     {
         // Across first, for the rows of the cut alone; then down.
-        Reserve(ref _rows, cut.Height * side * 3);
+        int stride = side * 3, cutBytes = cut.Width * 3;
+        Reserve(ref _rows, cut.Height * stride + 1);
+        Reserve(ref _row, cutBytes + sizeof(ulong));
         int taps = Prepare(cut.Width, side);
+        Pair(taps, side);
         for (int y = 0; y < cut.Height; y++)
         {
-            ReadOnlySpan<byte> row = image_HWC.Slice(((cut.Top + y) * width + cut.Left) * 3, cut.Width * 3);
-            for (int x = 0; x < side; x++)
-            {
-                int red = Half, green = Half, blue = Half, at = _firsts[x] * 3;
-                foreach (int weight in WeightsOf(x, taps, cut.Width))
-                {
-                    red += weight * row[at];
-                    green += weight * row[at + 1];
-                    blue += weight * row[at + 2];
-                    at += 3;
-                }
-                int to = (y * side + x) * 3;
-                _rows[to] = Round(red);
-                _rows[to + 1] = Round(green);
-                _rows[to + 2] = Round(blue);
-            }
+            image_HWC.Slice(((cut.Top + y) * width + cut.Left) * 3, cutBytes).CopyTo(_row);
+            ResizeRow(taps, cut.Width, _rows.AsSpan(y * stride, stride + 1));
         }
         taps = Prepare(cut.Height, side);
-        int stride = side * 3;
-        Span<int> sums = stackalloc int[stride];
         for (int y = 0; y < side; y++)
+            SumRows(_rows.AsSpan(_firsts[y] * stride), WeightsOf(y, taps, cut.Height), target_HWC.Slice(y * stride, stride));
+    }
+
+    /// <summary>The row that was set aside, two of its pixels at a time. A byte more than the pixels is written.</summary>
+    private void ResizeRow(int taps, int length, Span<byte> target)
+    {
+        var apart = Vector128.Create((byte)0, 1, 2, 255, 3, 4, 5, 255, 255, 255, 255, 255, 255, 255, 255, 255);
+        int pairs = (taps + 1) / 2;
+        ReadOnlySpan<byte> row = _row;
+        for (int x = 0; 3 * x < target.Length - 1; x++)
         {
-            sums.Fill(Half);
-            int at = _firsts[y] * stride;
-            foreach (int weight in WeightsOf(y, taps, cut.Height))
+            var sums = Vector256<int>.Zero;
+            int at = _firsts[x] * 3;
+            foreach (Vector256<int> weights in _pairs.AsSpan(x * pairs, (WeightsOf(x, taps, length).Length + 1) / 2))
             {
-                ReadOnlySpan<byte> row = _rows.AsSpan(at, stride);
-                for (int i = 0; i < row.Length; i++) sums[i] += weight * row[i];
-                at += stride;
+                var two = Vector128.CreateScalarUnsafe(BinaryPrimitives.ReadUInt64LittleEndian(row[at..])).AsByte();
+                Vector128<ushort> colours = Vector128.WidenLower(Vector128.Shuffle(two, apart));
+                sums += Vector256.WidenLower(colours.ToVector256Unsafe()).AsInt32() * weights;
+                at += 6;
             }
-            Span<byte> target = target_HWC.Slice(y * stride, stride);
-            for (int i = 0; i < target.Length; i++) target[i] = Round(sums[i]);
+            Vector128<int> sum = Round(sums.GetLower() + sums.GetUpper() + Vector128.Create(Half));
+            Vector128<ushort> narrow = Vector128.Narrow(sum, sum).AsUInt16();
+            BinaryPrimitives.WriteUInt32LittleEndian(target[(3 * x)..], Vector128.Narrow(narrow, narrow).AsUInt32()[0]);
+        }
+    }
+
+    /// <summary>The weights of each pixel two by two, as often as it has colours.</summary>
+    private void Pair(int taps, int side)
+    {
+        int pairs = (taps + 1) / 2;
+        Reserve(ref _pairs, side * pairs);
+        for (int x = 0; x < side; x++)
+            for (int pair = 0; pair < pairs; pair++)
+            {
+                ReadOnlySpan<int> weights = _weights.AsSpan(x * taps, taps)[(2 * pair)..];
+                int next = weights.Length > 1 ? weights[1] : 0;
+                _pairs[x * pairs + pair] = Vector256.Create(Vector128.Create(weights[0]), Vector128.Create(next));
+            }
+    }
+
+    /// <summary>The weighted sum of rows that follow each other, each as long as the target.</summary>
+    private static void SumRows(ReadOnlySpan<byte> rows, ReadOnlySpan<int> weights, Span<byte> target)
+    {
+        int i = 0;
+        for (; i + Vector256<byte>.Count <= target.Length; i += Vector256<byte>.Count)
+        {
+            Vector256<int> first = Vector256.Create(Half), second = first, third = first, fourth = first;
+            int at = i;
+            foreach (int weight in weights)
+            {
+                (Vector256<ushort> low, Vector256<ushort> high) = Vector256.Widen(Vector256.Create(rows[at..]));
+                first += Vector256.WidenLower(low).AsInt32() * weight;
+                second += Vector256.WidenUpper(low).AsInt32() * weight;
+                third += Vector256.WidenLower(high).AsInt32() * weight;
+                fourth += Vector256.WidenUpper(high).AsInt32() * weight;
+                at += target.Length;
+            }
+            Vector256<short> lower = Vector256.Narrow(Round(first), Round(second)), upper = Vector256.Narrow(Round(third), Round(fourth));
+            Vector256.Narrow(lower, upper).AsByte().CopyTo(target[i..]);
+        }
+        for (; i < target.Length; i++)
+        {
+            int sum = Half, at = i;
+            foreach (int weight in weights)
+            {
+                sum += weight * rows[at];
+                at += target.Length;
+            }
+            target[i] = (byte)Math.Clamp(sum >> WeightBits, 0, 255);
         }
     }
 
     private const int Half = 1 << (WeightBits - 1);
 
-    private static byte Round(int sum) => (byte)Math.Clamp(sum >> WeightBits, 0, 255);
+    private static Vector128<int> Round(Vector128<int> sums) =>
+        Vector128.Clamp(sums >> WeightBits, Vector128<int>.Zero, Vector128.Create(255));
+
+    private static Vector256<int> Round(Vector256<int> sums) =>
+        Vector256.Clamp(sums >> WeightBits, Vector256<int>.Zero, Vector256.Create(255));
 
     private ReadOnlySpan<int> WeightsOf(int target, int taps, int length) =>
         _weights.AsSpan(target * taps, Math.Min(taps, length - _firsts[target]));

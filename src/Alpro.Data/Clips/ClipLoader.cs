@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Diagnostics;
 using Alpro.Data.Corpora;
 using Alpro.Data.Media;
+using Alpro.Data.Places;
 using Alpro.Data.Sampling;
 using Alpro.Data.Text;
 
@@ -22,11 +23,12 @@ public sealed class ClipLoader : IClipSource
     private readonly CaptionTokenizer _tokenizer;
     private readonly IFrameReader _reader;
     private readonly IReadOnlyDictionary<string, int>? _answers;
+    private readonly SemaphoreSlim? _processors;
     private readonly FrameAugmenter _augmenter;
     private readonly TokenMasker? _masker;
     private readonly RegionSampler? _regions;
     private readonly int[] _indices;
-    private TimeSpan _reading;                                       // of the clip under way, in the reader
+    private TimeSpan _reading, _waiting;                             // of the clip under way: in the reader, and for a processor
 
     /// <summary>A loader over the corpora of a run.</summary>
     /// <param name="corpora">The corpora that requests name by number.</param>
@@ -34,8 +36,9 @@ public sealed class ClipLoader : IClipSource
     /// <param name="tokenizer">The tokenizer; it may be shared.</param>
     /// <param name="reader">The frame reader; the loader disposes it.</param>
     /// <param name="answers">Labels of question answering: an answer that is not among them gets -1.</param>
+    /// <param name="processors">What bounds how many loaders compute at once; null where nothing needs to.</param>
     public ClipLoader(IReadOnlyList<VideoTextCorpus> corpora, ClipSettings settings, CaptionTokenizer tokenizer, IFrameReader reader,
-        IReadOnlyDictionary<string, int>? answers = null)
+        IReadOnlyDictionary<string, int>? answers = null, SemaphoreSlim? processors = null)
     {
         if (settings.DecodeSize < settings.Size)
             throw new ArgumentException(
@@ -46,6 +49,7 @@ public sealed class ClipLoader : IClipSource
         _tokenizer = tokenizer;
         _reader = reader;
         _answers = answers;
+        _processors = processors;
         _augmenter = new FrameAugmenter(settings.Size);
         _masker = settings.MaskProbability > 0 ? new TokenMasker(tokenizer, settings.MaskProbability) : null;
         _regions = settings.RegionPatch > 0 ? new RegionSampler(settings.Size, settings.RegionPatch) : null;
@@ -85,7 +89,8 @@ public sealed class ClipLoader : IClipSource
     {
         DataMetrics.Decoded();
         DataMetrics.Took("tokenize", annotating);
-        DataMetrics.Took("augment", picturing - _reading);
+        DataMetrics.Took("augment", picturing - _reading - _waiting);
+        if (_processors is not null) DataMetrics.Took("wait", _waiting);
         if (_reader.Statistics is not { } spent)
         {
             DataMetrics.Took("decode", _reading);
@@ -120,19 +125,39 @@ public sealed class ClipLoader : IClipSource
     {
         IReadOnlyList<string> captions = pair.Captions;
         if (captions.Count == 0)
-            throw new UnreadableClipException(RejectReason.BadText, pair.Media.Path, $"row {pair.Row} ('{pair.Key}') has no caption");
+            throw new UnreadableClipException(RejectReason.BadText, Place.NameOf(pair.Media.Path), $"row {pair.Row} ('{pair.Key}') has no caption");
         return captions.Count == 1 ? captions[0] : captions[SeededRandom.For(seed, RandomPurpose.Caption).NextInt32(captions.Count)];
     }
 
+    /// <summary>First whatever may wait for a store; then, with a processor to itself, what computes.</summary>
     private void Read(VideoTextPair pair, ulong seed, Span<byte> pixels_THWC)
     {
         long began = Stopwatch.GetTimestamp();
         VideoInfo info = _reader.Open(pair.Media);
-        _reading = Stopwatch.GetElapsedTime(began);
         if (pair.Kind == MediaKind.Video)
         {
             SeededRandom random = SeededRandom.For(seed, RandomPurpose.Frames);
             FrameSampler.Choose(_settings.Strategy, info.FrameCount, ref random, _indices);
+        }
+        _reader.Fetch(pair.Kind == MediaKind.Video ? _indices : [0]);
+        long fetched = Stopwatch.GetTimestamp();
+        _reading = Stopwatch.GetElapsedTime(began, fetched);
+        _processors?.Wait();
+        _waiting = Stopwatch.GetElapsedTime(fetched);
+        try
+        {
+            Decode(pair, info, seed, pixels_THWC);
+        }
+        finally
+        {
+            _processors?.Release();
+        }
+    }
+
+    private void Decode(VideoTextPair pair, VideoInfo info, ulong seed, Span<byte> pixels_THWC)
+    {
+        if (pair.Kind == MediaKind.Video)
+        {
             ReadSquare(_indices, seed, pixels_THWC);
             if (_settings.Augment != Augmentation.None) _augmenter.AugmentVideo(pixels_THWC, seed);
             return;

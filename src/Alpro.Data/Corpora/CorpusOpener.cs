@@ -3,6 +3,7 @@ using System.IO.Hashing;
 using System.Text;
 using Alpro.Data.Corpora.Annotations;
 using Alpro.Data.Media;
+using Alpro.Data.Places;
 
 namespace Alpro.Data.Corpora;
 
@@ -14,50 +15,66 @@ internal sealed class CorpusOpener
     private const int HashedBytes = 1 << 20;
 
     private readonly CorpusConfig _config;
-    private readonly string _annotations, _mediaRoot;
+    private readonly string _annotations, _name, _mediaRoot;
     private readonly AnnotationContainer _container;
     private readonly AnnotationFormat? _format;
+    private readonly AnnotationColumns? _columns;
     private readonly string[] _files;
+    private readonly bool _remote;
+    private readonly PlaceSettings? _places;
 
-    private CorpusOpener(CorpusConfig config, string baseFolder)
+    private CorpusOpener(CorpusConfig config, string baseFolder, PlaceSettings? places)
     {
-        _config = config;
-        _annotations = Path.TrimEndingDirectorySeparator(Path.GetFullPath(Path.Combine(baseFolder, config.Annotations)));
-        _container = config.Format.Container ?? AnnotationContainer.Of(_annotations);
+        (_config, _places, _remote) = (config, places, Place.IsRemote(config.Annotations));
+        _annotations = Full(config.Annotations);
+        _name = Place.NameOf(_annotations);
+        var found = AnnotationContainer.Of(_annotations);
+        _container = found == AnnotationContainer.Pack ? found : config.Format.Container ?? found;
         _format = config.Format.Container is null ? AnnotationFormat.OnlyOneOf(_container) : config.Format;
+        _columns = config.Columns?.ToAnnotation() ?? _format?.Columns;
+        if (_container.HoldsMedia && config.Columns is not null)
+            throw Error("\"columns\" are for annotation files; in tar shards the names of the members tell what they are");
         _files = _container.HoldsMedia ? TarShardReader.ShardsAt(_annotations, Error) : [_annotations];
-        if (!_container.HoldsMedia && !File.Exists(_annotations)) throw Error($"there is no annotation file {_annotations}");
-        if (_files.FirstOrDefault(file => new FileInfo(file).Length == 0) is { } empty) throw Error($"{empty} is empty");
-        _mediaRoot = config.Media is null ? Path.GetDirectoryName(_annotations)!
-            : Path.TrimEndingDirectorySeparator(Path.GetFullPath(Path.Combine(baseFolder, config.Media)));
-        if (!_container.HoldsMedia && !Directory.Exists(_mediaRoot))
+        if (!_container.HoldsMedia && !_remote && !File.Exists(_annotations)) throw Error($"there is no annotation file {_name}");
+        if (!_remote && _files.FirstOrDefault(file => new FileInfo(file).Length == 0) is { } empty) throw Error($"{empty} is empty");
+        _mediaRoot = config.Media is null ? Place.FolderOf(_annotations) : Full(config.Media);
+        if (!_container.HoldsMedia && !Place.IsRemote(_mediaRoot) && !Directory.Exists(_mediaRoot))
             throw Error($"there is no media folder {_mediaRoot}; set \"media\" to the folder that holds the videos or images");
+
+        string Full(string text) => Place.IsRemote(text) ? text
+            : Path.TrimEndingDirectorySeparator(Path.GetFullPath(Path.Combine(baseFolder, text)));
     }
 
     /// <summary>Opens a corpus.</summary>
-    public static VideoTextCorpus Open(CorpusConfig config, string baseFolder) => Guarded(config, baseFolder, opener => opener.Open());
+    public static VideoTextCorpus Open(CorpusConfig config, string baseFolder, PlaceSettings? places) =>
+        Guarded(config, baseFolder, places, opener => opener.Open());
 
     /// <summary>Reads annotations up to the first row that can be used.</summary>
     public static void RequireReadable(CorpusConfig config, string baseFolder) =>
-        Guarded(config, baseFolder, opener => opener.FirstUsableRow());
+        Guarded(config, baseFolder, null, opener => opener.FirstUsableRow());
 
-    private static T Guarded<T>(CorpusConfig config, string baseFolder, Func<CorpusOpener, T> open)
+    private static T Guarded<T>(CorpusConfig config, string baseFolder, PlaceSettings? places, Func<CorpusOpener, T> open)
     {
         try
         {
-            return open(new CorpusOpener(config, baseFolder));
+            return open(new CorpusOpener(config, baseFolder, places));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or InvalidDataException)
         {
-            throw new DataException($"corpus {config.Name}: {config.Annotations} cannot be read, or its index not be written: "
-                + $"{exception.Message}", exception);
+            throw new DataException($"corpus {config.Name}: {Place.NameOf(config.Annotations)} cannot be read, or its index not be "
+                + $"written: {exception.Message}", exception);
         }
     }
 
     /// <summary>The number of the first row that can be used, from 1; where there is none, what is wrong with those there are.</summary>
     private long FirstUsableRow()
     {
-        using AnnotationReader reader = _container.Open(_files);
+        if (_container == AnnotationContainer.Pack)
+        {
+            using VideoTextCorpus packed = Open();
+            return 1;
+        }
+        using AnnotationReader reader = _container.Open(_files, _config.Columns);
         AnnotationColumns? columns = Columns(reader);
         (long row, IReadOnlyCollection<string> names, List<string> problems) = (0, [], []);
         foreach (AnnotationFields fields in reader.Rows())
@@ -69,15 +86,15 @@ internal sealed class CorpusOpener
             if (problem is null) return row;
             if (problems.Count < ProblemsKept) problems.Add($"row {row}: {problem}");
         }
-        throw row > 0 ? WrongColumns(columns, names, problems) : Error($"{_annotations} has no rows");
+        throw row > 0 ? WrongColumns(columns, names, problems) : Error($"{_name} has no rows");
     }
 
     /// <summary>Opens the index beside the annotations or in the cache folder; makes it where neither fits.</summary>
     private IndexedCorpus Open()
     {
-        string settings = Settings(), fingerprint = Fingerprint(settings),
-            own = Path.Combine(Path.GetDirectoryName(_annotations)!, ".alpro-index");
-        string beside = IndexPath(own, settings), cached = IndexPath(CacheFolder(), settings);
+        if (_container == AnnotationContainer.Pack) return PackedCorpus.Open(_config, _annotations, _places, CacheFolder);
+        string settings = Settings(), fingerprint = Fingerprint(settings), cached = IndexPath(CacheFolder, settings);
+        string beside = _remote ? cached : IndexPath(Path.Combine(Path.GetDirectoryName(_annotations)!, ".alpro-index"), settings);
         RowIndex? index = Usable(beside, fingerprint) ?? Usable(cached, fingerprint);
         string? path = null;
         if (index is null)
@@ -86,7 +103,7 @@ internal sealed class CorpusOpener
             if (path == cached) Build(cached, fingerprint);
             index = RowIndex.TryOpen(path, fingerprint) ?? throw Error($"its index {path} cannot be read back");
         }
-        return new IndexedCorpus(_config.Name, _mediaRoot, index, path);
+        return new IndexedCorpus(_config.Name, _mediaRoot, index, path, _places);
     }
 
     private RowIndex? Usable(string path, string fingerprint)
@@ -113,12 +130,13 @@ internal sealed class CorpusOpener
     private void Build(string path, string fingerprint)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        using AnnotationReader reader = _container.Open(_files);
+        using AnnotationReader reader = _container.Open(_files, _config.Columns);
         AnnotationColumns? columns = Columns(reader);
         MediaFolder folder = new(_mediaRoot, _config.Missing);
         using RowIndex.Writer writer = new(path);
         List<string> problems = [];
         IReadOnlyCollection<string> names = [];
+        MediaKind? kind = null;
         long rows = 0, filtered = 0, malformed = 0, missing = 0, refused = 0;
         foreach (AnnotationFields fields in reader.Rows())
         {
@@ -132,6 +150,7 @@ internal sealed class CorpusOpener
                 continue;
             }
             AnnotationRow row = columns!.Read(fields, rows - 1, _config.MediaExtension ?? columns.Extension);
+            kind ??= columns.Kind ?? MediaFiles.KindOf(row.MediaPaths[0]);
             IReadOnlyList<string> captions = row.Captions.All(IsWanted) ? row.Captions : [.. row.Captions.Where(IsWanted)];
             IReadOnlyList<string>? paths = row.Media is { } stretch ? [stretch.Path] : folder.Find(row.MediaPaths);
             if (captions.Count == 0) filtered++;
@@ -147,7 +166,8 @@ internal sealed class CorpusOpener
         if (rows > 0 && (columns is null || malformed == rows && (names.Count == 0 || columns.Lacking(names).Length > 0)))
             throw WrongColumns(columns, names, problems);
         CorpusCoverage coverage = new(rows, filtered, malformed, missing, refused, writer.Duplicates());
-        writer.Finish(new IndexSummary(fingerprint, writer.Content, columns?.Kind ?? MediaKind.Video, coverage, problems, folder.Listed));
+        writer.Finish(new IndexSummary(fingerprint, writer.Content, kind ?? columns?.Kind ?? MediaKind.Video, coverage,
+            problems, folder.Listed));
 
         void Note(string problem)
         {
@@ -159,7 +179,7 @@ internal sealed class CorpusOpener
     private AnnotationColumns? Columns(AnnotationReader reader)
     {
         IReadOnlyCollection<string>? names = reader.Names;
-        AnnotationColumns? columns = _format?.Columns ?? reader.Columns
+        AnnotationColumns? columns = _columns ?? reader.Columns
             ?? (names is null ? null : AnnotationFormat.ColumnsAmong(names) ?? throw WrongColumns(null, names, []));
         if (names is not null && columns is not null && columns.Lacking(names).Length > 0) throw WrongColumns(columns, names, []);
         return columns;
@@ -167,10 +187,11 @@ internal sealed class CorpusOpener
 
     private DataException WrongColumns(AnnotationColumns? columns, IReadOnlyCollection<string> found, List<string> problems) =>
         found.Count == 0
-        ? Error($"no row of {_annotations} can be understood; {string.Join("; ", problems.Take(3))}")
-        : Error($"{_annotations} has the columns {string.Join(", ", found)}; expected " + (columns is not null
+        ? Error($"no row of {_name} can be understood; {string.Join("; ", problems.Take(3))}")
+        : Error($"{_name} has the columns {string.Join(", ", found)}; expected " + (columns is not null
             ? $"{string.Join(", ", columns.Required)}: {columns.Lacking(found)}"
-            : string.Join(", or ", AnnotationFormat.Recognisable.Select(known => string.Join(", ", known.Required)))));
+            : string.Join(", or ", AnnotationFormat.Recognisable.Select(known => string.Join(", ", known.Required))))
+            + (_config.Columns is null && _config.Format == AnnotationFormat.Auto ? "; set \"columns\" where yours have other names" : ""));
 
     private bool IsWanted(string caption) => !string.IsNullOrWhiteSpace(caption) && !(_config.MaxCaptionWords <= WordCount(caption));
 
@@ -188,16 +209,22 @@ internal sealed class CorpusOpener
     }
 
     /// <summary>
-    /// What an index depends on: the program, the settings, the names, lengths and times of the annotation files. Of a single file, its
-    /// first and last bytes too.
+    /// What an index depends on: the program, the settings, the names, lengths and times of the annotation files, or what a store calls
+    /// their
+    /// version. Of a single file on disk, its first and last bytes too.
     /// </summary>
     private string Fingerprint(string settings)
     {
         XxHash128 hash = new();
-        foreach (FileInfo file in _files.Select(path => new FileInfo(path)))
+        foreach (string address in _remote ? _files : [])
+        {
+            using var place = Place.Open(address);
+            hash.Append(Encoding.UTF8.GetBytes($"{address}:{place.Facts}|"));
+        }
+        foreach (FileInfo file in _remote ? [] : _files.Select(path => new FileInfo(path)))
             hash.Append(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture,
                 $"{file.FullName}:{file.Length}:{file.LastWriteTimeUtc.Ticks}|")));
-        if (!_container.HoldsMedia)
+        if (!_container.HoldsMedia && !_remote)
         {
             byte[] bytes = new byte[HashedBytes];
             using FileStream file = new(_annotations, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
@@ -211,7 +238,8 @@ internal sealed class CorpusOpener
     }
 
     private string Settings() => string.Create(CultureInfo.InvariantCulture,
-        $"{IndexVersion}|{_format?.Name}|{_config.MediaExtension}|{_config.MaxCaptionWords}|{_config.Missing}|{_mediaRoot}");
+        $"{IndexVersion}|{_format?.Name}|{_config.MediaExtension}|{_config.MaxCaptionWords}|{_config.Missing}|{Place.NameOf(_mediaRoot)}")
+        + (_config.Columns is null ? "" : $"|{_config.Columns}");
 
     /// <summary>
     /// Where the index of these annotations lies, by the paths and settings under which they are opened: no two displace each other. It has
@@ -219,16 +247,12 @@ internal sealed class CorpusOpener
     /// </summary>
     private string IndexPath(string folder, string settings)
     {
-        string name = Path.GetFileName(_annotations).Replace('*', '_').Replace('?', '_');
+        string name = Path.GetFileName(_name).Replace('*', '_').Replace('?', '_');
         return Path.Combine(folder, $"{name}-{XxHash64.HashToUInt64(Encoding.UTF8.GetBytes($"{_annotations}|{settings}")):x16}");
     }
 
-    /// <summary>Where the index goes when the annotations' folder cannot be written.</summary>
-    private static string CacheFolder()
-    {
-        string home = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData);
-        return Path.Combine(home.Length == 0 ? Path.GetTempPath() : home, "alpro");
-    }
+    /// <summary>Where the index goes when the annotations' folder cannot be written, or is in a store.</summary>
+    private string CacheFolder => _remote && _places?.CacheFolder is { } cache ? Path.Combine(cache, "indexes") : PlaceSettings.UserFolder;
 
     private DataException Error(string message) => new($"corpus {_config.Name}: {message}");
 }

@@ -1,6 +1,7 @@
 using System.IO.Enumeration;
 using System.IO.Hashing;
 using System.Runtime.InteropServices;
+using Alpro.Data.Places;
 
 namespace Alpro.Data.Corpora;
 
@@ -8,11 +9,14 @@ namespace Alpro.Data.Corpora;
 /// A corpus's folder of media files. One listing of each folder tells which files are there, so ten million rows need no ten million
 /// look-ups. It is kept as hashes of the names, 8 bytes a file, while an index is built.
 /// </summary>
-/// <param name="root">Full path of the folder.</param>
+/// <param name="root">Full path of the folder, or its address in a store.</param>
 /// <param name="missing">Whether files are looked for now or when they are visited.</param>
 internal sealed class MediaFolder(string root, MissingMedia missing)
 {
     private readonly Dictionary<string, ulong[]?> _listings = [];
+    private readonly bool _lazy = missing == MissingMedia.Lazy || !Place.CanList(root);
+    private readonly string _paths = Place.IsRemote(root) ? "/media" : root;   // what paths are compared with
+    private ulong[]? _stored;
 
     /// <summary>
     /// The folders that were listed, relative to the root, with the time of their last change in ticks; 0 for missing ones.
@@ -34,7 +38,7 @@ internal sealed class MediaFolder(string root, MissingMedia missing)
             if (Inside(candidates[i]) is not { } path) return null;
             inside[i] = path;
         }
-        if (missing == MissingMedia.Lazy) return inside;
+        if (_lazy) return inside;
         return Array.Find(inside, Contains) is { } found ? [found] : [];
     }
 
@@ -44,12 +48,24 @@ internal sealed class MediaFolder(string root, MissingMedia missing)
         if (candidate.Length == 0 || candidate.Contains('\0')) return null;
         if (!candidate.Contains("..", StringComparison.Ordinal) && !candidate.Contains("//", StringComparison.Ordinal)
             && candidate[0] is not ('/' or '.')) return candidate;
-        string full = Path.GetFullPath(candidate, root);
-        return full.StartsWith(root + Path.DirectorySeparatorChar, StringComparison.Ordinal) ? Path.GetRelativePath(root, full) : null;
+        string full = Path.GetFullPath(candidate, _paths);
+        return full.StartsWith(_paths + Path.DirectorySeparatorChar, StringComparison.Ordinal) ? Path.GetRelativePath(_paths, full) : null;
     }
 
-    private bool Contains(string path) =>
-        Listing(Path.GetDirectoryName(path)!) is { } names && Array.BinarySearch(names, Hash(Path.GetFileName(path.AsSpan()))) >= 0;
+    private bool Contains(string path)
+    {
+        if (Place.IsRemote(root)) return Array.BinarySearch(_stored ??= Stored(), Hash(path)) >= 0;
+        return Listing(Path.GetDirectoryName(path)!) is { } names && Array.BinarySearch(names, Hash(Path.GetFileName(path.AsSpan()))) >= 0;
+    }
+
+    /// <summary>All files of a folder in a store. It has no time of its last change: the list is taken when an index is made.</summary>
+    private ulong[] Stored()
+    {
+        using var place = Place.Open(root);
+        ulong[] names = [.. place.List().Select(static file => Hash(file.Name))];
+        Array.Sort(names);
+        return names;
+    }
 
     private ulong[]? Listing(string folder)
     {

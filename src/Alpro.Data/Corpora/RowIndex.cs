@@ -17,12 +17,13 @@ namespace Alpro.Data.Corpora;
 /// <param name="Captions">Captions, or the question.</param>
 /// <param name="Answer">Answer of a question; empty for none.</param>
 /// <param name="AnswerType">Type of a question; empty for none.</param>
+/// <param name="Packed">Where the frames lie in the stretch, of a packed corpus; null elsewhere.</param>
 internal sealed record IndexedRow(string Key, IReadOnlyList<string> MediaPaths, long Offset, long Length, IReadOnlyList<string> Captions,
-    string Answer, string AnswerType);
+    string Answer, string AnswerType, PackedClip? Packed = null);
 
-/// <summary>What is known of the corpus as a whole.</summary>
+/// <summary>What is known of the corpus as a whole. The rows of a packed one name its streams by their numbers; others have none.</summary>
 internal sealed record IndexSummary(string Fingerprint, string Content, MediaKind Kind, CorpusCoverage Coverage,
-    IReadOnlyList<string> Problems, Dictionary<string, long> Listed);
+    IReadOnlyList<string> Problems, Dictionary<string, long> Listed, IReadOnlyList<PackedStream>? Streams = null);
 
 /// <summary>
 /// The usable rows of a corpus in one compact file, addressable by number: the rows, a table of where each begins, a summary. A row and its
@@ -35,7 +36,10 @@ internal sealed record IndexSummary(string Fingerprint, string Content, MediaKin
 /// </remarks>
 internal sealed class RowIndex : IDisposable
 {
-    private const ulong Magic = 0x3130_5849_4F52_5041;          // "APROIX01"
+    /// <summary>The first bytes of an index.</summary>
+    public const string Name = "APROIX01";
+
+    private const ulong Magic = 0x3130_5849_4F52_5041;          // the same as a number
     private const int TrailerLength = 24;
 
     private readonly SafeFileHandle _file;
@@ -69,7 +73,9 @@ internal sealed class RowIndex : IDisposable
     }
 
     /// <summary>Opens an index file; null where there is none, it is damaged, or it was made of something else.</summary>
-    public static RowIndex? TryOpen(string path, string fingerprint)
+    /// <param name="path">The file.</param>
+    /// <param name="fingerprint">What it must have been made of; null for anything.</param>
+    public static RowIndex? TryOpen(string path, string? fingerprint)
     {
         if (!File.Exists(path)) return null;
         SafeFileHandle? file = null;
@@ -84,7 +90,7 @@ internal sealed class RowIndex : IDisposable
             if (table < sizeof(ulong) || summary < table + sizeof(long) || summary > length - TrailerLength) return null;
             byte[] json = new byte[length - TrailerLength - summary];
             if (!ReadFully(file, json, summary) || JsonSerializer.Deserialize<IndexSummary>(json) is not { } content
-                || content.Fingerprint != fingerprint) return null;
+                || (fingerprint is not null && content.Fingerprint != fingerprint)) return null;
             RowIndex index = new(file, table, summary, content);
             file = null;
             return index;
@@ -115,10 +121,12 @@ internal sealed class RowIndex : IDisposable
         return true;
     }
 
-    private static IndexedRow Decode(BinaryReader reader)
+    private IndexedRow Decode(BinaryReader reader)
     {
         return new IndexedRow(reader.ReadString(), ReadList(), reader.Read7BitEncodedInt64(), reader.Read7BitEncodedInt64(), ReadList(),
-            reader.ReadString(), reader.ReadString());
+            reader.ReadString(), reader.ReadString(),
+            reader.BaseStream.Position < reader.BaseStream.Length
+            ? PackedClip.Read(reader, Summary.Streams![reader.Read7BitEncodedInt()]) : null);
 
         string[] ReadList()
         {
@@ -138,6 +146,8 @@ internal sealed class RowIndex : IDisposable
         private readonly List<long> _begins = [];
         private readonly List<ulong> _hashes = [];
         private readonly XxHash128 _content = new();
+        private readonly Dictionary<string, int> _streamNumbers = [];
+        private readonly List<PackedStream> _streams = [];
         private long _position;
 
         /// <summary>Begins an index at a path; nothing appears there before it is finished.</summary>
@@ -176,6 +186,12 @@ internal sealed class RowIndex : IDisposable
             WriteList(row.Captions);
             _fields.Write(row.Answer);
             _fields.Write(row.AnswerType);
+            if (row.Packed is { } packed)
+            {
+                _fields.Write7BitEncodedInt(NumberOf(packed.Stream));
+                packed.Write(_fields);
+                _content.Append(BitConverter.GetBytes(packed.Hash));
+            }
             ReadOnlySpan<byte> bytes = _row.GetBuffer().AsSpan(0, (int)_row.Length);
             _begins.Add(_position);
             _hashes.Add(XxHash3.HashToUInt64(bytes));
@@ -190,13 +206,20 @@ internal sealed class RowIndex : IDisposable
             }
         }
 
+        private int NumberOf(PackedStream stream)
+        {
+            string name = $"{stream.Codec}{Convert.ToHexString(stream.Header)}";
+            if (_streamNumbers.TryAdd(name, _streams.Count)) _streams.Add(stream);
+            return _streamNumbers[name];
+        }
+
         /// <summary>Completes the file and moves it to its place, replacing an earlier one.</summary>
         public void Finish(IndexSummary summary)
         {
             _begins.Add(_position);
             ReadOnlySpan<byte> table = MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(_begins));
             _file.Write(table);
-            JsonSerializer.Serialize(_file, summary);
+            JsonSerializer.Serialize(_file, _streams.Count > 0 ? summary with { Streams = _streams } : summary);
             _file.Write(MemoryMarshal.AsBytes<ulong>([(ulong)_position, (ulong)(_position + table.Length), Magic]));
             _file.Dispose();
             File.Move(_aside, _path, overwrite: true);

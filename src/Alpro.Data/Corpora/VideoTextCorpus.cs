@@ -1,4 +1,5 @@
 using Alpro.Data.Media;
+using Alpro.Data.Places;
 
 namespace Alpro.Data.Corpora;
 
@@ -31,14 +32,16 @@ public abstract class VideoTextCorpus : IDisposable
 {
     /// <summary>
     /// Opens a corpus. The first time, and when the annotations or the folder have changed, this reads all annotations and writes an index
-    /// beside them.
+    /// beside them. That of annotations in a store goes to the folder of the program's data.
     /// </summary>
     /// <param name="config">The corpus.</param>
     /// <param name="baseFolder">What its paths are relative to: the configuration file's folder.</param>
+    /// <param name="places">How stores are asked, and the cache.</param>
     /// <exception cref="DataException">
     /// A file or folder is missing, or the annotations have not the columns they need; the message says which.
     /// </exception>
-    public static VideoTextCorpus Open(CorpusConfig config, string baseFolder = "") => CorpusOpener.Open(config, baseFolder);
+    public static VideoTextCorpus Open(CorpusConfig config, string baseFolder = "", PlaceSettings? places = null) =>
+        CorpusOpener.Open(config, baseFolder, places);
 
     /// <summary>Sees that a corpus can be opened: reads annotations up to the first row that can be used, and writes nothing.</summary>
     /// <param name="config">The corpus.</param>
@@ -62,6 +65,9 @@ public abstract class VideoTextCorpus : IDisposable
     /// A hash of the names, texts and answers of all rows in their order. Where two corpora have the same, each row asks for the same clip.
     /// </summary>
     public abstract string Content { get; }
+
+    /// <summary>Whether the media lie in a store, so that reading one waits for its answers.</summary>
+    public virtual bool IsStored => false;
 
     /// <summary>The first problems of single rows, for a person: row number in the annotations, from 1, and what is wrong.</summary>
     public virtual IReadOnlyList<string> Problems => [];

@@ -1,4 +1,5 @@
 using Alpro.Data.Media;
+using Alpro.Data.Places;
 
 namespace Alpro.Data.Corpora;
 
@@ -20,7 +21,7 @@ public sealed record VideoTextPair
     /// <summary>
     /// The name of the media wherever it lies. A file: its name without folder and extension. A member of a shard: the row's name.
     /// </summary>
-    public string MediaName => Media.IsWholeFile ? Path.GetFileNameWithoutExtension(Media.Path) : Key;
+    public string MediaName => Media.IsWholeFile ? Path.GetFileNameWithoutExtension(Place.NameOf(Media.Path)) : Key;
 
     /// <summary>The captions (one is drawn per visit), or the question of a question-answering row.</summary>
     public required IReadOnlyList<string> Captions { get; init; }

@@ -1,3 +1,5 @@
+using Alpro.Data.Places;
+
 namespace Alpro.Data.Media;
 
 /// <summary>What reading one media file may cost, so that no file can hold up or exhaust a run.</summary>
@@ -11,6 +13,9 @@ public sealed record DecodeLimits
 
     /// <summary>The wait before it is tried again; each is four times the one before.</summary>
     public TimeSpan BackOff { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>How stores are asked, which have a deadline of their own, and the cache of what they answered.</summary>
+    public PlaceSettings Places { get; init; } = new();
 
     /// <summary>The largest picture in pixels, width times height as coded.</summary>
     public long MaxPixels { get; init; } = 1L << 26;

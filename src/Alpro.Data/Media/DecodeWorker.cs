@@ -1,4 +1,5 @@
 using System.Text;
+using Alpro.Data.Places;
 
 namespace Alpro.Data.Media;
 
@@ -7,22 +8,24 @@ namespace Alpro.Data.Media;
 /// stream and answers them. The stream ends, and it with it, when the process that asks is gone.
 /// </summary>
 /// <remarks>
-/// Numbers are little-endian, texts are UTF-8 with their length before them. First come the limits: deadline in ticks, pixels, packets;
-/// the answer is <see cref="Ready"/>. Then any number of requests:
+/// Numbers are little-endian, texts are UTF-8 with their length before them. First come the limits: deadline in ticks, pixels, packets, and
+/// the five values of <see cref="PlaceSettings"/>. The answer is <see cref="Ready"/>. Then any number of requests:
 /// <list type="bullet">
 /// <item>
-/// <see cref="OpenRequest"/>, path, offset, length; the answer is <see cref="Done"/> and the five values of <see cref="VideoInfo"/>.
+/// <see cref="OpenRequest"/> and a <see cref="MediaSource"/>; the answer is <see cref="Done"/> and the five values of
+/// <see cref="VideoInfo"/>.
 /// </item>
+/// <item><see cref="FetchRequest"/>, count, indices; the answer is <see cref="Done"/>.</item>
 /// <item><see cref="ReadRequest"/>, count, width, height, filter, indices; the answer is <see cref="Done"/> and the pixels.</item>
 /// </list>
-/// Either may be answered by <see cref="Refused"/>, the reason and the message of an <see cref="UnreadableClipException"/> instead.
+/// Each may be answered by <see cref="Refused"/>, the reason and the message of an <see cref="UnreadableClipException"/> instead.
 /// </remarks>
 internal static class DecodeWorker
 {
     /// <summary>The command of the command line that runs a worker.</summary>
     public const string CommandName = "decode-worker";
 
-    internal const byte Ready = 1, Done = 2, Refused = 3, OpenRequest = 4, ReadRequest = 5;
+    internal const byte Ready = 1, Done = 2, Refused = 3, OpenRequest = 4, ReadRequest = 5, FetchRequest = 6;
 
     /// <summary>Answers requests until the input ends.</summary>
     public static void Run(Stream input, Stream output)
@@ -34,12 +37,19 @@ internal static class DecodeWorker
             Deadline = new TimeSpan(requests.ReadInt64()),
             MaxPixels = requests.ReadInt64(),
             MaxPackets = requests.ReadInt64(),
+            Places = new PlaceSettings
+            {
+                CacheFolder = requests.ReadString() is { Length: > 0 } folder ? folder : null,
+                CacheSize = requests.ReadInt64(),
+                Deadline = new TimeSpan(requests.ReadInt64()),
+                TryTime = new TimeSpan(requests.ReadInt64()),
+                BackOff = new TimeSpan(requests.ReadInt64()),
+            },
         };
         using IFrameReader reader = FrameReaders.CreateOnce(limits);
         answers.Write(Ready);
         answers.Flush();
 
-        string path = "";
         byte[] pixels = [];
         for (int request; (request = input.ReadByte()) >= 0; answers.Flush())
         {
@@ -47,8 +57,7 @@ internal static class DecodeWorker
             {
                 if (request == OpenRequest)
                 {
-                    path = requests.ReadString();
-                    VideoInfo info = reader.Open(new MediaSource(path, requests.ReadInt64(), requests.ReadInt64()));
+                    VideoInfo info = reader.Open(MediaSource.Read(requests));
                     answers.Write(Done);
                     answers.Write(info.FrameCount);
                     answers.Write(info.FrameRate);
@@ -56,12 +65,16 @@ internal static class DecodeWorker
                     answers.Write(info.Height);
                     answers.Write(info.Rotation);
                 }
+                else if (request == FetchRequest)
+                {
+                    reader.Fetch(ReadIndices(requests, requests.ReadInt32()));
+                    answers.Write(Done);
+                }
                 else
                 {
                     int count = requests.ReadInt32(), width = requests.ReadInt32(), height = requests.ReadInt32();
                     var filter = (ResizeFilter)requests.ReadInt32();
-                    var indices = new int[count];
-                    for (int i = 0; i < count; i++) indices[i] = requests.ReadInt32();
+                    int[] indices = ReadIndices(requests, count);
                     int size = count * width * height * 3;
                     if (pixels.Length < size) pixels = new byte[size];
                     reader.Read(indices, width, height, filter, pixels.AsSpan(0, size));
@@ -76,5 +89,12 @@ internal static class DecodeWorker
                 answers.Write(exception.Finding);
             }
         }
+    }
+
+    private static int[] ReadIndices(BinaryReader requests, int count)
+    {
+        var indices = new int[count];
+        for (int i = 0; i < count; i++) indices[i] = requests.ReadInt32();
+        return indices;
     }
 }

@@ -1,5 +1,7 @@
 using System.Globalization;
+using System.IO.Hashing;
 using System.Text.Json;
+using Alpro.Data.Places;
 using FFMpegCore;
 using FFMpegCore.Exceptions;
 using FFMpegCore.Pipes;
@@ -23,21 +25,21 @@ internal sealed class FfmpegProcessReader(DecodeLimits limits) : IFrameReader
     public VideoInfo Open(MediaSource media)
     {
         Close();
-        string path = Whole(media);
-        IMediaAnalysis analysis = Within(media.Path, stop => FFProbe.AnalyseAsync(path, cancellationToken: stop), RejectReason.NotMedia);
+        (string path, string name) = (Whole(media), Place.NameOf(media.Path));
+        IMediaAnalysis analysis = Within(name, stop => FFProbe.AnalyseAsync(path, cancellationToken: stop), RejectReason.NotMedia);
         VideoStream video = analysis.VideoStreams.FirstOrDefault(s => s.Disposition?.GetValueOrDefault("attached_pic") != true)
-            ?? throw new UnreadableClipException(RejectReason.NoVideoStream, media.Path, "it has no video stream");
+            ?? throw new UnreadableClipException(RejectReason.NoVideoStream, name, "it has no video stream");
         int width = video.Width ?? 0, height = video.Height ?? 0;
         if ((long)width * height > limits.MaxPixels)
-            throw new UnreadableClipException(RejectReason.TooLarge, media.Path,
+            throw new UnreadableClipException(RejectReason.TooLarge, name,
                 $"its picture of {width} x {height} is larger than the {limits.MaxPixels} pixels allowed");
 
         int rotation = ((-video.Rotation % 360) + 360) % 360;   // ffprobe counts against the clock
         bool turned = rotation is 90 or 270,
             image = analysis.Format.FormatName.EndsWith("_pipe", StringComparison.Ordinal) || analysis.Format.FormatName == "image2";
-        int frames = image ? 1 : CountFrames(path, media.Path, video.Index);
+        int frames = image ? 1 : CountFrames(path, name, video.Index);
         if (frames == 0)
-            throw new UnreadableClipException(RejectReason.Truncated, media.Path, "no frame of its video stream is in the file");
+            throw new UnreadableClipException(RejectReason.Truncated, name, "no frame of its video stream is in the file");
         (_path, _stream) = (path, video.Index);
         return _info = new VideoInfo(frames, image ? 0 : video.AverageFrameRate, turned ? height : width, turned ? width : height,
             rotation);
@@ -71,28 +73,32 @@ internal sealed class FfmpegProcessReader(DecodeLimits limits) : IFrameReader
     /// <inheritdoc/>
     public void Dispose() => Close();
 
-    /// <summary>A path that holds the clip alone: a stretch of a larger file is copied out of it.</summary>
+    /// <summary>A path that holds the clip alone: a stretch of a larger file, or a store's, is copied out of it.</summary>
     private string Whole(MediaSource media)
     {
-        var file = new FileInfo(media.Path);
-        if (!file.Exists && !Directory.Exists(media.Path))
-            throw new UnreadableClipException(RejectReason.Missing, media.Path, "it is not there");
-        if (!file.Exists) throw new UnreadableClipException(RejectReason.NotMedia, media.Path, "it is a folder");
-        if (media.IsWholeFile)
-        {
-            if (file.Length == 0) throw new UnreadableClipException(RejectReason.Empty, media.Path, "it has no bytes");
-            return media.Path;
-        }
-        long length = media.Length > 0 ? media.Length : file.Length - media.Offset;
-        if (length <= 0 || media.Offset + length > file.Length)
-            throw new UnreadableClipException(RejectReason.Truncated, media.Path,
-                $"it has {file.Length} bytes, fewer than the stretch asked for");
+        using Place place = Place.Open(media.Path, limits.Places);
+        if (!Place.IsRemote(media.Path) && Directory.Exists(media.Path))
+            throw new UnreadableClipException(RejectReason.NotMedia, media.Path, "it is a folder");
+        long all = 0;
+        PlaceMedia.Guarded(() => all = place.Facts.Length);
+        if (all == 0) throw new UnreadableClipException(RejectReason.Empty, place.Name, "it has no bytes");
+        if (media.IsWholeFile && !Place.IsRemote(media.Path)) return media.Path;
+        long length = media.Length > 0 ? media.Length : all - media.Offset;
+        if (length <= 0 || media.Offset + length > all)
+            throw new UnreadableClipException(RejectReason.Truncated, place.Name, $"it has {all} bytes, fewer than the stretch asked for");
         _extract = Path.GetTempFileName();
-        using FileStream from = File.OpenRead(media.Path), to = File.OpenWrite(_extract);
-        from.Position = media.Offset;
-        var buffer = new byte[1 << 16];
-        for (int n; length > 0 && (n = from.Read(buffer, 0, (int)Math.Min(buffer.Length, length))) > 0; length -= n) to.Write(buffer, 0, n);
+        PlaceMedia.Guarded(() => place.Download(_extract, new ByteRange(media.Offset, length)));
+        if (media.Packed is { } packed && packed.Hash != HashOf(_extract))
+            throw new UnreadableClipException(RejectReason.Corrupt, place.Name, PackedClip.Altered);
         return _extract;
+    }
+
+    private static ulong HashOf(string path)
+    {
+        using FileStream file = File.OpenRead(path);
+        var hash = new XxHash3();
+        hash.Append(file);
+        return hash.GetCurrentHashAsUInt64();
     }
 
     /// <summary>Packets that are displayed, from the first key frame on.</summary>

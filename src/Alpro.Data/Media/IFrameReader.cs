@@ -19,6 +19,11 @@ public interface IFrameReader : IDisposable
     /// <exception cref="UnreadableClipException">The file cannot be used; its reason says why.</exception>
     VideoInfo Open(MediaSource media);
 
+    /// <summary>Fetches what reading these frames of the open file needs, where that lies in a store.</summary>
+    /// <param name="indices">Frame numbers in ascending order; repeats are allowed.</param>
+    /// <exception cref="UnreadableClipException">The store does not give it.</exception>
+    void Fetch(ReadOnlySpan<int> indices) { }
+
     /// <summary>Decodes frames of the open file, scaled to width x height, as RGB bytes [T, height, width, 3].</summary>
     /// <param name="indices">Frame numbers in ascending order; repeats are allowed.</param>
     /// <param name="width">Width of the finished frames in pixels.</param>

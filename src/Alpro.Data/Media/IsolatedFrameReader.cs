@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Reflection;
 using System.Text;
+using Alpro.Data.Places;
 
 namespace Alpro.Data.Media;
 
@@ -39,6 +40,7 @@ internal sealed class IsolatedFrameReader : IFrameReader
     private BinaryWriter? _requests;
     private bool _killed;
     private string _path = "";
+    private TimeSpan _patience;
     private VideoInfo _info;
 
     /// <summary>A reader whose child process starts with the first file.</summary>
@@ -55,20 +57,41 @@ internal sealed class IsolatedFrameReader : IFrameReader
     /// <exception cref="InvalidOperationException">The child process does not start.</exception>
     public VideoInfo Open(MediaSource media)
     {
-        (_path, _info) = (media.Path, default);
+        (_path, _info) = (Place.NameOf(media.Path), default);
+        _patience = _limits.Deadline + _grace + (Place.IsRemote(media.Path) ? _limits.Places.Deadline + _limits.Places.TryTime : default);
         if (_killed) Stop();
         if (_worker is null) Start();
         try
         {
-            Watch(_limits.Deadline + _grace);
+            Watch(_patience);
             _requests!.Write(DecodeWorker.OpenRequest);
-            _requests.Write(media.Path);
-            _requests.Write(media.Offset);
-            _requests.Write(media.Length);
+            media.Write(_requests);
             _requests.Flush();
             TakeAnswer();
             int frames = _answers!.ReadInt32();
             return _info = new VideoInfo(frames, _answers.ReadDouble(), _answers.ReadInt32(), _answers.ReadInt32(), _answers.ReadInt32());
+        }
+        catch (IOException exception)
+        {
+            throw Died(exception);
+        }
+        finally
+        {
+            Watch(Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Fetch(ReadOnlySpan<int> indices)
+    {
+        try
+        {
+            Watch(_patience);
+            _requests!.Write(DecodeWorker.FetchRequest);
+            _requests.Write(indices.Length);
+            foreach (int index in indices) _requests.Write(index);
+            _requests.Flush();
+            TakeAnswer();
         }
         catch (IOException exception)
         {
@@ -86,7 +109,7 @@ internal sealed class IsolatedFrameReader : IFrameReader
         FrameReaders.CheckRequest(_info, indices, width, height, pixels_THWC.Length);
         try
         {
-            Watch(_limits.Deadline + _grace);
+            Watch(_patience);
             _requests!.Write(DecodeWorker.ReadRequest);
             _requests.Write(indices.Length);
             _requests.Write(width);
@@ -131,6 +154,12 @@ internal sealed class IsolatedFrameReader : IFrameReader
             _requests.Write(_limits.Deadline.Ticks);
             _requests.Write(_limits.MaxPixels);
             _requests.Write(_limits.MaxPackets);
+            PlaceSettings places = _limits.Places;
+            _requests.Write(places.CacheFolder ?? "");
+            _requests.Write(places.CacheSize);
+            _requests.Write(places.Deadline.Ticks);
+            _requests.Write(places.TryTime.Ticks);
+            _requests.Write(places.BackOff.Ticks);
             _requests.Flush();
             if (_answers.ReadByte() != DecodeWorker.Ready) throw new IOException("it answers something else");
         }

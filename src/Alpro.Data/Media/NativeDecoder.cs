@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Alpro.Data.Places;
 
 namespace Alpro.Data.Media;
 
@@ -46,6 +47,18 @@ internal static partial class NativeDecoder
     /// <summary>What the library tells about an open file.</summary>
     internal record struct Info(double FrameRate, int FrameCount, int Width, int Height, int Rotation);
 
+    /// <summary>A packed clip as the library takes it.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe struct Packed
+    {
+        public byte* Header;
+        public int* Sizes;
+        public uint* Checksums;
+        public double FrameRate;
+        public long First;
+        public int Codec, Width, Height, FrameCount, HeaderSize;
+    }
+
     /// <summary>A reader of the library, freed with this handle.</summary>
     internal sealed class ReaderHandle() : SafeHandle(0, ownsHandle: true)
     {
@@ -62,7 +75,14 @@ internal static partial class NativeDecoder
     internal static partial ReaderHandle New(in Limits limits);
 
     [LibraryImport(Library, EntryPoint = "alpro_open", StringMarshalling = StringMarshalling.Utf8)]
-    internal static partial int Open(ReaderHandle reader, string path, long offset, long length, out Info info);
+    internal static unsafe partial int Open(ReaderHandle reader, string path, long offset, long length, Packed* clip, out Info info);
+
+    [LibraryImport(Library, EntryPoint = "alpro_open_input")]
+    internal static unsafe partial int OpenInput(ReaderHandle reader, delegate* unmanaged<nint, long, byte*, int, int> input, nint source,
+        long offset, long length, Packed* clip, out Info info);
+
+    [LibraryImport(Library, EntryPoint = "alpro_ranges")]
+    internal static partial int Ranges(ReaderHandle reader, ReadOnlySpan<int> indices, int count, Span<ByteRange> ranges, int capacity);
 
     [LibraryImport(Library, EntryPoint = "alpro_read")]
     internal static partial int Read(ReaderHandle reader, ReadOnlySpan<int> indices, int count, int width, int height, int filter,

@@ -51,6 +51,9 @@ internal sealed class PatientFrameReader(IFrameReader reader, DecodeLimits limit
     }
 
     /// <inheritdoc/>
+    public void Fetch(ReadOnlySpan<int> indices) => reader.Fetch(indices);
+
+    /// <inheritdoc/>
     public void Dispose() => reader.Dispose();
 
     private static bool MayPass(UnreadableClipException problem) => problem.Reason is RejectReason.ReadError or RejectReason.TimedOut;

@@ -41,6 +41,12 @@ public enum RejectReason
 
     /// <summary>The file may not be read.</summary>
     Denied,
+
+    /// <summary>The store does not do what is asked of it, such as to send a part of a file.</summary>
+    Refused,
+
+    /// <summary>The store did not answer within its deadline, however often it was asked.</summary>
+    Unreachable,
 }
 
 /// <summary>A clip cannot be made from its row: not a fault of the program but a fact about the data, counted and listed.</summary>

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Alpro.Data.Preparation.Official;
 
 namespace Alpro.Data.Preparation;
 
@@ -21,8 +22,16 @@ internal sealed record PreparationReport(
     string Dataset, IReadOnlyDictionary<string, string> Archives, int Sources, int Converted, int AlreadyThere, int Prepared,
         int? Expected, int KnownMissing, IReadOnlyList<PreparationFailure> Failures)
 {
-    /// <summary>Whether nothing failed and nothing but what is known to be missing is missing.</summary>
-    public bool IsComplete => Failures.Count == 0 && (Expected is null || Prepared >= Expected - KnownMissing);
+    /// <summary>What preparing its annotations came to; null where none were given.</summary>
+    public AnnotationReport? Annotations { get; init; }
+
+    /// <summary>Whether nothing failed, nothing but what is known to be missing is missing, and annotations are as published.</summary>
+    public bool IsComplete => Failures.Count == 0 && (Expected is null || Prepared >= Expected - KnownMissing)
+        && Annotations is not { Differences.Count: > 0 };
+
+    /// <summary>The report where annotations alone were prepared.</summary>
+    public static PreparationReport Of(string dataset, AnnotationReport annotations) =>
+        new(dataset, new Dictionary<string, string>(), 0, 0, 0, 0, null, 0, []) { Annotations = annotations };
 }
 
 /// <summary>

@@ -1,3 +1,6 @@
+using Alpro.Data.Media;
+using Alpro.Data.Preparation.Official;
+
 namespace Alpro.Data.Preparation;
 
 /// <summary>An archive as its authors publish it.</summary>
@@ -23,6 +26,9 @@ internal sealed record DatasetRecipe
     /// <summary>Extensions of the dataset's media.</summary>
     public IReadOnlyList<string> Extensions { get; init; } = _videoExtensions;
 
+    /// <summary>How its published annotations become what the recipes read.</summary>
+    public required OfficialAnnotations Annotations { get; init; }
+
     /// <summary>How its media are converted; null where they are used as they are.</summary>
     public ConversionSettings? Conversion { get; init; }
 
@@ -32,17 +38,30 @@ internal sealed record DatasetRecipe
     /// <summary>The datasets of the paper.</summary>
     public static IReadOnlyList<DatasetRecipe> All { get; } =
     [
-        new() { Name = "webvid", Conversion = new ConversionSettings { RateFactor = 0.1 } },
-        new() { Name = "cc3m", Extensions = [".jpg", ".jpeg", ".png", ".webp"] },
+        new() { Name = "webvid", Annotations = new WebvidAnnotations(), Conversion = new ConversionSettings { RateFactor = 0.1 } },
+        new() { Name = "cc3m", Annotations = new Cc3mAnnotations(), Extensions = MediaFiles.Images },
         new()
         {
             Name = "msrvtt",
+            Annotations = new MsrvttAnnotations(),
             Archives = [new("train_val_videos.zip", "51f2394d279cf84f1642defd9a651e6f"),
                 new("test_videos.zip", "0af68454cec9d586e92805739f3911d0")],
             Expected = 10_000,
         },
-        new() { Name = "msvd", Archives = [new("YouTubeClips.tar", "9bdb20fcf14d59524a6febca9f6a8d89")], Expected = 1_970 },
-        new() { Name = "didemo", Expected = 10_463, KnownMissing = ["77807177@N00_5753455690_1e04ccb364"],
-            Conversion = new ConversionSettings() },
+        new()
+        {
+            Name = "msvd",
+            Annotations = new QuestionAnnotations("vid", answers: 2423, (30_933, 6_415, 13_157), "youtube_mapping.txt"),
+            Archives = [new("YouTubeClips.tar", "9bdb20fcf14d59524a6febca9f6a8d89")],
+            Expected = 1_970,
+        },
+        new()
+        {
+            Name = "didemo",
+            Annotations = new DidemoAnnotations(),
+            Expected = 10_463,
+            KnownMissing = ["77807177@N00_5753455690_1e04ccb364"],
+            Conversion = new ConversionSettings(),
+        },
     ];
 }

@@ -24,10 +24,8 @@ internal sealed record ConversionSettings
 /// <summary>Re-encodes one file after another with the <c>ffmpeg</c> command. A finished file appears whole or not at all.</summary>
 internal sealed class MediaConverter(ConversionSettings settings)
 {
-    private static readonly string[] _images = [".jpg", ".jpeg", ".png", ".webp"];
-
     /// <summary>The extension of what a file becomes.</summary>
-    public static string ExtensionOf(string source) => _images.Contains(Path.GetExtension(source).ToLowerInvariant()) ? ".jpg" : ".mp4";
+    public static string ExtensionOf(string source) => MediaFiles.IsImage(source) ? ".jpg" : ".mp4";
 
     /// <summary>Converts a file; returns why it failed, or null.</summary>
     /// <exception cref="DataException">There is no <c>ffmpeg</c>.</exception>

@@ -3,14 +3,17 @@ namespace Alpro.Data.Sampling;
 
 /// <summary>
 /// Which rows make the batch of which step: arithmetic on (seed, step), no lists and no state to save. Each step takes its whole batch from
-/// one corpus, drawn uniformly. A corpus is visited in a fresh random order in each epoch of its own. A step's batch does not depend on how
-/// many workers make it. A run resumes at any step. (Paper section 4.1; the mixing of its released code.)
+/// one corpus, drawn uniformly, or by the corpora's weights. A corpus is visited in a fresh random order in each epoch of its own. A step's
+/// batch does not depend on how many workers make it. A run resumes at any step. (Paper section 4.1; the mixing of its released code.)
 /// </summary>
 /// <remarks>Safe to ask from several threads at once.</remarks>
 public sealed class SamplingPlan : IClipPlan
 {
     private readonly long[] _rows, _stepsPerEpoch;
     private readonly ulong _seed;
+
+    /// <summary>The sums of the weights up to each corpus; null where all corpora are drawn alike.</summary>
+    private readonly double[]? _bounds;
 
     /// <summary>How many of the steps before <see cref="_cursor"/> drew each corpus.</summary>
     private readonly long[] _drawn;
@@ -23,8 +26,13 @@ public sealed class SamplingPlan : IClipPlan
     /// <param name="batchSize">Clips per step over all ranks, B.</param>
     /// <param name="seed">The run's seed.</param>
     /// <param name="corpusNames">Names for messages; numbers are used without.</param>
+    /// <param name="weights">
+    /// Weights of the corpora, above 0: a corpus is drawn in the share of the steps that its weight has of their sum. Weights that are all
+    /// alike draw what no weights draw.
+    /// </param>
     /// <exception cref="DataException">There is no corpus, or some have fewer rows than a batch; all of them are named.</exception>
-    public SamplingPlan(IReadOnlyList<long> corpusRows, int batchSize, ulong seed, IReadOnlyList<string>? corpusNames = null)
+    public SamplingPlan(IReadOnlyList<long> corpusRows, int batchSize, ulong seed, IReadOnlyList<string>? corpusNames = null,
+        IReadOnlyList<double>? weights = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
         _rows = [.. corpusRows];
@@ -32,6 +40,11 @@ public sealed class SamplingPlan : IClipPlan
         BatchSize = batchSize;
         _stepsPerEpoch = [.. _rows.Select(rows => rows / batchSize)];
         _drawn = new long[_rows.Length];
+        if (weights?.Distinct().Count() > 1)
+        {
+            double sum = 0;
+            _bounds = [.. weights.Select(weight => sum += weight)];
+        }
 
         string[] problems = [.. Enumerable.Range(0, _rows.Length).Where(corpus => _rows[corpus] < batchSize).Select(corpus =>
             $"corpus {corpusNames?[corpus] ?? corpus.ToString()} has "
@@ -54,8 +67,14 @@ public sealed class SamplingPlan : IClipPlan
     public long StepsPerEpoch => _stepsPerEpoch.Sum();
 
     /// <summary>The corpus from which a step takes its batch.</summary>
-    public int CorpusOf(long step) =>
-        _rows.Length == 1 ? 0 : SeededRandom.For(SeededRandom.Mix(_seed, (ulong)step), RandomPurpose.CorpusDraw).NextInt32(_rows.Length);
+    public int CorpusOf(long step)
+    {
+        if (_rows.Length == 1) return 0;
+        var random = SeededRandom.For(SeededRandom.Mix(_seed, (ulong)step), RandomPurpose.CorpusDraw);
+        if (_bounds is null) return random.NextInt32(_rows.Length);
+        double at = random.NextDouble() * _bounds[^1];
+        return Array.FindIndex(_bounds, bound => at < bound) is >= 0 and var corpus ? corpus : _rows.Length - 1;
+    }
 
     /// <summary>The clip for one place of one step's batch.</summary>
     /// <param name="step">Training step, from 0.</param>

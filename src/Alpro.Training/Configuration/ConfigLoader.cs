@@ -5,6 +5,7 @@ using System.Text.Json.Serialization.Metadata;
 using Alpro.Data;
 using Alpro.Data.Corpora;
 using Alpro.Data.Corpora.Annotations;
+using Alpro.Data.Places;
 
 namespace Alpro.Training.Configuration;
 
@@ -56,13 +57,17 @@ public static class ConfigLoader
         Bind(file, BytesOf(file), LinesOf, overrides, static (config, problems) => config.CheckSizes(problems));
 
     /// <summary>
-    /// Reads the corpora and the entity list that a configuration names, for commands that come before the run. It looks at nothing else in
-    /// the configuration, and no file that the configuration names need be there.
+    /// Reads the corpora that a configuration names, and the lists that are made of them, for commands that come before the run. It looks
+    /// at nothing else in the configuration, and no file that the configuration names need be there.
     /// </summary>
     /// <param name="file">The configuration file.</param>
-    /// <returns>A configuration of the corpora, <c>data.entities</c> and <c>model.entities</c> alone.</returns>
+    /// <param name="overrides">Values set on the command line.</param>
+    /// <returns>
+    /// A configuration of the corpora, entities, answers and vocabulary alone, with their numbers; an absent vocabulary has an empty path.
+    /// </returns>
     /// <exception cref="ConfigException">The file is absent or not JSON, names no corpora, or names them wrongly.</exception>
-    public static RunConfig LoadForCorpora(string file) => Bind(file, BytesOf(file), LinesOf, overrides: null,
+    public static RunConfig LoadForCorpora(string file, IReadOnlyList<string>? overrides = null) => Bind(file, BytesOf(file), LinesOf,
+        overrides,
         static (config, problems) => problems.Require(config.Data.Corpora.Count > 0, "data.corpora", "empty", "a corpus at least"),
         CorporaAlone);
 
@@ -93,9 +98,9 @@ public static class ConfigLoader
             throw new ConfigException(file, [new("", (int)(error.LineNumber ?? 0) + 1, $"not valid JSON: {message}")]);
         }
 
-        root = part is null ? root : part(root);
         problems.Lines = linesOf(bytes);
         foreach (string setting in overrides ?? []) Override(root, setting, problems);
+        root = part is null ? root : part(root);
         Check(root, Json.GetTypeInfo(typeof(RunConfig)), "", problems);
         problems.ThrowIfAny(file);
 
@@ -105,18 +110,24 @@ public static class ConfigLoader
         return config;
     }
 
-    /// <summary>What names corpora and entities, with something in the place of all else that a configuration must have.</summary>
+    /// <summary>What names corpora and lists, with something in the place of all else that a configuration must have.</summary>
     private static JsonNode? CorporaAlone(JsonNode? root)
     {
         if (root is not JsonObject config) return root;
-        JsonObject data = Part("data", "corpora", "validation", "test", "entities");
-        data["vocabulary"] = "";
+        JsonObject data = Part(config["data"], "corpora", "validation", "test", "entities", "answers", "vocabulary");
+        data.TryAdd("vocabulary", "");
         data["clip"] = new JsonObject();
-        return new JsonObject { ["task"] = "pretrain", ["model"] = Part("model", "entities"), ["data"] = data };
+        JsonObject model = Part(config["model"], "entities", "answers");
+        model["text"] = Part((config["model"] as JsonObject)?["text"], "vocabularySize");
+        return new JsonObject { ["task"] = "pretrain", ["model"] = model, ["data"] = data };
 
-        JsonObject Part(string section, params string[] keys) => new(from key in keys
-            where config[section] is JsonObject settings && settings.ContainsKey(key)
-            select KeyValuePair.Create(key, config[section]![key]?.DeepClone()));
+        static JsonObject Part(JsonNode? section, params string[] keys)
+        {
+            var part = new JsonObject();
+            foreach (string key in keys)
+                if (section is JsonObject settings && settings.TryGetPropertyValue(key, out JsonNode? value)) part[key] = value?.DeepClone();
+            return part;
+        }
     }
 
     /// <summary>The configuration as a complete JSON text, defaults included.</summary>
@@ -282,8 +293,12 @@ public static class ConfigLoader
             },
         };
 
-        CorpusConfig Corpus(CorpusConfig corpus) => corpus with { Annotations = Full(corpus.Annotations)!, Media = Full(corpus.Media) };
-        string? Full(string? path) => path is null ? null : Path.GetFullPath(path, folder);
+        CorpusConfig Corpus(CorpusConfig corpus) => corpus with
+        {
+            Annotations = Place.Resolve(corpus.Annotations, folder),
+            Media = corpus.Media is null ? null : Place.Resolve(corpus.Media, folder),
+        };
+        string? Full(string? path) => path is null or "" ? path : Path.GetFullPath(path, folder);
     }
 
     /// <summary>What a person must write for a value of a type.</summary>

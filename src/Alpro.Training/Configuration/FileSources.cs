@@ -11,7 +11,7 @@ internal static class FileSources
     {
         ["data.vocabulary"] = $"BERT's vocabulary is vocab.txt of {Bert}",
         ["data.entities"] = "'alpro entities --config FILE' makes it",
-        ["data.answers"] = $"the paper's answers are in data.zip, which {Alpro} links",
+        ["data.answers"] = $"the paper's answers are in data.zip, which {Alpro} links; 'alpro prepare answers --config FILE' makes yours",
         ["initialize.checkpoint"] = $"the paper's weights are in output.zip, which {Alpro} links; 'alpro pretrain' trains others",
         ["initialize.prompter"] = "train it first: 'alpro pretrain --config config/prompter.json'",
         ["initialize.vision"] = "a ViT-B/16 is https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-vitjx/"

@@ -1,4 +1,5 @@
 using Alpro.Data.Clips;
+using Alpro.Data.Sampling;
 
 namespace Alpro.Data.Tests.Clips;
 
@@ -21,6 +22,24 @@ public class AugmentOpsTests
             AugmentOps.Apply(Enum.Parse<AugmentOp>(op), int.Parse(parts[1][1..]), frame, _golden.Width(name), new byte[frame.Length]);
             Assert.True(frame.AsSpan().SequenceEqual(_golden[name]), name);
         }
+    }
+
+    [Theory]
+    [MemberData(nameof(Ops))]
+    public void Operations_equal_the_plain_ones_at_every_level(string op)
+    {
+        var random = new SeededRandom(9);
+        foreach ((int width, int height) in new[] { (1, 1), (3, 4), (11, 9), (40, 30), (70, 41), (224, 224) })
+            for (int level = 0; level <= 10; level++)
+            {
+                // Dark, bright and even frames have means of every kind.
+                int darkest = random.NextInt32(256), range = 1 + random.NextInt32(256 - darkest);
+                byte[] frame = new byte[width * height * 3];
+                foreach (ref byte value in frame.AsSpan()) value = (byte)(darkest + random.NextInt32(range));
+                byte[] plain = PlainAugmentOps.Apply(Enum.Parse<AugmentOp>(op), level, frame, width);
+                AugmentOps.Apply(Enum.Parse<AugmentOp>(op), level, frame, width, new byte[frame.Length]);
+                Assert.True(plain.AsSpan().SequenceEqual(frame), $"level {level}, {width} x {height}");
+            }
     }
 
     [Theory]

@@ -333,7 +333,7 @@ public sealed class VideoTextCorpusTests : IDisposable
         Media("v/1.mp4");
         Write("a.csv", "video_id,nmae,duration\n1,one,PT1S\n");
         Assert.Equal($"corpus test: {_folder.File("a.csv")} has the columns video_id, nmae, duration; expected videoid, name: \"videoid\" "
-            + "is lacking (is \"video_id\" meant?); \"name\" is lacking (is \"nmae\" meant?)",
+            + "is lacking (is \"video_id\" meant?); \"name\" is lacking (is \"nmae\" meant?); set \"columns\" where yours have other names",
             Assert.Throws<DataException>(() => Open("a.csv", "v")).Message);
         Write("a.jsonl", "{\"clip\": \"1\", \"captions\": \"x\"}\n");
         Assert.Contains("has the columns clip, captions; expected videoid, name, or video_id, question, answer, or clip_name, caption, or "

@@ -112,6 +112,8 @@ public sealed class IsolatedFrameReaderTests : IDisposable
             writer.Write(TimeSpan.FromSeconds(1).Ticks);
             writer.Write(1L << 20);
             writer.Write(1000L);
+            writer.Write("");                                        // no cache
+            for (int setting = 0; setting < 4; setting++) writer.Write(1000L);
         }
         input.Position = 0;
         using var output = new MemoryStream();

@@ -46,6 +46,8 @@ internal static class TestVideos
         ["full range bt709"] = ("mp4", "-t 4 -pix_fmt yuvj420p -colorspace bt709 -color_range pc -c:v libx264 -preset veryfast -g 24"),
         ["tagged bt709"] = ("mp4", "-t 4 -colorspace bt709 -c:v libx264 -preset veryfast -g 24"),
         ["interlaced"] = ("mp4", "-t 4 -vf tinterlace=interleave_top -flags +ildct+ilme -c:v libx264 -preset veryfast -g 24"),
+        ["mjpeg mp4"] = ("mp4", "-t 4 -vf scale=256:256 -c:v mjpeg -q:v 3"),
+        ["key frames alone"] = ("mp4", "-t 4 -vf scale=256:256 -c:v libx264 -g 1 -crf 23 -tune fastdecode"),
         ["gif"] = ("gif", "-t 2 -r 10"),
         ["odd size"] = ("mp4", "-t 3 -vf scale=151:93 -pix_fmt yuv444p -c:v libx264 -preset veryfast -g 24"),
         ["av1"] = ("mp4", "-t 1 -c:v libaom-av1 -cpu-used 8 -usage realtime -g 12 -b:v 200k"),

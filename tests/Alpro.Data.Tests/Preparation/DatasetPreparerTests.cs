@@ -3,13 +3,14 @@ using System.IO.Compression;
 using System.Text;
 using Alpro.Data.Clips;
 using Alpro.Data.Preparation;
+using Alpro.Data.Preparation.Official;
 using FFMpegCore;
 
 namespace Alpro.Data.Tests.Preparation;
 
 public sealed class DatasetPreparerTests : IDisposable
 {
-    private static readonly DatasetRecipe _plain = new() { Name = "plain", Expected = 3 };
+    private static readonly DatasetRecipe _plain = new() { Name = "plain", Annotations = new DidemoAnnotations(), Expected = 3 };
 
     private readonly TemporaryFolder _folder = new();
 

@@ -117,6 +117,40 @@ public sealed class SamplingPlanTests
     }
 
     [Fact]
+    public void Without_weights_corpora_are_drawn_as_they_always_were()
+    {
+        int[] drawn = [0, 0, 2, 0, 0, 0, 1, 2, 1, 0, 0, 0, 0, 1, 1, 0, 1, 0, 2, 0, 1, 2, 2, 1];
+        foreach (double[]? weights in (double[]?[])[null, [1, 1, 1], [0.2, 0.2, 0.2]])
+        {
+            var plan = new SamplingPlan([1000, 37, 80], batchSize: 8, seed: 5, weights: weights);
+            Assert.Equal(drawn, Enumerable.Range(0, drawn.Length).Select(step => plan.CorpusOf(step)));
+        }
+    }
+
+    [Fact]
+    public void Weights_share_out_the_steps_and_each_corpus_keeps_its_own_epochs()
+    {
+        const int Steps = 6000;
+        long[] sizes = [1000, 37, 80];
+        var plan = new SamplingPlan(sizes, batchSize: 8, seed: 5, weights: [6, 1, 3]);
+        Assert.Equal(new SamplingPlan(sizes, batchSize: 8, seed: 5).StepsPerEpoch, plan.StepsPerEpoch);
+        var requests = All(plan, Steps);
+        (long tail, double[] shares) = (0, [0.6, 0.1, 0.3]);
+        for (int corpus = 0; corpus < sizes.Length; corpus++)
+        {
+            List<long> rows = [.. requests.Where(r => r.Corpus == corpus).Select(r => r.Row)];
+            Assert.InRange(rows.Count / 8.0 / Steps, shares[corpus] - 0.02, shares[corpus] + 0.02);
+            int perEpoch = (int)(sizes[corpus] / 8 * 8);
+            List<long[]> epochs = [.. rows.Chunk(perEpoch)];
+            Assert.All(epochs, epoch => Assert.Equal(epoch.Length, epoch.Distinct().Count()));
+            tail += epochs.Count(epoch => epoch.Length == perEpoch) * (sizes[corpus] - perEpoch);
+        }
+        Assert.Equal(tail, plan.TailBefore(Steps));
+        var again = new SamplingPlan(sizes, batchSize: 8, seed: 5, weights: [0.6, 0.1, 0.3]);
+        Assert.Equal(requests[^1], again.Request(Steps - 1, 7));
+    }
+
+    [Fact]
     public void A_plan_resumes_at_any_step_and_answers_in_any_order()
     {
         List<ClipRequest> straight = All(new SamplingPlan([300, 45], 5, 9), 400);

@@ -120,6 +120,26 @@ public sealed class ConfigLoaderTests : IDisposable
             "optimizer.learningRate=-1"));
 
     [Fact]
+    public void Columns_and_weights_are_checked_where_they_are_set() => Assert.Equal(
+        """
+        run.json: 3 problems
+          --set data.corpora[0].columns: are given with the format retrieval-jsonl, which has columns of its own; expected one of the two
+          --set data.corpora[0].columns.caption: is empty; expected the name of a column
+          --set data.corpora[0].weight: is 0; expected a weight above 0: its share of the steps is its part of the sum of all weights
+        """, Problems(Good, "data.corpora[0].format=retrieval-jsonl",
+            "data.corpora[0].columns={\"media\": \"file\", \"caption\": \"\"}", "data.corpora[0].weight=0"));
+
+    [Fact]
+    public void A_column_that_means_nothing_and_a_weight_that_mixes_nothing_are_refused()
+    {
+        Assert.Contains("data.corpora[0].columns.captoin: is not a setting; did you mean \"caption\"?",
+            Problems(Good, "data.corpora[0].columns={\"media\": \"file\", \"captoin\": \"text\"}"), StringComparison.Ordinal);
+        Assert.Contains("--set data.test.weight: is 2; expected none: only the corpora of training are mixed",
+            Problems(Good, "data.test={\"name\": \"t\", \"annotations\": \"train.jsonl\", \"media\": \"videos\"}", "data.test.weight=2"),
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Batches_beyond_an_array_are_refused() => Assert.Equal(
         """
         run.json: 2 problems

@@ -1,5 +1,6 @@
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
+using Alpro.Data.Places;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;
 using Microsoft.Extensions.Logging;
@@ -37,11 +38,16 @@ internal static class SmallRun
     public static async Task<RunResult> TrainAsync(RunConfig config, string folder, int decoders = 1, bool resume = false,
         Action<StepRecord>? stepped = null,
         ILoggerFactory? log = null, Func<RunHost, CancellationToken, Task>? disturb = null, int attempts = 3,
-        CancellationToken stop = default)
+        PlaceSettings? places = null, CancellationToken stop = default)
     {
         Directory.CreateDirectory(folder);
         await using RunHost host = await RunHost.StartAsync(
-            adjust: settings => settings with { Decoders = decoders, AttemptsPerClip = attempts }, log: log);
+            adjust: settings => settings with
+            {
+                Decoders = decoders,
+                AttemptsPerClip = attempts,
+                Places = places ?? settings.Places,
+            }, log: log);
         using var over = new CancellationTokenSource();
         Task disturbing = disturb?.Invoke(host, over.Token) ?? Task.CompletedTask;
         try

@@ -18,18 +18,21 @@ internal sealed record AnnotationRow(
 /// <summary>Which columns an annotation has and what they mean, in whatever container it comes.</summary>
 /// <param name="Required">Columns without which a row means nothing.</param>
 /// <param name="Optional">Columns that are read where they are there.</param>
-/// <param name="Kind">What the media files are.</param>
+/// <param name="Kind">What the media files are; null where the first row's file tells.</param>
 /// <param name="Extension">The media extension where the annotation names none.</param>
 /// <param name="Read">Makes a row from its values, its number from 0, and the media extension; what is lacking is left empty.</param>
 internal sealed record AnnotationColumns(
-    IReadOnlyList<string> Required, IReadOnlyList<string> Optional, MediaKind Kind, string Extension,
+    IReadOnlyList<string> Required, IReadOnlyList<string> Optional, MediaKind? Kind, string Extension,
     Func<AnnotationFields, long, string, AnnotationRow> Read)
 {
     /// <summary>What is wrong with a row's values, or null.</summary>
-    public string? ProblemOf(AnnotationFields fields)
+    public string? ProblemOf(AnnotationFields fields) => ProblemOf(fields, Required);
+
+    /// <summary>What is wrong with the values of a row that needs some columns, or null.</summary>
+    public static string? ProblemOf(AnnotationFields fields, IReadOnlyList<string> required)
     {
         if (fields.Problem is not null) return fields.Problem;
-        foreach (string name in Required)
+        foreach (string name in required)
         {
             IReadOnlyList<string> values = fields[name];
             if (values.Count == 0) return $"it has no \"{name}\"";

@@ -1,42 +1,43 @@
 namespace Alpro.Data.Corpora.Annotations;
 
 /// <summary>
-/// Reads CSV as RFC 4180 has it: a header, and quoted fields with commas, doubled quotes and line breaks. Or TSV, which has neither quotes
-/// nor header. A quote inside an unquoted field is an ordinary character. A row whose quote is never closed ends at its own line. Where
-/// files were joined, a header in the middle is no row.
+/// Reads CSV as RFC 4180 has it: quoted fields with commas, doubled quotes and line breaks. Or TSV, which has no quotes. A header names the
+/// columns; without one they have numbers from 1, unless their names are given. A quote inside an unquoted field is an ordinary character.
+/// A row whose quote is never closed ends at its own line. Where files were joined, a header in the middle is no row.
 /// </summary>
 internal sealed class DelimitedReader : AnnotationReader
 {
     private readonly ByteWindow _bytes;
     private readonly byte _delimiter;
-    private readonly bool _quotes;
+    private readonly bool _quotes, _header;
     private readonly Dictionary<string, int> _columns = [];
     private readonly HashSet<string> _twice = [];
     private readonly List<(int Start, int Length, bool Quoted)> _fields = [];
     private readonly string[]?[] _values;
 
-    private DelimitedReader(Stream stream, char delimiter, IReadOnlyList<string>? columns)
+    private DelimitedReader(Stream stream, char delimiter, bool quotes, bool header, IReadOnlyList<string>? columns)
     {
         _bytes = new ByteWindow(stream);
         _delimiter = (byte)delimiter;
-        _quotes = columns is null;
+        (_quotes, _header) = (quotes, header);
         if (_bytes.Has(2) && _bytes.Bytes.StartsWith("\uFEFF"u8)) _bytes.Skip(3);
         if (columns is null)
         {
             int length = ParseRow(out _);
-            columns = [.. _fields.Select((_, i) => Field(i).Trim())];
-            _bytes.Skip(length);
+            columns = [.. _fields.Select((_, i) => header ? Field(i).Trim() : $"{i + 1}")];
+            if (header) _bytes.Skip(length);
         }
         for (int i = 0; i < columns.Count; i++)
             if (!_columns.TryAdd(columns[i], i)) _twice.Add(columns[i]);
         _values = new string[columns.Count][];
     }
 
-    /// <summary>A reader of comma-separated values with a header.</summary>
-    public static DelimitedReader Csv(Stream stream) => new(stream, ',', columns: null);
+    /// <summary>A reader of comma-separated values.</summary>
+    public static DelimitedReader Csv(Stream stream, bool header = true) => new(stream, ',', quotes: true, header, columns: null);
 
-    /// <summary>A reader of tab-separated values with these columns.</summary>
-    public static DelimitedReader Tsv(Stream stream, params IReadOnlyList<string> columns) => new(stream, '\t', columns);
+    /// <summary>A reader of tab-separated values, with these columns or those that the file has.</summary>
+    public static DelimitedReader Tsv(Stream stream, IReadOnlyList<string>? columns, bool header = false) =>
+        new(stream, '\t', quotes: false, header, columns);
 
     public override IReadOnlyCollection<string> Names => _columns.Keys;
 
@@ -49,7 +50,7 @@ internal sealed class DelimitedReader : AnnotationReader
             bool blank = _fields.Count == 1 && _fields[0] is { Length: 0, Quoted: false };
             if (problem is null && !blank && _fields.Count != _values.Length)
                 problem = $"it has {_fields.Count} columns, not {_values.Length}";
-            if (problem is null && _quotes && _columns.All(column => Field(column.Value).Trim() == column.Key))
+            if (problem is null && _header && _columns.All(column => Field(column.Value).Trim() == column.Key))
                 problem = "it is the header again";
             if (problem is not null) yield return new MalformedFields(problem);
             else if (!blank) yield return row;

@@ -15,10 +15,15 @@ internal sealed class ParquetRowReader : AnnotationReader
     private readonly BoundedStream _stream;
     private readonly Dictionary<long, long> _ends;
     private readonly Dictionary<string, DataField> _fields = [];
+    private readonly IEnumerable<string> _wanted;
 
-    public ParquetRowReader(Stream stream)
+    /// <summary>A reader of a file.</summary>
+    /// <param name="stream">The file.</param>
+    /// <param name="wanted">The columns to read; null for those of the formats.</param>
+    public ParquetRowReader(Stream stream, IEnumerable<string>? wanted = null)
     {
         _stream = new(stream);
+        _wanted = wanted ?? AnnotationFormat.Recognisable.SelectMany(columns => columns.Required.Concat(columns.Optional));
         _ends = ParquetStructure.Check(stream);
         _reader = Await(() => ParquetReader.CreateAsync(_stream, leaveStreamOpen: false));
         foreach (DataField field in Await(() => Task.FromResult(_reader.Schema.DataFields)))
@@ -30,8 +35,7 @@ internal sealed class ParquetRowReader : AnnotationReader
 
     public override IEnumerable<AnnotationFields> Rows()
     {
-        string[] wanted = [.. AnnotationFormat.Recognisable.SelectMany(columns => columns.Required.Concat(columns.Optional))
-            .Where(_fields.ContainsKey).Distinct()];
+        string[] wanted = [.. _wanted.Where(_fields.ContainsKey).Distinct()];
         for (int group = 0; group < _reader.RowGroupCount; group++)
         {
             using ParquetRowGroupReader rows = _reader.OpenRowGroupReader(group);

@@ -1,6 +1,8 @@
 using System.Formats.Tar;
+using System.IO.Enumeration;
 using System.Text.Json;
 using Alpro.Data.Media;
+using Alpro.Data.Places;
 using static Alpro.Data.Corpora.Annotations.AnnotationFormat;
 
 namespace Alpro.Data.Corpora.Annotations;
@@ -15,8 +17,7 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
     /// <summary>The name under which a row's key is found.</summary>
     public const string Key = "__key__";
 
-    private static readonly string[] _videos = [".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v"],
-        _images = [".jpg", ".jpeg", ".png", ".webp"];
+    private static readonly string[] _videos = [".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v"];
 
     /// <summary>A caption, or a question with its answer, and the media of the kind that the first shard has.</summary>
     public override AnnotationColumns Columns => new(["caption"], [], Kind(), "", static (fields, _, _) =>
@@ -25,10 +26,12 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
         : new(One(fields, Key), [], fields["caption"], Media: fields.Media));
 
     /// <summary>The shards of a folder or glob, in the order of their names.</summary>
-    /// <param name="pattern">Full path of the folder, of one shard, or of a pattern of names.</param>
+    /// <param name="pattern">Full path of the folder, of one shard, or of a pattern of names; an address of a folder ends with
+    /// <c>/</c>.</param>
     /// <param name="error">Makes the error of a corpus out of a message.</param>
     public static string[] ShardsAt(string pattern, Func<string, DataException> error)
     {
+        if (Place.IsRemote(pattern)) return StoredShards(pattern, error);
         string folder = Directory.Exists(pattern) ? pattern : Path.GetDirectoryName(pattern)!;
         string names = Directory.Exists(pattern) ? "*.tar" : Path.GetFileName(pattern);
         string[] shards = Directory.Exists(folder) ? [.. Directory.EnumerateFiles(folder, names).Order(StringComparer.Ordinal)] : [];
@@ -38,6 +41,19 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
         return shards;
     }
 
+    private static string[] StoredShards(string address, Func<string, DataException> error)
+    {
+        string file = Place.NameOf(address);
+        bool whole = file.EndsWith('/');
+        if (!whole && !file.Contains('*')) return [address];
+        string folder = whole ? address : Place.FolderOf(address), names = whole ? "*.tar" : file[(file.LastIndexOf('/') + 1)..];
+        if (!Place.CanList(address)) throw error($"{file}: a web server does not list its files; name one shard, or use s3://");
+        using var place = Place.Open(folder);
+        string[] shards = [.. place.List().Where(shard => FileSystemName.MatchesSimpleExpression(names, shard.Name, ignoreCase: false)
+            && !shard.Name.Contains('/')).Select(shard => Place.Combine(folder, shard.Name))];
+        return shards.Length > 0 ? shards : throw error($"there are no shards {Place.Combine(Place.NameOf(folder), names)}");
+    }
+
     public override IEnumerable<AnnotationFields> Rows() => shards.SelectMany(Rows);
 
     /// <summary>What the media members of the shards are, told by the first of them.</summary>
@@ -45,15 +61,15 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
     {
         foreach (string shard in shards)
         {
-            using var tar = new TarReader(File.OpenRead(shard));
+            using var tar = new TarReader(PlaceStream.Open(shard));
             while (Next(tar) is { } entry)
             {
                 if (_videos.Contains(Split(entry.Name).Extension)) return MediaKind.Video;
-                if (_images.Contains(Split(entry.Name).Extension)) return MediaKind.Image;
+                if (MediaFiles.Images.Contains(Split(entry.Name).Extension)) return MediaKind.Image;
             }
         }
-        throw new DataException($"{shards[0]} and the other shards hold neither videos ({string.Join(", ", _videos)}) nor images "
-            + $"({string.Join(", ", _images)}).");
+        throw new DataException($"{Place.NameOf(shards[0])} and the other shards hold neither videos ({string.Join(", ", _videos)}) "
+            + $"nor images ({string.Join(", ", MediaFiles.Images)}).");
     }
 
     /// <summary>Where the media of the row with a name lie in a shard; null where it has no such row.</summary>
@@ -62,7 +78,7 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
 
     private static IEnumerable<AnnotationFields> Rows(string shard)
     {
-        using var tar = new TarReader(File.OpenRead(shard));
+        using var tar = new TarReader(PlaceStream.Open(shard));
         var names = new HashSet<string>();
         Sample sample = new(shard, "");
         string? damage = null;
@@ -77,7 +93,7 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
             sample.Add(extension, entry);
         }
         if (sample.Fields(names) is { } last) yield return last;
-        if (damage is not null) yield return new MalformedFields($"{shard} is damaged from here on: {damage}");
+        if (damage is not null) yield return new MalformedFields($"{Place.NameOf(shard)} is damaged from here on: {damage}");
 
         TarEntry? NextFile()
         {
@@ -127,7 +143,7 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
 
         public void Add(string extension, TarEntry entry)
         {
-            if (_videos.Contains(extension) || _images.Contains(extension))
+            if (_videos.Contains(extension) || MediaFiles.Images.Contains(extension))
             {
                 if (entry.Length == 0) _problem = $"{entry.Name} has no bytes";
                 _media = new MediaSource(shard, entry.DataOffset, entry.Length);
@@ -161,9 +177,9 @@ internal sealed class TarShardReader(IReadOnlyList<string> shards) : AnnotationR
         {
             if (_media is null && _values.Count == 0) return null;
             if (_problem is not null) return new MalformedFields(_problem);
-            if (_media is null) return new MalformedFields($"{key} has no video or image in {shard}");
+            if (_media is null) return new MalformedFields($"{key} has no video or image in {Place.NameOf(shard)}");
             // Shards may number their members alike, and a key may come again in one: it is another video then.
-            string first = $"{Path.GetFileNameWithoutExtension(shard)}/{key}", name = first;
+            string first = $"{Path.GetFileNameWithoutExtension(Place.NameOf(shard))}/{key}", name = first;
             for (int time = 2; !names.Add(name); time++) name = $"{first}#{time}";
             _values[TarShardReader.Key] = JsonSerializer.SerializeToElement(name);
             return new JsonObjectReader.Row(_values, _media);

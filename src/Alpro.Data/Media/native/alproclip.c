@@ -18,12 +18,13 @@ static void close_file(Reader *r)
 {
     avcodec_free_context(&r->codec);
     close_demuxer(r);
+    avcodec_parameters_free(&r->packed);
     av_frame_free(&r->still);
     av_freep(&r->order);
     av_freep(&r->wanted_at);
     r->packet_count = r->frame_count = 0;
     if (r->file >= 0) close(r->file);
-    r->file = -1;
+    r->file = -1, r->input = NULL;
 }
 
 static double frame_rate(const Reader *r)
@@ -35,13 +36,32 @@ static double frame_rate(const Reader *r)
     return ticks > 0 ? (r->frame_count - 1) / (ticks * av_q2d(r->stream->time_base)) : 0;
 }
 
-EXPORT int alpro_open(Reader *r, const char *path, int64_t offset, int64_t length, Info *info)
+static void begin_open(Reader *r)
 {
     close_file(r);
     begin(r);
     memset(&r->statistics, 0, sizeof r->statistics);
-    int64_t start = now_ns();
-    int status = open_bytes(r, path, offset, length);
+}
+
+/* Opens a packed clip in the bytes that are open. */
+static int open_packed(Reader *r, int status, const Packed *clip, Info *info)
+{
+    if (!status) status = check_size(r, clip->width, clip->height);
+    if (!status) status = index_from_pack(r, clip);
+    if (status) return close_file(r), status;
+    r->orientation = (Orientation){ 1, 0, 0, 1 };
+    *info = (Info){ clip->frame_rate, r->frame_count, clip->width, clip->height, 0 };
+    return OK;
+}
+
+/* Opens the media in the bytes that are open, which took the status; start is when that began. A packed clip brings its index. */
+static int open_media(Reader *r, int status, int64_t start, const Packed *clip, Info *info)
+{
+    if (clip) {
+        status = open_packed(r, status, clip, info);
+        r->statistics.open_ns = now_ns() - start;
+        return status;
+    }
     if (!status) status = open_demuxer(r);
     int64_t opened = now_ns();
     r->statistics.open_ns = opened - start;
@@ -56,6 +76,27 @@ EXPORT int alpro_open(Reader *r, const char *path, int64_t offset, int64_t lengt
     int width = r->still ? r->still->width : r->stream->codecpar->width, height = r->still ? r->still->height : r->stream->codecpar->height;
     *info = (Info){ r->still ? 0 : frame_rate(r), r->frame_count, turned ? height : width, turned ? width : height, rotation_of(r->orientation) };
     return OK;
+}
+
+EXPORT int alpro_open(Reader *r, const char *path, int64_t offset, int64_t length, const Packed *clip, Info *info)
+{
+    begin_open(r);
+    int64_t start = now_ns();
+    return open_media(r, open_bytes(r, path, offset, length), start, clip, info);
+}
+
+/* Opens length bytes, from offset on, of an input that is no file. */
+EXPORT int alpro_open_input(Reader *r, Input input, void *source, int64_t offset, int64_t length, const Packed *clip, Info *info)
+{
+    begin_open(r);
+    r->input = input, r->source = source, r->offset = offset, r->length = length;
+    return open_media(r, OK, now_ns(), clip, info);
+}
+
+/* The stretches of the input that decoding these frames reads, as pairs of first byte and length; how many, at most capacity. */
+EXPORT int alpro_ranges(const Reader *r, const int32_t *indices, int count, int64_t *ranges, int capacity)
+{
+    return r->still ? 0 : needed_ranges(r, indices, count, ranges, capacity);
 }
 
 EXPORT int alpro_read(Reader *r, const int32_t *indices, int count, int width, int height, int filter, uint8_t *pixels)

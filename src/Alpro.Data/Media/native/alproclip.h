@@ -35,6 +35,16 @@ typedef struct Info {
     int32_t frame_count, width, height, rotation;
 } Info;
 
+/* A clip of a packed corpus, as its index describes it. */
+typedef struct Packed {
+    const uint8_t *header;         /* of the codec */
+    const int32_t *sizes;          /* of each frame */
+    const uint32_t *checksums;     /* of each frame: CRC-32 */
+    double frame_rate;
+    int64_t first;                 /* where its first frame lies among its bytes; the others follow without gaps */
+    int32_t codec, width, height, frame_count, header_size;
+} Packed;
+
 /* Where the time of the last open and read went, and what was decoded for it. */
 typedef struct Statistics {
     int64_t open_ns, index_ns, read_ns, decode_ns, convert_ns;
@@ -46,6 +56,7 @@ typedef struct Packet {
     int64_t pts, position;
     int32_t size;
     uint8_t key, shown;
+    uint32_t checksum;     /* of a packed clip */
 } Packet;
 
 /* How a decoded picture is turned for display, as the coefficients of the file's display matrix: -1, 0 or 1. */
@@ -64,18 +75,27 @@ typedef struct Wanted {
     int done, damaged;
 } Wanted;
 
+/*
+ * Where the bytes of an input that is no file come from: size bytes at a position, or fewer at its end; how many came, < 0 on failure.
+ * What it waits for others is not the reader's time.
+ */
+typedef int (*Input)(void *source, int64_t position, uint8_t *bytes, int size);
+
 typedef struct Reader {
     Limits limits;
     Statistics statistics;
     char message[512];
     int64_t expires;
-    int timed_out, read_errno;
+    int timed_out, read_errno, altered;
 
     int file;
+    Input input;                        /* in place of the file */
+    void *source;
     int64_t offset, length, position;   /* length < 0: a pipe, read once from front to end */
     AVIOContext *io;
     AVFormatContext *format;
     AVStream *stream;
+    AVCodecParameters *packed;          /* of the codec, where the clip is a packed one, which no demuxer opens */
     AVFrame *still;                     /* the picture, where the file is an image */
     Orientation orientation;
 
@@ -116,10 +136,12 @@ int open_codec(Reader *r);
 /* decode.c */
 int open_image(Reader *r);
 int read_video(Reader *r, const int32_t *indices, int count);
+int needed_ranges(const Reader *r, const int32_t *indices, int count, int64_t *ranges, int capacity);
 int count_by_decoding(Reader *r);
 
 /* index.c */
 int build_index(Reader *r);
+int index_from_pack(Reader *r, const Packed *clip);
 int cut_short(Reader *r);
 
 /* picture.c */

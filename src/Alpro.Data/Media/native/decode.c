@@ -1,6 +1,7 @@
 /* Decodes the packets that wanted frames depend on, and no others. */
 #include "alproclip.h"
 #include <string.h>
+#include <libavutil/crc.h>
 
 /* Makes this packet the next to be read. A demuxer only goes forward: what lies behind means opening it again. */
 static int go_to(Reader *r, int ordinal)
@@ -16,6 +17,11 @@ static int go_to(Reader *r, int ordinal)
     return open_demuxer(r);
 }
 
+static uint32_t checksum_of(const AVPacket *p)
+{
+    return ~av_crc(av_crc_get_table(AV_CRC_32_IEEE_LE), UINT32_MAX, p->data, p->size);
+}
+
 /* Reads packet r->next into r->packet. 0 at the end of what can be read. */
 static int read_packet(Reader *r)
 {
@@ -26,6 +32,7 @@ static int read_packet(Reader *r)
         if (entry->shown) {   /* else it lies beyond the end of the file: an empty packet */
             if (av_new_packet(p, entry->size) < 0) return 0;
             if (read_at(r, entry->position, p->data, entry->size) < entry->size) return 0;
+            if (r->packed && checksum_of(p) != entry->checksum) return r->altered = 1, 0;
         }
     } else {
         do {
@@ -147,6 +154,25 @@ static int start_of(const Reader *r, int ordinal)
     int key = ordinal;
     while (key > r->first_key && !(r->packets[key].key && r->packets[key].pts <= r->packets[ordinal].pts)) key--;
     return key;
+}
+
+/* The stretches that the packets of these frames take, and those before them from their key frames on; neighbours are one. */
+int needed_ranges(const Reader *r, const int32_t *indices, int count, int64_t *ranges, int capacity)
+{
+    int filled = 0, last = -1;
+    for (int i = 0; i < count && r->direct && !r->counted; i++) {
+        int ordinal = r->order[indices[i]];
+        for (int n = FFMAX(start_of(r, ordinal), last + 1); n <= ordinal; n++) {
+            const Packet *p = &r->packets[n];
+            int64_t *range = ranges + 2 * filled, position = r->offset + p->position;
+            if (!p->shown) continue;
+            if (filled && range[-2] + range[-1] == position) range[-1] += p->size;
+            else if (filled == capacity) return filled;
+            else range[0] = position, range[1] = p->size, filled++;
+        }
+        last = FFMAX(last, ordinal);
+    }
+    return filled;
 }
 
 static int comes_before(const Wanted *a, const Wanted *b)

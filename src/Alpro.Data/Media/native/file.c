@@ -43,7 +43,7 @@ int expired(Reader *r)
 void begin(Reader *r)
 {
     r->expires = now_ns() + r->limits.deadline_ns;
-    r->timed_out = r->read_errno = oversized = 0;
+    r->timed_out = r->read_errno = r->altered = oversized = 0;
     r->message[0] = complaint[0] = 0;
 }
 
@@ -61,11 +61,12 @@ int fail(Reader *r, int reason, const char *format, ...)
     return reason;
 }
 
-/* Why reading stopped: time is up, or the system refused; OK where it came to the end of what there is. */
+/* Why reading stopped: time is up, the system refused, or a checksum is wrong; OK where it came to the end of what there is. */
 int reading_failed(Reader *r, const char *task)
 {
     if (r->timed_out) return fail(r, TIMED_OUT, "%s took longer than allowed", task);
     if (r->read_errno) return fail(r, READ_ERROR, "%s", strerror(r->read_errno));
+    if (r->altered) return fail(r, CORRUPT, "its bytes are not those of the index");
     return OK;
 }
 
@@ -74,9 +75,20 @@ int was_oversized(void) { return oversized; }
 
 /* ---- bytes ---- */
 
+static int read_input(Reader *r, int64_t position, uint8_t *bytes, int size)
+{
+    int64_t start = now_ns();
+    int done = r->input(r->source, r->offset + position, bytes, size);
+    r->expires += now_ns() - start;   /* a store has a deadline of its own */
+    if (done < 0) r->read_errno = EIO, done = 0;
+    r->statistics.bytes += done;
+    return done;
+}
+
 int read_at(Reader *r, int64_t position, uint8_t *bytes, int size)
 {
     int done = 0;
+    if (r->input) return read_input(r, position, bytes, size);
     while (done < size) {
         ssize_t n = pread(r->file, bytes + done, size - done, r->offset + position + done);
         if (n < 0 && errno == EINTR) continue;
@@ -177,6 +189,16 @@ static int header_tells_all(const AVFormatContext *f)
     return 1;
 }
 
+/* Whether the file begins as an MP4 does. No other format claims such a file, and to ask them all takes as long as to open it. */
+static int begins_as_mp4(Reader *r)
+{
+    char head[12];
+    int length = avio_read(r->io, (unsigned char *)head, sizeof head);
+    avio_seek(r->io, 0, SEEK_SET);
+    if (length < (int)sizeof head || memcmp(head + 4, "ftyp", 4)) return 0;
+    return memcmp(head + 8, "jp2 ", 4) && memcmp(head + 8, "jpx ", 4) && memcmp(head + 8, "jxl ", 4);   /* images */
+}
+
 /* Opens the demuxer at the start of the file and chooses the video stream. */
 int open_demuxer(Reader *r)
 {
@@ -193,7 +215,7 @@ int open_demuxer(Reader *r)
     r->format->io_open = refuse_open;
     r->format->interrupt_callback = (AVIOInterruptCB){ interrupted, r };
     av_dict_set(&options, "format_whitelist", known_formats, 0);
-    int error = avformat_open_input(&r->format, "", NULL, &options);
+    int error = avformat_open_input(&r->format, "", begins_as_mp4(r) ? av_find_input_format("mov") : NULL, &options);
     av_dict_free(&options);
     if (error >= 0 && !header_tells_all(r->format)) error = avformat_find_stream_info(r->format, NULL);
     int status = reading_failed(r, "opening it");
@@ -212,9 +234,10 @@ int open_demuxer(Reader *r)
 
 int open_codec(Reader *r)
 {
-    const AVCodec *decoder = avcodec_find_decoder(r->stream->codecpar->codec_id);
-    if (!decoder) return fail(r, CORRUPT, "no decoder for its codec, %s", avcodec_get_name(r->stream->codecpar->codec_id));
-    if (!(r->codec = avcodec_alloc_context3(decoder)) || avcodec_parameters_to_context(r->codec, r->stream->codecpar) < 0)
+    const AVCodecParameters *parameters = r->packed ? r->packed : r->stream->codecpar;
+    const AVCodec *decoder = avcodec_find_decoder(parameters->codec_id);
+    if (!decoder) return fail(r, CORRUPT, "no decoder for its codec, %s", avcodec_get_name(parameters->codec_id));
+    if (!(r->codec = avcodec_alloc_context3(decoder)) || avcodec_parameters_to_context(r->codec, parameters) < 0)
         return fail(r, TOO_LARGE, "no memory for its decoder");
     r->codec->thread_count = 1;
     r->codec->max_pixels = r->limits.max_pixels;

@@ -1,6 +1,7 @@
 /*
  * Which packets the video stream has, and in which order their frames are shown. Read from the index of an MP4 where it tells
- * everything, so that packets nobody needs are never touched; otherwise from one pass of the demuxer over the file.
+ * everything, so that packets nobody needs are never touched; otherwise from one pass of the demuxer over the file. A packed
+ * clip comes with its index.
  */
 #include "alproclip.h"
 #include <string.h>
@@ -127,7 +128,7 @@ static int index_from_mp4(Reader *r)
     enum AVCodecID codec = r->stream->codecpar->codec_id;
     int count = entry_count(r->stream), usable = 0;
     if (strncmp(r->format->iformat->name, "mov", 3) || r->length < 0 || count <= 0 || count != r->stream->nb_frames
-        || (codec != AV_CODEC_ID_H264 && codec != AV_CODEC_ID_HEVC && codec != AV_CODEC_ID_AV1)) return 0;
+        || (codec != AV_CODEC_ID_H264 && codec != AV_CODEC_ID_HEVC && codec != AV_CODEC_ID_AV1 && codec != AV_CODEC_ID_MJPEG)) return 0;
 
     int64_t position = 0, size = 0;
     uint32_t type;
@@ -141,7 +142,7 @@ static int index_from_mp4(Reader *r)
             const AVIndexEntry *e = entry_at(r->stream, i);
             int here = e->size > 0 && e->pos >= 0 && e->pos <= r->length - e->size;
             if (e->flags & AVINDEX_DISCARD_FRAME) usable = 0;
-            else if (add_packet(r, (Packet){ e->timestamp, e->pos, e->size, !!(e->flags & AVINDEX_KEYFRAME), here })) usable = -1;
+            else if (add_packet(r, (Packet){ e->timestamp, e->pos, e->size, !!(e->flags & AVINDEX_KEYFRAME), here, 0 })) usable = -1;
         }
         if (usable > 0) usable = apply_offsets(r, child(table, TAG('c','t','t','s'), 0));
     }
@@ -166,7 +167,7 @@ static int index_from_demuxer(Reader *r)
         if (p->stream_index == r->stream->index) {
             int shown = !(p->flags & AV_PKT_FLAG_DISCARD) && !is_hidden(r->stream->codecpar->codec_id, p);
             cut = !!(p->flags & AV_PKT_FLAG_CORRUPT);
-            status = add_packet(r, (Packet){ p->pts, p->pos, p->size, !!(p->flags & AV_PKT_FLAG_KEY), shown });
+            status = add_packet(r, (Packet){ p->pts, p->pos, p->size, !!(p->flags & AV_PKT_FLAG_KEY), shown, 0 });
         }
         av_packet_unref(p);
         if (expired(r)) break;
@@ -208,6 +209,13 @@ static void order_by_time(Reader *r)
     if (r->counted) r->delay = MAX_DELAY;   /* unknown: the most that decoders take */
 }
 
+static int allocate_order(Reader *r)
+{
+    r->order = av_malloc_array(r->packet_count, sizeof *r->order);
+    r->wanted_at = av_calloc(r->packet_count, sizeof *r->wanted_at);
+    return r->order && r->wanted_at ? OK : fail(r, TOO_LARGE, "no memory for %d packets", r->packet_count);
+}
+
 /* Lists the packets of the open stream and numbers its frames. */
 int build_index(Reader *r)
 {
@@ -219,12 +227,35 @@ int build_index(Reader *r)
     r->statistics.packets = r->packet_count;
     if (!r->packet_count) return fail(r, TRUNCATED, "no frame of its video stream is in the file");
 
-    r->order = av_malloc_array(r->packet_count, sizeof *r->order);
-    r->wanted_at = av_calloc(r->packet_count, sizeof *r->wanted_at);
-    if (!r->order || !r->wanted_at) return fail(r, TOO_LARGE, "no memory for %d packets", r->packet_count);
+    if ((status = allocate_order(r))) return status;
     for (r->first_key = 0; r->first_key < r->packet_count && !r->packets[r->first_key].key;) r->first_key++;
     if (r->first_key == r->packet_count) r->first_key = 0;
     order_by_time(r);
     if (r->counted && (status = count_by_decoding(r))) return status;
     return r->frame_count ? OK : fail(r, TRUNCATED, "no frame of its video stream is whole in the file");
+}
+
+/* Lists the frames of a packed clip, each of which is a key frame, and says how they are coded. */
+int index_from_pack(Reader *r, const Packed *clip)
+{
+    static const enum AVCodecID codecs[] = { AV_CODEC_ID_H264, AV_CODEC_ID_MJPEG };   /* PackedCodec */
+    int64_t position = clip->first;
+    int status = OK;
+    r->packet_count = 0;
+    for (int i = 0; i < clip->frame_count && !status; position += clip->sizes[i++])
+        status = add_packet(r, (Packet){ i, position, clip->sizes[i], 1, 1, clip->checksums[i] });
+    if (status || (status = allocate_order(r))) return status;
+    if ((unsigned)clip->codec >= FF_ARRAY_ELEMS(codecs)) return fail(r, CORRUPT, "its index names no codec that is known");
+    if (position > r->length) return fail(r, TRUNCATED, "its index names frames beyond its %lld bytes", (long long)r->length);
+    for (int i = 0; i < r->packet_count; i++) r->order[i] = i;
+    r->statistics.packets = r->frame_count = r->packet_count;
+    r->direct = 1, r->first_key = r->delay = r->counted = 0;
+
+    AVCodecParameters *p = r->packed = avcodec_parameters_alloc();
+    if (!p || !(p->extradata = av_mallocz(clip->header_size + AV_INPUT_BUFFER_PADDING_SIZE)))
+        return fail(r, TOO_LARGE, "no memory for its codec");
+    if (clip->header_size) memcpy(p->extradata, clip->header, clip->header_size);
+    p->extradata_size = clip->header_size;
+    p->codec_type = AVMEDIA_TYPE_VIDEO, p->codec_id = codecs[clip->codec], p->width = clip->width, p->height = clip->height;
+    return OK;
 }

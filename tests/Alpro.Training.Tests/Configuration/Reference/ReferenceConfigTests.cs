@@ -134,6 +134,19 @@ public sealed class ReferenceConfigTests : IDisposable
     }
 
     [Fact]
+    public void Packed_recipes_differ_from_the_plain_ones_in_their_corpora_alone()
+    {
+        foreach (string name in (string[])["pretrain", "prompter"])
+        {
+            RunConfig plain = Recipe($"{name}.json"), packed = Recipe($"{name}-packed.json");
+            Assert.Equal(plain.Data.Corpora.Concat(plain.Data.Validation).Select(corpus => $"../data/packed/{corpus.Name}/index"),
+                packed.Data.Corpora.Concat(packed.Data.Validation).Select(corpus => corpus.Annotations));
+            DataConfig data = plain.Data with { Corpora = packed.Data.Corpora, Validation = packed.Data.Validation };
+            Assert.Equal(Json(plain with { Data = data }), Json(packed));
+        }
+    }
+
+    [Fact]
     public void The_pretraining_recipes_come_out()
     {
         ImportedConfig imported = Import(Pretraining);
