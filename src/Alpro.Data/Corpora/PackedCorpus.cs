@@ -21,9 +21,9 @@ internal static class PackedCorpus
     {
         string name = $"corpus {config.Name}: {Place.NameOf(address)}";
         if (config.Media is not null || config.MediaExtension is not null || config.MaxCaptionWords is not null
-            || config.Format != AnnotationFormat.Auto)
+            || config.Format != AnnotationFormat.Auto || config.Columns is not null)
             throw new DataException($"{name} is a packed corpus, whose media and rows were settled when it was packed; leave out media, "
-                + "mediaExtension, maxCaptionWords and format");
+                + "mediaExtension, maxCaptionWords, columns and format");
         RowIndex index = RowIndex.TryOpen(Place.IsRemote(address) ? Copy(address, places, copies) : address, fingerprint: null)
             ?? throw new DataException($"{name} is damaged; pack the corpus again, or copy its index again");
         if (index.Summary.Streams is not null) return new IndexedCorpus(config.Name, Place.FolderOf(address), index, null, places);

@@ -17,9 +17,21 @@ internal static class FfmpegCommand
     /// <exception cref="FFMpegCore.Exceptions.FFMpegException">The command failed; the message holds what it wrote.</exception>
     public static async Task RunAsync(FFMpegArgumentProcessor command, CancellationToken cancellation)
     {
+        using CancellationTokenSource kill = new();
+        using CancellationTokenRegistration asked = cancellation.Register(() =>
+        {
+            try
+            {
+                kill.Cancel();
+            }
+            catch (AggregateException)
+            {
+                // FFMpegCore asks the command to quit, and the command has just ended.
+            }
+        });
         try
         {
-            await command.ProcessAsynchronously(throwOnError: true, new FFOptions { LogLevel = FFMpegLogLevel.Error }, cancellation)
+            await command.ProcessAsynchronously(throwOnError: true, new FFOptions { LogLevel = FFMpegLogLevel.Error }, kill.Token)
                 .ConfigureAwait(false);
         }
         catch (Exception exception) when (exception.GetBaseException() is Win32Exception)

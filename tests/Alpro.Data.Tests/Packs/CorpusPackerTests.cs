@@ -327,7 +327,7 @@ public sealed class CorpusPackerTests : IClassFixture<CorpusPackerTests.World>, 
         await PackAsync(_world.Images, "p");
         var refused = Assert.Throws<DataException>(() => VideoTextCorpus.Open(
             new CorpusConfig { Name = "p", Annotations = _folder.File("p/index"), MaxCaptionWords = 80 }));
-        Assert.Contains("leave out media, mediaExtension, maxCaptionWords and format", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("leave out media, mediaExtension, maxCaptionWords, columns and format", refused.Message, StringComparison.Ordinal);
         byte[] index = File.ReadAllBytes(_folder.File("p/index"));
         File.WriteAllBytes(_folder.File("p/index"), index[..^9]);
         refused = Assert.Throws<DataException>(() => OpenPack("p"));
