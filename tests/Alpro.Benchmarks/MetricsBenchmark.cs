@@ -33,6 +33,7 @@ internal static class MetricsBenchmark
         {
             string world = Path.Combine(folder, "world");
             await SyntheticWorld.CreateAsync(world, new SyntheticWorldSettings { Clips = 24, TestClips = 1, Seed = 1 }, null, CancellationToken.None);
+            Directory.CreateDirectory(Path.Combine(folder, "run"));
             var status = new RunStatus(trains: true, TimeProvider.System);
             var records = Channel.CreateUnbounded<StepRecord>();
             TrainingRun run = status.Watch(new TrainingRun(ConfigOf(world), new(Path.Combine(folder, "run")), Resume: false)
@@ -42,6 +43,7 @@ internal static class MetricsBenchmark
             await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1, SharesCores = false });
             using var stop = new CancellationTokenSource();
             Task<RunResult> training = host.TrainAsync(run, stop.Token);
+            _ = training.ContinueWith(ended => records.Writer.TryComplete(ended.Exception), TaskScheduler.Default);
             var measured = new List<Turn>();
             await MeasureAsync(watched: true, status, records.Reader);       // until all of it is warm
             for (int turn = 0; turn < turns; turn++) measured.Add(await MeasureAsync(turn % 4 is 1 or 2, status, records.Reader));
