@@ -16,7 +16,7 @@ namespace Alpro.Benchmarks;
 /// </summary>
 internal static class MetricsBenchmark
 {
-    private const int StepsOfTurn = 60, Settling = 10;
+    private const int StepsOfTurn = 30, Settling = 5;
 
     private sealed record Turn(bool Watched, double StepMs, double ProcessorMs);
 
@@ -32,7 +32,8 @@ internal static class MetricsBenchmark
         try
         {
             string world = Path.Combine(folder, "world");
-            await SyntheticWorld.CreateAsync(world, new SyntheticWorldSettings { Clips = 64, Seed = 1 }, null, CancellationToken.None);
+            await SyntheticWorld.CreateAsync(world, new SyntheticWorldSettings { Clips = 24, TestClips = 1, Seed = 1 }, null, CancellationToken.None);
+            Directory.CreateDirectory(Path.Combine(folder, "run"));
             var status = new RunHealth(trains: true, TimeProvider.System);
             var records = Channel.CreateUnbounded<StepRecord>();
             TrainingRun run = status.Watch(new TrainingRun(ConfigOf(world), new(Path.Combine(folder, "run")), Resume: false)
@@ -42,8 +43,9 @@ internal static class MetricsBenchmark
             await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1, SharesCores = false });
             using var stop = new CancellationTokenSource();
             Task<RunResult> training = host.TrainAsync(run, stop.Token);
+            _ = training.ContinueWith(ended => records.Writer.TryComplete(ended.Exception), TaskScheduler.Default);
             var measured = new List<Turn>();
-            await TakeAsync(records.Reader, 100);                    // until it is warm
+            await MeasureAsync(watched: true, status, records.Reader);       // until all of it is warm
             for (int turn = 0; turn < turns; turn++) measured.Add(await MeasureAsync(turn % 4 is 1 or 2, status, records.Reader));
             await stop.CancelAsync();
             await training;

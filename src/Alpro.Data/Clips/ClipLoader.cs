@@ -28,7 +28,7 @@ public sealed class ClipLoader : IClipSource
     private readonly TokenMasker? _masker;
     private readonly RegionSampler? _regions;
     private readonly int[] _indices;
-    private TimeSpan _reading;                                       // of the clip under way, in the reader
+    private TimeSpan _reading, _waiting;                             // of the clip under way: in the reader, and for a processor
 
     /// <summary>A loader over the corpora of a run.</summary>
     /// <param name="corpora">The corpora that requests name by number.</param>
@@ -89,7 +89,8 @@ public sealed class ClipLoader : IClipSource
     {
         DataMetrics.Decoded();
         DataMetrics.Took("tokenize", annotating);
-        DataMetrics.Took("augment", picturing - _reading);
+        DataMetrics.Took("augment", picturing - _reading - _waiting);
+        if (_processors is not null) DataMetrics.Took("wait", _waiting);
         if (_reader.Statistics is not { } spent)
         {
             DataMetrics.Took("decode", _reading);
@@ -133,14 +134,16 @@ public sealed class ClipLoader : IClipSource
     {
         long began = Stopwatch.GetTimestamp();
         VideoInfo info = _reader.Open(pair.Media);
-        _reading = Stopwatch.GetElapsedTime(began);
         if (pair.Kind == MediaKind.Video)
         {
             SeededRandom random = SeededRandom.For(seed, RandomPurpose.Frames);
             FrameSampler.Choose(_settings.Strategy, info.FrameCount, ref random, _indices);
         }
         _reader.Fetch(pair.Kind == MediaKind.Video ? _indices : [0]);
+        long fetched = Stopwatch.GetTimestamp();
+        _reading = Stopwatch.GetElapsedTime(began, fetched);
         _processors?.Wait();
+        _waiting = Stopwatch.GetElapsedTime(fetched);
         try
         {
             Decode(pair, info, seed, pixels_THWC);
