@@ -48,7 +48,7 @@ public sealed class AlproForPretrain : AlproModel
     }
 
     /// <summary>
-    /// Of the losses with a weight: vtm; mpm when the inputs have a crop; mlm when they have masked ids. All sequences that any of them
+    /// Of the losses with a weight: vtm; pem when the inputs have a crop; mlm when they have masked ids. All sequences that any of them
     /// needs go through the fusion encoder together, up to its last layer.
     /// </summary>
     private protected override IReadOnlyList<LossTerm> GroupLosses(ModelInputs inputs, EncodedClips encoded, Similarities? similarities,

@@ -101,7 +101,7 @@ public static class Losses
         Tensor each_B = functional.cross_entropy(logits_BE, labels.Probabilities_BE, reduction: Reduction.None);
         Tensor correct = logits_BE.argmax(1).eq(labels.Probabilities_BE.argmax(1)).to_type(logits_BE.dtype).mul(kept_B).sum();
         Tensor loss = each_B.mul(kept_B).sum().div(count.AtLeast(1));
-        return new("mpm", loss.MoveToOuterDisposeScope(), correct.MoveToOuterDisposeScope(), count.MoveToOuterDisposeScope(), logits_BE);
+        return new("pem", loss.MoveToOuterDisposeScope(), correct.MoveToOuterDisposeScope(), count.MoveToOuterDisposeScope(), logits_BE);
     }
 
     /// <summary>

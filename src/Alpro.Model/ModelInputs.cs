@@ -55,7 +55,7 @@ public sealed record ModelInputs
 }
 
 /// <summary>One loss and its accuracy over its own denominator, as device tensors.</summary>
-/// <param name="Name">vtc, vtm, mlm, mpm or qa.</param>
+/// <param name="Name">vtc, vtm, mlm, pem or qa.</param>
 /// <param name="Loss">The loss, a scalar tensor; it carries gradients.</param>
 /// <param name="Correct">How many decisions were right, a scalar tensor, or null where the loss has none.</param>
 /// <param name="Count">Of how many decisions, a scalar tensor.</param>

@@ -12,8 +12,8 @@ public class AlproForPretrainTests
         using var model = TinyModel.Pretrain();
         ModelInputs inputs = TinyModel.Inputs();
         ModelLosses all = model.Forward(inputs, TinyModel.Negatives());
-        Assert.Equal(["vtc", "vtm", "mpm", "mlm"], all.Terms.Select(term => term.Name));
-        TinyModel.AssertClose(all["vtc"].Loss + all["vtm"].Loss + all["mlm"].Loss + all["mpm"].Loss, all.Total);
+        Assert.Equal(["vtc", "vtm", "pem", "mlm"], all.Terms.Select(term => term.Name));
+        TinyModel.AssertClose(all["vtc"].Loss + all["vtm"].Loss + all["mlm"].Loss + all["pem"].Loss, all.Total);
 
         ModelLosses fewer = model.Forward(inputs with { MaskedIds_BL = null, CropVideo_BTCHW = null }, TinyModel.Negatives());
         Assert.Equal(["vtc", "vtm"], fewer.Terms.Select(term => term.Name));
@@ -21,10 +21,10 @@ public class AlproForPretrainTests
     }
 
     [Theory]
-    [InlineData(0, 1, 1, 1, "vtm mpm mlm")]
-    [InlineData(1, 0, 1, 1, "vtc mpm mlm")]
-    [InlineData(0, 0, 1, 1, "mpm mlm")]
-    [InlineData(1, 1, 0, 1, "vtc vtm mpm")]
+    [InlineData(0, 1, 1, 1, "vtm pem mlm")]
+    [InlineData(1, 0, 1, 1, "vtc pem mlm")]
+    [InlineData(0, 0, 1, 1, "pem mlm")]
+    [InlineData(1, 1, 0, 1, "vtc vtm pem")]
     [InlineData(1, 1, 1, 0, "vtc vtm mlm")]
     [InlineData(1, 0, 0, 0, "vtc")]
     public void Losses_that_are_switched_off_leave_the_others_as_they_are(double vtc, double vtm, double mlm, double pem, string names)

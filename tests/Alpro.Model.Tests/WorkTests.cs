@@ -71,7 +71,7 @@ public class WorkTests
         FusedTokens fused = model.Encoder.Fuse(positives);
         Tensor patches = model.Encoder.LastLayer(fused, (0, fused.Tokens_BSD.shape[1])).narrow(1, TinyModel.Length + 1, 4);
         Tensor inside = 1 - inputs.RegionMask_BHW!.flatten(1).unsqueeze(2);
-        TinyModel.AssertClose(model.mpm_head.call((patches * inside).sum(1) / inside.sum(1)), losses["mpm"].Logits!);
+        TinyModel.AssertClose(model.mpm_head.call((patches * inside).sum(1) / inside.sum(1)), losses["pem"].Logits!);
 
         Tensor words = model.text_encoder.Vocabulary(model.Encoder.LastLayer(model.Encoder.Fuse(new(masked, mask, video)),
             (0, TinyModel.Length)));

@@ -35,7 +35,7 @@ public sealed class PeerTests
         {
             JsonElement line = Assert.Single(Step(["--check", weights, inputs, "--ignore-by-index", .. form]));
             foreach (string loss in new[] { "vtc", "vtm", "mlm" }) AssertClose(golden[$"out0/{loss}_loss"], line.GetProperty(loss), 2e-5);
-            AssertClose(golden["out0/pem_loss"], line.GetProperty("mpm"), 2e-5);
+            AssertClose(golden["out0/pem_loss"], line.GetProperty("pem"), 2e-5);
             AssertClose(golden["out0/loss"], line.GetProperty("total"), 2e-5);
             AssertClose(golden["out0/grad_norm"], line.GetProperty("grad_norm"), 1e-4);
         }

@@ -20,7 +20,7 @@ public sealed class TrainerTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory]
-    [InlineData(LearningTask.Pretrain, "vtc vtm mpm mlm")]
+    [InlineData(LearningTask.Pretrain, "vtc vtm pem mlm")]
     [InlineData(LearningTask.Prompter, "vtc")]
     [InlineData(LearningTask.Retrieval, "vtc vtm")]
     [InlineData(LearningTask.QuestionAnswering, "qa")]
@@ -132,7 +132,7 @@ public sealed class TrainerTests : IDisposable
         Assert.Equal(2, again.Step);
         Assert.Equal(failure.Keys, again.Keys);
         // bit for bit
-        foreach (string term in new[] { "vtm", "mlm", "mpm" }) Assert.Equal(failure.Record.Terms[term].Loss, again.Terms[term].Loss);
+        foreach (string term in new[] { "vtm", "mlm", "pem" }) Assert.Equal(failure.Record.Terms[term].Loss, again.Terms[term].Loss);
         Assert.Equal(["vision_proj.weight"], again.BadWeights);
         Assert.Contains("vision_proj.weight", again.BadGradients);
         Assert.DoesNotContain("itm_head.weight", again.BadGradients);

@@ -135,8 +135,8 @@ internal static class ModelParity
             foreach ((string name, Tensor actual) in new[]
             {
                 ("vtc_loss", losses["vtc"].Loss), ("vtm_loss", losses["vtm"].Loss), ("mlm_loss", losses["mlm"].Loss),
-                ("pem_loss", losses["mpm"].Loss),
-                ("loss", losses.Total), ("vtm_logits", losses["vtm"].Logits!), ("pem_logits", losses["mpm"].Logits!),
+                ("pem_loss", losses["pem"].Loss),
+                ("loss", losses.Total), ("vtm_logits", losses["vtm"].Logits!), ("pem_logits", losses["pem"].Logits!),
                 ("pem_soft_labels", model.prompter.Label(inputs.CropVideo_BTCHW!, inputs.IsVideo).Probabilities_BE),
             }) values.Add($"out{step}/{name}", golden[$"out{step}/{name}"], actual);
             values.Add($"out{step}/mlm_logits", golden[$"out{step}/mlm_logits"].flatten(0, 1).index_select(0, inputs.MaskPositions!),

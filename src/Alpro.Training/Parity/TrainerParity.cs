@@ -59,7 +59,7 @@ internal static class TrainerParity
             {
                 ("loss", record.Loss), ("vtc_loss", record.Terms["vtc"].Loss), ("vtm_loss", record.Terms["vtm"].Loss),
                 ("mlm_loss", record.Terms["mlm"].Loss),
-                ("pem_loss", record.Terms["mpm"].Loss), ("grad_norm", record.GradientNorm), ("lr", record.LearningRate),
+                ("pem_loss", record.Terms["pem"].Loss), ("grad_norm", record.GradientNorm), ("lr", record.LearningRate),
             }) figures.Add($"out{step}/{name}", golden[$"out{step}/{name}"], tensor(found));
             figures.Add($"temp_after[{step}]", sizes.Temperatures[step], model.temp.item<float>());
         }

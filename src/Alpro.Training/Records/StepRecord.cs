@@ -30,7 +30,7 @@ public sealed record StepRecord
     /// <summary>The weighted sum of the losses.</summary>
     public required double Loss { get; init; }
 
-    /// <summary>The losses, by name: vtc, vtm, mlm, mpm, qa.</summary>
+    /// <summary>The losses, by name: vtc, vtm, mlm, pem, qa.</summary>
     public required IReadOnlyDictionary<string, TermRecord> Terms { get; init; }
 
     /// <summary>The learning rate.</summary>

@@ -330,8 +330,8 @@ class AlproForPretrain(Alpro):
         inside = 1 - batch["mpm_mask"].flatten(1).unsqueeze(1).to(patches.dtype)
         entities = self.mpm_head((inside @ patches / inside.sum(2, keepdim=True)).squeeze(1)).float()
         kept = ((labels.argmax(1) if self.ignore_by_index else labels.amax(1)) >= 0.2).float()
-        mpm = (F.cross_entropy(entities, labels, reduction="none") * kept).sum() / kept.sum().clamp(min=1)
-        return dict(vtc=vtc, vtm=vtm, mlm=mlm, mpm=mpm)
+        pem = (F.cross_entropy(entities, labels, reduction="none") * kept).sum() / kept.sum().clamp(min=1)
+        return dict(vtc=vtc, vtm=vtm, mlm=mlm, pem=pem)
 
     @torch.no_grad()
     def draw(self, similarity):

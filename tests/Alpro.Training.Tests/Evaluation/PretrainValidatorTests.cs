@@ -30,7 +30,7 @@ public sealed class PretrainValidatorTests
         using AlproModel model = RunModel.Create(config, CPU);
         ValidationRecord one = Validate(), two = Validate();
         Assert.Equal(one.Figures, two.Figures);
-        Assert.Equal(["loss", "mlmAccuracy", "mlmLoss", "mpmAccuracy", "mpmLoss", "vtcAccuracy", "vtcLoss", "vtmAccuracy", "vtmLoss"],
+        Assert.Equal(["loss", "mlmAccuracy", "mlmLoss", "pemAccuracy", "pemLoss", "vtcAccuracy", "vtcLoss", "vtmAccuracy", "vtmLoss"],
             one.Figures.Keys.Order());
         Assert.Equal(-one.Figures["loss"], one.Score);
 
