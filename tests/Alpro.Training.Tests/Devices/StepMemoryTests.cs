@@ -80,7 +80,7 @@ public sealed class StepMemoryTests
         using var folder = new TemporaryFolder();
         Run("cc", "-O1", "-shared", "-fPIC", "-o", folder.File("heap.so"),
             Path.Combine(Locations.Root, "tests/Alpro.Training.Tests/native/heap.c"));
-        string[] lines = Run("env", $"LD_PRELOAD={folder.File("heap.so")}", "dotnet", typeof(StepMemoryTests).Assembly.Location,
+        string[] lines = Run("env", $"LD_PRELOAD={folder.File("heap.so")}", "DOTNET_TieredCompilation=0", "dotnet", typeof(StepMemoryTests).Assembly.Location,
             "step-memory", $"{task}", $"{precision}", $"{recomputing}");
         long found = long.Parse(lines[^1], CultureInfo.InvariantCulture);
         StepMemory counted = StepMemory.Of(Config(task, precision, recomputing), gpu: false);
