@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Alpro.Actors;
 using Alpro.Actors.Distributed.Membership;
+using Alpro.Actors.Hosting;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -142,12 +143,4 @@ public sealed class RunPage : IAsyncDisposable
 
     private static IResult Answer(HealthCheck finding) => Results.Text($"{finding.Words}\n",
         statusCode: finding.IsTrue ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable);
-
-    /// <summary>The command line decides what Ctrl-C does, not the host.</summary>
-    private sealed class NoLifetime : IHostLifetime
-    {
-        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-    }
 }

@@ -32,7 +32,8 @@ internal static class MetricsBenchmark
         try
         {
             string world = Path.Combine(folder, "world");
-            await SyntheticWorld.CreateAsync(world, new SyntheticWorldSettings { Clips = 24, TestClips = 1, Seed = 1 }, null, CancellationToken.None);
+            await SyntheticWorld.CreateAsync(
+                world, new SyntheticWorldSettings { Clips = 24, TestClips = 1, Seed = 1 }, null, CancellationToken.None);
             Directory.CreateDirectory(Path.Combine(folder, "run"));
             var status = new RunHealth(trains: true, TimeProvider.System);
             var records = Channel.CreateUnbounded<StepRecord>();
@@ -116,20 +117,7 @@ internal static class MetricsBenchmark
     {
         Task = LearningTask.Pretrain,
         TorchThreads = 1,
-        Model = new()
-        {
-            Vision = new() { ImageSize = 64, PatchSize = 32, Frames = 2, Width = 128, Depth = 4, Heads = 4 },
-            Text = new()
-            {
-                VocabularySize = 173,
-                Width = 128,
-                Layers = 4,
-                FusionLayer = 2,
-                Heads = 4,
-                IntermediateSize = 512,
-                MaxPositions = 32,
-            },
-        },
+        Model = SmallModel.Of(width: 128, patchSize: 32, frames: 2, vocabulary: 173),
         Data = new()
         {
             Corpora =

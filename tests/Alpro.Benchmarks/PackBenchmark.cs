@@ -28,18 +28,21 @@ internal static class PackBenchmark
         ("mjpeg, 256 px", rate => $"{Square(rate)} -c:v mjpeg -q:v 3"),
     ];
 
+    /// <summary>A clip of the pretraining recipe.</summary>
+    public static ClipSettings Pretraining { get; } = new()
+    {
+        Frames = 4,
+        DecodeSize = 256,
+        Size = 224,
+        Augment = Augmentation.Pretrain,
+        TextLength = 30,
+        MaskProbability = 0.15,
+        RegionPatch = 16,
+    };
+
     private static readonly (string Name, ClipSettings Settings, double Wanted)[] _recipes =
     [
-        ("pretraining", new()
-        {
-            Frames = 4,
-            DecodeSize = 256,
-            Size = 224,
-            Augment = Augmentation.Pretrain,
-            TextLength = 30,
-            MaskProbability = 0.15,
-            RegionPatch = 16,
-        }, WantedMs),
+        ("pretraining", Pretraining, WantedMs),
         ("retrieval", new() { Frames = 8, DecodeSize = 224, Size = 224, Strategy = FrameStrategy.Rand, TextLength = 40 }, double.NaN),
     ];
 

@@ -1,11 +1,10 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using Akka.Actor;
 using Akka.Cluster;
 using Alpro.Actors;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Hosting;
+using Alpro.Tests.Support;
 
 namespace Alpro.Benchmarks;
 
@@ -20,10 +19,7 @@ internal sealed class Pulse : IAsyncDisposable
 
     public static async Task<Pulse> StartAsync()
     {
-        using var probe = new TcpListener(IPAddress.Loopback, 0);
-        probe.Start();
-        int port = ((IPEndPoint)probe.LocalEndpoint).Port;
-        probe.Stop();
+        int port = FreePorts.One();
         RunHost first = await NodeAsync(NodeRole.Coordinator, port), second = await NodeAsync(NodeRole.Decoder, 0);
         var up = new TaskCompletionSource();
         Akka.Cluster.Cluster.Get(second.System).RegisterOnMemberUp(() => up.SetResult());

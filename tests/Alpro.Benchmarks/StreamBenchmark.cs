@@ -21,29 +21,16 @@ namespace Alpro.Benchmarks;
 
 /// <summary>
 /// <c>stream (nginx | s3) [CLIPS]</c>: clips of 4 frames at 224 px from a store whose every answer takes 50 ms longer, made by 2 decoders
-/// and
-/// taken by a consumer, a batch of 16 every 320 ms. Cold, again in another epoch with what the cache has, and without a cache while 5 % of
-/// the
-/// requests fail. Beside it what was asked for: requests and bytes a clip, and the bytes of the wanted frames, the least possible. The
-/// batches
-/// are compared with those of a disk. <c>stream bounds</c>: memory and disk over 10 GB of shards with a cache of 100 MB. Needs ffmpeg and nginx or s3rver, and runs from the repository's root.
+/// and taken by a consumer, a batch of 16 every 320 ms. Cold, again in another epoch with what the cache has, and without a cache while 5 %
+/// of the requests fail. Beside it what was asked for: requests and bytes a clip, and the bytes of the wanted frames, the least possible.
+/// The batches are compared with those of a disk. <c>stream bounds</c>: memory and disk over 10 GB of shards with a cache of 100 MB. Needs
+/// ffmpeg and nginx or s3rver, and runs from the repository's root.
 /// </summary>
 internal static class StreamBenchmark
 {
     private const int Decoders = 2, BatchSize = 16, Different = 20, FaultEvery = 20;
     private static readonly TimeSpan _perClip = TimeSpan.FromMilliseconds(20), _latency = TimeSpan.FromMilliseconds(50);
     private static readonly StoreFault[] _faults = [StoreFault.Reset, StoreFault.Unavailable, StoreFault.Truncated, StoreFault.TooMany];
-
-    private static readonly ClipSettings _clips = new()
-    {
-        Frames = 4,
-        DecodeSize = 256,
-        Size = 224,
-        Augment = Augmentation.Pretrain,
-        TextLength = 30,
-        MaskProbability = 0.15,
-        RegionPatch = 16,
-    };
 
     public static int Run(string[] args)
     {
@@ -133,11 +120,13 @@ internal static class StreamBenchmark
                 for (int n = 0; n < 4; n++) place.Read(at + n * frame, bytes);
                 if (i % 1000 != 999) continue;
                 most = Math.Max(most, Environment.WorkingSet);
-                largest = Math.Max(largest, new DirectoryInfo(cache).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.Length));
+                largest = Math.Max(
+                    largest, new DirectoryInfo(cache).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.Length));
             }
             double seconds = Stopwatch.GetElapsedTime(begun).TotalSeconds;
-            Console.WriteLine($"{reads} clips of 4 frames out of {shards * length / 1e9:F1} GB: {reads / seconds:F0} clips/s, {start / 1e6:F0} MB of "
-                + $"memory before and {most / 1e6:F0} at most, {largest / 1e6:F1} MB of cache at most ({cacheSize / 1e6:F0} allowed)");
+            Console.WriteLine($"{reads} clips of 4 frames out of {shards * length / 1e9:F1} GB: {reads / seconds:F0} clips/s, "
+                + $"{start / 1e6:F0} MB of memory before and {most / 1e6:F0} at most, "
+                + $"{largest / 1e6:F1} MB of cache at most ({cacheSize / 1e6:F0} allowed)");
             return most < start + 200_000_000 && largest <= cacheSize ? 0 : 1;
         }
         finally
@@ -188,8 +177,8 @@ internal static class StreamBenchmark
         using var processors = new SemaphoreSlim(Decoders);
         var ledger = new ClipLedger(rejection => Console.Error.WriteLine($"rejected: {rejection.Path}: {rejection.Message}"));
         Channel<ClipBatch> batches = Channel.CreateBounded<ClipBatch>(settings.Prefetch);
-        var job = new PipelineJob(plan, _clips, epoch * steps, (epoch + 1) * steps, new(1, 100), ledger, batches.Writer);
-        Func<IClipSource> open = () => new ClipLoader([corpus], _clips, tokenizer,
+        var job = new PipelineJob(plan, PackBenchmark.Pretraining, epoch * steps, (epoch + 1) * steps, new(1, 100), ledger, batches.Writer);
+        Func<IClipSource> open = () => new ClipLoader([corpus], PackBenchmark.Pretraining, tokenizer,
             FrameReaders.Create(new DecodeLimits { Places = places }), processors: processors);
         using ActorSystem system = ActorSystem.Create("stream", ConfigurationFactory.ParseString(File.ReadAllText("hocon/alpro.conf")));
         TimeProvider time = TimeProvider.System;
@@ -217,7 +206,7 @@ internal static class StreamBenchmark
         using var corpus = new Videos(folder, count);
         var plan = new SamplingPlan([count], BatchSize, seed: 1);
         using var reader = new VideoReader(new DecodeLimits());
-        int[] indices = new int[_clips.Frames];
+        int[] indices = new int[PackBenchmark.Pretraining.Frames];
         long bytes = 0;
         for (long step = epoch * plan.StepsPerEpoch; step < (epoch + 1) * plan.StepsPerEpoch; step++)
             for (int slot = 0; slot < BatchSize; slot++)
@@ -225,7 +214,7 @@ internal static class StreamBenchmark
                 ClipRequest request = plan.Request(step, slot);
                 VideoInfo info = reader.Open(corpus[request.Row].Media);
                 SeededRandom random = SeededRandom.For(request.Seed, RandomPurpose.Frames);
-                FrameSampler.Choose(_clips.Strategy, info.FrameCount, ref random, indices);
+                FrameSampler.Choose(PackBenchmark.Pretraining.Strategy, info.FrameCount, ref random, indices);
                 bytes += reader.RangesOf(indices).Sum(range => range.Length);
             }
         return bytes;

@@ -30,21 +30,7 @@ internal static class TrainerBenchmark
         var config = new RunConfig
         {
             Task = LearningTask.Pretrain,
-            Model = new()
-            {
-                Vision = new() { ImageSize = 64, PatchSize = 32, Frames = 2, Width = 128, Depth = 4, Heads = 4 },
-                Text = new()
-                {
-                    VocabularySize = 1000,
-                    Width = 128,
-                    Layers = 4,
-                    FusionLayer = 2,
-                    Heads = 4,
-                    IntermediateSize = 512,
-                    MaxPositions = 32,
-                },
-                Entities = 50,
-            },
+            Model = SmallModel.Of(width: 128, patchSize: 32, frames: 2, vocabulary: 1000) with { Entities = 50 },
             Data = new()
             {
                 Corpora = [],

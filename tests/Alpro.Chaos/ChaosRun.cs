@@ -6,6 +6,7 @@ using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Runs;
 using Alpro.Data.Sampling;
+using Alpro.Tests.Support;
 using Alpro.Training.Checkpoints;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;
@@ -131,7 +132,7 @@ internal sealed partial class ChaosRun : IDisposable
         File.WriteAllText(hocon, _settings.RunningSettings);
 
         // Those that are started again join the others of these: they stay where they are.
-        int[] ports = NodeProcess.FreePorts(_settings.Coordinators + _settings.Trainers);
+        int[] ports = FreePorts.Some(_settings.Coordinators + _settings.Trainers);
         string[] seeds = [.. ports.SelectMany(port => new[] { "--seed", $"{near}:{port}" })];
         string[] trains = ["--out", Run, "--decoders", "0", "--data-port", "0"];
         bool begun = false;

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using Alpro.Actors;
 
@@ -81,19 +79,6 @@ internal sealed class NodeProcess : IDisposable
         node._process.Start();
         node._process.BeginErrorReadLine();
         return node;
-    }
-
-    /// <summary>A port that was free a moment ago.</summary>
-    public static int FreePort() => FreePorts(1)[0];
-
-    /// <summary>Several ports that were free a moment ago.</summary>
-    public static int[] FreePorts(int count)
-    {
-        TcpListener[] listeners = [.. Enumerable.Range(0, count).Select(_ => new TcpListener(IPAddress.Loopback, 0))];
-        foreach (TcpListener listener in listeners) listener.Start();
-        int[] ports = [.. listeners.Select(listener => ((IPEndPoint)listener.LocalEndpoint).Port)];
-        foreach (TcpListener listener in listeners) listener.Dispose();
-        return ports;
     }
 
     /// <summary>Waits until the node is a member.</summary>

@@ -18,7 +18,7 @@ public sealed class ClusterRunTests : IClassFixture<SmallWorld>, IDisposable
 
     private readonly TemporaryFolder _out = new();
     private readonly string _config;
-    private readonly string _seed = $"127.0.0.1:{NodeProcess.FreePort()}";
+    private readonly string _seed = $"127.0.0.1:{FreePorts.One()}";
 
     public ClusterRunTests(SmallWorld world) =>
         SmallRun.Write(_config = _out.File("config.json"), world.Folder.Path, Steps);

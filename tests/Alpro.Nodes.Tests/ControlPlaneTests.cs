@@ -16,7 +16,7 @@ namespace Alpro.Nodes.Tests;
 public sealed class ControlPlaneTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
-    private readonly int _port = NodeProcess.FreePort();
+    private readonly int _port = FreePorts.One();
 
     public void Dispose() => _folder.Dispose();
 

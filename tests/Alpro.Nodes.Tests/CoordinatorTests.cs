@@ -24,7 +24,7 @@ public sealed class CoordinatorTests : IClassFixture<SmallWorld>, IDisposable
 
     public void Dispose() => _out.Dispose();
 
-    private static string Address() => $"127.0.0.1:{NodeProcess.FreePort()}";
+    private static string Address() => $"127.0.0.1:{FreePorts.One()}";
 
     private NodeProcess Start(string role, string address, int groupSize, params string[] more) => NodeProcess.Start(
     [

@@ -162,7 +162,7 @@ public sealed class DataPlaneTests : IDisposable
     [Fact]
     public async Task Callers_that_cannot_be_heard_end_no_listener()
     {
-        int port = NodeProcess.FreePort();
+        int port = FreePorts.One();
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
         socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
         socket.Listen();

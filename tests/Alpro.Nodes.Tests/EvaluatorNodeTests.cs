@@ -10,7 +10,7 @@ namespace Alpro.Nodes.Tests;
 public sealed class EvaluatorNodeTests : IClassFixture<SmallWorld>, IDisposable
 {
     private readonly TemporaryFolder _out = new();
-    private readonly string _config, _validation, _seed = $"127.0.0.1:{NodeProcess.FreePort()}";
+    private readonly string _config, _validation, _seed = $"127.0.0.1:{FreePorts.One()}";
 
     public EvaluatorNodeTests(SmallWorld world)
     {

@@ -15,7 +15,7 @@ public sealed class GroupMemberTests() : TestKit(
     [InlineData("localhost", 1)]
     public void Trainer_is_told_how_many_of_its_group_are_on_its_host(string otherHost, int here)
     {
-        int[] ports = NodeProcess.FreePorts(2);
+        int[] ports = FreePorts.Some(2);
         TestProbe[] parents = [CreateTestProbe(), CreateTestProbe()];
         for (int rank = 0; rank < 2; rank++)
         {

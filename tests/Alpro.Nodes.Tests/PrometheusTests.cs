@@ -11,7 +11,7 @@ public sealed class PrometheusTests : IClassFixture<SmallWorld>, IDisposable
 {
     private readonly TemporaryFolder _out = new();
     private readonly HttpClient _client = new();
-    private readonly int[] _ports = NodeProcess.FreePorts(4);
+    private readonly int[] _ports = FreePorts.Some(4);
     private readonly string _config;
 
     public PrometheusTests(SmallWorld world) => SmallRun.Write(_config = _out.File("config.json"), world.Folder.Path, steps: 1_000_000);

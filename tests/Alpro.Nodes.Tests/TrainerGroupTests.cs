@@ -15,7 +15,7 @@ public sealed class TrainerGroupTests : IClassFixture<SmallWorld>, IDisposable
     private const int Steps = 80;
 
     private readonly TemporaryFolder _out = new();
-    private readonly string _config, _seed = $"127.0.0.1:{NodeProcess.FreePort()}";
+    private readonly string _config, _seed = $"127.0.0.1:{FreePorts.One()}";
 
     public TrainerGroupTests(SmallWorld world) =>
         SmallRun.Write(_config = _out.File("config.json"), world.Folder.Path, Steps,

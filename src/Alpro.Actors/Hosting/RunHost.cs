@@ -167,12 +167,4 @@ public sealed class RunHost : IAsyncDisposable
         if (await Task.WhenAny(stopping, Task.Delay(bound, TimeProvider.System)) == stopping) await stopping;
         else Log.ActorsStuck();
     }
-
-    /// <summary>The command line decides what Ctrl-C does, not the host.</summary>
-    private sealed class NoLifetime : IHostLifetime
-    {
-        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-    }
 }

@@ -125,7 +125,8 @@ public sealed class ClipLoader : IClipSource
     {
         IReadOnlyList<string> captions = pair.Captions;
         if (captions.Count == 0)
-            throw new UnreadableClipException(RejectReason.BadText, Place.NameOf(pair.Media.Path), $"row {pair.Row} ('{pair.Key}') has no caption");
+            throw new UnreadableClipException(
+                RejectReason.BadText, Place.NameOf(pair.Media.Path), $"row {pair.Row} ('{pair.Key}') has no caption");
         return captions.Count == 1 ? captions[0] : captions[SeededRandom.For(seed, RandomPurpose.Caption).NextInt32(captions.Count)];
     }
 

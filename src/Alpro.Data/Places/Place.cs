@@ -16,8 +16,7 @@ public readonly record struct ByteRange(long Start, long Length)
 
 /// <summary>
 /// A file, or a folder of them, wherever it lies: a path, <c>http(s)://…</c>, or <c>s3://bucket/key</c>. An instance belongs to one thread
-/// at
-/// a time. Whatever goes wrong for good is a <see cref="PlaceException"/>; what may pass has then been tried again until the deadline.
+/// at a time. Whatever goes wrong for good is a <see cref="PlaceException"/>; what may pass has then been tried again until the deadline.
 /// </summary>
 /// <param name="name">The address, for messages.</param>
 public abstract class Place(string name) : IDisposable

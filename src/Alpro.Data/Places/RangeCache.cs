@@ -9,10 +9,8 @@ namespace Alpro.Data.Places;
 
 /// <summary>
 /// What stores answered, on disk and bounded. A file holds the stretches that were fetched of one megabyte of one address, as records that
-/// are
-/// only ever appended: a header, then the bytes. A record whose hash is wrong is as good as none. So processes may share the folder and may
-/// be
-/// killed at any time. The files that were used least recently go first.
+/// are only ever appended: a header, then the bytes. A record whose hash is wrong is as good as none. So processes may share the folder and
+/// may be killed at any time. The files that were used least recently go first.
 /// </summary>
 /// <remarks>What lies at an address must not change: bytes of a media file are not asked for again.</remarks>
 internal sealed class RangeCache

@@ -8,8 +8,7 @@ namespace Alpro.Data.Places;
 
 /// <summary>
 /// A file of a store, read by ranges. What was fetched is held in memory while the place is open, up to a bound, and in the cache. Reads
-/// that
-/// were not announced by <see cref="Fetch"/> are answered with a little more than they ask for, and with more each time they go on.
+/// that were not announced by <see cref="Fetch"/> are answered with a little more than they ask for, and with more each time they go on.
 /// </summary>
 internal abstract class RemotePlace : Place
 {

@@ -9,8 +9,8 @@ namespace Alpro.Data.Places;
 
 /// <summary>
 /// An object of an S3 bucket, or a prefix of them. Endpoint, region and credentials are those of AWS's usual chain:
-/// <c>AWS_ENDPOINT_URL</c>,
-/// <c>AWS_REGION</c>, <c>AWS_ACCESS_KEY_ID</c>, profiles, the machine's role. Where there are no credentials, requests are anonymous.
+/// <c>AWS_ENDPOINT_URL</c>, <c>AWS_REGION</c>, <c>AWS_ACCESS_KEY_ID</c>, profiles, the machine's role. Where there are no credentials,
+/// requests are anonymous.
 /// </summary>
 internal sealed class S3Place : RemotePlace
 {

@@ -125,7 +125,8 @@ public static class ConfigLoader
         {
             var part = new JsonObject();
             foreach (string key in keys)
-                if (section is JsonObject settings && settings.TryGetPropertyValue(key, out JsonNode? value)) part[key] = value?.DeepClone();
+                if (section is JsonObject settings && settings.TryGetPropertyValue(key, out JsonNode? value))
+                    part[key] = value?.DeepClone();
             return part;
         }
     }

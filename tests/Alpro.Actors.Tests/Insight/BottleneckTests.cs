@@ -212,7 +212,7 @@ public sealed class BottleneckTests(SmallWorld world) : IClassFixture<SmallWorld
             akka.cluster { gossip-interval = 100ms, leader-actions-interval = 100ms, retry-unsuccessful-join-after = 500ms
               seed-node-timeout = 1s }
             """);
-        int port = FreePort();
+        int port = FreePorts.One();
         using var stop = new CancellationTokenSource();
         Task[] decoding = [.. nodes.Select(planted => DecoderNode.RunAsync(Start(NodeRole.Decoder, decoders: 1) with
         {
@@ -241,13 +241,6 @@ public sealed class BottleneckTests(SmallWorld world) : IClassFixture<SmallWorld
                 RingPort = 0,
                 Seeds = [$"127.0.0.1:{port}"],
             }, NullLoggerFactory.Instance);
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     /// <summary>A connection over which the pixels of a clip take 60 ms.</summary>

@@ -53,21 +53,7 @@ internal static class TrainStage
     {
         Task = LearningTask.Pretrain,
         Seed = 5,
-        Model = new()
-        {
-            Vision = new() { ImageSize = 64, PatchSize = 16, Frames = 4, Width = 256, Depth = 4, Heads = 4 },
-            Text = new()
-            {
-                VocabularySize = 1000,
-                Width = 256,
-                Layers = 4,
-                FusionLayer = 2,
-                Heads = 4,
-                IntermediateSize = 512,
-                MaxPositions = 32,
-            },
-            Entities = 50,
-        },
+        Model = SmallModel.Of(width: 256, patchSize: 16, frames: 4, vocabulary: 1000) with { Entities = 50 },
         Data = new()
         {
             Corpora = [],

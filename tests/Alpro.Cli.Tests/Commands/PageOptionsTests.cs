@@ -73,7 +73,7 @@ public sealed class PageOptionsTests : IClassFixture<SmallWorld>, IDisposable
     [Fact]
     public async Task Collector_is_sent_metrics_and_spans()
     {
-        int port = NodeProcess.FreePort();
+        int port = FreePorts.One();
         using var collector = new HttpListener { Prefixes = { $"http://127.0.0.1:{port}/" } };
         collector.Start();
         var names = new ConcurrentDictionary<string, bool>();

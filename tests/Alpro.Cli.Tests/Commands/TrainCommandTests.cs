@@ -44,7 +44,7 @@ public sealed class TrainCommandTests(SmallWorld world) : IClassFixture<SmallWor
 
         (int Code, string Output, string Errors) Coordinator() => AlproProgram.Run("node", "--role", "coordinator", "--config",
             _out.File("config.json"), "--out", _out.File("late"),
-            "--trainers", "1", "--resume", "--port", $"{NodeProcess.FreePort()}", "--data-port", "0", "--hocon", QuickCluster.File);
+            "--trainers", "1", "--resume", "--port", $"{FreePorts.One()}", "--data-port", "0", "--hocon", QuickCluster.File);
     }
 
     [Fact]

@@ -48,7 +48,7 @@ public sealed partial class FaultProxy : IDisposable
 
     public FaultProxy(int upstream)
     {
-        (_upstream, Port) = (upstream, FileServer.FreePort());
+        (_upstream, Port) = (upstream, FreePorts.One());
         Start();
     }
 

@@ -14,21 +14,13 @@ public sealed class FileServer : IDisposable
 
     public FileServer(string folder)
     {
-        (_folder, Port) = (folder, FreePort());
+        (_folder, Port) = (folder, FreePorts.One());
         _listener.Prefixes.Add($"http://127.0.0.1:{Port}/");
         _listener.Start();
         _ = ServeAsync();
     }
 
     public int Port { get; }
-
-    /// <summary>A port that nobody listens on.</summary>
-    public static int FreePort()
-    {
-        using var socket = new TcpListener(IPAddress.Loopback, 0);
-        socket.Start();
-        return ((IPEndPoint)socket.LocalEndpoint).Port;
-    }
 
     public void Dispose() => ((IDisposable)_listener).Dispose();
 

@@ -31,7 +31,7 @@ public sealed class StoreProcess : IDisposable
     /// <summary>nginx that serves a folder.</summary>
     public static StoreProcess Nginx(string folder)
     {
-        int port = FileServer.FreePort();
+        int port = FreePorts.One();
         return new StoreProcess(port, own =>
         {
             string paths = string.Concat(new[] { "client_body", "proxy", "fastcgi", "uwsgi", "scgi" }
@@ -49,7 +49,7 @@ public sealed class StoreProcess : IDisposable
     /// <summary>s3rver, which speaks S3.</summary>
     public static StoreProcess S3()
     {
-        int port = FileServer.FreePort();
+        int port = FreePorts.One();
         return new StoreProcess(port, own => ("s3rver", ["-d", own, "-a", "127.0.0.1", "-p", $"{port}", "--silent",
             "--no-vhost-buckets", "--configure-bucket", Bucket]));
     }

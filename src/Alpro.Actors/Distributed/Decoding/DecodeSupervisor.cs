@@ -35,7 +35,8 @@ internal sealed class DecodeSupervisor : ReceiveActor
     private readonly Dictionary<Address, IActorRef> _links = [];
 
     /// <summary>
-    /// The nodes that carry the run. They are counted here, because what the cluster extension tells of its state may be older than an event.
+    /// The nodes that carry the run. They are counted here, because what the cluster extension tells of its state may be older than an
+    /// event.
     /// </summary>
     private readonly HashSet<UniqueAddress> _carriers = [];
 

@@ -44,7 +44,8 @@ internal sealed class VoterMajority : IDowningProvider
 
         bool Majority(Func<KeyValuePair<UniqueAddress, MemberStatus>, bool> counts)
         {
-            UniqueAddress[] all = [.. voters.Where(counts).Select(voter => voter.Key).OrderBy(voter => voter.Address, Member.AddressOrdering)];
+            UniqueAddress[] all =
+                [.. voters.Where(counts).Select(voter => voter.Key).OrderBy(voter => voter.Address, Member.AddressOrdering)];
             int gone = all.Count(lost.Contains);
             return gone == 0 || 2 * gone < all.Length || (2 * gone == all.Length && !lost.Contains(all[0]));
         }
@@ -98,8 +99,9 @@ internal sealed class VoterMajority : IDowningProvider
                 return;
             }
             string lost = string.Join(", ", _lost.Select(node => node.Address.Endpoint()));
-            if (GoesOn(_members.Where(member => member.Value.HasRole(Voter)).ToDictionary(member => member.Key, member => member.Value.Status),
-                _lost))
+            Dictionary<UniqueAddress, MemberStatus> voters = _members.Where(member => member.Value.HasRole(Voter))
+                .ToDictionary(member => member.Key, member => member.Value.Status);
+            if (GoesOn(voters, _lost))
             {
                 _log.NodesTakenOut(lost);
                 foreach (UniqueAddress node in _lost) _cluster.Down(node.Address);

@@ -24,7 +24,8 @@ public sealed record CorpusColumns
     public string? AnswerType { get; init; }
 
     /// <summary>Whether the columns are numbers, so that the file has no header.</summary>
-    internal bool AreNumbers => ByMeaning().All(named => int.TryParse(named.Column, NumberStyles.None, CultureInfo.InvariantCulture, out _));
+    internal bool AreNumbers => ByMeaning().All(named =>
+        int.TryParse(named.Column, NumberStyles.None, CultureInfo.InvariantCulture, out _));
 
     /// <summary>The columns that are named, each with the setting that names it.</summary>
     internal IEnumerable<(string Meaning, string Column)> ByMeaning()

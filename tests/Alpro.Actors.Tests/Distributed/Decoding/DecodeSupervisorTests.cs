@@ -26,8 +26,8 @@ public sealed class DecodeSupervisorTests : TestKit
         _cluster.Join(_cluster.SelfAddress);
         AwaitCondition(() => _cluster.State.Members.Any(member => member.Status == MemberStatus.Up));
         _carrier = Assert.Single(_cluster.State.Members);
-        var work = new DecodeSupervisor.Work(() => new TestClips.Source(static _ => { }), TestClips.Settings, new Dictionary<string, string>(),
-            TestClips.Running, Certificates: null);
+        var work = new DecodeSupervisor.Work(() => new TestClips.Source(static _ => { }), TestClips.Settings,
+            new Dictionary<string, string>(), TestClips.Running, Certificates: null);
         Action ended = _ended.SetResult;
         Action<Exception> failed = _ended.SetException;
         _supervisor = Sys.ActorOf(Props.Create(() => new DecodeSupervisor(work, ended, failed)));

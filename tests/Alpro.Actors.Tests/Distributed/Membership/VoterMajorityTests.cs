@@ -67,7 +67,8 @@ public sealed class VoterMajorityTests
                 for (int side = 1; side < (1 << all.Length) - 1; side++)
                 {
                     int[] here = [.. all.Where(node => (side >> (node - 1) & 1) == 1)], there = [.. all.Except(here)];
-                    Assert.False(GoOn(before, there) && GoOn(after, here), $"{string.Join(", ", before.Values)}: {string.Join(", ", here)}");
+                    Assert.False(
+                        GoOn(before, there) && GoOn(after, here), $"{string.Join(", ", before.Values)}: {string.Join(", ", here)}");
                 }
             }
         }
