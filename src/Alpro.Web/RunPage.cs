@@ -111,6 +111,7 @@ public sealed class RunPage : IAsyncDisposable
         site.UseRouting();
         site.MapGet("/", () => Results.Content(PlainPage.Of(status.Report()), "text/html; charset=utf-8"));
         site.MapGet("/api/status", () => Results.Json(status.Report(), PlainPage.Json));
+        site.MapGet("/api/batch", () => status.Batch is { } batch ? Results.Json(batch, PlainPage.Json) : Results.NoContent());
         site.MapGet("/healthz", () => Answer(status.Health()));
         site.MapGet("/readyz", () => Answer(status.Readiness()));
         site.MapPrometheusScrapingEndpoint("/metrics", metrics, configureBranchedPipeline: null, optionsName: null);
