@@ -42,6 +42,7 @@ public sealed class RunPage : IAsyncDisposable
             metrics = MetricsExport.ForPrometheus();
             site.MapGet("/api/status", () => status.Report());
             site.MapGet("/api/events", (CancellationToken gone) => TypedResults.ServerSentEvents(WatchAsync(status, gone)));
+            site.MapGet("/api/batch", () => status.Batch is { } batch ? Results.Json(batch) : Results.NoContent());
             site.MapGet("/healthz", () => Answer(status.Health()));
             site.MapGet("/readyz", () => Answer(status.Readiness()));
             site.MapPrometheusScrapingEndpoint("/metrics", metrics, configureBranchedPipeline: null, optionsName: null);
