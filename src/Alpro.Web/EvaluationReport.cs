@@ -45,7 +45,7 @@ public static class EvaluationReport
             <body>
             <header>
             <h1>{title}</h1>
-            <p class="quiet">{Html(Path.GetFileName(result.Folder))} · {receipt.Split} split · {scores.Texts} {(task.AsksQuestions ? "questions"
+            <p class="quiet">{Html(result.Checkpoint)} · {receipt.Split} split · {scores.Texts} {(task.AsksQuestions ? "questions"
                 : "texts")}, {found} videos · {Date(receipt.Finished)} · {Html(receipt.Host ?? "")}</p>
             </header>
             <main>
@@ -59,23 +59,20 @@ public static class EvaluationReport
 
     private static void Figures(StringBuilder page, ScoreTable table)
     {
-        page.AppendLine("<h2>Figures</h2>").AppendLine("<div class=\"card scroll figures\"><table>");
+        page.AppendLine("<h2>Figures</h2>").AppendLine("<div class=\"card scroll figures\" tabindex=\"0\"><table>");
         page.AppendLine($"<thead><tr>{string.Concat(table.Columns.Select(name => name.Length == 0 ? "<td></td>"
             : $"<th scope=\"col\">{Html(name)}</th>"))}</tr></thead><tbody>");
         foreach (IReadOnlyList<string> row in table.Rows)
-            page.AppendLine($"<tr><th scope=\"row\">{Html(row[0])}</th>{string.Concat(row.Skip(1).Select(cell => $"<td>{Html(cell)}</td>"))}"
-                + "</tr>");
+            page.AppendLine($"<tr><th scope=\"row\">{Html(row[0])}</th>"
+                + $"{string.Concat(row.Skip(1).Select(cell => $"<td>{Html(cell)}</td>"))}</tr>");
         page.AppendLine("</tbody></table></div>");
     }
 
     private static void Examples(StringBuilder page, ExampleGroup group, EvaluationResult result, int videos)
     {
-        page.AppendLine($"<h2>{group.Title}</h2>");
-        if (group.Examples.Count == 0)
-        {
-            page.AppendLine($"<p>{group.IfNone}</p>");
-            return;
-        }
+        page.AppendLine($"<h2>{group.Title}</h2>").AppendLine(
+            $"<p class=\"quiet\">{(group.Examples.Count == 0 ? group.IfNone : group.About)}</p>");
+        if (group.Examples.Count == 0) return;
         page.AppendLine("<div class=\"grid examples\">");
         foreach (TextExample example in group.Examples)
         {
@@ -136,7 +133,7 @@ public static class EvaluationReport
 
     private static void ReceiptOf(StringBuilder page, Receipt receipt)
     {
-        page.AppendLine("<h2>Receipt</h2>").AppendLine("<div class=\"card scroll receipt\"><table>");
+        page.AppendLine("<h2>Receipt</h2>").AppendLine("<div class=\"card receipt\"><table>");
         Row("finished", $"{Date(receipt.Finished)}, in {receipt.Seconds.ToString("0.0", CultureInfo.InvariantCulture)} s");
         Row("host", receipt.Host);
         Row("device", receipt.Driver is { } driver ? $"{receipt.Device}, driver {driver}" : receipt.Device);

@@ -24,6 +24,9 @@ namespace Alpro.Actors.Evaluation;
 /// <param name="Folder">Where <c>results.json</c>, <c>scores.json</c> and <c>receipt.json</c> lie.</param>
 public sealed record EvaluationResult(DownstreamScores Scores, Receipt Receipt, string Folder)
 {
+    /// <summary>The checkpoint's name.</summary>
+    public required string Checkpoint { get; init; }
+
     /// <summary>The worst and the best of what was found.</summary>
     public IReadOnlyList<ExampleGroup> Examples { get; init; } = [];
 
@@ -38,7 +41,7 @@ public sealed record EvaluationResult(DownstreamScores Scores, Receipt Receipt, 
 /// <param name="Output">The folder of results; null for one in the run's folder, by corpus and checkpoint.</param>
 public sealed record EvaluationJob(EvaluationTarget Target, bool Test, string? Data, string? Output)
 {
-    /// <summary>Of each group of examples, so many have pictures of two to four frames of this side: together less than a megabyte.</summary>
+    /// <summary>Examples of a group, at most, and the side of a frame in their pictures: all together have less than a megabyte.</summary>
     private const int MostExamples = 10, PictureSide = 112;
 
     private const string Partial = "partial-";
@@ -134,6 +137,7 @@ public sealed record EvaluationJob(EvaluationTarget Target, bool Test, string? D
         IReadOnlyList<ExampleGroup> examples = scores.Examples(MostExamples);
         return new(scores, receipt, folder)
         {
+            Checkpoint = Target.Name,
             Examples = examples,
             Pictures = Pictures(examples, set, host.Videos(config, data, set), plan.Task.AsksQuestions ? 4 : 2),
         };
@@ -145,7 +149,7 @@ public sealed record EvaluationJob(EvaluationTarget Target, bool Test, string? D
         var pictures = new Dictionary<int, byte[]>();
         if (!Jpeg.IsAvailable) return pictures;
         int[] videos = [.. groups.SelectMany(group => group.Examples)
-            .SelectMany(example => example.Choices.Select(choice => choice.Video ?? example.Video).Append(example.Video)).Distinct().Order()];
+            .SelectMany(example => example.Choices.Select(choice => choice.Video ?? example.Video)).Distinct().Order()];
         var numbers = videos.ToDictionary(video => set.VideoKeys[video]);
         foreach (ClipBatch batch in read(videos, static _ => { }))
             using (batch)

@@ -81,8 +81,8 @@ public abstract class DownstreamScores(EvaluationPlan plan, IReadOnlyList<Missin
     private protected const int Shown = 3;
 
     /// <summary>A group of the first examples, each of another video.</summary>
-    private protected static ExampleGroup Group(string title, string ifNone, int most, IEnumerable<TextExample> examples) =>
-        new(title, ifNone, [.. examples.DistinctBy(example => example.Video).Take(most)]);
+    private protected static ExampleGroup Group(string title, string about, string ifNone, int most, IEnumerable<TextExample> examples) =>
+        new(title, about, ifNone, [.. examples.DistinctBy(example => example.Video).Take(most)]);
 
     /// <summary>Writes the rows of <c>results.json</c>, an object each.</summary>
     private protected abstract void WriteRows(Utf8JsonWriter json);

@@ -108,7 +108,7 @@ internal sealed class AnswerScores(EvaluationPlan plan, IReadOnlyList<MissingVid
     public override JsonObject Figures(bool withMissing) =>
         ((withMissing ? QuestionAnsweringWithMissing : null) ?? QuestionAnswering).ToReference();
 
-    public override ScoreTable? ToTable() => new(["", "accuracy", "questions"],
+    public override ScoreTable? ToTable() => new(["", "accuracy, %", "questions"],
     [
         Row("all", QuestionAnswering.Overall), .. QuestionAnswering.ByType.Select(type => Row(type.Key, type.Value)),
     ]);
@@ -127,8 +127,10 @@ internal sealed class AnswerScores(EvaluationPlan plan, IReadOnlyList<MissingVid
         })];
         return
         [
-            Group("Wrong", "Every question is answered right.", most, examples.Where(example => !example.IsRight)),
-            Group("Right", "No question is answered right.", most, examples.Where(example => example.IsRight)),
+            Group("Wrong", "Wrong answers of which the model is most certain.", "Every question is answered right.", most,
+                examples.Where(example => !example.IsRight)),
+            Group("Right", "Right answers of which the model is most certain.", "No question is answered right.", most,
+                examples.Where(example => example.IsRight)),
         ];
     }
 

@@ -66,9 +66,10 @@ internal sealed class RetrievalScores(EvaluationPlan plan, IReadOnlyList<Missing
             Ahead: Row(row)[videoOfText[text]] - Others(Row(row), videoOfText[text]))).ToArray();
         return
         [
-            Group("Worst", "Every text finds its own video first.", most,
+            Group("Worst", "Texts whose own video is furthest down, with the best videos and the own.",
+                "Every text finds its own video first.", most,
                 ranked.Where(one => one.Rank > 1).OrderByDescending(one => one.Rank).Select(one => Example(one.Text, one.Row, one.Rank))),
-            Group("Best", "No text finds its own video first.", most,
+            Group("Best", "Texts whose own video is first, furthest before the next.", "No text finds its own video first.", most,
                 ranked.Where(one => one.Rank == 1).OrderByDescending(one => one.Ahead).Select(one => Example(one.Text, one.Row, 1))),
         ];
 

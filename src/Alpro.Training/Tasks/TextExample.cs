@@ -21,7 +21,8 @@ public sealed record TextExample(string Text, int Video, string? Truth, IReadOnl
 }
 
 /// <summary>Examples of one kind.</summary>
-/// <param name="Title">Which they are.</param>
+/// <param name="Title">What they are called.</param>
+/// <param name="About">Which they are, and what is shown of them.</param>
 /// <param name="IfNone">What to say where there are none.</param>
 /// <param name="Examples">The examples, each of another video.</param>
-public sealed record ExampleGroup(string Title, string IfNone, IReadOnlyList<TextExample> Examples);
+public sealed record ExampleGroup(string Title, string About, string IfNone, IReadOnlyList<TextExample> Examples);
