@@ -48,6 +48,14 @@ public sealed class RunData : IDisposable
         throw new DataException(string.Join(Environment.NewLine, problems));
     }
 
+    /// <summary>What is read of one corpus that no configuration names; it is disposed with this.</summary>
+    internal RunData(RunConfig config, ActorSettings settings, VideoTextCorpus corpus)
+    {
+        (_config, _settings, _configured, Corpora) = (config, settings, [], [corpus]);
+        _processors = new(Math.Max(1, settings.Decoders));
+        Tokenizer = new(config.Data.Vocabulary);
+    }
+
     /// <summary>The corpora, in the order of the configuration.</summary>
     public IReadOnlyList<VideoTextCorpus> Corpora { get; }
 

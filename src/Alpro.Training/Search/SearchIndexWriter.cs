@@ -191,6 +191,29 @@ public sealed unsafe class SearchIndexWriter : IDisposable
         return manifest;
     }
 
+    /// <summary>Gives up the generation that was begun: nothing has to be done.</summary>
+    public void Discard() => Directory.Delete(_data, recursive: true);
+
+    /// <summary>Writes what texts are encoded with beside the data.</summary>
+    /// <param name="folder">The index's folder.</param>
+    /// <param name="config">The configuration; no corpus is kept of it.</param>
+    public static void WriteModel(string folder, RunConfig config)
+    {
+        RunConfig kept = config with { Data = config.Data with { Corpora = [], Vocabulary = IndexFiles.Vocabulary } };
+        AsideFile.WriteLines(Path.Combine(folder, IndexFiles.Vocabulary), File.ReadLines(config.Data.Vocabulary));
+        AsideFile.WriteLines(Path.Combine(folder, IndexFiles.Config), [ConfigLoader.ToJson(kept)]);
+    }
+
+    /// <summary>Writes the list of files that could not be read, or not all of them; without any there is no list.</summary>
+    public static void WriteUnreadable(string folder, IReadOnlyCollection<(string File, string Problem)> files)
+    {
+        string list = Path.Combine(folder, IndexFiles.Unreadable);
+        if (files.Count == 0) File.Delete(list);
+        else AsideFile.WriteLines(list, ["file,problem", .. files.Select(row => $"{Quoted(row.File)},{Quoted(row.Problem)}")]);
+
+        static string Quoted(string text) => $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal).ReplaceLineEndings(" ")}\"";
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -26,11 +26,6 @@ public sealed record SearchQuery
 
     /// <summary>Only windows of videos that have so many seconds at most; null for all.</summary>
     public double? MaxSeconds { get; init; }
-
-    /// <summary>Whether windows of a file count.</summary>
-    internal bool Allows(IndexedFile file) =>
-        (Folder is not { Length: > 0 } folder || file.Name.StartsWith(folder.TrimEnd('/') + '/', StringComparison.Ordinal))
-        && !(file.Seconds < MinSeconds) && !(file.Seconds > MaxSeconds);
 }
 
 /// <summary>A window that was found.</summary>

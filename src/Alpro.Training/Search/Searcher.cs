@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Linq.Expressions;
 using System.Runtime.InteropServices;
 using Alpro.Data;
 using Alpro.Data.Batches;
@@ -14,6 +15,7 @@ using Alpro.Training.Evaluation;
 using Alpro.Training.Inputs;
 using Alpro.Training.Optimization;
 using Alpro.Training.Tasks;
+using Microsoft.Extensions.VectorData;
 using static TorchSharp.torch;
 
 namespace Alpro.Training.Search;
@@ -31,11 +33,18 @@ public sealed class Searcher : IAsyncDisposable
     private readonly LoadedModel? _answers;
     private readonly float _temperature;
 
-    private Searcher(SearchIndex index, ModelThread thread, LoadedModel model, LoadedModel? answers, float temperature) =>
+    private Searcher(SearchIndex index, ModelThread thread, LoadedModel model, LoadedModel? answers,
+        IVectorSearchable<IndexedWindow>? store, float temperature)
+    {
         (Index, _thread, _model, _answers, _temperature) = (index, thread, model, answers, temperature);
+        Store = store ?? new WindowCollection(index, EncodeAsync);
+    }
 
     /// <summary>The index, which the searcher does not dispose.</summary>
     public SearchIndex Index { get; }
+
+    /// <summary>What windows are looked up in: the index itself, or a store that a program has put in its place.</summary>
+    public IVectorSearchable<IndexedWindow> Store { get; }
 
     /// <summary>Whether texts can be matched with windows: the model has the head that tells.</summary>
     public bool CanMatch => Index.Manifest.Model.HasMatching;
@@ -47,9 +56,11 @@ public sealed class Searcher : IAsyncDisposable
     /// <param name="index">The index; it must stay open as long as the searcher.</param>
     /// <param name="weights">The file of the weights, where it lies elsewhere than when the index was made; null for there.</param>
     /// <param name="answers">Configuration and weights of a model that answers questions; null for none.</param>
+    /// <param name="store">A store that has the windows of the index, in place of the exact product; null for that.</param>
     /// <exception cref="DataException">The weights are not there, or not those that the index was made with.</exception>
     /// <exception cref="CheckpointException">The weights do not fit.</exception>
-    public static async Task<Searcher> OpenAsync(SearchIndex index, string? weights = null, (RunConfig Config, string Weights)? answers = null)
+    public static async Task<Searcher> OpenAsync(SearchIndex index, string? weights = null,
+        (RunConfig Config, string Weights)? answers = null, IVectorSearchable<IndexedWindow>? store = null)
     {
         RunConfig config = index.LoadConfig();
         IndexedModel made = index.Manifest.Model;
@@ -70,7 +81,7 @@ public sealed class Searcher : IAsyncDisposable
                 try
                 {
                     if (answers is var (of, from)) answering = LoadedModel.Load(of, from);
-                    return new Searcher(index, thread, model, answering, model.Model.temp.cpu().item<float>());
+                    return new Searcher(index, thread, model, answering, store, model.Model.temp.cpu().item<float>());
                 }
                 catch
                 {
@@ -109,8 +120,11 @@ public sealed class Searcher : IAsyncDisposable
         float[] feature_F = query.Text is { } text ? await EncodeAsync(text, stop) : FeatureOf(query);
         if (Index.Count == 0) return new([], [], [], 0, 0);
         int rerank = query.Text is null || !CanMatch ? 0 : query.Rerank, wanted = Math.Max(query.Top, rerank);
-        SimilarWindow[] found = ExactSearch.Top(Index, feature_F, Math.Clamp(wanted, 1, Index.Count), FilterOf(query));
-        var hits = found.Select(window => HitOf(window)).ToList();
+        var hits = new List<SearchHit>();
+        var options = new VectorSearchOptions<IndexedWindow> { Filter = FilterOf(query) };
+        await foreach (VectorSearchResult<IndexedWindow> found in Store.SearchAsync<ReadOnlyMemory<float>>(feature_F,
+            Math.Clamp(wanted, 1, Index.Count), options, stop))
+            hits.Add(HitOf(found.Record.Number, found.Score ?? 0));
         double searched = Stopwatch.GetElapsedTime(began).TotalMilliseconds;
 
         began = Stopwatch.GetTimestamp();
@@ -164,10 +178,10 @@ public sealed class Searcher : IAsyncDisposable
 
     private delegate ReadOnlySpan<Half> HalvesOf(int window);
 
-    private SearchHit HitOf(SimilarWindow found)
+    private SearchHit HitOf(int number, double similarity)
     {
-        Window window = Index[found.Window];
-        return new(window, Index.File(window.File), found.Similarity, found.Similarity / _temperature, null);
+        Window window = Index[number];
+        return new(window, Index.File(window.File), similarity, similarity / _temperature, null);
     }
 
     /// <summary>The feature of a window, or the mean of those of a file.</summary>
@@ -187,17 +201,16 @@ public sealed class Searcher : IAsyncDisposable
         return [.. sum_F.Select(value => value / norm)];
     }
 
-    private Func<int, bool>? FilterOf(SearchQuery query)
+    /// <summary>Which windows count: an expression, for stores that look for themselves; null for all.</summary>
+    private Expression<Func<IndexedWindow, bool>>? FilterOf(SearchQuery query)
     {
-        bool all = query is { Folder: null or "", MinSeconds: null, MaxSeconds: null, Window: null, File: null };
-        if (all) return null;
+        if (query is { Folder: null or "", MinSeconds: null, MaxSeconds: null, Window: null, File: null }) return null;
+        string folder = query.Folder is { Length: > 0 } given ? given.TrimEnd('/') + '/' : "";
+        (double least, double most) = (query.MinSeconds ?? 0, query.MaxSeconds ?? double.PositiveInfinity);
         Window? own = query.Window is { } number ? Index[number] : null;
-        return candidate =>
-        {
-            Window window = Index[candidate];
-            if (window.File == query.File || !query.Allows(Index.File(window.File))) return false;
-            return own is null || window.File != own.File || window.Start >= own.End || window.End <= own.Start;
-        };
+        (int file, double begin, double end) = own is null ? (query.File ?? -1, 0, double.PositiveInfinity) : (own.File, own.Start, own.End);
+        return window => window.Name.StartsWith(folder, StringComparison.Ordinal) && window.Seconds >= least && window.Seconds <= most
+            && (window.File != file || window.Start >= end || window.End <= begin);
     }
 
     /// <summary>The probability of a match of a text with each of some windows; null where a window cannot be read again.</summary>
