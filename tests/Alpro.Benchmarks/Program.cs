@@ -13,6 +13,7 @@ var benchmarks = new Dictionary<string, Func<string[], int>>
     ["collectives"] = Alpro.Benchmarks.CollectivesBenchmark.Run,
     ["precision"] = Alpro.Benchmarks.PrecisionBenchmark.Run,
     ["evaluate"] = Alpro.Benchmarks.EvaluationBenchmark.Run,
+    ["search"] = Alpro.Benchmarks.SearchBenchmark.Run,
     ["stream"] = Alpro.Benchmarks.StreamBenchmark.Run,
     ["dataplane"] = Alpro.Benchmarks.DataPlaneBenchmark.Run,
     ["metrics"] = Alpro.Benchmarks.MetricsBenchmark.Run,
