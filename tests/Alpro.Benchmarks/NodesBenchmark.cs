@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Diagnostics.Metrics;
 using System.Globalization;
 using System.Threading.Channels;
 using Akka.Actor;
@@ -19,18 +20,21 @@ namespace Alpro.Benchmarks;
 /// <summary>
 /// <c>nodes NODES[xTRAINERS]...</c>: decode nodes, a process each, that bring clips to trainers over real sockets. The clips are free: 3 kB
 /// that are ready when they are asked for, so what is left is the cost of the nodes' own work. The trainers are in this process, and take
-/// batches as fast as they come. For each cluster: the time until all nodes serve, clips a second, processor time of a clip by role, and
-/// threads and memory of a decode node. Then a third of the nodes is killed at once: what was given out again, and how long no batch came.
+/// batches as fast as they come. For each cluster: the time until all nodes serve, clips a second, processor time of a clip by role, threads
+/// and memory of a decode node, and the bytes that a trainer's control plane sends. Nodes start four at a time. Then a third of the nodes
+/// is killed at once: what was given out again, and how long no batch came.
 /// </summary>
 internal static class NodesBenchmark
 {
-    private const int Decoders = 2, BatchSize = 64;
+    private const int Decoders = 2, BatchSize = 64, Together = 4;
 
     private static readonly TimeSpan _measured = TimeSpan.FromSeconds(5), _deadline = TimeSpan.FromMinutes(2);
 
     private static readonly ClipSettings _clips = new() { Frames = 1, Size = 32, DecodeSize = 32, TextLength = 30 };
 
     private static readonly Dictionary<string, string> _data = new() { ["clips"] = "free" };
+
+    private static long _control;
 
     public static int Run(string[] args)
     {
@@ -40,8 +44,20 @@ internal static class NodesBenchmark
             Console.Error.WriteLine("usage: nodes NODES[xTRAINERS]..., such as nodes 1 8 64 8x8 8x32");
             return 2;
         }
-        var table = new Table().AddColumns("nodes", "trainers", "all up s", "all serve s", "at rest ms/s", "clips/s", "ms/clip node",
+        var table = new Table().AddColumns("nodes", "trainers", "all up s", "all serve s", "at rest ms/s", "at rest kB/s", "clips/s", "ms/clip node",
             "ms/clip trainer", "threads", "MB", "threads trainers", "killed", "given again", "lost", "pause s");
+        using var listener = new MeterListener
+        {
+            InstrumentPublished = static (instrument, listener) =>
+            {
+                if (instrument.Name == "alpro.control_plane.io") listener.EnableMeasurementEvents(instrument);
+            },
+        };
+        listener.SetMeasurementEventCallback<long>(static (_, bytes, tags, _) =>
+        {
+            if (tags[0].Value is "transmit") Interlocked.Add(ref _control, bytes);
+        });
+        listener.Start();
         foreach (int[] cluster in args.Select(arg => arg.Split('x').Select(int.Parse).ToArray()))
         {
             string[] row = MeasureAsync(cluster[0], cluster.Length > 1 ? cluster[1] : 1).GetAwaiter().GetResult();
@@ -53,7 +69,8 @@ internal static class NodesBenchmark
         return 0;
     }
 
-    private static Task<RunHost> StartAsync(NodeRole role, int port, int seed) => RunHost.StartAsync(RunningSettings.ConfFile("cluster.conf"),
+    private static Task<RunHost> StartAsync(NodeRole role, int port, int seed) => RunHost.StartAsync(
+        RunningSettings.ConfFile("cluster.conf"),
         settings => settings with { Decoders = role == NodeRole.Decoder ? Decoders : 0 },
         settings => ClusterNode.From(role, settings) with { Port = port, DataPort = 0, Seeds = [$"127.0.0.1:{seed}"] });
 
@@ -79,13 +96,17 @@ internal static class NodesBenchmark
             for (int i = 0; i < trainers; i++)
                 hosts.Add(await StartAsync(trainers == 1 ? NodeRole.Coordinator : NodeRole.Trainer, i == 0 ? seed : 0, seed));
             long began = Stopwatch.GetTimestamp();
-            for (int i = 0; i < nodes; i++) processes.Add(StartNode(seed));
-            await UntilAsync(() => hosts.All(host =>
-                ClusterNode.Members(host.System).Count(member => member.State == "up") == nodes + trainers));
+            while (processes.Count < nodes)
+            {
+                for (int i = Math.Min(Together, nodes - processes.Count); i > 0; i--) processes.Add(StartNode(seed));
+                await UntilAsync(() => hosts.All(host =>
+                    ClusterNode.Members(host.System).Count(member => member.State == "up") == processes.Count + trainers));
+            }
             double up = Stopwatch.GetElapsedTime(began).TotalSeconds;
             await Task.Delay(_measured);                             // what joining cost is not the cost of being there
-            TimeSpan rest = Cpu(processes);
+            (TimeSpan rest, long bytes) = (Cpu(processes), Interlocked.Read(ref _control));
             await Task.Delay(_measured);
+            double control = (Interlocked.Read(ref _control) - bytes) / _measured.TotalSeconds / trainers / 1e3;
             double resting = (Cpu(processes) - rest).TotalMilliseconds / _measured.TotalSeconds / nodes;
 
             Stream[] streams = [.. hosts.Select(host => new Stream(host))];
@@ -113,7 +134,7 @@ internal static class NodesBenchmark
             LedgerTotals[] totals = [.. streams.Select(stream => stream.Totals)];
             string[] row =
             [
-                $"{nodes}", $"{trainers}", Text(up), Text(serve), Text(resting), Text(made / seconds), $"{node:F3}", $"{trainer:F3}",
+                $"{nodes}", $"{trainers}", Text(up), Text(serve), Text(resting), Text(control), Text(made / seconds), $"{node:F3}", $"{trainer:F3}",
                 Text(threads), Text(memory), $"{ownThreads}", $"{killed}", $"{totals.Sum(total => total.Redelivered)}",
                 $"{streams.Sum(stream => stream.Lost)}", $"{pause:F2}",
             ];
@@ -187,7 +208,7 @@ internal static class NodesBenchmark
             .Select(load => load.Node);
 
         /// <summary>Seconds of the longest time without a batch since this was asked last.</summary>
-        public double LongestPause() => new TimeSpan((long)(Interlocked.Exchange(ref _longest, 0) * 1e7 / Stopwatch.Frequency)).TotalSeconds;
+        public double LongestPause() => (double)Interlocked.Exchange(ref _longest, 0) / Stopwatch.Frequency;
 
         public async Task EndAsync()
         {
