@@ -41,6 +41,9 @@ public sealed class RunHealth(bool trains, TimeProvider time)
     private long _since;                                             // the last sign of life
     private bool _begun;
 
+    /// <summary>Pictures of the newest batch; null before the first.</summary>
+    public BatchSample? Batch { get; private set; }
+
     /// <summary>The run, which tells this status how it goes.</summary>
     public TrainingRun Watch(TrainingRun run) => run with
     {
@@ -53,6 +56,11 @@ public sealed class RunHealth(bool trains, TimeProvider time)
         {
             Live(() => Add(record));
             run.Trained(record);
+        },
+        Pictured = sample =>
+        {
+            Batch = sample;
+            run.Pictured(sample);
         },
         Validating = step =>
         {

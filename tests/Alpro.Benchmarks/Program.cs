@@ -17,6 +17,7 @@ var benchmarks = new Dictionary<string, Func<string[], int>>
     ["stream"] = Alpro.Benchmarks.StreamBenchmark.Run,
     ["dataplane"] = Alpro.Benchmarks.DataPlaneBenchmark.Run,
     ["metrics"] = Alpro.Benchmarks.MetricsBenchmark.Run,
+    ["nodes"] = Alpro.Benchmarks.NodesBenchmark.Run,
     ["gpu"] = Alpro.Benchmarks.Gpu.GpuCheck.Run,
 };
 if (args.Length == 0 || !benchmarks.TryGetValue(args[0], out Func<string[], int>? benchmark))

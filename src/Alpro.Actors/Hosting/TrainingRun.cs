@@ -36,6 +36,9 @@ public sealed record TrainingRun(RunConfig Config, RunFolder Folder, bool Resume
     /// <summary>Told every few seconds how the run is doing, by the process that writes it down.</summary>
     public Action<RunStatus> Judged { get; init; } = static _ => { };
 
+    /// <summary>Given pictures of the newest batch every few seconds, by every process that trains.</summary>
+    public Action<BatchSample> Pictured { get; init; } = static _ => { };
+
     /// <summary>When the process began to carry the run out: from here on its time is accounted for.</summary>
     public DateTimeOffset Began { get; init; } = TimeProvider.System.GetUtcNow();
 

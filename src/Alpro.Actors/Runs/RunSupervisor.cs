@@ -76,6 +76,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     private readonly RejectionList _unreadable;
     private readonly ClipLedger _ledger;
     private readonly RunMonitor _monitor;
+    private readonly BatchPictures _pictures;
     private readonly IActorRef _checkpoints;
     private readonly long _began = Stopwatch.GetTimestamp();
     private readonly IActorRef _member = ActorRefs.Nobody;
@@ -114,6 +115,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
             Unreadable = run.Unreadable,
         };
         _monitor = new(TimeProvider.System, run.Began, common, () => _ledger.Loads);
+        _pictures = new(data.Tokenizer, data.Answers, [.. data.Corpora.Select(corpus => corpus.Name)], TimeProvider.System);
         _checkpoints = Context.ActorOf(Props.Create(() => new CheckpointActor(run, host.Settings)), "checkpoints");
         Context.Watch(_checkpoints);
         if (host.Node is { Role: NodeRole.Trainer } node) _member = Context.ActorOf(Props.Create(() => new GroupMember(node)), "member");
@@ -169,7 +171,8 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
         (TrainState start, ActorSettings settings, IActorRef checkpoints, RunMonitor monitor) =
             (_start, _host.Settings, _checkpoints, _monitor);
         Func<AlproModel, TrainState, ValidationRecord>? validate = _validation.Count == 0 ? null : Validate;
-        return Props.Create(() => new TrainerActor(run, start, settings, checkpoints, validate, monitor));
+        BatchPictures pictures = _pictures;
+        return Props.Create(() => new TrainerActor(run, start, settings, checkpoints, validate, monitor, pictures));
     }
 
     private void StartAttempt(int number, TrainingRun run)

@@ -91,6 +91,10 @@ internal static partial class NativeDecoder
     internal static partial int Read(ReaderHandle reader, ReadOnlySpan<int> indices, int count, int width, int height, int filter,
         Span<byte> pixels);
 
+    [LibraryImport(Library, EntryPoint = "alpro_jpeg")]
+    internal static partial int Jpeg(ReadOnlySpan<byte> rgb, int width, int height, int toWidth, int toHeight, int quality, Span<byte> jpeg,
+        int capacity);
+
     [LibraryImport(Library, EntryPoint = "alpro_message")]
     internal static partial nint Message(ReaderHandle reader);
 

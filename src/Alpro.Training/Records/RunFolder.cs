@@ -34,6 +34,9 @@ public sealed class RunFolder(string path)
     /// <summary>How the run is doing, written anew every few seconds by the process that trains.</summary>
     public string Status => In("status.json");
 
+    /// <summary>The newest batch as pictures, written anew every few seconds by the process that trains.</summary>
+    public string Batch => In("batch.json");
+
     /// <summary>The page about the run.</summary>
     public string Report => In("report.html");
 

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace Alpro.Training.Records;
@@ -75,23 +74,8 @@ public sealed record RunStatus(DateTimeOffset Time, long Step, long TotalSteps, 
     double WaitShare, int QueueDepth, Finding Verdict, IReadOnlyList<NodeStatus> Nodes)
 {
     /// <summary>Writes it down, in place of what was there; it need not outlive a power cut.</summary>
-    public void Write(RunFolder folder)
-    {
-        string aside = folder.Status + ".partial";
-        File.WriteAllText(aside, JsonSerializer.Serialize(this, RunLog.Json) + "\n");
-        File.Move(aside, folder.Status, overwrite: true);
-    }
+    public void Write(RunFolder folder) => NewestFile.Write(folder.Status, this);
 
     /// <summary>What was written last; null where there is nothing, or it is none.</summary>
-    public static RunStatus? Read(RunFolder folder)
-    {
-        try
-        {
-            return JsonSerializer.Deserialize<RunStatus>(File.ReadAllBytes(folder.Status), RunLog.Json);
-        }
-        catch (Exception exception) when (exception is IOException or JsonException)
-        {
-            return null;
-        }
-    }
+    public static RunStatus? Read(RunFolder folder) => NewestFile.Read<RunStatus>(folder.Status);
 }

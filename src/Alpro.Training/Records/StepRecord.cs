@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Alpro.Training.Records;
 
 /// <summary>A loss of one step.</summary>
@@ -70,6 +72,14 @@ public sealed record StepRecord
     /// Milliseconds from the end of the step before to the begin of this one: records, checkpoints, validation, collections.
     /// </summary>
     public double BetweenMs { get; init; }
+
+    /// <summary>Where the time of the step went: what its parts are called everywhere, and their milliseconds.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<(string Name, double Milliseconds)> Phases =>
+    [
+        ("wait", WaitMs), ("transfer", TransferMs), ("forward", ForwardMs), ("backward", BackwardMs), ("reduce", ReduceMs),
+        ("synchronize", SynchronizeMs), ("optimizer", OptimizerMs), ("between", BetweenMs),
+    ];
 
     /// <summary>Clips per second, waiting and what lies between the steps included.</summary>
     public double ClipsPerSecond { get; init; }

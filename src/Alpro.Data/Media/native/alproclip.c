@@ -130,9 +130,10 @@ EXPORT int alpro_read(Reader *r, const int32_t *indices, int count, int width, i
     return OK;
 }
 
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
 EXPORT Reader *alpro_new(const Limits *limits)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, set_up);
     Reader *r = av_mallocz(sizeof *r);
     if (!r) return NULL;
@@ -157,6 +158,13 @@ EXPORT void alpro_free(Reader *r)
 EXPORT const char *alpro_message(const Reader *r) { return r->message; }
 
 EXPORT void alpro_statistics(const Reader *r, Statistics *statistics) { *statistics = r->statistics; }
+
+/* A picture of width x height RGB bytes as a JPEG of another size; how many bytes it has, or -1 where it cannot be made or has no room. */
+EXPORT int alpro_jpeg(const uint8_t *rgb, int width, int height, int to_width, int to_height, int quality, uint8_t *jpeg, int capacity)
+{
+    pthread_once(&once, set_up);
+    return encode_jpeg(rgb, width, height, to_width, to_height, quality, jpeg, capacity);
+}
 
 /* The versions of libavformat, libavcodec and libswscale in use, each major << 16 | minor << 8 | micro. */
 EXPORT void alpro_versions(uint32_t versions[3])
