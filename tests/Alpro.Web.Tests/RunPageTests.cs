@@ -16,7 +16,7 @@ public sealed class RunPageTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
     private readonly EventCollector _log = new();
-    private readonly HttpClient _client = new();
+    private readonly HttpClient _client = new(new SocketsHttpHandler { UseCookies = false });
 
     public void Dispose()
     {

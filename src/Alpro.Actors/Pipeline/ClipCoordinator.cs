@@ -20,6 +20,12 @@ internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
         public static readonly RequestClip Instance = new();
     }
 
+    /// <summary>Sent by a decoder that is about to end: what it held, it has delivered or reported as unreadable.</summary>
+    public sealed record LeaveWork
+    {
+        public static readonly LeaveWork Instance = new();
+    }
+
     /// <summary>Sent by a <see cref="ClipDecoder"/> before it asks for more: this clip cannot be made.</summary>
     public sealed record ClipRejected(Rejection Rejection);
 
@@ -54,7 +60,8 @@ internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
     private readonly Dictionary<ClipRequest, int> _deaths = [];
     private readonly Dictionary<ClipRequest, long> _lost = [];
     private readonly Queue<ClipRequest> _returned = new();
-    private readonly List<IActorRef> _idle = [];
+    private readonly Queue<IActorRef> _idle = new();                // those that have ended since are passed over
+    private readonly HashSet<IActorRef> _decoders = [];
     private long _step;
     private int _slot;
     private long _windowEnd;
@@ -65,6 +72,10 @@ internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
         (_job, _settings, _time, _step, _windowEnd) = (job, settings, time, job.FirstStep, job.FirstStep + settings.Window);
         _collator = Context.ActorOf(Props.Create(() => new BatchCollator(job)), "collator");
         Receive<RequestClip>(_ => OnRequestClip());
+        Receive<LeaveWork>(_ =>
+        {
+            if (_leases.Remove(Sender, out Lease? finished)) OnFinished(finished.Request);
+        });
         Receive<ClipRejected>(message => OnRejected(message.Rejection));
         Receive<WindowFreed>(message => OnWindowFreed(message.Step));
         Receive<Terminated>(message => OnDecoderDied(message.ActorRef));
@@ -85,9 +96,9 @@ internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
 
     private void OnRequestClip()
     {
-        if (!_leases.Remove(Sender, out Lease? finished)) Context.Watch(Sender);
-        else OnFinished(finished.Request);
-        _idle.Add(Sender);
+        if (_leases.Remove(Sender, out Lease? finished)) OnFinished(finished.Request);
+        if (_decoders.Add(Sender)) Context.Watch(Sender);
+        _idle.Enqueue(Sender);
         Grant();
     }
 
@@ -114,7 +125,7 @@ internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
 
     private void OnDecoderDied(IActorRef decoder)
     {
-        _idle.Remove(decoder);                                       // or it would be given a clip that it never makes
+        _decoders.Remove(decoder);                                   // or it would be given a clip that it never makes
         if (!_leases.Remove(decoder, out Lease? lease)) return;
         ClipRequest request = lease.Request;
         int deaths = _deaths[request] = _deaths.GetValueOrDefault(request) + 1;
@@ -162,10 +173,11 @@ internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
 
     private void Grant()
     {
-        while (_idle.Count > 0 && Next() is { } request)
+        while (true)
         {
-            IActorRef decoder = _idle[0];
-            _idle.RemoveAt(0);
+            while (_idle.TryPeek(out IActorRef? gone) && !_decoders.Contains(gone)) _idle.Dequeue();
+            if (_idle.Count == 0 || Next() is not { } request) return;
+            IActorRef decoder = _idle.Dequeue();
             _leases[decoder] = new(request, _time.GetTimestamp());
             decoder.Tell(new ClipDecoder.Decode(request, _collator));
         }
