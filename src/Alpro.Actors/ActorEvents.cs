@@ -94,6 +94,12 @@ internal static partial class ActorEvents
     [LoggerMessage(222, LogLevel.Debug, "how the run is doing cannot be written: {Reason}")]
     public static partial void StatusNotWritten(this ILogger log, string reason);
 
+    [LoggerMessage(224, LogLevel.Debug, "the checkpoint of step {Step} is written, in {Seconds:0.0} s")]
+    public static partial void CheckpointWritten(this ILogger log, long step, double seconds);
+
+    [LoggerMessage(225, LogLevel.Information, "training goes on after step {Step}: {Cause} took {Seconds:0.0} s")]
+    public static partial void TrainingRecovered(this ILogger log, long step, string cause, double seconds);
+
     [LoggerMessage(216, LogLevel.Warning, "{Clip} cannot be read: {Reason}; clips that cannot be read are listed in {File}")]
     public static partial void ClipUnreadable(this ILogger log, string clip, string reason, string file);
 
