@@ -18,7 +18,7 @@ internal static class PageBenchmark
         string folder = Directory.CreateTempSubdirectory("alpro-page-").FullName;
         try
         {
-            Measure(new(folder), steps);
+            Measure(new(Directory.CreateDirectory(Path.Combine(folder, "run")).FullName), steps);
             return 0;
         }
         finally
