@@ -433,11 +433,12 @@ function draw(chart, key, before) {
   card.append(h('h3', {}, chart.title, reset), plot, keys);
   if (before) before.card.replaceWith(card);
   else $('curves').append(card);
+  const shown = before?.zoomed ? { min: before.plot.scales.x.min, max: before.plot.scales.x.max } : span(chart);
   before?.plot.destroy();
   const made = { chart, key, means: chart.means, card, keys, reset, zoomed: false, at: null, read: null, hidden: before?.hidden ?? new Set() };
   drawn.set(chart.id, made);
   made.plot = new uPlot(optionsOf(made, plot), chart.data, plot);
-  made.plot.setScale('x', span(chart));
+  made.plot.setScale('x', shown);
   plot.addEventListener('keydown', event => press(made, event));
   plot.addEventListener('mousemove', () => made.read = null, true);
   say(made);
