@@ -221,4 +221,10 @@ internal static partial class ActorEvents
     [LoggerMessage(608, LogLevel.Warning,
         "checkpoint {Step} was removed by the run before it could be evaluated: training.keep says how many stay")]
     public static partial void CheckpointGone(this ILogger log, long step);
+
+    // 65x: indexes of videos.
+
+    [LoggerMessage(651, LogLevel.Information,
+        "{Windows:N0} windows of {Files:N0} new or changed files to encode, {Megabytes:0.0} MB; {Kept:N0} files are unchanged")]
+    public static partial void WindowsFound(this ILogger log, int windows, int files, int kept, double megabytes);
 }

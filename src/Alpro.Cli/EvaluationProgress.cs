@@ -33,10 +33,13 @@ internal static class EvaluationProgress
         }
     }
 
-    /// <summary>Runs a job while showing how far it is on a terminal.</summary>
+    /// <summary>Runs a job while showing how far it is on a terminal, and leaves the report of its results.</summary>
     public static async Task<EvaluationResult> ShowAsync(EvaluationJob job, Func<EvaluationJob, Task<EvaluationResult>> run)
     {
         using ProgressLine? bar = CommandLine.Events.OpenFoot();
-        return await run(bar is null ? job : job with { Progressed = done => bar.Show(done, $"evaluate {job.Target.Name}") });
+        EvaluationResult result = await run(
+            bar is null ? job : job with { Progressed = done => bar.Show(done, $"evaluate {job.Target.Name}") });
+        EvaluationReport.Write(result);
+        return result;
     }
 }

@@ -32,6 +32,7 @@ internal sealed class MessageSerializer(ExtendedActorSystem system) : Serializer
         ["stop-1"] = typeof(GroupMember.StopRun),
         ["await-1"] = typeof(GroupMember.AwaitOthers),
         ["worked-1"] = typeof(TrainerLink.Worked),
+        ["retire-1"] = typeof(TrainerLink.Retire),
     };
 
     private static readonly Dictionary<Type, string> _manifests = _types.ToDictionary(entry => entry.Value, entry => entry.Key);

@@ -118,9 +118,11 @@ public sealed class RunHost : IAsyncDisposable
     /// <param name="clips">How a row becomes a clip.</param>
     /// <param name="batchSize">Clips per batch, less those that are unreadable.</param>
     /// <param name="ledger">Receives what became of the rows.</param>
-    public IEnumerable<ClipBatch> Read(RunData data, IReadOnlyList<long> rows, ClipSettings clips, int batchSize, ClipLedger ledger)
+    /// <param name="nameOf">What decides what is random about a row's clip; null for the name of its media.</param>
+    public IEnumerable<ClipBatch> Read(RunData data, IReadOnlyList<long> rows, ClipSettings clips, int batchSize, ClipLedger ledger,
+        Func<long, string>? nameOf = null)
     {
-        var plan = new RowsInOrder(rows, batchSize, row => data.Corpora[0][row].MediaName);
+        var plan = new RowsInOrder(rows, batchSize, nameOf ?? (row => data.Corpora[0][row].MediaName));
         if (plan.Steps == 0) yield break;
         var batches = Channel.CreateBounded<ClipBatch>(Settings.Prefetch);
         int decoders = Math.Max(1, Settings.Decoders);               // a node may leave the clips of training to others, but not these

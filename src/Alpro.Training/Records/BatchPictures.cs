@@ -56,13 +56,12 @@ public sealed class BatchPictures(
     private ClipSample Of(ClipBatch batch, int clip)
     {
         PixelRectangle? region = batch.Layout.Has(ClipLayout.Region) ? batch.Regions_B[clip] : null;
-        int label = batch.Row(ClipLayout.Answer, clip)[0], side = batch.Side, frames = Math.Min(MostFrames, batch.Frames),
-            shown = Math.Min(side, MostSide);
-        byte[] strip_HWC = Strip(batch.Pixels_BTHWC.Slice(clip * batch.Layout.PixelBytes, batch.Layout.PixelBytes), side, frames);
+        int label = batch.Row(ClipLayout.Answer, clip)[0], side = batch.Side, frames = Math.Min(MostFrames, batch.Frames);
+        byte[] strip_HWC = FrameStrip.Of(batch.Pixels_BTHWC.Slice(clip * batch.Layout.PixelBytes, batch.Layout.PixelBytes), side, frames);
         if (region is { } rectangle)
             for (int frame = 0; frame < frames; frame++) Outline(strip_HWC, frames * side, frame * side, rectangle);
         return new(batch.Keys[clip], Caption(batch, clip), answers?.FirstOrDefault(answer => answer.Value == label).Key, region, side,
-            frames, Jpeg.Encode(strip_HWC, frames * side, side, frames * shown, shown));
+            frames, FrameStrip.ToJpeg(strip_HWC, side, frames, MostSide));
     }
 
     private List<CaptionPiece> Caption(ClipBatch batch, int clip)
@@ -79,20 +78,6 @@ public sealed class BatchPictures(
                 labels_L.Length > 0 && labels_L[i] >= 0 ? tokenizer.PieceOf(masked_L[i]) : null));
         }
         return caption;
-    }
-
-    /// <summary>Some frames of a clip [T, side, side, 3], spread over it, side by side [side, frames * side, 3].</summary>
-    internal static byte[] Strip(ReadOnlySpan<byte> pixels_THWC, int side, int frames)
-    {
-        int row = 3 * side, all = pixels_THWC.Length / (row * side);
-        byte[] strip = new byte[frames * row * side];
-        for (int frame = 0; frame < frames; frame++)
-        {
-            int from = frames == 1 ? all / 2 : frame * (all - 1) / (frames - 1);
-            for (int y = 0; y < side; y++)
-                pixels_THWC.Slice((from * side + y) * row, row).CopyTo(strip.AsSpan((y * frames + frame) * row));
-        }
-        return strip;
     }
 
     /// <summary>Draws the outline of a rectangle of one frame into a strip whose rows have so many pixels.</summary>

@@ -32,6 +32,7 @@ public sealed class MessageSerializerTests : TestKit
         GroupMember.StopRun.Instance,
         GroupMember.AwaitOthers.Instance,
         new TrainerLink.Worked(2, new(40, 1.5, 1.2, 0.1, 0.02)),
+        TrainerLink.Retire.Instance,
     ];
 
     private MessageSerializer Serializer => new((ExtendedActorSystem)Sys);

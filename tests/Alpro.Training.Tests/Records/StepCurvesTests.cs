@@ -38,7 +38,7 @@ public sealed class StepCurvesTests
         double[] loss = drawn.Curves["loss/total"];
         Assert.Equal(2 * drawn.Count, loss.Length);
         int peak = Array.IndexOf(loss, 99);
-        Assert.Equal((123_456 / drawn.Width, -99), (peak / 2, loss[peak + 1]));
+        Assert.Equal<(long, double)>((123_456 / drawn.Width, -99), (peak / 2, loss[peak + 1]));
         Assert.Equal(400_000 / drawn.Width, Array.IndexOf(loss, -7) / 2);
     }
 

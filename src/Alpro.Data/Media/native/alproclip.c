@@ -99,6 +99,18 @@ EXPORT int alpro_ranges(const Reader *r, const int32_t *indices, int count, int6
     return r->still ? 0 : needed_ranges(r, indices, count, ranges, capacity);
 }
 
+/* The numbers of the frames that are key frames, ascending; how many there are, of which at most capacity are given. */
+EXPORT int alpro_key_frames(const Reader *r, int32_t *indices, int capacity)
+{
+    int count = 0;
+    for (int i = 0; i < r->frame_count; i++) {
+        if (r->order && !r->packets[r->order[i]].key) continue;
+        if (count < capacity) indices[count] = i;
+        count++;
+    }
+    return count;
+}
+
 EXPORT int alpro_read(Reader *r, const int32_t *indices, int count, int width, int height, int filter, uint8_t *pixels)
 {
     begin(r);
