@@ -62,7 +62,11 @@ public sealed class RunPage : IAsyncDisposable
         _metrics = MetricsExport.ForPrometheus();
         site.MapGet("/api/status", Status.Report);
         site.MapGet("/api/batch", () => Status.Batch is { } batch ? Results.Json(batch) : Results.NoContent());
-        site.MapGet("/api/events", (CancellationToken gone) => TypedResults.ServerSentEvents(WatchAsync(gone)));
+        site.MapGet("/api/events", (HttpContext context) =>
+        {
+            context.Response.Headers["X-Accel-Buffering"] = "no";    // nginx would keep news until there are many
+            return TypedResults.ServerSentEvents(WatchAsync(context.RequestAborted));
+        });
         site.MapGet("/api/runs/{name}", (string name) => Beside(name) is { } other ? Results.Json(other) : Results.NotFound());
         site.MapGet("/healthz", () => Answer(Status.Health()));
         site.MapGet("/readyz", () => Answer(Status.Readiness()));

@@ -98,7 +98,9 @@ function showHead() {
   const verdict = status.verdict, box = $('verdict'), ill = view.health && !view.health.isTrue;
   box.className = `card ${ill ? 'bad' : tones[verdict.kind] ?? 'warn'}`;
   const sentence = ill ? `This process does not train as it should: ${view.health.words}.` : verdict.sentence;
-  box.replaceChildren(h('p', {}, h('strong', {}, sentence)), verdict.remedy && !ill ? h('p', { class: 'remedy' }, verdict.remedy) : '');
+  const remedy = ill ? '' : verdict.remedy;
+  if (box.textContent !== sentence + remedy)                                             // it is read out when it changes
+    box.replaceChildren(h('p', {}, h('strong', {}, sentence)), remedy ? h('p', { class: 'remedy' }, remedy) : '');
 
   const done = status.totalSteps > 0 ? status.step / status.totalSteps : 0;
   const figures = [
@@ -429,7 +431,7 @@ function draw(chart, key, before) {
   const card = h('figure', { class: `card chart${chart.wide ? ' wide' : ''}`, style: 'margin: 0' });
   const reset = h('button', { hidden: true, onclick: () => showAll(made) }, 'Show all');
   const plot = h('div', { class: 'plot', tabindex: 0, role: 'application', 'aria-label': `${chart.title}: arrow keys read its values` });
-  const keys = h('ul', { class: 'keys', 'aria-live': 'polite' });
+  const keys = h('ul', { class: 'keys' });
   card.append(h('h3', {}, chart.title, reset), plot, keys);
   if (before) before.card.replaceWith(card);
   else $('curves').append(card);
@@ -512,6 +514,7 @@ function say(made) {
     keys.replaceChildren(h('li', { class: 'at' }), ...entries.map(({ line }) => h('li', {}, h('button', {
       'aria-pressed': String(!made.hidden.has(line.label)), onclick: event => toggle(made, line.label, event.currentTarget),
     }, h('span', { class: 'swatch', style: `background: var(${line.stroke})${line.dash ? '; opacity: .55' : ''}` }), h('span', {})))));
+  keys.setAttribute('aria-live', made.read === null ? 'off' : 'polite');
   keys.children[0].textContent = where;
   entries.forEach(({ line, value }, i) => keys.children[i + 1].querySelector('span:last-child').textContent = `${line.label} ${value}`);
 }
@@ -591,9 +594,9 @@ function showAccount() {
   $('account-card').replaceChildren(
     h('p', {}, h('strong', {}, `${percent(account.goodput)} of ${duration(account.seconds)}`), ` on the wall went to training steps that counted: that is the goodput.${again}`),
     h('div', { class: 'bar', 'aria-hidden': 'true' }, ...parts.map(part => h('span', { style: `width: ${100 * part.seconds / account.seconds}%; background: var(${tints[part.cause]})`, title: `${part.name}: ${percent(part.seconds / account.seconds)}` }))),
-    h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Where the time went, as a table' }, h('table', {}, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'cause'), h('th', { scope: 'col', class: 'number' }, 'time'), h('th', { scope: 'col', class: 'number' }, 'share'), h('th', { scope: 'col' }, 'what counts to it'))),
+    h('table', {}, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'cause'), h('th', { scope: 'col', class: 'number' }, 'time'), h('th', { scope: 'col', class: 'number' }, 'share'), h('th', { scope: 'col' }, 'what counts to it'))),
       h('tbody', {}, ...parts.map(part => h('tr', {}, h('th', { scope: 'row' }, h('span', { class: 'swatch square', style: `background: var(${tints[part.cause]}); margin-right: 8px` }), part.name),
-        h('td', { class: 'number' }, duration(part.seconds)), h('td', { class: 'number' }, percent(part.seconds / account.seconds)), h('td', { class: 'quiet' }, part.meaning)))))));
+        h('td', { class: 'number' }, duration(part.seconds)), h('td', { class: 'number' }, percent(part.seconds / account.seconds)), h('td', { class: 'quiet' }, part.meaning))))));
 }
 
 // ---- pictures, clips, configuration
@@ -656,7 +659,7 @@ function apply(message) {
 }
 
 function link(words, tone) {
-  $('link').textContent = words;
+  if ($('link').textContent !== words) $('link').textContent = words;
   $('link').className = `tag ${tone}`;
 }
 
