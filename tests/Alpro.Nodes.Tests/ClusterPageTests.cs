@@ -43,7 +43,8 @@ public sealed class ClusterPageTests : IClassFixture<SmallWorld>, IClassFixture<
             "--page", $"127.0.0.1:{_ports[1]}", "--set", "training.checkpointEvery=100"), first = StartTrainer(), second = StartTrainer(),
             decoder = StartDecoder(), doomed = StartDecoder(),
             evaluator = Start("evaluator", "--port", "0", "--decoders", "1", "--set", $"data.validation={_validation}");
-        await Task.WhenAll(coordinator.ReadyAsync(), first.ReadyAsync(), second.ReadyAsync(), decoder.ReadyAsync(), doomed.ReadyAsync());
+        await Task.WhenAll(coordinator.ReadyAsync(), first.ReadyAsync(), second.ReadyAsync(), decoder.ReadyAsync(), doomed.ReadyAsync(),
+            evaluator.ReadyAsync());
         await using Visit visit = await _browser.OpenAsync(new Uri($"http://127.0.0.1:{_ports[1]}/"));
         ILocator nodes = visit.Page.Locator("#nodes-table tbody"), events = visit.Page.Locator("#events-list");
         await visit.UntilAsync("view.status?.step > 20 && "

@@ -68,7 +68,7 @@ function showFlow() {
   const edges = [
     { text: ['rows'] },
     { text: [`${plain.format(status.clipsInHand ?? 0)} clips`, 'in hand'] },
-    { text: [`${number(made)}`, 'clips/s'], queue: [status.queueDepth, status.queueRoom || Math.max(1, status.queueDepth)] },
+    { text: [number(working(trainers) > 1 ? status.clipsPerSecond : made), 'clips/s'], queue: [status.queueDepth, status.queueRoom || Math.max(1, status.queueDepth)] },
     { text: [`${status.step ? plain.format(status.step) : 0}`, 'steps'] },
   ];
   const tall = $('flow').clientWidth < 760;
@@ -222,6 +222,7 @@ function drawTall(boxes, edges) {
 function showNodes() {
   const nodes = view.status.nodes ?? [];
   $('nodes').hidden = nodes.every(node => node.node === 'here'); // the flow says it all
+  $('nodes-note').hidden = nodes.filter(node => node.role === 'trainer' && !isGone(node)).length < 2;
   const head = h(
     'thead',
     {},
