@@ -6,7 +6,6 @@ using Alpro.Actors.Hosting;
 using Alpro.Actors.Search;
 using Alpro.Data.Corpora;
 using Alpro.Training.Configuration;
-using Alpro.Training.Search;
 using Spectre.Console;
 
 namespace Alpro.Cli.Commands;
