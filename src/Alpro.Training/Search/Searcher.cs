@@ -307,6 +307,7 @@ public sealed class Searcher : IAsyncDisposable
             IReadOnlyDictionary<string, int>? labels = AnswerLabels.Read(config);
             AlproModel model = RunModel.Load(config, weights, RunModel.DefaultDevice);
             model.eval();
+            foreach (Tensor weight in model.state_dict().Values) weight.DetachFromDisposeScope();    // it outlives the loading
             return new(config, model, tokenizer, labels);
         }
 
