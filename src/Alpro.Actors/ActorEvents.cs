@@ -94,6 +94,12 @@ internal static partial class ActorEvents
     [LoggerMessage(222, LogLevel.Debug, "how the run is doing cannot be written: {Reason}")]
     public static partial void StatusNotWritten(this ILogger log, string reason);
 
+    [LoggerMessage(224, LogLevel.Debug, "the checkpoint of step {Step} is written, in {Seconds:0.0} s")]
+    public static partial void CheckpointWritten(this ILogger log, long step, double seconds);
+
+    [LoggerMessage(225, LogLevel.Information, "training goes on after step {Step}: {Cause} took {Seconds:0.0} s")]
+    public static partial void TrainingRecovered(this ILogger log, long step, string cause, double seconds);
+
     [LoggerMessage(216, LogLevel.Warning, "{Clip} cannot be read: {Reason}; clips that cannot be read are listed in {File}")]
     public static partial void ClipUnreadable(this ILogger log, string clip, string reason, string file);
 
@@ -216,9 +222,9 @@ internal static partial class ActorEvents
         "checkpoint {Step} was removed by the run before it could be evaluated: training.keep says how many stay")]
     public static partial void CheckpointGone(this ILogger log, long step);
 
-    // 7xx: indexes of videos.
+    // 65x: indexes of videos.
 
-    [LoggerMessage(701, LogLevel.Information,
+    [LoggerMessage(651, LogLevel.Information,
         "{Windows:N0} windows of {Files:N0} new or changed files to encode, {Megabytes:0.0} MB; {Kept:N0} files are unchanged")]
     public static partial void WindowsFound(this ILogger log, int windows, int files, int kept, double megabytes);
 }

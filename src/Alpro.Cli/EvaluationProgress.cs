@@ -24,7 +24,7 @@ internal static class EvaluationProgress
     {
         RunConfig used = ConfigLoader.LoadForEvaluation(config ?? run.Config, overrides: settings);
         string corpus = new EvaluationTarget(run.Path, "", used).CorpusOf(test).Corpus.Name;
-        return new CheckpointWatch(run, corpus, EvaluateAsync, CommandLine.Log).WatchAsync(_watchEvery, stop);
+        return new CheckpointWatch(run, corpus, EvaluateAsync, RunReport.Refresh, CommandLine.Log).WatchAsync(_watchEvery, stop);
 
         Task<EvaluationResult> EvaluateAsync(string weights, string copy)
         {

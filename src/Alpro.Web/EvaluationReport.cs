@@ -40,7 +40,7 @@ public static class EvaluationReport
             <meta charset="utf-8">
             <meta name="viewport" content="width=device-width, initial-scale=1">
             <title>{title}</title>
-            <style>{Read("common.css")}{Read("evaluation.css")}</style>
+            <style>{PageFiles.Read("common.css")}{PageFiles.Read("evaluation.css")}</style>
             </head>
             <body>
             <header>
@@ -162,10 +162,4 @@ public static class EvaluationReport
     private static string Percent(double share) => share.ToString("P1", CultureInfo.InvariantCulture);
 
     private static string Date(DateTimeOffset time) => time.UtcDateTime.ToString("d MMMM yyyy, HH:mm 'UTC'", CultureInfo.InvariantCulture);
-
-    private static string Read(string name)
-    {
-        using var reader = new StreamReader(typeof(EvaluationReport).Assembly.GetManifestResourceStream(name)!);
-        return reader.ReadToEnd();
-    }
 }

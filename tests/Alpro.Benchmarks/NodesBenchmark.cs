@@ -20,9 +20,9 @@ namespace Alpro.Benchmarks;
 /// <summary>
 /// <c>nodes NODES[xTRAINERS]...</c>: decode nodes, a process each, that bring clips to trainers over real sockets. The clips are free: 3 kB
 /// that are ready when they are asked for, so what is left is the cost of the nodes' own work. The trainers are in this process, and take
-/// batches as fast as they come. For each cluster: the time until all nodes serve, clips a second, processor time of a clip by role, threads
-/// and memory of a decode node, and the bytes that a trainer's control plane sends. Nodes start four at a time. Then a third of the nodes
-/// is killed at once: what was given out again, and how long no batch came.
+/// batches as fast as they come. For each cluster: the time until all nodes serve, clips a second, processor time of a clip by role,
+/// threads and memory of a decode node, and the bytes that a trainer's control plane sends. Nodes start four at a time. Then a third of the
+/// nodes is killed at once: what was given out again, and how long no batch came.
 /// </summary>
 internal static class NodesBenchmark
 {
@@ -44,8 +44,8 @@ internal static class NodesBenchmark
             Console.Error.WriteLine("usage: nodes NODES[xTRAINERS]..., such as nodes 1 8 64 8x8 8x32");
             return 2;
         }
-        var table = new Table().AddColumns("nodes", "trainers", "all up s", "all serve s", "at rest ms/s", "at rest kB/s", "clips/s", "ms/clip node",
-            "ms/clip trainer", "threads", "MB", "threads trainers", "killed", "given again", "lost", "pause s");
+        var table = new Table().AddColumns("nodes", "trainers", "all up s", "all serve s", "at rest ms/s", "at rest kB/s", "clips/s",
+            "ms/clip node", "ms/clip trainer", "threads", "MB", "threads trainers", "killed", "given again", "lost", "pause s");
         using var listener = new MeterListener
         {
             InstrumentPublished = static (instrument, listener) =>
@@ -134,7 +134,8 @@ internal static class NodesBenchmark
             LedgerTotals[] totals = [.. streams.Select(stream => stream.Totals)];
             string[] row =
             [
-                $"{nodes}", $"{trainers}", Text(up), Text(serve), Text(resting), Text(control), Text(made / seconds), $"{node:F3}", $"{trainer:F3}",
+                $"{nodes}", $"{trainers}", Text(up), Text(serve), Text(resting), Text(control), Text(made / seconds), $"{node:F3}",
+                $"{trainer:F3}",
                 Text(threads), Text(memory), $"{ownThreads}", $"{killed}", $"{totals.Sum(total => total.Redelivered)}",
                 $"{streams.Sum(stream => stream.Lost)}", $"{pause:F2}",
             ];

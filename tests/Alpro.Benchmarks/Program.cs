@@ -18,6 +18,7 @@ var benchmarks = new Dictionary<string, Func<string[], int>>
     ["dataplane"] = Alpro.Benchmarks.DataPlaneBenchmark.Run,
     ["metrics"] = Alpro.Benchmarks.MetricsBenchmark.Run,
     ["nodes"] = Alpro.Benchmarks.NodesBenchmark.Run,
+    ["page"] = Alpro.Benchmarks.PageBenchmark.Run,
     ["gpu"] = Alpro.Benchmarks.Gpu.GpuCheck.Run,
 };
 if (args.Length == 0 || !benchmarks.TryGetValue(args[0], out Func<string[], int>? benchmark))

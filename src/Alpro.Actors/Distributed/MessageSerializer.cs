@@ -27,7 +27,7 @@ internal sealed class MessageSerializer(ExtendedActorSystem system) : Serializer
         ["died-1"] = typeof(TrainerLink.DecoderDied),
         ["report-2"] = typeof(GroupKeeper.Report),
         ["ended-1"] = typeof(GroupKeeper.Ended),
-        ["form-1"] = typeof(GroupMember.Form),
+        ["form-2"] = typeof(GroupMember.Form),
         ["disband-1"] = typeof(GroupMember.Disband),
         ["stop-1"] = typeof(GroupMember.StopRun),
         ["await-1"] = typeof(GroupMember.AwaitOthers),

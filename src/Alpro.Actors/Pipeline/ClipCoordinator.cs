@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Alpro.Data.Clips;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 using Microsoft.Extensions.Logging;
@@ -7,7 +8,7 @@ namespace Alpro.Actors.Pipeline;
 
 /// <summary>
 /// Hands out the plan's clips, in order, to whoever asks: decoders here or on other nodes. It grants only inside a window of
-/// steps beyond the last delivered batch. It remembers who holds what, and gives a clip to another when its holder dies. What the decoders
+/// steps beyond the last delivered batch (<see cref="StepWindow"/>). A clip costs the same however many decoders there are. It remembers who holds what, and gives a clip to another when its holder dies. What the decoders
 /// make goes to its child, the <see cref="BatchCollator"/>. Restarting either would lose the order, so a fault in them ends the stream.
 /// </summary>
 internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
@@ -64,17 +65,21 @@ internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
     private readonly HashSet<IActorRef> _decoders = [];
     private long _step;
     private int _slot;
+    private readonly StepWindow _window;
     private long _windowEnd;
 
     /// <summary>A coordinator of a <see cref="ClipPipeline"/>.</summary>
     public ClipCoordinator(PipelineJob job, ActorSettings settings, TimeProvider time)
     {
         (_job, _settings, _time, _step, _windowEnd) = (job, settings, time, job.FirstStep, job.FirstStep + settings.Window);
+        var layout = new ClipLayout(job.Clips);
+        long clipSize = layout.PixelBytes + sizeof(int) * layout.Numbers;
+        _window = new(settings.Window, settings.WindowSize, clipSize * job.Plan.Places(job.FirstStep), time);
         _collator = Context.ActorOf(Props.Create(() => new BatchCollator(job)), "collator");
         Receive<RequestClip>(_ => OnRequestClip());
         Receive<LeaveWork>(_ =>
         {
-            if (_leases.Remove(Sender, out Lease? finished)) OnFinished(finished.Request);
+            if (_leases.Remove(Sender, out Lease? finished)) OnFinished(finished);
         });
         Receive<ClipRejected>(message => OnRejected(message.Rejection));
         Receive<WindowFreed>(message => OnWindowFreed(message.Step));
@@ -96,14 +101,16 @@ internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
 
     private void OnRequestClip()
     {
-        if (_leases.Remove(Sender, out Lease? finished)) OnFinished(finished.Request);
+        if (_leases.Remove(Sender, out Lease? finished)) OnFinished(finished);
         if (_decoders.Add(Sender)) Context.Watch(Sender);
         _idle.Enqueue(Sender);
         Grant();
     }
 
-    private void OnFinished(ClipRequest request)
+    private void OnFinished(Lease finished)
     {
+        ClipRequest request = finished.Request;
+        _window.Clip(finished.Since);
         _deaths.Remove(request);
         if (!_lost.Remove(request, out long since)) return;
         TimeSpan after = _time.GetElapsedTime(since);
@@ -119,7 +126,8 @@ internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
 
     private void OnWindowFreed(long step)
     {
-        _windowEnd = step + 1 + _settings.Window;
+        _window.Step();
+        _windowEnd = Math.Max(_windowEnd, step + 1 + _window.Steps);
         Grant();
     }
 

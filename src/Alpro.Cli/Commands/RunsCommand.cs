@@ -18,19 +18,24 @@ internal static class RunsCommand
     /// <param name="Goodput">Share of the wall time that was training steps that counted.</param>
     /// <param name="Time">Where the wall time went; null for a run of an older version.</param>
     /// <param name="Verdict">What held it up last.</param>
+    /// <param name="Curves">The figures of its steps, thinned.</param>
+    /// <param name="Validations">Its validations.</param>
     private sealed record RunFigures(string Run, long Steps, double Loss, double? BestValidation, double? ClipsPerSecond, double? Goodput,
-        TimeAccount? Time, Finding? Verdict);
+        TimeAccount? Time, Finding? Verdict, StepCurves.Drawn Curves, IReadOnlyList<ValidationRecord> Validations);
 
     /// <summary>A setting that the runs do not share.</summary>
     /// <param name="Name">The setting.</param>
     /// <param name="Values">Its JSON in each run, in their order.</param>
     private sealed record Setting(string Name, IReadOnlyList<string> Values);
 
+    /// <summary>Characters of a curve, and what the table takes for its first column and for the border of a cell.</summary>
+    private const int Narrowest = 8, Widest = 48, Names = 36, Border = 3;
+
     public static Command Create()
     {
         var folders = new Argument<string[]>("RUN") { Description = "Folders of runs.", Arity = ArgumentArity.OneOrMore };
         var command = new Command("runs", CommandLine.Describe(
-            "Put runs side by side: settings that differ, figures, and where their time went.",
+            "Put runs side by side: settings that differ, figures, curves, and where their time went.",
             "alpro runs output/pretrain output/pretrain-packed")) { folders };
         command.SetAction(arguments =>
         {
@@ -53,12 +58,19 @@ internal static class RunsCommand
 
     private static RunFigures FiguresOf(RunFolder run, RunConfig config)
     {
-        StepRecord[] steps = [.. RunLog.Read<StepRecord>(run.Steps)];
+        var losses = new List<double>();
+        var curves = new StepCurves();
+        foreach (StepRecord step in RunLog.Read<StepRecord>(run.Steps))
+        {
+            losses.Add(step.Loss);
+            curves.Add(step);
+        }
         TimeAccount? time = TimeAccount.Of(run);
-        double? best = RunLog.Read<ValidationRecord>(run.Validations).Max(record => (double?)record.Score);
-        double loss = steps.TakeLast(Math.Max(1, steps.Length / 10)).Select(step => step.Loss).DefaultIfEmpty(double.NaN).Average();
-        double? rate = time is null ? null : steps.Length * config.Training.BatchSize / time.Seconds;
-        return new(run.Path, steps.Length, loss, best, rate, time?.Goodput, time, RunStatus.Read(run)?.Verdict);
+        ValidationRecord[] validations = [.. RunLog.Read<ValidationRecord>(run.Validations)];
+        double loss = losses.TakeLast(Math.Max(1, losses.Count / 10)).DefaultIfEmpty(double.NaN).Average();
+        double? rate = time is null ? null : (double)losses.Count * config.Training.BatchSize / time.Seconds;
+        return new(run.Path, losses.Count, loss, validations.Max(record => (double?)record.Score), rate, time?.Goodput, time,
+            RunStatus.Read(run)?.Verdict, curves.Draw(), validations);
     }
 
     private static IEnumerable<Setting> Differences(RunConfig[] configs)
@@ -67,6 +79,14 @@ internal static class RunsCommand
         return all.SelectMany(settings => settings.Keys).Distinct()
             .Select(name => new Setting(name, [.. all.Select(settings => settings.GetValueOrDefault(name, "absent"))]))
             .Where(setting => setting.Values.Distinct().Count() > 1);
+    }
+
+    /// <summary>The points of a curve; none where the run has no such curve.</summary>
+    private static IReadOnlyList<(double Step, double Value)> Points(StepCurves.Drawn drawn, string name)
+    {
+        if (!drawn.Curves.TryGetValue(name, out double[]? values)) return [];
+        double apart = (double)drawn.Width * drawn.Count / Math.Max(1, values.Length);
+        return [.. values.Select((value, at) => (drawn.First + at * apart, value))];
     }
 
     private static void Show(IAnsiConsole console, RunFigures[] runs, Setting[] settings)
@@ -86,8 +106,20 @@ internal static class RunsCommand
             Row(TimeAccount.Name(cause), [.. runs.Select(run => run.Time?.Parts.TryGetValue(cause, out double seconds) == true
                 ? $"{TimeAccount.Clock(seconds)}  {seconds / run.Time.Seconds:P1}" : "")]);
         table.AddEmptyRow();
+        int width = Math.Clamp((console.Profile.Width - Names) / runs.Length - Border, Narrowest, Widest);
+        Curve("loss", run => Points(run.Curves, "loss/total"));
+        Curve("validation", run => [.. run.Validations.Select(record => ((double)record.Step, record.Score))]);
+        Curve("clips/s", run => Points(run.Curves, "speed/clipsPerSecond"));
+        Curve("waiting", run => Points(run.Curves, "speed/waitShare"));
+        table.AddEmptyRow();
         Row("verdict", [.. runs.Select(run => $"{run.Verdict}")]);
         console.Write(table);
+
+        void Curve(string name, Func<RunFigures, IReadOnlyList<(double, double)>> points)
+        {
+            if (Sparklines.Of([.. runs.Select(points)], runs.Max(run => run.Steps), width) is { } drawn)
+                Row($"{name}, {drawn.Least:0.###} to {drawn.Greatest:0.###}", [.. drawn.Lines]);
+        }
 
         void Row(string name, string[] values) => table.AddRow([name, .. values.Select(Markup.Escape)]);
     }

@@ -69,17 +69,7 @@ public sealed class RunLog : IDisposable
     public void Add(StepRecord record)
     {
         _steps.AddLine(JsonSerializer.Serialize(record, Json));
-        List<(string, double)> figures = [("loss/total", record.Loss)];
-        foreach ((string name, TermRecord term) in record.Terms)
-        {
-            figures.Add(($"loss/{name}", term.Loss));
-            if (term.Accuracy is { } accuracy) figures.Add(($"accuracy/{name}", accuracy));
-        }
-        figures.AddRange([("optimizer/learningRate", record.LearningRate), ("optimizer/gradientNorm", record.GradientNorm)]);
-        figures.AddRange([("speed/clipsPerSecond", record.ClipsPerSecond), ("speed/waitShare", record.WaitShare)]);
-        figures.AddRange(record.Phases.Select(phase => ($"milliseconds/{phase.Name}", phase.Milliseconds)));
-        figures.AddRange([("memory/residentMb", record.ResidentMb), ("clips/rejected", record.Rejected)]);
-        _events.Add(TensorBoardRecords.Figures(TimeProvider.System.GetUtcNow(), record.Step, figures));
+        _events.Add(TensorBoardRecords.Figures(TimeProvider.System.GetUtcNow(), record.Step, record.Figures()));
     }
 
     /// <summary>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Alpro.Cli.Commands;
 
 namespace Alpro.Cli.Tests.Commands;
 

@@ -59,6 +59,10 @@ public sealed class RunsCommandTests(SmallWorld world) : IClassFixture<SmallWorl
         JsonElement result = JsonDocument.Parse(output).RootElement, run = result.GetProperty("runs")[0];
         Assert.Equal(account.Goodput, run.GetProperty("goodput").GetDouble(), 6);
         Assert.Equal(account.Parts[TimeCause.Restart], run.GetProperty("time").GetProperty("parts").GetProperty("restart").GetDouble(), 6);
+        Assert.Equal(steps.Select(step => step.Loss), run.GetProperty("curves").GetProperty("curves").GetProperty("loss/total")
+            .EnumerateArray().Select(loss => loss.GetDouble()), static (one, drawn) => Math.Abs(one - drawn) < 1e-3 * one);
+        Assert.Equal([50L, 100, 150, 200],
+            run.GetProperty("validations").EnumerateArray().Select(record => record.GetProperty("step").GetInt64()));
         Assert.Equal(["200", "4"], result.GetProperty("settings").EnumerateArray()
             .Single(setting => setting.GetProperty("name").GetString() == "training.steps").GetProperty("values").EnumerateArray()
             .Select(value => value.GetString()));

@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;
 
@@ -160,42 +159,6 @@ public sealed class RunLogTests : IDisposable
         }
         sum = ~sum;
         return ((sum >> 15) | (sum << 17)) + 0xA282EAD8;
-    }
-
-    [Fact]
-    public void The_report_is_one_page_that_fetches_nothing()
-    {
-        using (var log = new RunLog(new(_folder.Path), 0, 0))
-        {
-            for (int step = 0; step < 1000; step++) log.Add(Record(step, loss: 1 / (1.0 + step)));
-            log.Add(new ValidationRecord(1000, 0.5, new Dictionary<string, double> { ["text2videoR1"] = 42 }, 1));
-            log.Flush();
-        }
-        Report.Write(new(_folder.Path), TinyRun.Config(), [new("delivered", "4000"), new("rejected <b>", "3")]);
-        string page = File.ReadAllText(_folder.File("report.html"));
-        Assert.DoesNotMatch(new Regex("(src|href|url)\\s*[=(]"), page);
-        foreach (string expected in new[] { "1000 steps", "Validation: text2videoR1", "Clips per second", "rejected &lt;b&gt;",
-            "&quot;learningRate&quot;: 0.001" })
-            Assert.Contains(expected, page, StringComparison.Ordinal);
-        Assert.InRange(page.Length, 10_000, 400_000);
-    }
-
-    [Fact]
-    public void The_report_counts_hours_beyond_a_day_and_shows_a_single_validation()
-    {
-        using (var log = new RunLog(new(_folder.Path), 0, 0))
-        {
-            log.Add(Record(0, loss: 1) with { StepMs = 30 * 3600 * 1000.0 });
-            log.Add(new ValidationRecord(1, 0.5, new Dictionary<string, double> { ["accuracy"] = 0.947 }, 1));
-            log.Flush();
-        }
-        Report.Write(new(_folder.Path), TinyRun.Config(), []);
-        string page = File.ReadAllText(_folder.File("report.html"));
-        Assert.Contains(" clips in 30:00:00: ", page, StringComparison.Ordinal);
-        string chart = page[page.IndexOf("Validation: accuracy", StringComparison.Ordinal)..];
-        Assert.Matches("<polyline points=\"([0-9.]+,[0-9.]+) \\1\" [^>]*stroke-width=\"6\"",
-            chart[..chart.IndexOf("</svg>", StringComparison.Ordinal)]);
-        Assert.DoesNotContain(">1.42<", chart, StringComparison.Ordinal);
     }
 
     private static StepRecord Record(long step, double loss) => new()

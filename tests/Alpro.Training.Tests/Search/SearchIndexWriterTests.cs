@@ -23,7 +23,7 @@ public sealed class SearchIndexWriterTests : IDisposable
         Assert.Null(index.Find("bb"));
         Window window = index[4];
         Assert.Equal((4, 1, 10, 10, 1, 2), (window.Number, window.File, window.FirstFrame, window.FrameCount, window.Start, window.End));
-        Assert.Equal(Feature("b", 1), index.Feature(4).ToArray().Select(value => (float)value));
+        Assert.Equal(Feature("b", 1), index.Feature(4).ToArray().Select(value => (float)value).ToArray());
         Assert.Equal("b1"u8.ToArray(), index.Thumbnail(4));
     }
 

@@ -46,6 +46,13 @@ public sealed class Visit : IAsyncDisposable
     public async Task AssertFitsAsync() => Assert.True(await Page.EvaluateAsync<bool>(
         "document.documentElement.scrollWidth <= document.documentElement.clientWidth"), "the page is wider than its window");
 
+    /// <summary>Waits until an expression of the page's script is true.</summary>
+    public async Task UntilAsync(string expression)
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (!await Page.EvaluateAsync<bool>(expression)) await Task.Delay(50, deadline.Token);
+    }
+
     /// <summary>Keeps a picture of the whole page where ALPRO_SCREENSHOTS names a folder for them.</summary>
     public async Task KeepAsync(string name)
     {

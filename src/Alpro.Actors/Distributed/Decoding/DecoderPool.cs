@@ -42,7 +42,7 @@ internal sealed class DecoderPool : ReceiveActor, IWithTimers
     }
 
     /// <summary>Clips that may be in hand for each decoder; one link may have half of them.</summary>
-    private const int ClipsPerDecoder = 4;
+    private const int RoomPerDecoder = 4;
 
     private static readonly TimeSpan _tellEvery = TimeSpan.FromSeconds(1);
 
@@ -119,7 +119,7 @@ internal sealed class DecoderPool : ReceiveActor, IWithTimers
         return Directive.Stop;                                       // a new one starts
     });
 
-    private int Room => ClipsPerDecoder * _decoders - _held;
+    private int Room => RoomPerDecoder * _decoders - _held;
 
     private void OnMake(ClipRequest request)
     {

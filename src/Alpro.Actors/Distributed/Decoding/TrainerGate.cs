@@ -46,7 +46,8 @@ internal sealed class TrainerGate : ReceiveActor
     private readonly Socket _socket;
     private readonly CancellationTokenSource _stop = new();
     private readonly ILogger _log = Context.System.Log();
-    private readonly Dictionary<string, Invitation> _invited = [];
+    private readonly Dictionary<string, Invitation> _invited = [];   // by token
+    private readonly Dictionary<IActorRef, string> _tokens = [];
     private Serve? _stream;
 
     /// <summary>A gate that listens on the node's data port.</summary>
@@ -93,10 +94,9 @@ internal sealed class TrainerGate : ReceiveActor
             Sender.Tell(new DecoderNodeLink.Refused(differences));
             return;
         }
-        foreach (string earlier in _invited.Where(invited => invited.Value.Node.Equals(Sender)).Select(invited => invited.Key).ToList())
-            _invited.Remove(earlier);
+        if (_tokens.Remove(Sender, out string? earlier)) _invited.Remove(earlier);
         string token = DataPlane.NewToken();
-        _invited[token] = new(Sender, offer.Decoders);
+        (_tokens[Sender], _invited[token]) = (token, new(Sender, offer.Decoders));
         Sender.Tell(new DecoderNodeLink.Welcome(_node.Host, ((IPEndPoint)_socket.LocalEndPoint!).Port, token));
     }
 
@@ -108,6 +108,7 @@ internal sealed class TrainerGate : ReceiveActor
             _log.DataConnectionRefused("its token was not given out, or is used");
             return;
         }
+        _tokens.Remove(invitation.Node);
         // One clip in each decoder's hands, and one on its way: an idle decoder has its next request at once.
         int clips = Math.Clamp(2 * invitation.Decoders, 1, MaxClipsPerNode);
         Context.ActorOf(Props.Create(() => new TrainerLink(stream, invitation.Node, clips, message.Stream)));
@@ -123,6 +124,7 @@ internal sealed class TrainerGate : ReceiveActor
     private void EndLinks()
     {
         _invited.Clear();
+        _tokens.Clear();
         foreach (IActorRef link in Context.GetChildren()) Context.Stop(link);
     }
 

@@ -57,7 +57,17 @@ internal sealed class SocketLoop : IDisposable
     }
 
     /// <summary>Has the thread look again: somebody waits, or has closed a socket that is waited for.</summary>
-    public void Wake() => _wake.Send([0]);
+    public void Wake()
+    {
+        try
+        {
+            _wake.Send([0]);
+        }
+        catch (Exception exception) when (exception is ObjectDisposedException or SocketException)
+        {
+            // The loop has ended.
+        }
+    }
 
     private void Run()
     {
