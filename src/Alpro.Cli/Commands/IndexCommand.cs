@@ -20,7 +20,7 @@ internal static class IndexCommand
     public static Command Create()
     {
         var source = new Argument<string>("FOLDER") { Description =
-            "The folder whose videos are indexed, with all folders below it; or a configuration, whose test corpus is indexed." };
+            "The folder whose videos are indexed, with all folders below it; a configuration, whose test corpus is; or a packed corpus's index." };
         var model = new ModelOptions();
         var output = new Option<string>("--out") { Description = "The index's folder. Run the command again to complete it.", Required = true };
         var corpus = new Option<string?>("--corpus") { Description = "The corpus of this name of the configuration FOLDER." };
@@ -77,6 +77,8 @@ internal static class IndexCommand
 
     private static CorpusConfig CorpusOf(string file, string? name)
     {
+        if (!file.EndsWith(".json", StringComparison.OrdinalIgnoreCase))
+            return new() { Name = name ?? Path.GetFileName(Path.GetDirectoryName(Path.GetFullPath(file)))!, Annotations = file };
         if (name is not null) return CorpusChoice.Of(file, name)[0];
         return ConfigLoader.LoadForCorpora(file).Data.Test
             ?? throw new UsageException($"{file}: has no data.test; name one of its corpora with --corpus");

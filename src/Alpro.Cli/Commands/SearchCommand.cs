@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Alpro.Actors;
+using Alpro.Actors.Evaluation;
 using Alpro.Training.Search;
 using Spectre.Console;
 
@@ -36,7 +37,8 @@ internal static class SearchCommand
             string words = arguments.GetValue(text)!;
             if (string.IsNullOrWhiteSpace(words)) throw new UsageException("TEXT is empty: say what is looked for");
             using SearchIndex index = SearchIndex.Open(arguments.GetValue(folder)!);
-            await using Searcher searcher = await Searcher.OpenAsync(index, arguments.GetValue(checkpoint));
+            string? weights = arguments.GetValue(checkpoint) is { } path ? EvaluationTarget.WeightsIn(path, CommandLine.Log) : null;
+            await using Searcher searcher = await Searcher.OpenAsync(index, weights);
             if (arguments.GetValue(rerank) > 0 && !searcher.CanMatch)
                 throw new UsageException($"{arguments.GetValue(folder)}: was made with a model that does not match texts with videos; "
                     + "leave --rerank out");

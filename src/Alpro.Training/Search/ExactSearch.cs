@@ -86,20 +86,31 @@ public static unsafe class ExactSearch
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float Product(Half* row, float[] query, int width)
     {
-        Vector256<int> bits = Vector256.Create(unchecked((int)0x8FFFE000));
         int step = Vector256<int>.Count, whole = width / (2 * step) * (2 * step), half = whole / 2, at = 0;
-        ref float even = ref Unsafe.AsRef(in query[0]), odd = ref Unsafe.Add(ref even, half);
-        Vector256<float> evens = Vector256<float>.Zero, odds = Vector256<float>.Zero;
-        for (; at < half; at += step)
+        ref float even = ref query[0], odd = ref Unsafe.Add(ref even, half);
+        // Two pairs of sums: one alone would wait for itself.
+        Vector256<float> evens = default, odds = default, moreEvens = default, moreOdds = default;
+        for (; at + step < half; at += 2 * step)
         {
-            Vector256<int> pairs = Vector256.Load((int*)row + at);
-            Vector256<float> low = (((pairs << 16) >> 3) & bits).AsSingle(), high = ((pairs >> 3) & bits).AsSingle();
-            evens = Vector256.FusedMultiplyAdd(low, Vector256.LoadUnsafe(ref even, (nuint)at), evens);
-            odds = Vector256.FusedMultiplyAdd(high, Vector256.LoadUnsafe(ref odd, (nuint)at), odds);
+            (evens, odds) = Add((int*)row + at, ref Unsafe.Add(ref even, at), ref Unsafe.Add(ref odd, at), evens, odds);
+            (moreEvens, moreOdds) = Add((int*)row + at + step, ref Unsafe.Add(ref even, at + step), ref Unsafe.Add(ref odd, at + step),
+                moreEvens, moreOdds);
         }
-        float product = Vector256.Sum(evens + odds);
+        if (at < half) (evens, odds) = Add((int*)row + at, ref Unsafe.Add(ref even, at), ref Unsafe.Add(ref odd, at), evens, odds);
+        float product = Vector256.Sum(evens + odds + (moreEvens + moreOdds));
         for (at = whole; at < width; at++) product += (float)row[at] * query[at];
         return product;
+    }
+
+    /// <summary>Adds the products of 16 numbers, the first and second of each pair apart.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector256<float> Evens, Vector256<float> Odds) Add(int* row, ref float even, ref float odd, Vector256<float> evens,
+        Vector256<float> odds)
+    {
+        Vector256<int> pairs = Vector256.Load(row), bits = Vector256.Create(unchecked((int)0x8FFFE000));
+        Vector256<float> low = (((pairs << 16) >> 3) & bits).AsSingle(), high = ((pairs >> 3) & bits).AsSingle();
+        return (Vector256.FusedMultiplyAdd(low, Vector256.LoadUnsafe(ref even), evens),
+            Vector256.FusedMultiplyAdd(high, Vector256.LoadUnsafe(ref odd), odds));
     }
 
     /// <summary>The less similar first; of equal ones, the later of the index.</summary>

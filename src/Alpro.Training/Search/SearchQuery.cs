@@ -18,6 +18,9 @@ public sealed record SearchQuery
     /// <summary>For a text: so many of the most similar windows are matched with it, and ranked by that; 0 for none.</summary>
     public int Rerank { get; init; }
 
+    /// <summary>Whether windows that overlap are all found; otherwise the best of them, so that each hit is another moment.</summary>
+    public bool Overlapping { get; init; }
+
     /// <summary>Only windows of files whose name begins with this folder; null for all.</summary>
     public string? Folder { get; init; }
 

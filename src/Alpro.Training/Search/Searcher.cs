@@ -26,6 +26,9 @@ namespace Alpro.Training.Search;
 /// </summary>
 public sealed class Searcher : IAsyncDisposable
 {
+    /// <summary>Windows that are looked at for each moment that is to be found: those of one moment are about equally similar.</summary>
+    private const int CandidatesOfAMoment = 4;
+
     private static readonly DecodeLimits _limits = new();
 
     private readonly ModelThread _thread;
@@ -120,11 +123,7 @@ public sealed class Searcher : IAsyncDisposable
         float[] feature_F = query.Text is { } text ? await EncodeAsync(text, stop) : FeatureOf(query);
         if (Index.Count == 0) return new([], [], [], 0, 0);
         int rerank = query.Text is null || !CanMatch ? 0 : query.Rerank, wanted = Math.Max(query.Top, rerank);
-        var hits = new List<SearchHit>();
-        var options = new VectorSearchOptions<IndexedWindow> { Filter = FilterOf(query) };
-        await foreach (VectorSearchResult<IndexedWindow> found in Store.SearchAsync<ReadOnlyMemory<float>>(feature_F,
-            Math.Clamp(wanted, 1, Index.Count), options, stop))
-            hits.Add(HitOf(found.Record.Number, found.Score ?? 0));
+        List<SearchHit> hits = await ShortlistAsync(feature_F, query, wanted, stop);
         double searched = Stopwatch.GetElapsedTime(began).TotalMilliseconds;
 
         began = Stopwatch.GetTimestamp();
@@ -178,10 +177,25 @@ public sealed class Searcher : IAsyncDisposable
 
     private delegate ReadOnlySpan<Half> HalvesOf(int window);
 
-    private SearchHit HitOf(int number, double similarity)
+    /// <summary>The most similar windows, best first.</summary>
+    private async Task<List<SearchHit>> ShortlistAsync(float[] feature_F, SearchQuery query, int wanted, CancellationToken stop)
     {
-        Window window = Index[number];
-        return new(window, Index.File(window.File), similarity, similarity / _temperature, null);
+        int candidates = (int)Math.Clamp((long)wanted * (query.Overlapping ? 1 : CandidatesOfAMoment), 1, Index.Count);
+        var options = new VectorSearchOptions<IndexedWindow> { Filter = FilterOf(query) };
+        var hits = new List<SearchHit>();
+        var moments = new Dictionary<int, List<Window>>();
+        await foreach (VectorSearchResult<IndexedWindow> found in Store.SearchAsync<ReadOnlyMemory<float>>(feature_F, candidates, options,
+            stop))
+        {
+            Window window = Index[found.Record.Number];
+            if (!moments.TryGetValue(window.File, out List<Window>? taken)) moments[window.File] = taken = [];
+            if (!query.Overlapping && taken.Exists(other => window.Start < other.End && window.End > other.Start)) continue;
+            taken.Add(window);
+            double similarity = found.Score ?? 0;
+            hits.Add(new(window, Index.File(window.File), similarity, similarity / _temperature, null));
+            if (hits.Count == wanted) break;
+        }
+        return hits;
     }
 
     /// <summary>The feature of a window, or the mean of those of a file.</summary>
@@ -293,6 +307,7 @@ public sealed class Searcher : IAsyncDisposable
             IReadOnlyDictionary<string, int>? labels = AnswerLabels.Read(config);
             AlproModel model = RunModel.Load(config, weights, RunModel.DefaultDevice);
             model.eval();
+            foreach (Tensor weight in model.state_dict().Values) weight.DetachFromDisposeScope();    // it outlives the loading
             return new(config, model, tokenizer, labels);
         }
 

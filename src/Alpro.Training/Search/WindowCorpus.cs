@@ -1,6 +1,7 @@
 using System.Globalization;
 using Alpro.Data.Corpora;
 using Alpro.Data.Media;
+using Alpro.Data.Places;
 using Alpro.Data.Sampling;
 
 namespace Alpro.Training.Search;
@@ -18,6 +19,8 @@ internal sealed class WindowCorpus(IReadOnlyList<(IndexedFile File, Window Windo
     public override CorpusCoverage Coverage => new(windows.Count, 0, 0, 0);
 
     public override string Content => Name;
+
+    public override bool IsStored => windows is [var (file, _), ..] && Place.IsRemote(file.Media.Path);
 
     public override VideoTextPair this[long row]
     {

@@ -23,7 +23,7 @@ public sealed partial class CommandsShownTests
     private const string OnesOwn = "config/mine.json";
 
     /// <summary>Names of others that look like types of ours.</summary>
-    private static readonly string[] _foreign = ["ActorSystem", "LayerNorm", "OrderedDict", "TorchBackend"];
+    private static readonly string[] _foreign = ["ActorSystem", "LayerNorm", "OrderedDict", "TorchBackend", "VectorStoreCollection"];
 
     private static readonly RootCommand _root = AlproCommand.Create();
 

@@ -97,7 +97,16 @@ public sealed class SearcherTests(IndexedRuns runs) : IClassFixture<IndexedRuns>
         Assert.Equal(["b"], below.Hits.Select(hit => hit.File.Name.Split('/')[0]).Distinct());
         double length = index.File(0).Seconds;
         Assert.Empty((await searcher.SearchAsync(new() { Text = "a red circle", MinSeconds = length + 1 })).Hits);
-        Assert.Equal(index.Count, (await searcher.SearchAsync(new() { Text = "a red circle", Top = 1000, MaxSeconds = length })).Hits.Count);
+        Assert.Equal(index.Count, (await searcher.SearchAsync(new()
+        {
+            Text = "a red circle",
+            Top = 1000,
+            MaxSeconds = length,
+            Overlapping = true,
+        })).Hits.Count);
+        SearchResult moments = await searcher.SearchAsync(new() { Text = "a red circle", Top = 1000 });
+        Assert.DoesNotContain(moments.Hits, hit => moments.Hits.Any(other => other.Window.Number != hit.Window.Number
+            && other.Window.File == hit.Window.File && other.Window.Start < hit.Window.End && other.Window.End > hit.Window.Start));
 
         // The copies of a moment are what is most like it; what overlaps it is left out.
         Window moment = index[1];
