@@ -215,4 +215,21 @@ internal static partial class ActorEvents
     [LoggerMessage(608, LogLevel.Warning,
         "checkpoint {Step} was removed by the run before it could be evaluated: training.keep says how many stay")]
     public static partial void CheckpointGone(this ILogger log, long step);
+
+    // 7xx: packing on decode nodes.
+
+    [LoggerMessage(701, LogLevel.Information, "decode node {Node} packs too")]
+    public static partial void PackNodeJoined(this ILogger log, string node);
+
+    [LoggerMessage(702, LogLevel.Warning, "decode node {Node} packs no more, and its clips go to others: {Reason}")]
+    public static partial void PackNodeLost(this ILogger log, string node, string reason);
+
+    [LoggerMessage(703, LogLevel.Information, "{Corpus}: decode nodes packed {Clips:N0} clips")]
+    public static partial void ClipsPackedElsewhere(this ILogger log, string corpus, int clips);
+
+    [LoggerMessage(704, LogLevel.Warning, "this node cannot pack for the cluster: {Reason}")]
+    public static partial void PackingRefused(this ILogger log, string reason);
+
+    [LoggerMessage(705, LogLevel.Warning, "the link to a process that packs is lost, and this node offers itself again: {Reason}")]
+    public static partial void PackLinkLost(this ILogger log, string reason);
 }

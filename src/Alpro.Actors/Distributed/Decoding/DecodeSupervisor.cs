@@ -63,9 +63,12 @@ internal sealed class DecodeSupervisor : ReceiveActor
     /// <inheritdoc/>
     protected override void PostStop() => _cluster.Unsubscribe(Self);
 
-    /// <summary>Whether a node carries the run: without any of these there is none.</summary>
-    private static bool Carries(Member member) =>
+    /// <summary>Whether a node trains, or may.</summary>
+    private static bool Trains(Member member) =>
         member.HasRole(ClusterNode.RoleName(NodeRole.Coordinator)) || member.HasRole(ClusterNode.RoleName(NodeRole.Trainer));
+
+    /// <summary>Whether a node carries the run, or packs: without any of these there is nothing to do.</summary>
+    private static bool Carries(Member member) => Trains(member) || member.HasRole(ClusterNode.RoleName(NodeRole.Packer));
 
     /// <inheritdoc/>
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(error =>
@@ -81,7 +84,7 @@ internal sealed class DecodeSupervisor : ReceiveActor
         if (!Carries(member)) return;
         if (member.Status is MemberStatus.Down or MemberStatus.Removed) _carriers.Remove(member.UniqueAddress);
         else _carriers.Add(member.UniqueAddress);
-        if (message is ClusterEvent.MemberUp) StartLink(member.Address);
+        if (message is ClusterEvent.MemberUp && Trains(member)) StartLink(member.Address);
         if (message is not ClusterEvent.MemberRemoved removed) return;
         if (_links.Remove(member.Address, out IActorRef? link)) Context.Stop(Context.Unwatch(link));
         if (removed.PreviousStatus == MemberStatus.Exiting && _carriers.Count == 0) _ended();

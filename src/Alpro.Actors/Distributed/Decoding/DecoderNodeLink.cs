@@ -126,7 +126,7 @@ internal sealed class DecoderNodeLink : ReceiveActor, IWithTimers
         Receive<TellWork>(_ =>
         {
             DecodeLoad load = _meter.Load;
-            _link.Tell(new TrainerLink.Worked(_work.Settings.Decoders, load - _told));
+            _link.Tell(new TrainerLink.Worked(_work.Settings.Computing ?? _work.Settings.Decoders, load - _told));
             _told = load;
         });
         Receive<Terminated>(message => OnTerminated(message.ActorRef));
