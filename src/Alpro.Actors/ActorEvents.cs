@@ -94,6 +94,12 @@ internal static partial class ActorEvents
     [LoggerMessage(222, LogLevel.Debug, "how the run is doing cannot be written: {Reason}")]
     public static partial void StatusNotWritten(this ILogger log, string reason);
 
+    [LoggerMessage(224, LogLevel.Debug, "the checkpoint of step {Step} is written, in {Seconds:0.0} s")]
+    public static partial void CheckpointWritten(this ILogger log, long step, double seconds);
+
+    [LoggerMessage(225, LogLevel.Information, "training goes on after step {Step}: {Cause} took {Seconds:0.0} s")]
+    public static partial void TrainingRecovered(this ILogger log, long step, string cause, double seconds);
+
     [LoggerMessage(216, LogLevel.Warning, "{Clip} cannot be read: {Reason}; clips that cannot be read are listed in {File}")]
     public static partial void ClipUnreadable(this ILogger log, string clip, string reason, string file);
 
@@ -141,6 +147,23 @@ internal static partial class ActorEvents
 
     [LoggerMessage(308, LogLevel.Information, "the run has ended: its trainers have left, and so does this node")]
     public static partial void RunHasEnded(this ILogger log);
+
+    // 31x: packing on decode nodes.
+
+    [LoggerMessage(311, LogLevel.Information, "decode node {Node} packs too")]
+    public static partial void PackNodeJoined(this ILogger log, string node);
+
+    [LoggerMessage(312, LogLevel.Warning, "decode node {Node} packs no more, and its clips go to others: {Reason}")]
+    public static partial void PackNodeLost(this ILogger log, string node, string reason);
+
+    [LoggerMessage(313, LogLevel.Information, "{Corpus}: decode nodes packed {Clips:N0} clips")]
+    public static partial void ClipsPackedElsewhere(this ILogger log, string corpus, int clips);
+
+    [LoggerMessage(314, LogLevel.Warning, "this node cannot pack for the cluster: {Reason}")]
+    public static partial void PackingRefused(this ILogger log, string reason);
+
+    [LoggerMessage(315, LogLevel.Warning, "the link to a process that packs is lost, and this node offers itself again: {Reason}")]
+    public static partial void PackLinkLost(this ILogger log, string reason);
 
     // 4xx: groups of trainers.
 
@@ -216,20 +239,9 @@ internal static partial class ActorEvents
         "checkpoint {Step} was removed by the run before it could be evaluated: training.keep says how many stay")]
     public static partial void CheckpointGone(this ILogger log, long step);
 
-    // 7xx: packing on decode nodes.
+    // 65x: indexes of videos.
 
-    [LoggerMessage(701, LogLevel.Information, "decode node {Node} packs too")]
-    public static partial void PackNodeJoined(this ILogger log, string node);
-
-    [LoggerMessage(702, LogLevel.Warning, "decode node {Node} packs no more, and its clips go to others: {Reason}")]
-    public static partial void PackNodeLost(this ILogger log, string node, string reason);
-
-    [LoggerMessage(703, LogLevel.Information, "{Corpus}: decode nodes packed {Clips:N0} clips")]
-    public static partial void ClipsPackedElsewhere(this ILogger log, string corpus, int clips);
-
-    [LoggerMessage(704, LogLevel.Warning, "this node cannot pack for the cluster: {Reason}")]
-    public static partial void PackingRefused(this ILogger log, string reason);
-
-    [LoggerMessage(705, LogLevel.Warning, "the link to a process that packs is lost, and this node offers itself again: {Reason}")]
-    public static partial void PackLinkLost(this ILogger log, string reason);
+    [LoggerMessage(651, LogLevel.Information,
+        "{Windows:N0} windows of {Files:N0} new or changed files to encode, {Megabytes:0.0} MB; {Kept:N0} files are unchanged")]
+    public static partial void WindowsFound(this ILogger log, int windows, int files, int kept, double megabytes);
 }

@@ -56,6 +56,9 @@ internal static class ActorMetrics
     private static readonly Counter<long> _dataPlane = _meter.CreateCounter<long>("alpro.data_plane.io", "By",
         "Bytes of clips that went over the data plane.");
 
+    private static readonly Counter<long> _controlPlane = _meter.CreateCounter<long>("alpro.control_plane.io", "By",
+        "Bytes that went over the control plane: heartbeats, gossip, grants and reports, with TLS.");
+
     private static readonly Counter<double> _stalls = _meter.CreateCounter<double>("alpro.data_plane.stall.time", "s",
         "Time that clips under way on the data plane waited for the network or the other end.");
 
@@ -112,6 +115,12 @@ internal static class ActorMetrics
         _dataPlane.Add(bytes, tag);
         _stalls.Add(stalled.TotalSeconds, tag);
     }
+
+    /// <summary>Bytes went over the control plane.</summary>
+    /// <param name="direction"><c>transmit</c> or <c>receive</c>.</param>
+    /// <param name="bytes">How many.</param>
+    public static void ControlTransfer(string direction, long bytes) =>
+        _controlPlane.Add(bytes, new KeyValuePair<string, object?>("network.io.direction", direction));
 
     /// <summary>A checkpoint is written.</summary>
     public static void CheckpointWritten(long step, TimeSpan time)

@@ -14,8 +14,11 @@ public sealed record ActorSettings
     /// <summary>Whether that is the number of the host's cores, which its trainers share.</summary>
     public bool SharesCores { get; init; }
 
-    /// <summary>Steps beyond the last delivered one for which clips may be made: the bound on clips in memory.</summary>
+    /// <summary>Steps beyond the last delivered one for which clips may be made in any case.</summary>
     public required int Window { get; init; }
+
+    /// <summary>Bytes of clips up to which the window grows with their latency.</summary>
+    public required long WindowSize { get; init; }
 
     /// <summary>Finished batches that wait for the trainer, at most.</summary>
     public required int Prefetch { get; init; }
@@ -75,6 +78,7 @@ public sealed record ActorSettings
             Decoders = auto ? Environment.ProcessorCount : alpro.GetInt("decoders"),
             SharesCores = auto,
             Window = alpro.GetInt("window"),
+            WindowSize = alpro.GetByteSize("window-size") ?? 0,
             Prefetch = alpro.GetInt("prefetch"),
             IsolateDecoders = alpro.GetString("isolation") == "process",
             DecodeDeadline = alpro.GetTimeSpan("decode-deadline"),

@@ -19,17 +19,19 @@ public static class RunningSettings
     private sealed record Rule(string Expected, Func<HoconValue, bool> Fits);
 
     private static readonly Rule _port = Whole(0, ushort.MaxValue), _time = new("a time above 0, such as 30s", IsTime),
-        _text = new("a text", value => value.IsString());
+        _text = new("a text", value => value.IsString()),
+        _size = new("a size above 0, such as 10GB", value => value.IsString() && value.GetByteSize() > 0);
 
     private static readonly Dictionary<string, Rule> _rules = new()
     {
         ["alpro.decoders"] = new("auto, or a whole number from 0 on", value => IsText(value, "auto") || IsWhole(value, 0, int.MaxValue)),
         ["alpro.window"] = Whole(1),
+        ["alpro.window-size"] = _size,
         ["alpro.prefetch"] = Whole(1),
         ["alpro.isolation"] = new("thread or process", value => IsText(value, "thread") || IsText(value, "process")),
         ["alpro.decode-deadline"] = _time,
         ["alpro.cache.folder"] = _text,
-        ["alpro.cache.size"] = new("a size above 0, such as 10GB", value => value.IsString() && value.GetByteSize() > 0),
+        ["alpro.cache.size"] = _size,
         ["alpro.store.deadline"] = _time,
         ["alpro.store.clips-per-decoder"] = Whole(1),
         ["alpro.lease-timeout"] = _time,

@@ -66,10 +66,10 @@ public static class CommandLine
     internal static ILogger Log => Events.Logger;
 
     /// <summary>Standard output, for results.</summary>
-    public static IAnsiConsole Output { get; } = CreateConsole(Console.Out, Console.IsOutputRedirected);
+    public static IAnsiConsole Output { get; private set; } = CreateConsole(Console.Out, Console.IsOutputRedirected);
 
     /// <summary>Standard error, for progress.</summary>
-    public static IAnsiConsole Error { get; } = CreateConsole(Console.Error, Console.IsErrorRedirected);
+    public static IAnsiConsole Error { get; private set; } = CreateConsole(Console.Error, Console.IsErrorRedirected);
 
     /// <summary>Prints a command's result: one JSON line with <c>--json</c>, else what <paramref name="show"/> draws.</summary>
     public static void Result<T>(ParseResult arguments, T result, Action<IAnsiConsole> show)
@@ -97,9 +97,14 @@ public static class CommandLine
         return option;
     }
 
-    /// <summary>Parses and runs, turning every way to fail into a message and an exit code.</summary>
+    /// <summary>
+    /// Parses and runs, turning every way to fail into a message and an exit code. One command at a time: it writes to the console as it is
+    /// when the command begins.
+    /// </summary>
     public static async Task<int> RunAsync(RootCommand root, string[] args)
     {
+        Output = CreateConsole(Console.Out, Console.IsOutputRedirected);
+        Error = CreateConsole(Console.Error, Console.IsErrorRedirected);
         ParseResult parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
         LogVerbosity least = Choice(parsed, _verbosity, VerbosityVariable) ?? LogVerbosity.Info;
         Events = new(Console.Error, least, Choice(parsed, _format, FormatVariable) ?? LogFormat.Text);

@@ -2,6 +2,7 @@ using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
 using Alpro.Training.Configuration;
 using Alpro.Training.Records;
+using Alpro.Web;
 
 namespace Alpro.Cli;
 
@@ -23,7 +24,7 @@ internal static class EvaluationProgress
     {
         RunConfig used = ConfigLoader.LoadForEvaluation(config ?? run.Config, overrides: settings);
         string corpus = new EvaluationTarget(run.Path, "", used).CorpusOf(test).Corpus.Name;
-        return new CheckpointWatch(run, corpus, EvaluateAsync, CommandLine.Log).WatchAsync(_watchEvery, stop);
+        return new CheckpointWatch(run, corpus, EvaluateAsync, RunReport.Refresh, CommandLine.Log).WatchAsync(_watchEvery, stop);
 
         Task<EvaluationResult> EvaluateAsync(string weights, string copy)
         {
@@ -32,10 +33,13 @@ internal static class EvaluationProgress
         }
     }
 
-    /// <summary>Runs a job while showing how far it is on a terminal.</summary>
+    /// <summary>Runs a job while showing how far it is on a terminal, and leaves the report of its results.</summary>
     public static async Task<EvaluationResult> ShowAsync(EvaluationJob job, Func<EvaluationJob, Task<EvaluationResult>> run)
     {
         using ProgressLine? bar = CommandLine.Events.OpenFoot();
-        return await run(bar is null ? job : job with { Progressed = done => bar.Show(done, $"evaluate {job.Target.Name}") });
+        EvaluationResult result = await run(
+            bar is null ? job : job with { Progressed = done => bar.Show(done, $"evaluate {job.Target.Name}") });
+        EvaluationReport.Write(result);
+        return result;
     }
 }

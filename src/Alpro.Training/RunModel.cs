@@ -15,6 +15,19 @@ public static class RunModel
     /// <summary>The device a run is on: the first GPU that the process sees (<see cref="VisibleGpu"/>), else the CPU.</summary>
     public static Device DefaultDevice => cuda.is_available() ? CUDA : CPU;
 
+    /// <summary>What the default device is called by its maker.</summary>
+    public static string DeviceName
+    {
+        get
+        {
+            if (cuda.is_available()) return Gpus.Find()?.Cards is [{ Name: var card }, ..] ? card : "GPU";
+            const string processors = "/proc/cpuinfo", model = "model name";
+            string? named = File.Exists(processors)
+                ? File.ReadLines(processors).FirstOrDefault(line => line.StartsWith(model, StringComparison.Ordinal)) : null;
+            return $"{named?[(named.IndexOf(':') + 1)..].Trim() ?? "processor"}, {Environment.ProcessorCount} threads";
+        }
+    }
+
     /// <summary>The device of one of several models in a process: the GPUs that it sees in turn, else the CPU.</summary>
     public static Device DeviceOf(int number) => cuda.is_available() ? new(DeviceType.CUDA, number % cuda.device_count()) : CPU;
 

@@ -158,7 +158,11 @@ public sealed class Trainer : IDisposable
                 if (!batches.TryPeek(out _)) Drain();                // it has to be waited for: meanwhile the step before is told of
                 // ranks stop together
                 if (Next(batches, _collectives.World == 1 ? stop : CancellationToken.None) is not { } batch) break;
-                StepUnderWay begun = Begin(batch, new(ended, began, batches.CanCount ? batches.Count : 0, () => SendAhead(batches)));
+                StepUnderWay begun = Begin(batch, new(ended, began, batches.CanCount ? batches.Count : 0, () =>
+                {
+                    SendAhead(batches);
+                    _ports.Seen(batch);
+                }));
                 (StepUnderWay? done, _underWay) = ReadsLate && _collectives.World == 1 ? (_underWay, begun) : (begun, null);
                 if (done is not null) Tell(done, begun);
                 ended = Stopwatch.GetTimestamp();

@@ -11,6 +11,9 @@ public sealed record TrainerPorts
     /// <summary>Receives every step's record.</summary>
     public Action<StepRecord> Record { get; init; } = static _ => { };
 
+    /// <summary>Shown every batch while the device computes its step; what is wanted of it has to be copied.</summary>
+    public Action<ClipBatch> Seen { get; init; } = static _ => { };
+
     /// <summary>Receives a snapshot to write, and disposes it when it is written.</summary>
     public Action<Snapshot> Checkpoint { get; init; } = static snapshot => snapshot.Dispose();
 

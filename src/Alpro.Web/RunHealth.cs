@@ -8,20 +8,6 @@ namespace Alpro.Web;
 /// <param name="Words">What is known, for a person.</param>
 public sealed record HealthCheck(bool IsTrue, string Words);
 
-/// <summary>How far a run is, as <c>/api/status</c> shows it.</summary>
-/// <param name="Trains">Whether this process trains.</param>
-/// <param name="Ready">Whether it has begun to.</param>
-/// <param name="Healthy">Whether it makes steps, or has a reason not to.</param>
-/// <param name="Health">Why.</param>
-/// <param name="Step">Steps done; null before the first.</param>
-/// <param name="Total">Steps of the run; null while nobody has said.</param>
-/// <param name="ClipsPerSecond">Of the last step, over all ranks.</param>
-/// <param name="WaitShare">Share of the last step spent waiting for data.</param>
-/// <param name="Loss">Of the last step.</param>
-/// <param name="SecondsSinceStep">Time since the last step ended.</param>
-public sealed record StatusReport(bool Trains, bool Ready, bool Healthy, string Health, long? Step, long? Total, double? ClipsPerSecond,
-    double? WaitShare, double? Loss, double? SecondsSinceStep);
-
 /// <summary>What a process knows of its run while that goes on. Written by the run's threads, read by those of the page.</summary>
 /// <param name="trains">Whether this process is to train.</param>
 /// <param name="time">The clock.</param>
@@ -40,19 +26,40 @@ public sealed class RunHealth(bool trains, TimeProvider time)
     private long? _total, _validating;
     private long _since;                                             // the last sign of life
     private bool _begun;
+    private volatile RunStatus? _judged;
+    private volatile Func<IReadOnlyList<NodeStatus>, IReadOnlyList<NodeStatus>>? _nodes;
 
-    /// <summary>The run, which tells this status how it goes.</summary>
-    public TrainingRun Watch(TrainingRun run) => run with
+    /// <summary>The run; null before it is known.</summary>
+    public TrainingRun? Run { get; private set; }
+
+    /// <summary>Pictures of the newest batch; null before the first.</summary>
+    public BatchSample? Batch { get; private set; }
+
+    /// <summary>The run, which tells this status how it goes, and whose report is the page.</summary>
+    public TrainingRun Watch(TrainingRun run) => Run = run with
     {
+        Report = RunReport.Write,
+        Joined = nodes => _nodes = nodes,
+        Judged = status =>
+        {
+            _judged = status;
+            run.Judged(status);
+        },
         Started = (state, loaded) =>
         {
             Live(() => (_begun, _total, _validating) = (true, state.TotalSteps, null));
+            _judged = null;                                          // another may be the first rank now, and judge
             run.Started(state, loaded);
         },
         Trained = record =>
         {
             Live(() => Add(record));
             run.Trained(record);
+        },
+        Pictured = sample =>
+        {
+            Batch = sample;
+            run.Pictured(sample);
         },
         Validating = step =>
         {
@@ -92,13 +99,18 @@ public sealed class RunHealth(bool trains, TimeProvider time)
                 : new(false, "the first step has not begun: corpora are opened, or others are waited for");
     }
 
-    /// <summary>All of it.</summary>
-    public StatusReport Report()
+    /// <summary>
+    /// How the run is doing: as this process judges it, or, where others write the run down, as its folder says. What is older than this
+    /// process is of a run before.
+    /// </summary>
+    public RunStatus Report()
     {
-        (HealthCheck health, HealthCheck readiness) = (Health(), Readiness());
-        lock (_lock)
-            return new(trains, readiness.IsTrue, health.IsTrue, health.Words, _last?.Step + 1, _total, _last?.ClipsPerSecond,
-                _last?.WaitShare, _last?.Loss, _last is null ? null : Since.TotalSeconds);
+        RunStatus? judged = _judged;
+        long total;
+        lock (_lock) total = _total ?? 0;
+        if (judged is null && Run is { } run && RunStatus.Read(run.Folder) is { } written && written.Time >= run.Began) judged = written;
+        judged ??= RunStatus.NotBegun(time.GetUtcNow(), total);
+        return _nodes is { } nodes ? judged with { Nodes = nodes(judged.Nodes) } : judged;
     }
 
     private TimeSpan Since => time.GetElapsedTime(_since);

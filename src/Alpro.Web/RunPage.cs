@@ -1,48 +1,39 @@
-using System.Net;
-using System.Net.Sockets;
-using System.Security.Cryptography;
-using System.Text;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Alpro.Actors;
-using Alpro.Actors.Distributed.Membership;
-using Alpro.Actors.Hosting;
+using Alpro.Training.Configuration;
+using Alpro.Training.Records;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
-using Microsoft.AspNetCore.Server.Kestrel.Https;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using OpenTelemetry.Metrics;
 
 namespace Alpro.Web;
 
-/// <summary>Where a page listens, and who may see it.</summary>
-/// <param name="Address">Where; null where nobody chose: then a free port of this machine, and the run goes on if there is none.</param>
-/// <param name="Token">What a visitor has to show; null for nothing.</param>
-/// <param name="Certificates">The cluster's certificates: visitors are to have one, or the token. Null for plain HTTP.</param>
-public sealed record PageSettings(PageAddress? Address, string? Token, NodeCertificates? Certificates);
-
 /// <summary>
-/// What others see of the run in this process while it goes on: pages for people, <c>/metrics</c>, <c>/healthz</c> and <c>/readyz</c> for
-/// programs, and what is sent to a collector. It starts before the run and ends after it.
+/// What others see of the run in this process while it goes on: the page for people, <c>/metrics</c>, <c>/healthz</c> and <c>/readyz</c>
+/// for programs, and what is sent to a collector. It starts before the run and ends after it.
 /// </summary>
 public sealed class RunPage : IAsyncDisposable
 {
-    private readonly WebApplication? _site;
-    private readonly IDisposable? _metrics, _sending;
+    /// <summary>Time between two looks at the run for a visitor.</summary>
+    private static readonly TimeSpan _every = TimeSpan.FromSeconds(1);
 
-    private RunPage(RunHealth status, WebApplication? site, IDisposable? metrics)
-    {
-        (Status, _site, _metrics) = (status, site, metrics);
-        _sending = MetricsExport.ToCollector();
-    }
+    private readonly Lock _lock = new();
+    private readonly CancellationTokenSource _closing = new();
+    private readonly IDisposable? _sending = MetricsExport.ToCollector();
+    private PageServer? _server;
+    private MeterProvider? _metrics;
+    private RunFeed? _feed;
+
+    private RunPage(RunHealth status) => Status = status;
 
     /// <summary>What it knows of the run.</summary>
     public RunHealth Status { get; }
 
     /// <summary>Where it is; null where there is none.</summary>
-    public Uri? Address => _site is null ? null : new(_site.Urls.Single());
+    public Uri? Address => _server?.Address;
 
     /// <summary>Opens the page, unless it is off, and says where it is.</summary>
     /// <param name="settings">Where.</param>
@@ -51,94 +42,100 @@ public sealed class RunPage : IAsyncDisposable
     /// <exception cref="UsageException">The address was chosen, and cannot be had or may not be used.</exception>
     public static async Task<RunPage> OpenAsync(PageSettings settings, RunHealth status, ILogger log)
     {
-        PageAddress address = settings.Address ?? PageAddress.Free;
-        if (!address.IsLocal && settings is { Token: null, Certificates: null })
-            throw new UsageException($"--page {address.EndPoint}: other machines reach it, so visitors have to show something; expected "
-                + "a token with --page-token or in ALPRO_PAGE_TOKEN, or a node with the cluster's certificates; or an address such as "
-                + "127.0.0.1, which this machine alone reaches");
-        if (address.EndPoint is null) return new(status, null, null);
-        MeterProvider metrics = MetricsExport.ForPrometheus();
-        WebApplication site = Build(settings, address.EndPoint, status, metrics);
-        try
-        {
-            await site.StartAsync();
-            log.PageOpened(site.Urls.Single());
-            return new(status, site, metrics);
-        }
-        catch (Exception exception) when (exception is IOException or SocketException)
-        {
-            await site.DisposeAsync();
-            metrics.Dispose();
-            if (settings.Address is not null)
-                throw new UsageException($"--page {address.EndPoint}: {exception.Message.TrimEnd('.')}; expected {PageAddress.Expected}");
-            log.PageNotOpened(exception.Message);
-            return new(status, null, null);
-        }
+        var page = new RunPage(status);
+        page._server = await PageServer.OpenAsync(settings, "run.html", page.Map, log);
+        return page;
     }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        if (_site is not null) await _site.DisposeAsync();
+        await _closing.CancelAsync();                                // or the server would wait for its visitors
+        if (_server is not null) await _server.DisposeAsync();
         _metrics?.Dispose();
         _sending?.Dispose();
+        _closing.Dispose();
     }
 
-    private static WebApplication Build(PageSettings settings, IPEndPoint endPoint, RunHealth status, MeterProvider metrics)
+    private void Map(WebApplication site)
     {
-        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new());
-        builder.Services.AddRoutingCore();
-        builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
-        builder.Services.AddHostFiltering(options => options.AllowedHosts = HostsOf(settings, endPoint));
-        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(server =>
-        {
-            server.AddServerHeader = false;
-            server.Listen(endPoint, listener =>
-            {
-                if (settings.Certificates is not { } certificates) return;
-                listener.UseHttps(new HttpsConnectionAdapterOptions
-                {
-                    ServerCertificate = certificates.Own,
-                    ClientCertificateMode = settings.Token is null ? ClientCertificateMode.RequireCertificate
-                        : ClientCertificateMode.AllowCertificate,
-                    ClientCertificateValidation = (certificate, _, _) => certificates.Trust(certificate),
-                });
-            });
-        });
-        WebApplication site = builder.Build();
-        site.UseHostFiltering();
-        site.Use((context, next) => MaySee(context, settings.Token) ? next(context) : RefuseAsync(context));
-        site.UseRouting();
-        site.MapGet("/", () => Results.Content(PlainPage.Of(status.Report()), "text/html; charset=utf-8"));
-        site.MapGet("/api/status", () => Results.Json(status.Report(), PlainPage.Json));
-        site.MapGet("/healthz", () => Answer(status.Health()));
-        site.MapGet("/readyz", () => Answer(status.Readiness()));
-        site.MapPrometheusScrapingEndpoint("/metrics", metrics, configureBranchedPipeline: null, optionsName: null);
-        return site;
+        _metrics = MetricsExport.ForPrometheus();
+        site.MapGet("/api/status", Status.Report);
+        site.MapGet("/api/batch", () => Status.Batch is { } batch ? Results.Json(batch) : Results.NoContent());
+        site.MapGet("/api/events", (CancellationToken gone) => TypedResults.ServerSentEvents(WatchAsync(gone)));
+        site.MapGet("/api/runs/{name}", (string name) => Beside(name) is { } other ? Results.Json(other) : Results.NotFound());
+        site.MapGet("/healthz", () => Answer(Status.Health()));
+        site.MapGet("/readyz", () => Answer(Status.Readiness()));
+        site.MapPrometheusScrapingEndpoint("/metrics", _metrics, configureBranchedPipeline: null, optionsName: null);
     }
 
     /// <summary>
-    /// The names under which an open page may be called: a site that a browser on this machine visits could otherwise read it under a name
-    /// that it gives to this address.
+    /// What a visitor's page is told: first all there is, then each second the parts that have changed, and of the curves what is new.
     /// </summary>
-    private static string[] HostsOf(PageSettings settings, IPEndPoint endPoint) =>
-        settings is { Token: null, Certificates: null } ? ["localhost", "127.0.0.1", "[::1]", endPoint.Address.ToString()] : ["*"];
-
-    private static bool MaySee(HttpContext context, string? token)
+    private async IAsyncEnumerable<string> WatchAsync([EnumeratorCancellation] CancellationToken gone)
     {
-        if (token is null || context.Connection.ClientCertificate is not null) return true;
-        const string scheme = "Bearer ";
-        string header = context.Request.Headers.Authorization.ToString(),
-            shown = header.StartsWith(scheme, StringComparison.OrdinalIgnoreCase) ? header[scheme.Length..]
-            : context.Request.Query["token"].ToString();
-        return CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(shown), Encoding.UTF8.GetBytes(token));
+        using var ends = CancellationTokenSource.CreateLinkedTokenSource(gone, _closing.Token);
+        using var timer = new PeriodicTimer(_every);
+        StepCurves.Drawn? drawn = null;
+        var sent = new Dictionary<string, string>();
+        do
+        {
+            if (Look(drawn) is not var (view, curves)) continue;
+            var changed = new JsonObject();
+            foreach ((string part, JsonNode? value) in JsonSerializer.SerializeToNode(view, PageJson.Options)!.AsObject())
+            {
+                string json = value?.ToJsonString() ?? "null";
+                if (sent.TryGetValue(part, out string? before) && before == json) continue;
+                sent[part] = json;
+                changed[part] = value?.DeepClone();
+            }
+            bool grown = drawn is null || curves.From != drawn.Count - 1 || curves.Count != drawn.Count || curves.Width > 1;
+            drawn = curves;
+            if (changed.Count > 0 || grown)
+                yield return JsonSerializer.Serialize(new { View = changed, Curves = grown ? curves : null }, PageJson.Options);
+        }
+        while (await NextAsync(timer, ends.Token));
     }
 
-    private static Task RefuseAsync(HttpContext context)
+    /// <summary>Waits for the time of the next look; false when there will be none.</summary>
+    private static async Task<bool> NextAsync(PeriodicTimer timer, CancellationToken ends)
     {
-        context.Response.StatusCode = StatusCodes.Status401Unauthorized;
-        context.Response.Headers.WWWAuthenticate = "Bearer";
-        return context.Response.WriteAsync("Expected the page's token: the header 'Authorization: Bearer TOKEN', or ?token=TOKEN.\n");
+        try
+        {
+            return await timer.WaitForNextTickAsync(ends);
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Looks at the run; null before it is known, and while its records are being cut.</summary>
+    private (RunFeed.View View, StepCurves.Drawn Curves)? Look(StepCurves.Drawn? drawn)
+    {
+        if (Status.Run is not { } run) return null;
+        lock (_lock)
+        {
+            _feed ??= new(run.Folder);
+            try
+            {
+                return (_feed.Look(Status.Report(), Status.Health(), Status.Batch), _feed.Curves(drawn));
+            }
+            catch (Exception exception) when (exception is ConfigException or IOException)
+            {
+                return null;
+            }
+        }
+    }
+
+    /// <summary>The curves of a run that lies beside this one; null where there is none of that name.</summary>
+    private object? Beside(string name)
+    {
+        RunFeed? other;
+        lock (_lock) other = _feed?.Beside(name);
+        if (other is null) return null;
+        RunFeed.View view = other.Look();
+        return new { Name = name, view.Validations, Curves = other.Curves() };
     }
 
     private static IResult Answer(HealthCheck finding) => Results.Text($"{finding.Words}\n",

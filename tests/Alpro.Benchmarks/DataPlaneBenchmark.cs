@@ -92,7 +92,7 @@ internal static class DataPlaneBenchmark
             for (int i = 0; i < count; i++)
             {
                 credits.Wait();
-                sender.Send(clip);
+                sender.SendAsync(clip).GetAwaiter().GetResult();
             }
         }
 
@@ -101,7 +101,7 @@ internal static class DataPlaneBenchmark
             var receiver = new ClipReceiver(stream, new(_clips), new(Tokens: 1, Answers: 0));
             for (int i = 0; i < count; i++)
             {
-                receiver.Receive(static _ => true)!.Dispose();
+                receiver.ReceiveAsync(static _ => true).GetAwaiter().GetResult()!.Dispose();
                 credits.Release();
             }
         }

@@ -13,9 +13,11 @@ var benchmarks = new Dictionary<string, Func<string[], int>>
     ["collectives"] = Alpro.Benchmarks.CollectivesBenchmark.Run,
     ["precision"] = Alpro.Benchmarks.PrecisionBenchmark.Run,
     ["evaluate"] = Alpro.Benchmarks.EvaluationBenchmark.Run,
+    ["search"] = Alpro.Benchmarks.SearchBenchmark.Run,
     ["stream"] = Alpro.Benchmarks.StreamBenchmark.Run,
     ["dataplane"] = Alpro.Benchmarks.DataPlaneBenchmark.Run,
     ["metrics"] = Alpro.Benchmarks.MetricsBenchmark.Run,
+    ["nodes"] = Alpro.Benchmarks.NodesBenchmark.Run,
     ["gpu"] = Alpro.Benchmarks.Gpu.GpuCheck.Run,
 };
 if (args.Length == 0 || !benchmarks.TryGetValue(args[0], out Func<string[], int>? benchmark))

@@ -39,7 +39,7 @@ public sealed class CommandLineTests : IDisposable
     [Fact]
     public void Mistakes_are_events_too()
     {
-        (int code, _, string errors) = AlproProgram.Run("pretain", "--log-format", "json");
+        (int code, _, string errors) = AlproProgram.RunAlone("pretain", "--log-format", "json");
         Assert.Equal(ExitCode.BadInput, code);
         string[] lines = errors.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal([nameof(CommandEvents.WordsRefused), nameof(CommandEvents.HelpOffered)],

@@ -55,7 +55,7 @@ public sealed class ClusterScriptTests : IDisposable
             """{"step":56,"loss":1.25,"terms":{"vtc":{"loss":0.5}},"clipsPerSecond":43.7,"queueDepth":1}""" + "\n");
         new RunStatus(DateTimeOffset.UnixEpoch, 57, 120, 12.3, 1.25, 43.2, 0.31, 1,
             new(FindingKind.SlowDisk, "Training waits 31 % of each step for clips.", "Pack the corpus.", 0.31),
-            [new("127.0.0.1:4253", "trainer", 0, 43.2, 0.69), new("a:1", "decoder", 2, 24.4, 0.914)]).Write(new(_root.File("out/run")));
+            [new("a:1", "trainer", 0, 43.2, 0.69), new("a:1", "decoder", 2, 24.4, 0.914)]).Write(new(_root.File("out/run")));
         string victim = File.ReadAllLines(_root.File("out/nodes")).Single(line => line.StartsWith("coord", StringComparison.Ordinal));
         string ended = _root.File("out/logs/coordinator-1.exit");
         using (Process node = Process.GetProcessById(int.Parse(victim.Split(' ')[1], CultureInfo.InvariantCulture))) node.Kill();

@@ -32,12 +32,14 @@ public sealed class GroupMemberTests() : TestKit(
             };
             IActorRef member = parents[rank].ChildActorOf(Props.Create(() => new GroupMember(node)));
             member.Tell(new GroupMember.Free(0));
-            member.Tell(new GroupMember.Form(1, rank, [$"127.0.0.1:{ports[0]}", $"{otherHost}:{ports[1]}"], FromCheckpoint: false));
+            member.Tell(new GroupMember.Form(1, rank, [$"127.0.0.1:{ports[0]}", $"{otherHost}:{ports[1]}"], FromCheckpoint: false,
+                ["a:4070", "b:4070"]));
         }
         foreach (TestProbe parent in parents)
         {
             var formed = parent.ExpectMsg<GroupMember.Formed>(TimeSpan.FromSeconds(20));
             Assert.Equal(here, formed.Here);
+            Assert.Equal(["a:4070", "b:4070"], formed.Nodes);
             formed.Group.Dispose();
         }
     }

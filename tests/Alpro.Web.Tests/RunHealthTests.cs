@@ -57,18 +57,30 @@ public sealed class RunHealthTests
         Assert.True(_status.Health().IsTrue);
         Start();
         Assert.True(_status.Readiness().IsTrue);
-        StatusReport report = _status.Report();
-        Assert.Equal(new StatusReport(true, true, true, report.Health, null, 100, null, null, null, null), report);
+        Assert.True(_status.Health().IsTrue);
     }
 
     [Fact]
-    public void Report_has_the_figures_of_the_last_step()
+    public void Report_is_what_the_run_was_last_judged_to_be()
     {
         Start();
-        _run.Trained(Step(6));
-        _clock.Pass(2);
-        StatusReport report = _status.Report();
-        Assert.Equal(new StatusReport(true, true, true, report.Health, 7, 100, 40, 0.25, 1.5, 2), report);
+        Assert.Equal((0, 100, FindingKind.TooEarly), (_status.Report().Step, _status.Report().TotalSteps, _status.Report().Verdict.Kind));
+        RunStatus judged = RunStatus.NotBegun(DateTimeOffset.UnixEpoch, 100) with { Step = 7 };
+        _run.Judged(judged);
+        Assert.Same(judged, _status.Report());
+    }
+
+    [Fact]
+    public void Report_of_a_run_that_others_write_down_is_what_they_wrote_since_this_process_began()
+    {
+        using var folder = new TemporaryFolder();
+        var run = new TrainingRun(null!, new(folder.Path), Resume: true) { Began = DateTimeOffset.UnixEpoch.AddHours(1) };
+        _status.Watch(run);
+        RunStatus before = RunStatus.NotBegun(run.Began.AddSeconds(-1), 100) with { Step = 7 };
+        before.Write(run.Folder);
+        Assert.Equal(0, _status.Report().Step);
+        (before with { Time = run.Began.AddSeconds(1) }).Write(run.Folder);
+        Assert.Equal(7, _status.Report().Step);
     }
 
     [Fact]

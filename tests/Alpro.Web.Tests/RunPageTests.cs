@@ -6,6 +6,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using Alpro.Actors;
 using Alpro.Actors.Distributed.Membership;
+using Alpro.Actors.Hosting;
 using Alpro.Tests.Support.Events;
 using Microsoft.Extensions.Logging;
 
@@ -15,7 +16,7 @@ public sealed class RunPageTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
     private readonly EventCollector _log = new();
-    private readonly HttpClient _client = new();
+    private readonly HttpClient _client = new(new SocketsHttpHandler { UseCookies = false });
 
     public void Dispose()
     {
@@ -53,8 +54,23 @@ public sealed class RunPageTests : IDisposable
         CollectedEvent said = Assert.Single(_log.Of(nameof(WebEvents.PageOpened)));
         Assert.Equal(page.Address, new Uri((string)said.Fields["Address"]!));
         using JsonDocument status = JsonDocument.Parse(await _client.GetStringAsync(new Uri(page.Address, "api/status")));
-        Assert.False(status.RootElement.GetProperty("ready").GetBoolean());
-        Assert.True(status.RootElement.GetProperty("healthy").GetBoolean());
+        Assert.Equal("TooEarly", status.RootElement.GetProperty("verdict").GetProperty("kind").GetString());
+    }
+
+    [Fact]
+    public async Task Newest_batch_is_shown_when_there_is_one()
+    {
+        await using RunPage page = await OpenAsync();
+        Uri address = new(page.Address!, "api/batch");
+        Assert.Equal(HttpStatusCode.NoContent, (await _client.GetAsync(address)).StatusCode);
+        page.Status.Watch(new TrainingRun(null!, new("run"), Resume: false)).Pictured(new(DateTimeOffset.UnixEpoch, 5, "films",
+            [new("clip", [new("red", false, "[MASK]")], null, new(0, 8, 16, 8), 16, 2, [0xFF, 0xD8])]));
+        using JsonDocument batch = JsonDocument.Parse(await _client.GetStringAsync(address));
+        Assert.Equal(5, batch.RootElement.GetProperty("step").GetInt64());
+        JsonElement clip = batch.RootElement.GetProperty("clips")[0];
+        Assert.Equal([0xFF, 0xD8], clip.GetProperty("picture").GetBytesFromBase64());
+        Assert.Equal("[MASK]", clip.GetProperty("caption")[0].GetProperty("shown").GetString());
+        Assert.Equal(16, clip.GetProperty("region").GetProperty("width").GetInt32());
     }
 
     [Fact]

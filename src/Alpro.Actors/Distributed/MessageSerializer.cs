@@ -28,11 +28,12 @@ internal sealed class MessageSerializer(ExtendedActorSystem system) : Serializer
         ["died-1"] = typeof(TrainerLink.DecoderDied),
         ["report-2"] = typeof(GroupKeeper.Report),
         ["ended-1"] = typeof(GroupKeeper.Ended),
-        ["form-1"] = typeof(GroupMember.Form),
+        ["form-2"] = typeof(GroupMember.Form),
         ["disband-1"] = typeof(GroupMember.Disband),
         ["stop-1"] = typeof(GroupMember.StopRun),
         ["await-1"] = typeof(GroupMember.AwaitOthers),
         ["worked-1"] = typeof(TrainerLink.Worked),
+        ["retire-1"] = typeof(TrainerLink.Retire),
         ["pack-offer-1"] = typeof(PackGate.Offer),
         ["pack-welcome-1"] = typeof(PackLink.Welcome),
     };

@@ -1,5 +1,4 @@
 using Alpro.Training.Checkpoints;
-using Alpro.Training.Configuration;
 using Alpro.Training.Records;
 using Microsoft.Extensions.Logging;
 
@@ -13,8 +12,10 @@ namespace Alpro.Actors.Evaluation;
 /// <param name="run">The run's folder.</param>
 /// <param name="corpus">The corpus: what was evaluated on it before is not evaluated again.</param>
 /// <param name="evaluate">Evaluates a copy of weights (the second) of a checkpoint (the first).</param>
+/// <param name="report">Writes the run's report once more, with what was found.</param>
 /// <param name="log">Told of checkpoints that went before they could be evaluated.</param>
-public sealed class CheckpointWatch(RunFolder run, string corpus, Func<string, string, Task<EvaluationResult>> evaluate, ILogger log)
+public sealed class CheckpointWatch(RunFolder run, string corpus, Func<string, string, Task<EvaluationResult>> evaluate,
+    Action<RunFolder> report, ILogger log)
 {
     private readonly CheckpointStore _store = new(run.Checkpoints);
 
@@ -61,7 +62,7 @@ public sealed class CheckpointWatch(RunFolder run, string corpus, Func<string, s
             ValidationRecord record = result.Scores.ToRecord(step, result.Receipt.Seconds);
             RunLog.Append(run, new(result.Receipt.Corpus, result.Receipt.Split, result.Receipt.WeightHash, step, record.Score,
                 record.Figures, record.Seconds));
-            Report.Refresh(run, ConfigLoader.FromJson(await File.ReadAllTextAsync(run.Config)));
+            report(run);
             return result;
         }
         finally

@@ -2,7 +2,9 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
 using Alpro.Actors.Hosting;
+using Alpro.Data.Batches;
 using Alpro.Data.Corpora;
+using Alpro.Data.Media;
 using Alpro.Data.Places;
 using Alpro.Model.Checkpoints;
 using Alpro.Training;
@@ -20,7 +22,17 @@ namespace Alpro.Actors.Evaluation;
 /// <param name="Scores">The figures.</param>
 /// <param name="Receipt">What they are figures of.</param>
 /// <param name="Folder">Where <c>results.json</c>, <c>scores.json</c> and <c>receipt.json</c> lie.</param>
-public sealed record EvaluationResult(DownstreamScores Scores, Receipt Receipt, string Folder);
+public sealed record EvaluationResult(DownstreamScores Scores, Receipt Receipt, string Folder)
+{
+    /// <summary>The checkpoint's name.</summary>
+    public required string Checkpoint { get; init; }
+
+    /// <summary>The worst and the best of what was found.</summary>
+    public IReadOnlyList<ExampleGroup> Examples { get; init; } = [];
+
+    /// <summary>Frames of the videos in the examples as JPEGs, by the videos' numbers; fewer where they cannot be made.</summary>
+    public IReadOnlyDictionary<int, byte[]> Pictures { get; init; } = new Dictionary<int, byte[]>();
+}
 
 /// <summary>The evaluation of one checkpoint on one corpus, from its files to a folder of results.</summary>
 /// <param name="Target">Weights and configuration.</param>
@@ -29,6 +41,9 @@ public sealed record EvaluationResult(DownstreamScores Scores, Receipt Receipt, 
 /// <param name="Output">The folder of results; null for one in the run's folder, by corpus and checkpoint.</param>
 public sealed record EvaluationJob(EvaluationTarget Target, bool Test, string? Data, string? Output)
 {
+    /// <summary>Examples of a group, at most, and the side of a frame in their pictures: all together have less than a megabyte.</summary>
+    private const int MostExamples = 10, PictureSide = 112;
+
     private const string Partial = "partial-";
 
     /// <summary>Told the part that is done, 0 to 1.</summary>
@@ -104,6 +119,7 @@ public sealed record EvaluationJob(EvaluationTarget Target, bool Test, string? D
             ConfigHash = configHash,
             RowsHash = rowsHash,
             Program = Receipt.ProgramVersion,
+            Host = Environment.MachineName,
             Device = device.type == DeviceType.CPU ? $"cpu, {config.TorchThreads} threads" : gpus?.Cards[Math.Max(0, device.index)].Name
             ?? device.ToString(),
             Driver = gpus?.Driver,
@@ -118,7 +134,32 @@ public sealed record EvaluationJob(EvaluationTarget Target, bool Test, string? D
         scores.Write(folder);
         receipt.Write(folder);
         results.Delete();
-        return new(scores, receipt, folder);
+        IReadOnlyList<ExampleGroup> examples = scores.Examples(MostExamples);
+        return new(scores, receipt, folder)
+        {
+            Checkpoint = Target.Name,
+            Examples = examples,
+            Pictures = Pictures(examples, set, host.Videos(config, data, set), plan.Task.AsksQuestions ? 4 : 2),
+        };
+    }
+
+    /// <summary>Frames of the videos in examples, as the model saw them.</summary>
+    private static Dictionary<int, byte[]> Pictures(IReadOnlyList<ExampleGroup> groups, EvaluationSet set, ReadVideos read, int most)
+    {
+        var pictures = new Dictionary<int, byte[]>();
+        if (!Jpeg.IsAvailable) return pictures;
+        int[] videos = [.. groups.SelectMany(group => group.Examples)
+            .SelectMany(example => example.Choices.Select(choice => choice.Video ?? example.Video)).Distinct().Order()];
+        var numbers = videos.ToDictionary(video => set.VideoKeys[video]);
+        foreach (ClipBatch batch in read(videos, static _ => { }))
+            using (batch)
+                for (int clip = 0; clip < batch.Size; clip++)
+                {
+                    int frames = Math.Min(most, batch.Frames), bytes = batch.Layout.PixelBytes;
+                    byte[] strip_HWC = FrameStrip.Of(batch.Pixels_BTHWC.Slice(clip * bytes, bytes), batch.Side, frames);
+                    pictures[numbers[batch.Keys[clip]]] = FrameStrip.ToJpeg(strip_HWC, batch.Side, frames, PictureSide);
+                }
+        return pictures;
     }
 
     private static string Tf32() => (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32) switch

@@ -8,6 +8,7 @@ using Alpro.Data.Sampling;
 using Alpro.Data.Text;
 using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
+using Alpro.Training.Inputs;
 using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Hosting;
@@ -27,7 +28,7 @@ public sealed class RunData : IDisposable
         (_config, _settings, _configured) = (config, settings, corpora ?? config.Data.Corpora);
         _processors = new(Math.Max(1, settings.Decoders));
         Tokenizer = new(config.Data.Vocabulary);
-        Answers = ReadAnswers(config);
+        Answers = AnswerLabels.Read(config);
         var opened = new List<VideoTextCorpus>();
         var problems = new List<string>();
         foreach (CorpusConfig corpus in _configured)
@@ -45,6 +46,14 @@ public sealed class RunData : IDisposable
         if (problems.Count == 0) return;
         Dispose();
         throw new DataException(string.Join(Environment.NewLine, problems));
+    }
+
+    /// <summary>What is read of one corpus that no configuration names; it is disposed with this.</summary>
+    internal RunData(RunConfig config, ActorSettings settings, VideoTextCorpus corpus)
+    {
+        (_config, _settings, _configured, Corpora) = (config, settings, [], [corpus]);
+        _processors = new(Math.Max(1, settings.Decoders));
+        Tokenizer = new(config.Data.Vocabulary);
     }
 
     /// <summary>The corpora, in the order of the configuration.</summary>
@@ -135,26 +144,6 @@ public sealed class RunData : IDisposable
     };
 
     private static string HashOf(string file) => Convert.ToHexStringLower(XxHash128.Hash(File.ReadAllBytes(file)));
-
-    /// <summary>The labels of a run's answers; null where it has none.</summary>
-    /// <exception cref="DataException">The file is no list of labels, or one of another model.</exception>
-    internal static IReadOnlyDictionary<string, int>? ReadAnswers(RunConfig config)
-    {
-        if (config.Data.Answers is not { } file) return null;
-        int labels = config.Model.Answers;
-        try
-        {
-            var answers = JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllBytes(file))!;
-            if (answers.FirstOrDefault(answer => answer.Value < 0 || answer.Value >= labels) is { Key: { } odd } wrong)
-                throw new DataException($"{file}: the answer \"{odd}\" has the label {wrong.Value}, and the model has model.answers = "
-                    + $"{labels}: they do not belong together");
-            return answers;
-        }
-        catch (JsonException exception)
-        {
-            throw new DataException($"{file}: not a JSON object from answers to labels: {exception.Message}", exception);
-        }
-    }
 
     /// <inheritdoc/>
     public void Dispose()

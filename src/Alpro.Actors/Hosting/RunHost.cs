@@ -6,12 +6,14 @@ using Akka.Hosting;
 using Alpro.Actors.Distributed.Decoding;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Distributed.Transport;
+using Alpro.Actors.Insight;
 using Alpro.Actors.Pipeline;
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
 using Alpro.Data.Sampling;
 using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
+using Alpro.Training.Records;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -26,15 +28,22 @@ public sealed class RunHost : IAsyncDisposable
     private static readonly TimeSpan _toLeave = TimeSpan.FromMinutes(2);
 
     private readonly IHost _host;
+    private readonly EventRecorder _events;
     private int _streams;
 
-    private RunHost(IHost host, ILogger log, ActorSettings settings, ClusterNode? node, Socket? data)
+    private RunHost(IHost host, EventRecorder log, ActorSettings settings, ClusterNode? node, Socket? data)
     {
-        (_host, Log) = (host, log);
+        (_host, _events, Log) = (host, log, log);
         Settings = settings;
         Node = node;
         System = host.Services.GetRequiredService<ActorSystem>();
-        if (node is not null) ActorMetrics.WatchMembers(System, () => ClusterNode.Members(System));
+        if (node is not null)
+        {
+            ActorMetrics.WatchMembers(System, () => ClusterNode.Members(System));
+            NodeRoster roster = Roster = new();
+            TimeProvider time = TimeProvider.System;
+            System.ActorOf(Props.Create(() => new NodeWatch(roster, time)), "nodes");
+        }
         if (data is not null) Gate = System.ActorOf(Props.Create(() => new TrainerGate(node!, data)), TrainerGate.Name);
     }
 
@@ -49,6 +58,9 @@ public sealed class RunHost : IAsyncDisposable
 
     /// <summary>The process as a member of a cluster; null where it runs alone.</summary>
     public ClusterNode? Node { get; }
+
+    /// <summary>The nodes of the cluster; null for a process that runs alone.</summary>
+    internal NodeRoster? Roster { get; }
 
     /// <summary>The <see cref="TrainerGate"/> of a node that may train; nobody elsewhere.</summary>
     public IActorRef Gate { get; } = ActorRefs.Nobody;
@@ -80,7 +92,7 @@ public sealed class RunHost : IAsyncDisposable
         ControlSetup? control = node is null ? null : new(node);
         Socket? data = node?.Role is NodeRole.Coordinator or NodeRole.Trainer ? node.Listen(node.DataPort, "--data-port") : null;
         ILoggerFactory loggers = log ?? NullLoggerFactory.Instance;
-        ILogger own = loggers.CreateLogger("Alpro");
+        var own = new EventRecorder(loggers.CreateLogger("Alpro"), TimeProvider.System);
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(new());
         builder.Services.AddSingleton(loggers);
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
@@ -106,9 +118,11 @@ public sealed class RunHost : IAsyncDisposable
     /// <param name="clips">How a row becomes a clip.</param>
     /// <param name="batchSize">Clips per batch, less those that are unreadable.</param>
     /// <param name="ledger">Receives what became of the rows.</param>
-    public IEnumerable<ClipBatch> Read(RunData data, IReadOnlyList<long> rows, ClipSettings clips, int batchSize, ClipLedger ledger)
+    /// <param name="nameOf">What decides what is random about a row's clip; null for the name of its media.</param>
+    public IEnumerable<ClipBatch> Read(RunData data, IReadOnlyList<long> rows, ClipSettings clips, int batchSize, ClipLedger ledger,
+        Func<long, string>? nameOf = null)
     {
-        var plan = new RowsInOrder(rows, batchSize, row => data.Corpora[0][row].MediaName);
+        var plan = new RowsInOrder(rows, batchSize, nameOf ?? (row => data.Corpora[0][row].MediaName));
         if (plan.Steps == 0) yield break;
         var batches = Channel.CreateBounded<ClipBatch>(Settings.Prefetch);
         int decoders = Math.Max(1, Settings.Decoders);               // a node may leave the clips of training to others, but not these
@@ -124,6 +138,13 @@ public sealed class RunHost : IAsyncDisposable
             System.Stop(pipeline);
             while (batches.Reader.TryRead(out ClipBatch? left)) left.Dispose();
         }
+    }
+
+    /// <summary>Keeps what happens from now on, and has happened before, in the folder of a run, which this process holds.</summary>
+    internal void KeepEvents(RunFolder folder)
+    {
+        Address? own = Node is null ? null : Akka.Cluster.Cluster.Get(System).SelfAddress;
+        _events.Open(own is null ? folder.Events : folder.EventsBy(own.Host, own.Port), own?.Endpoint());
     }
 
     /// <summary>How evaluators read the videos of a set: once each, in order.</summary>
@@ -166,5 +187,6 @@ public sealed class RunHost : IAsyncDisposable
         TimeSpan bound = Settings.StopTimeout + (Node is null ? TimeSpan.Zero : _toLeave);
         if (await Task.WhenAny(stopping, Task.Delay(bound, TimeProvider.System)) == stopping) await stopping;
         else Log.ActorsStuck();
+        _events.Dispose();
     }
 }

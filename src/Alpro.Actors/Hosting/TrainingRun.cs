@@ -36,6 +36,15 @@ public sealed record TrainingRun(RunConfig Config, RunFolder Folder, bool Resume
     /// <summary>Told every few seconds how the run is doing, by the process that writes it down.</summary>
     public Action<RunStatus> Judged { get; init; } = static _ => { };
 
+    /// <summary>Given pictures of the newest batch every few seconds, by every process that trains.</summary>
+    public Action<BatchSample> Pictured { get; init; } = static _ => { };
+
+    /// <summary>Told how to look up the nodes of the cluster, when this process is in one.</summary>
+    internal Action<Func<IReadOnlyList<NodeStatus>, IReadOnlyList<NodeStatus>>> Joined { get; init; } = static _ => { };
+
+    /// <summary>Writes the report of a run that has ended, from what its folder holds.</summary>
+    public Action<RunFolder> Report { get; init; } = static _ => { };
+
     /// <summary>When the process began to carry the run out: from here on its time is accounted for.</summary>
     public DateTimeOffset Began { get; init; } = TimeProvider.System.GetUtcNow();
 

@@ -71,10 +71,10 @@ public sealed class DecodeMeter
     }
 
     /// <summary>Sends a clip, and counts how long that took.</summary>
-    public void Send(Action send)
+    public async Task SendAsync(Func<Task> send)
     {
         long began = Stopwatch.GetTimestamp();
-        send();
+        await send();
         Add(DecodeLoad.None with { Sending = Stopwatch.GetElapsedTime(began).TotalSeconds });
     }
 

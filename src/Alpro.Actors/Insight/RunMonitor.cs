@@ -30,20 +30,33 @@ internal sealed class RunMonitor(
     private int _filling;
     private Sample? _last;
 
+    /// <summary>Where the run is carried out; null where nobody asks.</summary>
+    public RunOrigin? Origin { get; init; }
+
+    /// <summary>Finished batches for which there is room.</summary>
+    public int QueueRoom { get; init; }
+
+    /// <summary>Clips that are on their way to the trainer.</summary>
+    public Func<long> InHand { get; init; } = static () => 0;
+
+    /// <summary>The nodes of the cluster; null for a process that runs alone.</summary>
+    public NodeRoster? Roster { get; init; }
+
     /// <summary>The account of this process's time.</summary>
     public Timeline Timeline { get; } = new(began, time);
 
     /// <summary>A trainer begins at a step, with an empty stream.</summary>
     /// <param name="state">Where it stands.</param>
     /// <param name="ranks">Where the ranks of its group are; none where it is alone.</param>
-    public void Begin(TrainState state, IReadOnlyList<string> ranks)
+    /// <returns>What <see cref="Timeline.Turn"/> says of a loss from which it has recovered.</returns>
+    public (TimeCause Cause, TimeSpan Time)? Begin(TrainState state, IReadOnlyList<string> ranks)
     {
-        Timeline.Turn(TimeCause.Training, state.Step);
         lock (_samples)
         {
             _samples.Clear();
             (_ranks, _total, _filling, _last) = (ranks, state.TotalSteps, Filling, null);
         }
+        return Timeline.Turn(TimeCause.Training, state.Step);
     }
 
     /// <summary>Time since the last step went to something else.</summary>
@@ -95,8 +108,14 @@ internal sealed class RunMonitor(
                 window.Steps.Count == 0 ? 0 : Math.Max(0, 1 - window.WaitMs(rank) / window.StepMs)));
             IEnumerable<NodeStatus> decoders = window.Decoders.Where(node => node.Decoders > 0).Select(node => new NodeStatus(node.Node,
                 "decoder", node.Decoders, node.Load.Clips / window.Seconds, Math.Min(1, node.Load.Busy / (node.Decoders * window.Seconds))));
+            NodeStatus[] working = [.. trainers, .. decoders];
             return new(time.GetUtcNow(), step.Step + 1, _total, left, step.Loss, rate, window.WaitShare, step.QueueDepth,
-                Verdict.Of(window), [.. trainers, .. decoders]);
+                Verdict.Of(window), Roster?.With(working) ?? working)
+            {
+                QueueRoom = QueueRoom,
+                ClipsInHand = InHand(),
+                Origin = Origin,
+            };
         }
     }
 

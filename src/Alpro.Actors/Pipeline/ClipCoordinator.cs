@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Alpro.Data.Clips;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 using Microsoft.Extensions.Logging;
@@ -7,7 +8,7 @@ namespace Alpro.Actors.Pipeline;
 
 /// <summary>
 /// Hands out the plan's clips, in order, to whoever asks: decoders here or on other nodes. It grants only inside a window of
-/// steps beyond the last delivered batch. It remembers who holds what, and gives a clip to another when its holder dies. What the decoders
+/// steps beyond the last delivered batch (<see cref="StepWindow"/>). A clip costs the same however many decoders there are. It remembers who holds what, and gives a clip to another when its holder dies. What the decoders
 /// make goes to its child, the <see cref="BatchCollator"/>. Restarting either would lose the order, so a fault in them ends the stream.
 /// </summary>
 internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
@@ -18,6 +19,12 @@ internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
     public sealed record RequestClip
     {
         public static readonly RequestClip Instance = new();
+    }
+
+    /// <summary>Sent by a decoder that is about to end: what it held, it has delivered or reported as unreadable.</summary>
+    public sealed record LeaveWork
+    {
+        public static readonly LeaveWork Instance = new();
     }
 
     /// <summary>Sent by a <see cref="ClipDecoder"/> before it asks for more: this clip cannot be made.</summary>
@@ -54,17 +61,26 @@ internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
     private readonly Dictionary<ClipRequest, int> _deaths = [];
     private readonly Dictionary<ClipRequest, long> _lost = [];
     private readonly Queue<ClipRequest> _returned = new();
-    private readonly List<IActorRef> _idle = [];
+    private readonly Queue<IActorRef> _idle = new();                // those that have ended since are passed over
+    private readonly HashSet<IActorRef> _decoders = [];
     private long _step;
     private int _slot;
+    private readonly StepWindow _window;
     private long _windowEnd;
 
     /// <summary>A coordinator of a <see cref="ClipPipeline"/>.</summary>
     public ClipCoordinator(PipelineJob job, ActorSettings settings, TimeProvider time)
     {
         (_job, _settings, _time, _step, _windowEnd) = (job, settings, time, job.FirstStep, job.FirstStep + settings.Window);
+        var layout = new ClipLayout(job.Clips);
+        long clipSize = layout.PixelBytes + sizeof(int) * layout.Numbers;
+        _window = new(settings.Window, settings.WindowSize, clipSize * job.Plan.Places(job.FirstStep), time);
         _collator = Context.ActorOf(Props.Create(() => new BatchCollator(job)), "collator");
         Receive<RequestClip>(_ => OnRequestClip());
+        Receive<LeaveWork>(_ =>
+        {
+            if (_leases.Remove(Sender, out Lease? finished)) OnFinished(finished);
+        });
         Receive<ClipRejected>(message => OnRejected(message.Rejection));
         Receive<WindowFreed>(message => OnWindowFreed(message.Step));
         Receive<Terminated>(message => OnDecoderDied(message.ActorRef));
@@ -85,14 +101,16 @@ internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
 
     private void OnRequestClip()
     {
-        if (!_leases.Remove(Sender, out Lease? finished)) Context.Watch(Sender);
-        else OnFinished(finished.Request);
-        _idle.Add(Sender);
+        if (_leases.Remove(Sender, out Lease? finished)) OnFinished(finished);
+        if (_decoders.Add(Sender)) Context.Watch(Sender);
+        _idle.Enqueue(Sender);
         Grant();
     }
 
-    private void OnFinished(ClipRequest request)
+    private void OnFinished(Lease finished)
     {
+        ClipRequest request = finished.Request;
+        _window.Clip(finished.Since);
         _deaths.Remove(request);
         if (!_lost.Remove(request, out long since)) return;
         TimeSpan after = _time.GetElapsedTime(since);
@@ -108,13 +126,14 @@ internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
 
     private void OnWindowFreed(long step)
     {
-        _windowEnd = step + 1 + _settings.Window;
+        _window.Step();
+        _windowEnd = Math.Max(_windowEnd, step + 1 + _window.Steps);
         Grant();
     }
 
     private void OnDecoderDied(IActorRef decoder)
     {
-        _idle.Remove(decoder);                                       // or it would be given a clip that it never makes
+        _decoders.Remove(decoder);                                   // or it would be given a clip that it never makes
         if (!_leases.Remove(decoder, out Lease? lease)) return;
         ClipRequest request = lease.Request;
         int deaths = _deaths[request] = _deaths.GetValueOrDefault(request) + 1;
@@ -162,10 +181,11 @@ internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
 
     private void Grant()
     {
-        while (_idle.Count > 0 && Next() is { } request)
+        while (true)
         {
-            IActorRef decoder = _idle[0];
-            _idle.RemoveAt(0);
+            while (_idle.TryPeek(out IActorRef? gone) && !_decoders.Contains(gone)) _idle.Dequeue();
+            if (_idle.Count == 0 || Next() is not { } request) return;
+            IActorRef decoder = _idle.Dequeue();
             _leases[decoder] = new(request, _time.GetTimestamp());
             decoder.Tell(new ClipDecoder.Decode(request, _collator));
         }

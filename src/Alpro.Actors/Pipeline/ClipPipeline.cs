@@ -36,6 +36,7 @@ internal sealed class ClipPipeline : ReceiveActor
         // Decoders of other nodes know this door alone.
         Receive<ClipCoordinator.RequestClip>(message => _clips.Forward(message));
         Receive<ClipCoordinator.ClipRejected>(message => _clips.Forward(message));
+        Receive<ClipCoordinator.LeaveWork>(message => _clips.Forward(message));
         ActorMetrics.WatchMailbox(Self, "pipeline");
     }
 

@@ -124,7 +124,9 @@ internal sealed class CheckpointActor : ReceiveActor, IWithTimers
             span?.SetTag("step", step);
             _last = _store.Save(snapshot);                           // tried again, it finds what it wrote
         }
-        ActorMetrics.CheckpointWritten(step, Stopwatch.GetElapsedTime(began));
+        TimeSpan took = Stopwatch.GetElapsedTime(began);
+        ActorMetrics.CheckpointWritten(step, took);
+        _log.CheckpointWritten(step, took.TotalSeconds);
         if (snapshot.Config.Training.ExportEvery is > 0 and var every && step % every == 0)
             CheckpointStore.Export(_last, _run.Folder.Export(step));
     }

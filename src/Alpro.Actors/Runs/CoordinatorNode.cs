@@ -43,6 +43,8 @@ public static class CoordinatorNode
     /// <summary>Forms groups of trainers until the run is over, or stands by to.</summary>
     private static async Task<NodeEnd> KeepGroupsAsync(RunHost node, TrainingRun run, int least, CancellationToken stop)
     {
+        node.KeepEvents(run.Folder);
+        run.Joined(node.Roster!.With);
         var over = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         var left = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using var endRun = new CancellationTokenSource();

@@ -1,7 +1,7 @@
+using System.Text.Json;
 using Alpro.Actors.Hosting;
 using Alpro.Model.Checkpoints;
 using Alpro.Training.Checkpoints;
-using Alpro.Training.Records;
 using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Runs;
@@ -24,7 +24,8 @@ public static class RunCompletion
     /// <summary>The best weights come last: where they are, nothing is missing.</summary>
     private static void Write(TrainingRun run, IReadOnlyList<KeyValuePair<string, string>> accounts, bool completed, ILogger log)
     {
-        Report.Write(run.Folder, run.Config, accounts);
+        WholeFile.Write(run.Folder.Ledger, stream => JsonSerializer.Serialize(stream, accounts));
+        run.Report(run.Folder);
         if (!completed) return;
         try
         {

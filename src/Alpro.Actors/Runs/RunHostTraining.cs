@@ -15,6 +15,8 @@ public static class RunHostTraining
     {
         if (host.Settings.Decoders == 0 && host.Node is null)
             throw new UsageException("alpro.decoders = 0: a process that runs alone needs one at least to make its clips");
+        host.KeepEvents(run.Folder);
+        if (host.Roster is { } roster) run.Joined(roster.With);
         var finished = new TaskCompletionSource<RunResult>(TaskCreationOptions.RunContinuationsAsynchronously);
         // Opened here and not in the actor: what is wrong with them is the caller's to hear, before anything has started.
         var data = new RunData(run.Config, host.Settings);

@@ -76,6 +76,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     private readonly RejectionList _unreadable;
     private readonly ClipLedger _ledger;
     private readonly RunMonitor _monitor;
+    private readonly BatchPictures _pictures;
     private readonly IActorRef _checkpoints;
     private readonly long _began = Stopwatch.GetTimestamp();
     private readonly IActorRef _member = ActorRefs.Nobody;
@@ -84,7 +85,6 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     private int _streams;
     private long _notFinite = -1;                                    // the step that was not finite in the last attempt
     private bool _stopping, _grows;                                  // whether the group ends for a larger one
-    private (string Kind, long Since)? _outage;                      // from which the trainer has not recovered yet
 
     /// <summary>A run over data that is open; the supervisor disposes it.</summary>
     public RunSupervisor(RunHost host, TrainingRun run, RunData data, IReadOnlyList<RunData> validation,
@@ -113,12 +113,19 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
             TorchThreads = run.Config.TorchThreads,
             Unreadable = run.Unreadable,
         };
-        _monitor = new(TimeProvider.System, run.Began, common, () => _ledger.Loads);
+        _monitor = new(TimeProvider.System, run.Began, common, () => _ledger.Loads)
+        {
+            Origin = new(Environment.MachineName, RunModel.DeviceName, typeof(RunModel).Assembly.GetName().Version!.ToString(3), run.Began),
+            QueueRoom = host.Settings.Prefetch,
+            InHand = () => _ledger.InHand,
+            Roster = host.Roster,
+        };
+        _pictures = new(data.Tokenizer, data.Answers, [.. data.Corpora.Select(corpus => corpus.Name)], TimeProvider.System);
         _checkpoints = Context.ActorOf(Props.Create(() => new CheckpointActor(run, host.Settings)), "checkpoints");
         Context.Watch(_checkpoints);
         if (host.Node is { Role: NodeRole.Trainer } node) _member = Context.ActorOf(Props.Create(() => new GroupMember(node)), "member");
         Receive<GroupMember.Formed>(message => EnterGroup(message.Group, message.FromCheckpoint, message.Here,
-            message.Endpoints));
+            message.Nodes));
         Receive<GroupMember.AwaitOthers>(_ =>
         {
             if (_attempt.Group is null) _monitor.Timeline.Turn(TimeCause.Paused);
@@ -169,7 +176,8 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
         (TrainState start, ActorSettings settings, IActorRef checkpoints, RunMonitor monitor) =
             (_start, _host.Settings, _checkpoints, _monitor);
         Func<AlproModel, TrainState, ValidationRecord>? validate = _validation.Count == 0 ? null : Validate;
-        return Props.Create(() => new TrainerActor(run, start, settings, checkpoints, validate, monitor));
+        BatchPictures pictures = _pictures;
+        return Props.Create(() => new TrainerActor(run, start, settings, checkpoints, validate, monitor, pictures));
     }
 
     private void StartAttempt(int number, TrainingRun run)
@@ -199,7 +207,6 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     private void OnGroupLost(TrainerActor.GroupLost message)
     {
         _log.GroupLost(message.Reason.Message);
-        _outage ??= ("group", Stopwatch.GetTimestamp());
         _monitor.Timeline.Turn(_grows ? TimeCause.GroupGrown : TimeCause.RankLost);
         _grows = false;
         if (Context.Child(PipelineName) is { } pipeline) Context.Stop(pipeline);
@@ -212,9 +219,11 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     {
         _attempt = _attempt with { First = message.State };
         ActorMetrics.GroupFormed(message.State.Generation, message.Group.World);
-        if (_outage is { } outage) ActorMetrics.Recovered(outage.Kind, Stopwatch.GetElapsedTime(outage.Since));
-        _outage = null;
-        _monitor.Begin(message.State, message.Group.World > 1 ? _attempt.Ranks : []);
+        if (_monitor.Begin(message.State, message.Group.World > 1 ? _attempt.Ranks : []) is var (cause, time))
+        {
+            ActorMetrics.Recovered(cause == TimeCause.Restart ? "restart" : "group", time);
+            _log.TrainingRecovered(message.State.Step, TimeAccount.Name(cause), time.TotalSeconds);
+        }
         _streams++;
         _ledger.TakeBack();
         _run.Started(message.State, message.Loaded);
@@ -253,7 +262,6 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
             EndAttempt(_ => Fail(reason));
             return;
         }
-        _outage ??= ("restart", Stopwatch.GetTimestamp());
         _log.TrainerRestarted(deaths, _host.Settings.MaxRestarts, reason.Message);
         EndAttempt(_ => StartAttempt(_attempt.Number + 1, _run with { Resume = true }));
     }

@@ -81,8 +81,9 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
     /// <param name="checkpoints">The <see cref="CheckpointActor"/>.</param>
     /// <param name="validate">Scores the model, on the trainer's thread; null where there is nothing to validate on.</param>
     /// <param name="monitor">Measures what goes on.</param>
+    /// <param name="pictures">Makes pictures of the newest batch; null for none.</param>
     public TrainerActor(TrainingRun run, TrainState start, ActorSettings settings, IActorRef checkpoints,
-        Func<AlproModel, TrainState, ValidationRecord>? validate, RunMonitor monitor)
+        Func<AlproModel, TrainState, ValidationRecord>? validate, RunMonitor monitor, BatchPictures? pictures)
     {
         (_run, _start, _settings, _generations, _monitor) = (run, start, settings, new(run.Folder), monitor);
         IActorRef self = Self;
@@ -95,6 +96,7 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
                 self.Tell(record);
             },
             Spent = monitor.Spend,
+            Seen = batch => pictures?.Offer(batch, sample => self.Tell(sample)),
             Checkpoint = snapshot =>
             {
                 if (_current!.Group.Rank == 0) checkpoints.Tell(new CheckpointActor.Write(snapshot));
@@ -136,6 +138,14 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
             _records.Add(record);
             if (_failures == 0) WriteDown();
             run.Validated(record);
+        });
+        Receive<BatchSample>(sample =>
+        {
+            run.Pictured(sample);
+            if (_records is null) return;
+            _records.Add(sample);
+            if (_failures == 0) WriteDown();
+            WriteNewest(() => sample.Write(run.Folder));
         });
         Receive<GroupLost>(Leave);
         Receive<Finished>(Leave);
@@ -221,14 +231,20 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
         }
     }
 
-    /// <summary>Says how the run is doing. On a disk that is full nobody hears of it, and nothing else is lost.</summary>
+    /// <summary>Says how the run is doing.</summary>
     private void Judge()
     {
         if (_monitor.Status() is not { } status) return;
         _run.Judged(status);
+        WriteNewest(() => status.Write(_run.Folder));
+    }
+
+    /// <summary>Writes down what the next replaces. On a disk that is full nobody hears of it, and nothing else is lost.</summary>
+    private void WriteNewest(Action write)
+    {
         try
         {
-            status.Write(_run.Folder);
+            write();
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -21,6 +21,7 @@ internal static class AlproCommand
             EvaluateCommand.Create(),
             TrainCommand.CreateFinetune(),
             FramesCommand.Create(),
+            IndexCommand.Create(),
             NodeCommand.Create(),
             PackCommand.Create(),
             ParityCommand.Create(),
@@ -30,6 +31,7 @@ internal static class AlproCommand
             ReplayCommand.Create(),
             RunsCommand.Create(),
             ScanCommand.Create(),
+            SearchCommand.Create(),
             VerifyResumeCommand.Create(),
         };
         foreach (Option option in CommandLine.CommonOptions) root.Options.Add(option);

@@ -4,6 +4,7 @@ using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
 using Alpro.Training.Records;
 using Alpro.Training.Tasks;
+using Alpro.Web;
 using Spectre.Console;
 
 namespace Alpro.Cli.Commands;
@@ -18,7 +19,7 @@ internal static class EvaluateCommand
             "Which corpus of the configuration: test (the default) or validation (that of --watch)." };
         split.AcceptOnlyFromAmong("test", "validation");
         var output = new Option<string?>("--out") { Description =
-            "Folder of results.json, scores.json and receipt.json; by default RUN/evaluation/CORPUS/CHECKPOINT." };
+            "Folder of report.html, results.json, scores.json and receipt.json; by default RUN/evaluation/CORPUS/CHECKPOINT." };
         var watch = new Option<bool>("--watch") { Description =
             "Evaluate the checkpoints of --run as they appear, until its training is complete." };
         var command = new Command("evaluate", CommandLine.Describe(
@@ -82,6 +83,6 @@ internal static class EvaluateCommand
             console.WriteLine($"{scores.Missing.Count} of {scores.Videos} videos are missing: {string.Join(", ", scores.Missing)}");
             console.WriteLine($"counted as not found: {scores.LineWithMissing}");
         }
-        console.WriteLine($"{result.Receipt.Split} split; receipt, results and scores: {result.Folder}");
+        console.WriteLine($"{result.Receipt.Split} split; {EvaluationReport.FileName}, receipt, results and scores: {result.Folder}");
     }
 }

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Alpro.Actors;
 using Alpro.Actors.Evaluation;
-using Alpro.Actors.Hosting;
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
 using Alpro.Data.Corpora;
@@ -82,7 +81,7 @@ internal static class PredictCommand
         using ClipBatch clip = Load(config.Data.Clip, tokenizer, video);
         using AlproModel model = RunModel.Load(config, weights, RunModel.DefaultDevice);
         var set = new EvaluationSet([clip.Keys[0]], [0], TokenizedTexts.Encode(tokenizer, texts, clip.TextLength), new int[texts.Count], [],
-            []) { Labels = RunData.ReadAnswers(config) };
+            []) { Labels = AnswerLabels.Read(config) };
         var plan = new EvaluationPlan(video, config, set);
         var said = texts.Zip(plan.Task.Predict(model, plan, clip, top),
             (text, prediction) => (Text: text, Prediction: prediction, Unknown: tokenizer.UnknownWords(text)));

@@ -79,6 +79,21 @@ public sealed class ClipBatch : IDisposable
         return this[field].Slice(place * length, length);
     }
 
+    /// <summary>Some of its clips, copied, in the order of their places; none of them was stood in for.</summary>
+    public ClipBatch Select(IReadOnlyList<int> places)
+    {
+        var some = new ClipBatch(Step, places.Count, Layout) { Corpus = Corpus, IsVideo = IsVideo };
+        int pixels = Layout.PixelBytes;
+        for (int to = 0; to < places.Count; to++)
+        {
+            int from = places[to];
+            Pixels_BTHWC.Slice(from * pixels, pixels).CopyTo(some.Pixels_BTHWC[(to * pixels)..]);
+            foreach (ClipField field in ClipLayout.Fields) Row(field, from).CopyTo(some.Row(field, to));
+            some.Keys[to] = Keys[from];
+        }
+        return some;
+    }
+
     /// <summary>Gives the pixel buffer back to the pool.</summary>
     public void Dispose()
     {

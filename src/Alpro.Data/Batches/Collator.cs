@@ -83,21 +83,7 @@ public sealed class Collator : IDisposable
     private ClipBatch? Compact(ClipBatch batch)
     {
         int[] places = [.. Enumerable.Range(0, batch.Size).Where(place => _filled[place])];
-        if (places.Length == 0) return null;
-        var compact = new ClipBatch(batch.Step, places.Length, batch.Layout)
-        {
-            Corpus = batch.Corpus,
-            IsVideo = batch.IsVideo,
-        };
-        int pixels = batch.Layout.PixelBytes;
-        for (int to = 0; to < places.Length; to++)
-        {
-            int from = places[to];
-            batch.Pixels_BTHWC.Slice(from * pixels, pixels).CopyTo(compact.Pixels_BTHWC[(to * pixels)..]);
-            foreach (ClipField field in ClipLayout.Fields) batch.Row(field, from).CopyTo(compact.Row(field, to));
-            compact.Keys[to] = batch.Keys[from];
-        }
-        return compact;
+        return places.Length == 0 ? null : batch.Select(places);
     }
 
     [DoesNotReturn]

@@ -32,7 +32,10 @@ public sealed class Clip : IDisposable
     public string Key { get; set; } = "";
 
     /// <summary>RGB bytes, [T, Side, Side, 3].</summary>
-    public Span<byte> Pixels_THWC => (_pixels ?? throw new ObjectDisposedException(nameof(Clip))).AsSpan(0, Layout.PixelBytes);
+    public Span<byte> Pixels_THWC => Pixels.Span;
+
+    /// <summary>The same bytes, for whoever waits in the middle of them.</summary>
+    internal Memory<byte> Pixels => (_pixels ?? throw new ObjectDisposedException(nameof(Clip))).AsMemory(0, Layout.PixelBytes);
 
     /// <summary>The numbers of a field; none where the layout leaves it out.</summary>
     public Span<int> this[ClipField field] => Numbers.AsSpan(Layout.Of(field));

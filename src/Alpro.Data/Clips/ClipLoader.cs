@@ -142,7 +142,7 @@ public sealed class ClipLoader : IClipSource
         if (pair.Kind == MediaKind.Video)
         {
             SeededRandom random = SeededRandom.For(seed, RandomPurpose.Frames);
-            FrameSampler.Choose(_settings.Strategy, info.FrameCount, ref random, _indices);
+            FrameSampler.Choose(_settings.Strategy, pair.Frames, info.FrameCount, ref random, _indices);
         }
         _reader.Fetch(pair.Kind == MediaKind.Video ? _indices : [0]);
         long fetched = Stopwatch.GetTimestamp();

@@ -1,5 +1,6 @@
 using Alpro.Data.Media;
 using Alpro.Data.Places;
+using Alpro.Data.Sampling;
 
 namespace Alpro.Data.Corpora;
 
@@ -17,6 +18,9 @@ public sealed record VideoTextPair
 
     /// <summary>Where the media bytes are.</summary>
     public required MediaSource Media { get; init; }
+
+    /// <summary>The stretch of the video that is asked for; null for all of it.</summary>
+    public FrameRange? Frames { get; init; }
 
     /// <summary>
     /// The name of the media wherever it lies. A file: its name without folder and extension. A member of a shard: the row's name.

@@ -16,6 +16,7 @@ namespace Alpro.Data.Media;
 /// <see cref="VideoInfo"/>.
 /// </item>
 /// <item><see cref="FetchRequest"/>, count, indices; the answer is <see cref="Done"/>.</item>
+/// <item><see cref="KeyFramesRequest"/>; the answer is <see cref="Done"/>, count, frame numbers.</item>
 /// <item><see cref="ReadRequest"/>, count, width, height, filter, indices; the answer is <see cref="Done"/> and the pixels.</item>
 /// </list>
 /// Each may be answered by <see cref="Refused"/>, the reason and the message of an <see cref="UnreadableClipException"/> instead. Before
@@ -26,7 +27,7 @@ internal static class DecodeWorker
     /// <summary>The command of the command line that runs a worker.</summary>
     public const string CommandName = "decode-worker";
 
-    internal const byte Ready = 1, Done = 2, Refused = 3, OpenRequest = 4, ReadRequest = 5, FetchRequest = 6;
+    internal const byte Ready = 1, Done = 2, Refused = 3, OpenRequest = 4, ReadRequest = 5, FetchRequest = 6, KeyFramesRequest = 7;
 
     private const byte Away = 7, Back = 8, Unwritable = 9;
 
@@ -75,6 +76,13 @@ internal static class DecodeWorker
                 {
                     reader.Fetch(ReadIndices(requests, requests.ReadInt32()));
                     answers.Write(Done);
+                }
+                else if (request == KeyFramesRequest)
+                {
+                    IReadOnlyList<int> frames = reader.KeyFrames();
+                    answers.Write(Done);
+                    answers.Write(frames.Count);
+                    foreach (int frame in frames) answers.Write(frame);
                 }
                 else
                 {

@@ -24,6 +24,9 @@ public interface IFrameReader : IDisposable
     /// <exception cref="UnreadableClipException">The store does not give it.</exception>
     void Fetch(ReadOnlySpan<int> indices) { }
 
+    /// <summary>The frames of the open file that cost no other frame to decode, ascending; none for a reader that cannot tell.</summary>
+    IReadOnlyList<int> KeyFrames() => [];
+
     /// <summary>Decodes frames of the open file, scaled to width x height, as RGB bytes [T, height, width, 3].</summary>
     /// <param name="indices">Frame numbers in ascending order; repeats are allowed.</param>
     /// <param name="width">Width of the finished frames in pixels.</param>

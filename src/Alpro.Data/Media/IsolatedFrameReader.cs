@@ -104,6 +104,29 @@ internal sealed class IsolatedFrameReader : IFrameReader
     }
 
     /// <inheritdoc/>
+    public IReadOnlyList<int> KeyFrames()
+    {
+        try
+        {
+            Watch(_patience);
+            _requests!.Write(DecodeWorker.KeyFramesRequest);
+            _requests.Flush();
+            TakeAnswer();
+            int[] frames = new int[_answers!.ReadInt32()];
+            for (int i = 0; i < frames.Length; i++) frames[i] = _answers.ReadInt32();
+            return frames;
+        }
+        catch (IOException exception)
+        {
+            throw Died(exception);
+        }
+        finally
+        {
+            Watch(Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    /// <inheritdoc/>
     public void Read(ReadOnlySpan<int> indices, int width, int height, ResizeFilter filter, Span<byte> pixels_THWC)
     {
         FrameReaders.CheckRequest(_info, indices, width, height, pixels_THWC.Length);

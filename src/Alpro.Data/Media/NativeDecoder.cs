@@ -84,9 +84,16 @@ internal static partial class NativeDecoder
     [LibraryImport(Library, EntryPoint = "alpro_ranges")]
     internal static partial int Ranges(ReaderHandle reader, ReadOnlySpan<int> indices, int count, Span<ByteRange> ranges, int capacity);
 
+    [LibraryImport(Library, EntryPoint = "alpro_key_frames")]
+    internal static partial int KeyFrames(ReaderHandle reader, Span<int> indices, int capacity);
+
     [LibraryImport(Library, EntryPoint = "alpro_read")]
     internal static partial int Read(ReaderHandle reader, ReadOnlySpan<int> indices, int count, int width, int height, int filter,
         Span<byte> pixels);
+
+    [LibraryImport(Library, EntryPoint = "alpro_jpeg")]
+    internal static partial int Jpeg(ReadOnlySpan<byte> rgb, int width, int height, int toWidth, int toHeight, int quality, Span<byte> jpeg,
+        int capacity);
 
     [LibraryImport(Library, EntryPoint = "alpro_message")]
     internal static partial nint Message(ReaderHandle reader);

@@ -54,6 +54,9 @@ internal sealed class PatientFrameReader(IFrameReader reader, DecodeLimits limit
     public void Fetch(ReadOnlySpan<int> indices) => reader.Fetch(indices);
 
     /// <inheritdoc/>
+    public IReadOnlyList<int> KeyFrames() => reader.KeyFrames();
+
+    /// <inheritdoc/>
     public void Dispose() => reader.Dispose();
 
     private static bool MayPass(UnreadableClipException problem) => problem.Reason is RejectReason.ReadError or RejectReason.TimedOut;

@@ -74,6 +74,14 @@ public sealed class VideoReader : IFrameReader
     }
 
     /// <inheritdoc/>
+    public IReadOnlyList<int> KeyFrames()
+    {
+        int[] frames = new int[NativeDecoder.KeyFrames(_reader, [], 0)];
+        NativeDecoder.KeyFrames(_reader, frames, frames.Length);
+        return frames;
+    }
+
+    /// <inheritdoc/>
     public void Read(ReadOnlySpan<int> indices, int width, int height, ResizeFilter filter, Span<byte> pixels_THWC)
     {
         FrameReaders.CheckRequest(_info, indices, width, height, pixels_THWC.Length);

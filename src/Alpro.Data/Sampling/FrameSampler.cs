@@ -48,6 +48,14 @@ internal static class FrameSampler
         }
     }
 
+    /// <summary>Chooses k frames of a stretch of a video, or of all of it.</summary>
+    public static void Choose(FrameStrategy strategy, FrameRange? stretch, int frameCount, ref SeededRandom random, Span<int> indices)
+    {
+        FrameRange range = stretch?.Within(frameCount) ?? new(0, frameCount);
+        Choose(strategy, range.Count, ref random, indices);
+        for (int i = 0; i < indices.Length; i++) indices[i] += range.First;
+    }
+
     private static int GapStart(int i, int k, int frameCount) => (int)((long)i * frameCount / k);
 
     /// <summary>

@@ -10,6 +10,7 @@ namespace Alpro.Data.Text;
 public sealed class CaptionTokenizer
 {
     private readonly WordPieceTokenizer _wordPieces;
+    private readonly Lazy<IReadOnlyDictionary<int, string>> _pieces;
 
     /// <summary>A tokenizer over the word pieces of a vocabulary file.</summary>
     /// <exception cref="DataException">The vocabulary cannot be used; the message says why.</exception>
@@ -17,6 +18,7 @@ public sealed class CaptionTokenizer
     {
         var vocabulary = Vocabulary.Load(vocabularyPath);
         VocabularySize = vocabulary.Size;
+        _pieces = new(() => vocabulary.Pieces);
         PadId = vocabulary["[PAD]"];
         UnknownId = vocabulary[Vocabulary.Unknown];
         ClassId = vocabulary["[CLS]"];
@@ -48,6 +50,9 @@ public sealed class CaptionTokenizer
 
     /// <summary>Id of [MASK].</summary>
     public int MaskId { get; }
+
+    /// <summary>The piece of an id, as the vocabulary spells it: one that goes on a word begins with ##.</summary>
+    public string PieceOf(int id) => _pieces.Value.GetValueOrDefault(id, Vocabulary.Unknown);
 
     /// <summary>Whether an id is one of the tokens that are not words.</summary>
     public bool IsSpecial(int id) => id == PadId || id == UnknownId || id == ClassId || id == SeparatorId || id == MaskId;

@@ -20,6 +20,9 @@ public sealed class Vocabulary
     /// <summary>Number of ids, V.</summary>
     public int Size { get; private set; }
 
+    /// <summary>The pieces by their ids.</summary>
+    internal IReadOnlyDictionary<int, string> Pieces => _ids.ToDictionary(entry => entry.Value, entry => entry.Key);
+
     /// <summary>The id of a piece that is known to be there.</summary>
     public int this[string piece] => _ids[piece];
 

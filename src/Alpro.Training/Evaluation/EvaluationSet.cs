@@ -34,6 +34,9 @@ public sealed record EvaluationSet(
     /// </summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
+    /// <summary>The texts as they are written; none where nobody reads them.</summary>
+    public IReadOnlyList<string> Written { get; init; } = [];
+
     /// <summary>The labels of the answers; null for a task without.</summary>
     public IReadOnlyDictionary<string, int>? Labels { get; init; }
 
@@ -69,6 +72,7 @@ public sealed record EvaluationSet(
         string[] unknown = [.. texts.SelectMany(tokenizer.UnknownWords).Distinct()];
         return new([.. videos.Keys], [.. videos.Values], tokenized, videoOfText, answers, types)
         {
+            Written = texts,
             Labels = labels,
             Notes =
             [

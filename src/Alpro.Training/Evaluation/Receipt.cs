@@ -78,6 +78,9 @@ public sealed record Receipt
     /// <summary>The program's version.</summary>
     public required string Program { get; init; }
 
+    /// <summary>The host that did it; of several evaluators, the one that put their results together.</summary>
+    public string? Host { get; init; }
+
     /// <summary>The device: the CPU with the threads of one operation, or the GPU's name.</summary>
     public required string Device { get; init; }
 

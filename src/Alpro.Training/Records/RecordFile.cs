@@ -14,25 +14,30 @@ internal static class RecordFile<T> where T : class
 
     /// <summary>The records in order, one after another; none where there is no file.</summary>
     /// <exception cref="ConfigException">A line is no record.</exception>
-    public static IEnumerable<T> Read(string file)
+    public static IEnumerable<T> Read(string file) => ReadFrom(file, 0).Select(line => line.Record);
+
+    /// <summary>The records from a place in the file on, each with the place where its line begins and the one after it.</summary>
+    /// <exception cref="ConfigException">A line is no record.</exception>
+    public static IEnumerable<(T Record, long Begin, long End)> ReadFrom(string file, long place)
     {
         if (!File.Exists(file)) yield break;
         using FileStream stream = Open(file, FileMode.Open, FileAccess.Read);
+        stream.Position = place;
         byte[] block = new byte[FirstBlock];
-        int line = 0;
         for (int filled = 0; stream.Read(block, filled, block.Length - filled) is > 0 and var read;)
         {
             filled += read;
             int from = 0;
             for (int length; (length = block.AsSpan(from, filled - from).IndexOf((byte)'\n')) >= 0; from += length + 1)
             {
-                line++;
-                yield return Parse(block.AsSpan(from, length)) ?? throw Bad(file, line);
+                T record = Parse(block.AsSpan(from, length)) ?? throw Bad(file, LinesBefore(stream, place) + 1);
+                (long begin, place) = (place, place + length + 1);
+                yield return (record, begin, place);
             }
             block.AsSpan(from, filled - from).CopyTo(block);
             filled -= from;
             if (filled < block.Length) continue;
-            if (filled >= LongestLine) throw Bad(file, line + 1);
+            if (filled >= LongestLine) throw Bad(file, LinesBefore(stream, place) + 1);
             Array.Resize(ref block, 2 * block.Length);
         }
     }

@@ -34,6 +34,12 @@ public sealed class RunFolder(string path)
     /// <summary>How the run is doing, written anew every few seconds by the process that trains.</summary>
     public string Status => In("status.json");
 
+    /// <summary>The newest batch as pictures, written anew every few seconds by the process that trains.</summary>
+    public string Batch => In("batch.json");
+
+    /// <summary>What happened, a <see cref="RunEvent"/> a line, as a process tells it that trains alone.</summary>
+    public string Events => In("events.jsonl");
+
     /// <summary>The page about the run.</summary>
     public string Report => In("report.html");
 
@@ -59,6 +65,19 @@ public sealed class RunFolder(string path)
     /// <param name="host">The trainer's host.</param>
     /// <param name="port">Its port of the control plane.</param>
     public string UnreadableBy(string host, int? port) => In($"unreadable-{host}-{port}.csv");
+
+    /// <summary>What happened, as one node of several tells it.</summary>
+    /// <param name="host">The node's host.</param>
+    /// <param name="port">Its port of the control plane.</param>
+    public string EventsBy(string host, int? port) => In($"events-{host}-{port}.jsonl");
+
+    /// <summary>The files of all who tell what happened.</summary>
+    public IReadOnlyList<string> AllEvents() => Directory.Exists(Path) ? Directory.GetFiles(Path, "events*.jsonl") : [];
+
+    /// <summary>The folders of other runs that lie beside this one.</summary>
+    public IReadOnlyList<RunFolder> Beside() => Directory.GetParent(Path) is not { Exists: true } parent ? []
+        : [.. parent.EnumerateDirectories().Select(folder => new RunFolder(folder.FullName))
+            .Where(run => File.Exists(run.Steps) && run.Path != Path).OrderBy(run => run.Path, StringComparer.Ordinal)];
 
     /// <summary>The weights after a number of steps, in PyTorch's format.</summary>
     public string Export(long step) => Export($"{step}");

@@ -20,6 +20,7 @@ public sealed class RunLog : IDisposable
     };
 
     private readonly GrowingFile _steps, _validations, _timeline, _events;
+    private long _pictured;                                          // the step from which on pictures are due
 
     /// <summary>Opens the records of a run.</summary>
     /// <param name="folder">The run's folder.</param>
@@ -68,15 +69,18 @@ public sealed class RunLog : IDisposable
     public void Add(StepRecord record)
     {
         _steps.AddLine(JsonSerializer.Serialize(record, Json));
-        List<(string, double)> figures = [("loss/total", record.Loss)];
-        foreach ((string name, TermRecord term) in record.Terms)
-        {
-            figures.Add(($"loss/{name}", term.Loss));
-            if (term.Accuracy is { } accuracy) figures.Add(($"accuracy/{name}", accuracy));
-        }
-        figures.AddRange([("optimizer/learningRate", record.LearningRate), ("optimizer/gradientNorm", record.GradientNorm)]);
-        figures.AddRange([("speed/clipsPerSecond", record.ClipsPerSecond), ("speed/waitShare", record.WaitShare)]);
-        _events.Add(TensorBoardRecords.Figures(TimeProvider.System.GetUtcNow(), record.Step, figures));
+        _events.Add(TensorBoardRecords.Figures(TimeProvider.System.GetUtcNow(), record.Step, record.Figures()));
+    }
+
+    /// <summary>
+    /// Adds pictures for TensorBoard, which <see cref="Flush"/> writes: the first, and then one each time the number of steps has doubled.
+    /// TensorBoard shows a few, and the files of a week stay small.
+    /// </summary>
+    public void Add(BatchSample sample)
+    {
+        if (sample.Step < _pictured) return;
+        _pictured = Math.Max(1, 2 * sample.Step);
+        _events.Add(TensorBoardRecords.Clips(sample));
     }
 
     /// <summary>Adds a validation's record, which <see cref="Flush"/> writes.</summary>

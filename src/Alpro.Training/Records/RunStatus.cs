@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace Alpro.Training.Records;
@@ -52,13 +51,30 @@ public sealed record Finding(FindingKind Kind, string Sentence, string Remedy, d
     public override string ToString() => Remedy.Length == 0 ? Sentence : $"{Sentence} {Remedy}";
 }
 
+/// <summary>Where a run is carried out.</summary>
+/// <param name="Host">The host.</param>
+/// <param name="Device">What computes: a GPU by its name, or the processor.</param>
+/// <param name="Version">The version of the program.</param>
+/// <param name="Began">When the process began.</param>
+public sealed record RunOrigin(string Host, string Device, string Version, DateTimeOffset Began);
+
 /// <summary>A node that works for a run.</summary>
 /// <param name="Node">Its address, <c>host:port</c>; <c>here</c> for the decoders in the process that trains.</param>
-/// <param name="Role">What it does: decoder or trainer.</param>
+/// <param name="Role">What it does: decoder or trainer, and in a cluster coordinator or evaluator too.</param>
 /// <param name="Decoders">Decoders that work for this trainer; 0 for a trainer.</param>
 /// <param name="ClipsPerSecond">Clips that it makes, or trains on.</param>
 /// <param name="Busy">Share of the time that it works.</param>
-public sealed record NodeStatus(string Node, string Role, int Decoders, double ClipsPerSecond, double Busy);
+public sealed record NodeStatus(string Node, string Role, int Decoders, double ClipsPerSecond, double Busy)
+{
+    /// <summary>The state of one that works, and of one that was there and is no more.</summary>
+    public const string Up = "up", Left = "left", Lost = "lost";
+
+    /// <summary>How it is: the word of its cluster, or one of those above.</summary>
+    public string State { get; init; } = Up;
+
+    /// <summary>Since when it has been so; null where nobody knows.</summary>
+    public DateTimeOffset? Since { get; init; }
+}
 
 /// <summary>How a run is doing.</summary>
 /// <param name="Time">When this was.</param>
@@ -74,24 +90,22 @@ public sealed record NodeStatus(string Node, string Role, int Decoders, double C
 public sealed record RunStatus(DateTimeOffset Time, long Step, long TotalSteps, double SecondsLeft, double Loss, double ClipsPerSecond,
     double WaitShare, int QueueDepth, Finding Verdict, IReadOnlyList<NodeStatus> Nodes)
 {
+    /// <summary>Finished batches for which there is room (<c>alpro.prefetch</c>).</summary>
+    public int QueueRoom { get; init; }
+
+    /// <summary>Clips that are being made for this trainer, or wait to become a batch.</summary>
+    public long ClipsInHand { get; init; }
+
+    /// <summary>Where the run is carried out; null for one of an older version.</summary>
+    public RunOrigin? Origin { get; init; }
+
+    /// <summary>How a run is doing before its first step.</summary>
+    public static RunStatus NotBegun(DateTimeOffset time, long steps) => new(time, 0, steps, 0, double.NaN, 0, 0, 0,
+        new(FindingKind.TooEarly, "The run has not begun: corpora are opened, or others are waited for.", "", 0), []);
+
     /// <summary>Writes it down, in place of what was there; it need not outlive a power cut.</summary>
-    public void Write(RunFolder folder)
-    {
-        string aside = folder.Status + ".partial";
-        File.WriteAllText(aside, JsonSerializer.Serialize(this, RunLog.Json) + "\n");
-        File.Move(aside, folder.Status, overwrite: true);
-    }
+    public void Write(RunFolder folder) => NewestFile.Write(folder.Status, this);
 
     /// <summary>What was written last; null where there is nothing, or it is none.</summary>
-    public static RunStatus? Read(RunFolder folder)
-    {
-        try
-        {
-            return JsonSerializer.Deserialize<RunStatus>(File.ReadAllBytes(folder.Status), RunLog.Json);
-        }
-        catch (Exception exception) when (exception is IOException or JsonException)
-        {
-            return null;
-        }
-    }
+    public static RunStatus? Read(RunFolder folder) => NewestFile.Read<RunStatus>(folder.Status);
 }

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Alpro.Training.Records;
 
 /// <summary>A loss of one step.</summary>
@@ -71,6 +73,14 @@ public sealed record StepRecord
     /// </summary>
     public double BetweenMs { get; init; }
 
+    /// <summary>Where the time of the step went: what its parts are called everywhere, and their milliseconds.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<(string Name, double Milliseconds)> Phases =>
+    [
+        ("wait", WaitMs), ("transfer", TransferMs), ("forward", ForwardMs), ("backward", BackwardMs), ("reduce", ReduceMs),
+        ("synchronize", SynchronizeMs), ("optimizer", OptimizerMs), ("between", BetweenMs),
+    ];
+
     /// <summary>Clips per second, waiting and what lies between the steps included.</summary>
     public double ClipsPerSecond { get; init; }
 
@@ -94,6 +104,24 @@ public sealed record StepRecord
 
     /// <summary>Garbage collections of the process so far.</summary>
     public int Collections { get; init; }
+
+    /// <summary>Its figures by name, as TensorBoard and the page show them.</summary>
+    public IEnumerable<(string Name, double Value)> Figures()
+    {
+        yield return ("loss/total", Loss);
+        foreach ((string name, TermRecord term) in Terms)
+        {
+            yield return ($"loss/{name}", term.Loss);
+            if (term.Accuracy is { } accuracy) yield return ($"accuracy/{name}", accuracy);
+        }
+        yield return ("optimizer/learningRate", LearningRate);
+        yield return ("optimizer/gradientNorm", GradientNorm);
+        yield return ("speed/clipsPerSecond", ClipsPerSecond);
+        yield return ("speed/waitShare", WaitShare);
+        foreach ((string phase, double milliseconds) in Phases) yield return ($"milliseconds/{phase}", milliseconds);
+        yield return ("memory/residentMb", ResidentMb);
+        yield return ("clips/rejected", Rejected);
+    }
 }
 
 /// <summary>A rank's share of a step.</summary>

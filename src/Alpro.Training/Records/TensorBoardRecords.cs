@@ -24,6 +24,32 @@ internal static class TensorBoardRecords
         Field(5,
         [.. figures.SelectMany(figure => Field(1, [.. Field(1, Encoding.UTF8.GetBytes(figure.Name)), .. Number((float)figure.Value)]))])));
 
+    /// <summary>Clips of a batch: a picture and a text of each.</summary>
+    public static byte[] Clips(BatchSample sample) => Frame(Event(sample.Time, sample.Step,
+        Field(5, [.. sample.Clips.SelectMany((clip, number) => Image($"clips/{number + 1}", clip)
+            .Concat(Text($"captions/{number + 1}", clip.ToMarkdown())))])));
+
+    /// <summary>A value of a summary: <c>Summary.Image</c>, which has three colours.</summary>
+    private static byte[] Image(string name, ClipSample clip) =>
+        Field(1,
+        [
+            .. Field(1, Encoding.UTF8.GetBytes(name)),
+            .. Field(4,
+            [
+                1 << 3 | Varint, .. Whole((ulong)clip.Size.Height), 2 << 3 | Varint, .. Whole((ulong)clip.Size.Width), 3 << 3 | Varint, 3,
+                .. Field(4, clip.Picture),
+            ]),
+        ]);
+
+    /// <summary>A value of a summary for the plugin of texts: a tensor of one string.</summary>
+    private static byte[] Text(string name, string text) =>
+        Field(1,
+        [
+            .. Field(1, Encoding.UTF8.GetBytes(name)),
+            .. Field(8, [1 << 3 | Varint, 7, .. Field(2, Field(2, [1 << 3 | Varint, 1])), .. Field(8, Encoding.UTF8.GetBytes(text))]),
+            .. Field(9, Field(1, Field(1, "text"u8))),
+        ]);
+
     private static byte[] Event(DateTimeOffset time, long step, byte[] content)
     {
         var wall = new byte[9];

@@ -62,6 +62,22 @@ public sealed record TimeAccount(double Seconds, IReadOnlyDictionary<TimeCause, 
         }
     }
 
+    /// <summary>What counts to a cause.</summary>
+    public static string Meaning(TimeCause cause) => cause switch
+    {
+        TimeCause.Training => "steps that counted, without the waiting in them",
+        TimeCause.Waiting => "the trainer had no batch: decoding was behind",
+        TimeCause.Validation => "the model was scored",
+        TimeCause.Checkpoint => "the disk was behind, or the last checkpoint was being written",
+        TimeCause.StartUp => "from the begin of a process to its first step",
+        TimeCause.Restart => "from a failure of the trainer to its next step",
+        TimeCause.RankLost => "from the loss of a trainer to the next step without it",
+        TimeCause.GroupGrown => "from the end of a group to the first step of a larger one",
+        TimeCause.Paused => "there were too few trainers",
+        TimeCause.DoneAgain => "steps that were lost with a process or a group, and done again",
+        _ => "between a process that ended, or was killed, and the next",
+    };
+
     /// <summary>What a cause is called.</summary>
     public static string Name(TimeCause cause) => cause switch
     {

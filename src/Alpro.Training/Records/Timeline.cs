@@ -21,6 +21,7 @@ public sealed class Timeline
     private readonly Dictionary<TimeCause, double> _spent = [];
     private Dictionary<TimeCause, double> _seconds = [];
     private TimeCause _cause = TimeCause.StartUp;
+    private (TimeCause Cause, double From)? _outage;                 // from which training has not recovered yet
     private double _from, _to;                                       // of the stretch under way, in seconds since the begin
     private long _step, _steps;
 
@@ -43,7 +44,8 @@ public sealed class Timeline
     /// <summary>From now on the time goes to another cause.</summary>
     /// <param name="cause">The cause.</param>
     /// <param name="step">Steps done; null where that is as it was.</param>
-    public void Turn(TimeCause cause, long? step = null)
+    /// <returns>When training goes on after a loss: what was lost, and how long that took; else null.</returns>
+    public (TimeCause Cause, TimeSpan Time)? Turn(TimeCause cause, long? step = null)
     {
         lock (_lock)
         {
@@ -51,6 +53,10 @@ public sealed class Timeline
             Cut();
             _cause = cause;
             if (step is { } done) _step = done;
+            if (cause is TimeCause.Restart or TimeCause.RankLost or TimeCause.GroupGrown) _outage ??= (cause, _to);
+            if (cause != TimeCause.Training || _outage is not { } outage) return null;
+            _outage = null;
+            return (outage.Cause, TimeSpan.FromSeconds(_to - outage.From));
         }
     }
 

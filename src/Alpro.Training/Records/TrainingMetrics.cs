@@ -61,14 +61,8 @@ internal static class TrainingMetrics
     public static void Record(StepRecord record, int clips)
     {
         _step.Record(record.StepMs / 1000);
-        Phase("wait", record.WaitMs);
-        Phase("transfer", record.TransferMs);
-        Phase("forward", record.ForwardMs);
-        Phase("backward", record.BackwardMs);
-        Phase("reduce", record.ReduceMs);
-        Phase("synchronize", record.SynchronizeMs);
-        Phase("optimizer", record.OptimizerMs);
-        Phase("between", record.BetweenMs);
+        foreach ((string phase, double milliseconds) in record.Phases)
+            _phase.Record(milliseconds / 1000, new KeyValuePair<string, object?>("phase", phase));
         _clips.Add(clips);
         if (record.Skipped) _skipped.Add(1);
         _done.Record(record.Step + 1);
@@ -81,9 +75,6 @@ internal static class TrainingMetrics
         }
         _learningRate.Record(record.LearningRate);
         _gradientNorm.Record(record.GradientNorm);
-
-        static void Phase(string phase, double milliseconds) =>
-            _phase.Record(milliseconds / 1000, new KeyValuePair<string, object?>("phase", phase));
 
         static KeyValuePair<string, object?> Term(string name) => new("term", name);
     }

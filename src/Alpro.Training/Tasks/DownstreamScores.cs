@@ -48,6 +48,10 @@ public abstract class DownstreamScores(EvaluationPlan plan, IReadOnlyList<Missin
     /// <summary>More than the line says, for a person; null for no more.</summary>
     public virtual ScoreTable? ToTable() => null;
 
+    /// <summary>The worst and the best of what was found, for a person to look at.</summary>
+    /// <param name="most">Examples of a group, at most.</param>
+    public abstract IReadOnlyList<ExampleGroup> Examples(int most);
+
     /// <summary>As the record of a validation, whose score decides which checkpoint is best.</summary>
     public abstract ValidationRecord ToRecord(long step, double seconds);
 
@@ -72,6 +76,13 @@ public abstract class DownstreamScores(EvaluationPlan plan, IReadOnlyList<Missin
     }
 
     private protected EvaluationPlan Plan => plan;
+
+    /// <summary>Choices that an example has, at most.</summary>
+    private protected const int Shown = 3;
+
+    /// <summary>A group of the first examples, each of another video.</summary>
+    private protected static ExampleGroup Group(string title, string about, string ifNone, int most, IEnumerable<TextExample> examples) =>
+        new(title, about, ifNone, [.. examples.DistinctBy(example => example.Video).Take(most)]);
 
     /// <summary>Writes the rows of <c>results.json</c>, an object each.</summary>
     private protected abstract void WriteRows(Utf8JsonWriter json);

@@ -20,6 +20,17 @@ internal sealed record PairScores(IReadOnlyList<string> VideoKeys, float[] Contr
     /// they are.</param>
     public RetrievalMetrics Metrics(EvaluationSet set, bool withMissing, bool byContrast = false, int? decimals = null)
     {
+        (float[] scores_TV, int[] texts, int[] videoOfText_T) = Ranked(set, withMissing, byContrast, decimals);
+        return RetrievalMetrics.Of(scores_TV, VideoKeys.Count, [.. texts.Select(text => videoOfText_T[text])]);
+    }
+
+    /// <summary>
+    /// The scores by which is ranked [texts, V], the numbers of their texts, and the place among <see cref="VideoKeys"/> of each text's
+    /// video: below 0 where it could not be read.
+    /// </summary>
+    public (float[] Scores_TV, int[] Texts, int[] VideoOfText) Ranked(
+        EvaluationSet set, bool withMissing, bool byContrast = false, int? decimals = null)
+    {
         // Below every probability: pairs that were not matched come after all that were, in the order of their contrastive scores.
         float behind = Contrastive_TV.DefaultIfEmpty().Max() + 1;
         var numbers = VideoKeys.Select((key, number) => (key, number)).ToDictionary(video => video.key, video => video.number);
@@ -34,7 +45,7 @@ internal sealed record PairScores(IReadOnlyList<string> VideoKeys, float[] Contr
                     : Matching_TV[at];
                 scores[i * videos + v] = decimals is { } places ? (float)Math.Round(score, places) : score;
             }
-        return RetrievalMetrics.Of(scores, videos, [.. texts.Select(text => videoOfText_T[text])]);
+        return (scores, texts, videoOfText_T);
     }
 
     /// <summary>The rows of some texts, as an evaluator writes them down.</summary>

@@ -45,7 +45,10 @@ internal sealed class QuestionAnswering : DownstreamTask
             missing.AddRange(lost);
             (long[] questions, long[] labels) = (tensors[Questions].data<long>().ToArray(), tensors[Labels].data<long>().ToArray());
             float[] probabilities = tensors[Probabilities].data<float>().ToArray();
-            answers.AddRange(questions.Select((question, i) => new Answered((int)question, [(int)labels[i]], [probabilities[i]])));
+            int given = labels.Length / Math.Max(1, questions.Length);           // answers to each
+            answers.AddRange(questions.Select((question, i) => new Answered((int)question,
+                [.. labels.AsSpan(i * given, given).ToArray().Select(label => (int)label)],
+                probabilities[(i * given)..((i + 1) * given)])));
         }
         plan.Set.RequireVideos(missing);
         return new AnswerScores(plan, missing, answers);
@@ -73,12 +76,13 @@ internal sealed class QuestionAnswering : DownstreamTask
         private protected override (IReadOnlyDictionary<string, Tensor> Tensors, IReadOnlyList<string> Keys) DoVideos(
             IEnumerable<ClipBatch> videos)
         {
-            IReadOnlyList<Answered> answers = Answerer(Model, Plan).Answer(videos, Plan.Set);
+            IReadOnlyList<Answered> answers = Answerer(Model, Plan).Answer(videos, Plan.Set,
+                Math.Min(AnswerScores.Given, Plan.Config.Model.Answers));
             return (new Dictionary<string, Tensor>
             {
                 [Questions] = tensor([.. answers.Select(answer => (long)answer.Question)]),
-                [Labels] = tensor([.. answers.Select(answer => (long)answer.Labels[0])]),
-                [Probabilities] = tensor([.. answers.Select(answer => answer.Probabilities[0])]),
+                [Labels] = tensor([.. answers.SelectMany(answer => answer.Labels.Select(label => (long)label))]),
+                [Probabilities] = tensor([.. answers.SelectMany(answer => answer.Probabilities)]),
             }, []);
         }
     }
@@ -91,6 +95,9 @@ internal sealed class QuestionAnswering : DownstreamTask
 internal sealed class AnswerScores(EvaluationPlan plan, IReadOnlyList<MissingVideo> missing, IReadOnlyList<Answered> given)
     : DownstreamScores(plan, missing)
 {
+    /// <summary>Answers that are given to a question, best first: the first counts, the others are for people to see.</summary>
+    public const int Given = Shown;
+
     /// <summary>Figures over the videos that were read.</summary>
     public QuestionAnsweringMetrics QuestionAnswering { get; } = QuestionAnsweringMetrics.Of(plan.Set, given, withMissing: false);
 
@@ -101,6 +108,32 @@ internal sealed class AnswerScores(EvaluationPlan plan, IReadOnlyList<MissingVid
     public override JsonObject Figures(bool withMissing) =>
         ((withMissing ? QuestionAnsweringWithMissing : null) ?? QuestionAnswering).ToReference();
 
+    public override ScoreTable? ToTable() => new(["", "accuracy, %", "questions"],
+    [
+        Row("all", QuestionAnswering.Overall), .. QuestionAnswering.ByType.Select(type => Row(type.Key, type.Value)),
+    ]);
+
+    public override IReadOnlyList<ExampleGroup> Examples(int most)
+    {
+        Dictionary<int, string> answers = Plan.Set.Labels!.ToDictionary(entry => entry.Value, entry => entry.Key);
+        // What is most certain comes first, right or wrong.
+        TextExample[] examples = [.. given.OrderByDescending(answered => answered.Probabilities[0]).Select(answered =>
+        {
+            int truth = Plan.Set.Answers[answered.Question];
+            return new TextExample(Plan.Set.Written[answered.Question], Plan.Set.VideoOfText[answered.Question],
+                answers.GetValueOrDefault(truth), [.. answered.Labels.Zip(answered.Probabilities).Select((choice, place) => new FoundChoice(
+                    answers.GetValueOrDefault(choice.First, $"label {choice.First}"), place + 1, choice.First == truth, null, choice.Second,
+                    null))]);
+        })];
+        return
+        [
+            Group("Wrong", "Wrong answers of which the model is most certain.", "Every question is answered right.", most,
+                examples.Where(example => !example.IsRight)),
+            Group("Right", "Right answers of which the model is most certain.", "No question is answered right.", most,
+                examples.Where(example => example.IsRight)),
+        ];
+    }
+
     /// <summary>The accuracy decides which checkpoint is best.</summary>
     public override ValidationRecord ToRecord(long step, double seconds)
     {
@@ -109,6 +142,8 @@ internal sealed class AnswerScores(EvaluationPlan plan, IReadOnlyList<MissingVid
     }
 
     public override Receipt Complete(Receipt receipt) => receipt with { WithoutLabel = QuestionAnswering.WithoutLabel };
+
+    private static string[] Row(string name, AnswerAccuracy of) => [name, $"{100 * of.Accuracy:0.0}", $"{of.Count}"];
 
     /// <summary>A row for each question on a video that was read: the right answer (null without a label) and the given one.</summary>
     private protected override void WriteRows(Utf8JsonWriter json)

@@ -47,6 +47,11 @@ public sealed record RetrievalMetrics(
         return new(Figures(fromTexts), Figures(fromVideos));
     }
 
+    /// <summary>The rank of a video among those of a text, from 1.</summary>
+    /// <param name="scores_V">The text's scores.</param>
+    /// <param name="video">The video.</param>
+    internal static int RankOf(ReadOnlySpan<float> scores_V, int video) => Best(scores_V, 0, 1, scores_V.Length, [video]).Place;
+
     /// <summary>The figures under the names that the released code gives them.</summary>
     public JsonObject ToReference()
     {

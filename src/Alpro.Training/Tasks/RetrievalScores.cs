@@ -56,6 +56,52 @@ internal sealed class RetrievalScores(EvaluationPlan plan, IReadOnlyList<Missing
             [name, $"{of.R1:0.0}", $"{of.R5:0.0}", $"{of.R10:0.0}", $"{of.MedianR:0.0}", $"{of.MeanR:0.0}", $"{of.Ties}"];
     }
 
+    public override IReadOnlyList<ExampleGroup> Examples(int most)
+    {
+        (float[] scores_TV, int[] texts, int[] videoOfText) = pairs.Ranked(Plan.Set, withMissing: false, ByContrast(Plan));
+        int videos = pairs.VideoKeys.Count;
+        var numbers = Plan.Set.VideoKeys.Select((key, number) => (key, number)).ToDictionary(video => video.key, video => video.number);
+        // What is best is furthest before the others.
+        var ranked = texts.Select((text, row) => (Text: text, Row: row, Rank: RetrievalMetrics.RankOf(Row(row), videoOfText[text]),
+            Ahead: Row(row)[videoOfText[text]] - Others(Row(row), videoOfText[text]))).ToArray();
+        return
+        [
+            Group("Worst", "Texts whose own video is furthest down, with the best videos and the own.",
+                "Every text finds its own video first.", most,
+                ranked.Where(one => one.Rank > 1).OrderByDescending(one => one.Rank).Select(one => Example(one.Text, one.Row, one.Rank))),
+            Group("Best", "Texts whose own video is first, furthest before the next.", "No text finds its own video first.", most,
+                ranked.Where(one => one.Rank == 1).OrderByDescending(one => one.Ahead).Select(one => Example(one.Text, one.Row, 1))),
+        ];
+
+        ReadOnlySpan<float> Row(int row) => scores_TV.AsSpan(row * videos, videos);
+
+        TextExample Example(int text, int row, int rank)
+        {
+            int own = videoOfText[text];
+            float[] scores_V = Row(row).ToArray();
+            int[] best = [.. Enumerable.Range(0, videos).OrderByDescending(video => scores_V[video]).Take(Shown)];
+            IEnumerable<FoundChoice> choices = best.Select((video, place) => Choice(text, video, place + 1, video == own));
+            if (!best.Contains(own)) choices = choices.Append(Choice(text, own, rank, isRight: true));
+            return new(Plan.Set.Written[text], numbers[pairs.VideoKeys[own]], null, [.. choices]);
+        }
+
+        FoundChoice Choice(int text, int video, int rank, bool isRight)
+        {
+            int at = text * videos + video;
+            double? match = ByContrast(Plan) || float.IsNaN(pairs.Matching_TV[at]) ? null : pairs.Matching_TV[at];
+            return new(pairs.VideoKeys[video], rank, isRight, numbers[pairs.VideoKeys[video]], match, pairs.Contrastive_TV[at]);
+        }
+    }
+
+    /// <summary>The highest score of the other videos.</summary>
+    private static float Others(ReadOnlySpan<float> scores_V, int own)
+    {
+        float highest = float.NegativeInfinity;
+        for (int video = 0; video < scores_V.Length; video++)
+            if (video != own) highest = Math.Max(highest, scores_V[video]);
+        return highest;
+    }
+
     /// <summary>The mean of both R@1 decides which checkpoint is best.</summary>
     public override ValidationRecord ToRecord(long step, double seconds)
     {

@@ -27,11 +27,12 @@ public sealed class MessageSerializerTests : TestKit
         new TrainerLink.DecoderDied(_request),
         new GroupKeeper.Report("host-b:4253", 3, true, 12),
         new GroupKeeper.Ended(true),
-        new GroupMember.Form(4, 1, ["host-a:4253", "host-b:4253"], true),
+        new GroupMember.Form(4, 1, ["host-a:4253", "host-b:4253"], true, ["host-a:4070", "host-b:4070"]),
         new GroupMember.Disband(4),
         GroupMember.StopRun.Instance,
         GroupMember.AwaitOthers.Instance,
         new TrainerLink.Worked(2, new(40, 1.5, 1.2, 0.1, 0.02)),
+        TrainerLink.Retire.Instance,
     ];
 
     private MessageSerializer Serializer => new((ExtendedActorSystem)Sys);

@@ -139,7 +139,7 @@ public sealed class RunSupervisorTests : TestKit, IClassFixture<SmallWorld>
 
         void Enter(long generation)
         {
-            _supervisor.Tell(new GroupMember.Formed(new SoloGroup(generation), FromCheckpoint: false, ["a:1"]));
+            _supervisor.Tell(new GroupMember.Formed(new SoloGroup(generation), FromCheckpoint: false, ["a:1"], ["a:2"]));
             Begun();
         }
     }

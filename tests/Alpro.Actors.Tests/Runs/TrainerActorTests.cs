@@ -63,7 +63,7 @@ public sealed class TrainerActorTests : TestKit
         IActorRef probe = _checkpoints.Ref, checkpoints = Sys.ActorOf(Props.Create(() => new Writer(probe)));
         (TrainState start, ActorSettings settings) = (TinyRun.Start(used), TestClips.Running);
         var monitor = new RunMonitor(TimeProvider.System, run.Began, new() { Seconds = 0, Steps = [], BatchSize = 4 }, static () => []);
-        return _parent.ChildActorOf(Props.Create(() => new TrainerActor(run, start, settings, checkpoints, null, monitor)));
+        return _parent.ChildActorOf(Props.Create(() => new TrainerActor(run, start, settings, checkpoints, null, monitor, null)));
     }
 
     private static TrainerActor.Enter Enter(ICollectives group, ChannelReader<ClipBatch> batches) => new(group, batches, Resume: false);

@@ -40,7 +40,7 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
         Action<StepRecord>? stepped = null,
         ILoggerFactory? log = null, Func<RunHost, CancellationToken, Task>? disturb = null, int attempts = 3,
         CancellationToken stop = default) =>
-        SmallRun.TrainAsync(config, _out.File(folder), decoders, resume, stepped, log, disturb, attempts, places: null, stop);
+        SmallRun.TrainAsync(config, _out.File(folder), decoders, resume, stepped, log, disturb, attempts, places: null, watched: null, stop);
 
     private string WithUnreadable() => SmallRun.WithUnreadable(_world.Folder.Path, _out.File("some-bad.csv"));
 

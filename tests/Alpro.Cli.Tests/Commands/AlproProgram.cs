@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Alpro.Cli.Commands;
 
 namespace Alpro.Cli.Tests.Commands;
 
@@ -9,8 +10,30 @@ internal static class AlproProgram
     public static Process Start(params string[] arguments) => Process.Start(new ProcessStartInfo("sh",
         ["-c", "exec dotnet \"$0\" \"$@\" > /dev/null 2>&1", Path.Combine(AppContext.BaseDirectory, "alpro.dll"), .. arguments]))!;
 
-    /// <summary>Runs a command to its end.</summary>
+    /// <summary>
+    /// Runs a command to its end, in this process: a process of its own would compile the program anew. Tests follow each other, so that
+    /// the console is this command's alone.
+    /// </summary>
     public static (int Code, string Output, string Errors) Run(params string[] arguments)
+    {
+        (TextWriter console, TextWriter log) = (Console.Out, Console.Error);
+        using TextWriter output = TextWriter.Synchronized(new StringWriter()), errors = TextWriter.Synchronized(new StringWriter());
+        Console.SetOut(output);
+        Console.SetError(errors);
+        try
+        {
+            int code = Task.Run(() => CommandLine.RunAsync(AlproCommand.Create(), arguments)).GetAwaiter().GetResult();
+            return (code, output.ToString()!, errors.ToString()!);
+        }
+        finally
+        {
+            Console.SetOut(console);
+            Console.SetError(log);
+        }
+    }
+
+    /// <summary>Runs a command to its end, in a process of its own.</summary>
+    public static (int Code, string Output, string Errors) RunAlone(params string[] arguments)
     {
         var start = new ProcessStartInfo("dotnet",
             [Path.Combine(AppContext.BaseDirectory, "alpro.dll"), .. arguments])

@@ -37,7 +37,7 @@ public sealed class TrainCommandTests(SmallWorld world) : IClassFixture<SmallWor
         (int code, _, string errors) = Coordinator();
         Assert.True(code == ExitCode.Success, errors);
         Assert.Contains("are written now", errors, StringComparison.Ordinal);
-        Assert.Contains($"<tr><td>delivered</td><td>{run.Accounts.Delivered}</td></tr>", File.ReadAllText(_out.File("late/report.html")),
+        Assert.Contains($"{{\"key\":\"delivered\",\"value\":\"{run.Accounts.Delivered}\"}}", File.ReadAllText(_out.File("late/report.html")),
             StringComparison.Ordinal);
         Assert.True(File.Exists(_out.File("late/model_step_best.pt")));
         Assert.DoesNotContain("are written now", Coordinator().Errors, StringComparison.Ordinal);

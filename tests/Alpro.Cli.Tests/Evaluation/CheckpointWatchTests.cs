@@ -8,6 +8,7 @@ using Alpro.Tests.Support.Events;
 using Alpro.Training.Configuration;
 using Alpro.Training.Evaluation;
 using Alpro.Training.Records;
+using Alpro.Web;
 
 namespace Alpro.Cli.Tests.Evaluation;
 
@@ -29,7 +30,7 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
         await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 }, log: _said);
         Task<IReadOnlyList<EvaluationResult>> watching = Watch(host).WatchAsync(TimeSpan.FromMilliseconds(50), default);
         RunResult trained = await host.TrainAsync(new(config, new(_out.Path), Resume: false), default);
-        Report.Write(new(_out.Path), config, [KeyValuePair.Create("planned", "24")]);
+        File.WriteAllText(new RunFolder(_out.Path).Ledger, "[]");
         IReadOnlyList<EvaluationResult> results = await watching;
 
         Assert.True(trained.Completed);
@@ -39,7 +40,7 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
         Assert.Equal([2, 4, 6], records.Select(record => record.Step));
         Assert.Equal(3, records.Select(record => record.WeightHash).Distinct().Count());
         Assert.All(results, result => Assert.Equal("validation", result.Receipt.Split));
-        Assert.Contains("world-val: text2videoR1", File.ReadAllText(new RunFolder(_out.Path).Report));
+        Assert.Contains("\"text2videoR1\"", File.ReadAllText(new RunFolder(_out.Path).Report));
 
         Assert.Empty(await Watch(host).WatchAsync(TimeSpan.FromMilliseconds(50), default));
     }
@@ -57,7 +58,7 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
                 if (weights.Contains("step_00000002", StringComparison.Ordinal))
                     Directory.Delete(_out.File($"checkpoints/{step}"), recursive: true);
             return Job(weights, copy).RunAsync(host, default);
-        }, _said);
+        }, static _ => { }, _said);
         IReadOnlyList<EvaluationResult> results = await watch.WatchAsync(TimeSpan.FromMilliseconds(50), default);
         Assert.Equal([_out.File("checkpoints/step_00000002/weights.safetensors"),
             _out.File("checkpoints/step_00000006/weights.safetensors")], results.Select(result => result.Receipt.Weights));
@@ -80,7 +81,7 @@ public sealed class CheckpointWatchTests(ReleasedRuns runs) : IClassFixture<Rele
     }
 
     private CheckpointWatch Watch(RunHost host) => new(new(_out.Path), "world-val",
-        (weights, copy) => Job(weights, copy).RunAsync(host, default), _said);
+        (weights, copy) => Job(weights, copy).RunAsync(host, default), RunReport.Refresh, _said);
 
     private EvaluationJob Job(string weights, string copy) =>
         new(EvaluationTarget.Open(_out.Path, Given, copy, []) with { Source = weights }, Test: false, Data: null, Output: null);

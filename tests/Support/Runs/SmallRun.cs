@@ -38,7 +38,7 @@ internal static class SmallRun
     public static async Task<RunResult> TrainAsync(RunConfig config, string folder, int decoders = 1, bool resume = false,
         Action<StepRecord>? stepped = null,
         ILoggerFactory? log = null, Func<RunHost, CancellationToken, Task>? disturb = null, int attempts = 3,
-        PlaceSettings? places = null, CancellationToken stop = default)
+        PlaceSettings? places = null, Func<TrainingRun, TrainingRun>? watched = null, CancellationToken stop = default)
     {
         Directory.CreateDirectory(folder);
         await using RunHost host = await RunHost.StartAsync(
@@ -52,7 +52,8 @@ internal static class SmallRun
         Task disturbing = disturb?.Invoke(host, over.Token) ?? Task.CompletedTask;
         try
         {
-            return await host.TrainAsync(new(config, new(folder), resume) { Stepped = stepped ?? (static _ => { }) }, stop);
+            var run = new TrainingRun(config, new(folder), resume) { Stepped = stepped ?? (static _ => { }) };
+            return await host.TrainAsync(watched?.Invoke(run) ?? run, stop);
         }
         finally
         {

@@ -6,7 +6,7 @@ using Alpro.Data.Sampling;
 
 namespace Alpro.Actors.Distributed.Decoding;
 
-/// <summary>Sends clips over one connection of the data plane. Used from one thread.</summary>
+/// <summary>Sends clips over one connection of the data plane, one at a time.</summary>
 /// <param name="stream">The connection.</param>
 /// <param name="layout">What the clips consist of, as the other end knows it too.</param>
 internal sealed class ClipSender(Stream stream, ClipLayout layout)
@@ -15,24 +15,24 @@ internal sealed class ClipSender(Stream stream, ClipLayout layout)
     private readonly byte[] _checksum = new byte[ClipFrame.ChecksumLength];
     private readonly XxHash3 _hash = new();
 
-    /// <summary>Sends a clip, which stays the caller's; returns when the system has taken its bytes.</summary>
+    /// <summary>Sends a clip, which stays the caller's; ends when the system has taken its bytes.</summary>
     /// <exception cref="IOException">The connection is gone.</exception>
-    public void Send(Clip clip)
+    public async Task SendAsync(Clip clip)
     {
         (long bytesSent, TimeSpan stalled) = (0, TimeSpan.Zero);
         _hash.Reset();
-        Write(_head.AsSpan(0, ClipFrame.WriteHead(clip, layout, _head)));
-        for (Span<byte> pixels = clip.Pixels_THWC; pixels.Length > 0; pixels = pixels[Math.Min(ClipFrame.Stretch, pixels.Length)..])
-            Write(pixels[..Math.Min(ClipFrame.Stretch, pixels.Length)]);
+        await WriteAsync(_head.AsMemory(0, ClipFrame.WriteHead(clip, layout, _head))).ConfigureAwait(false);
+        for (Memory<byte> pixels = clip.Pixels; pixels.Length > 0; pixels = pixels[Math.Min(ClipFrame.Stretch, pixels.Length)..])
+            await WriteAsync(pixels[..Math.Min(ClipFrame.Stretch, pixels.Length)]).ConfigureAwait(false);
         BinaryPrimitives.WriteUInt64LittleEndian(_checksum, _hash.GetCurrentHashAsUInt64());
-        stream.Write(_checksum);
+        await stream.WriteAsync(_checksum).ConfigureAwait(false);
         ActorMetrics.Transfer("transmit", bytesSent + _checksum.Length, stalled);
 
-        void Write(ReadOnlySpan<byte> bytes)
+        async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes)
         {
-            _hash.Append(bytes);
+            _hash.Append(bytes.Span);
             long began = Stopwatch.GetTimestamp();
-            stream.Write(bytes);
+            await stream.WriteAsync(bytes).ConfigureAwait(false);
             stalled += Stopwatch.GetElapsedTime(began);
             bytesSent += bytes.Length;
         }
@@ -40,7 +40,7 @@ internal sealed class ClipSender(Stream stream, ClipLayout layout)
 }
 
 /// <summary>
-/// Receives clips from one connection of the data plane, their pixels straight into the buffers of the clips. Used from one thread.
+/// Receives clips from one connection of the data plane, one at a time, their pixels straight into the buffers of the clips.
 /// </summary>
 /// <param name="stream">The connection.</param>
 /// <param name="layout">What the clips consist of, as the other end knows it too.</param>
@@ -56,28 +56,28 @@ internal sealed class ClipReceiver(Stream stream, ClipLayout layout, ClipNumbers
     /// <returns>The clip, or null when it was not wanted.</returns>
     /// <exception cref="DataPlaneException">What came is not a clip of these settings, or is damaged.</exception>
     /// <exception cref="IOException">The connection is gone.</exception>
-    public Clip? Receive(Func<ClipRequest, bool> wanted)
+    public async Task<Clip?> ReceiveAsync(Func<ClipRequest, bool> wanted)
     {
         (long bytesRead, TimeSpan stalled) = (0, TimeSpan.Zero);
         _hash.Reset();
-        Read(_head.AsSpan(0, ClipFrame.HeaderLength));
+        await ReadAsync(_head.AsMemory(0, ClipFrame.HeaderLength));
         stalled = TimeSpan.Zero;                                     // until the first byte nothing is under way
         ClipFrame.Header header = ClipFrame.ReadHeader(_head, layout);
-        Span<byte> annotation = _head.AsSpan(ClipFrame.HeaderLength, header.AnnotationLength);
-        Read(annotation);
+        Memory<byte> annotation = _head.AsMemory(ClipFrame.HeaderLength, header.AnnotationLength);
+        await ReadAsync(annotation);
         // One that is not wanted is read over, into the same room as the others.
         var clip = new Clip(header.Request, layout);
         bool keep = false;
         try
         {
-            for (Span<byte> pixels = clip.Pixels_THWC; pixels.Length > 0; pixels = pixels[Math.Min(ClipFrame.Stretch, pixels.Length)..])
-                Read(pixels[..Math.Min(ClipFrame.Stretch, pixels.Length)]);
-            stream.ReadExactly(_checksum);
+            for (Memory<byte> pixels = clip.Pixels; pixels.Length > 0; pixels = pixels[Math.Min(ClipFrame.Stretch, pixels.Length)..])
+                await ReadAsync(pixels[..Math.Min(ClipFrame.Stretch, pixels.Length)]);
+            await stream.ReadExactlyAsync(_checksum);
             ActorMetrics.Transfer("receive", bytesRead + _checksum.Length, stalled);
             if (BinaryPrimitives.ReadUInt64LittleEndian(_checksum) != _hash.GetCurrentHashAsUInt64())
                 throw new DataPlaneException($"the clip for step {header.Request.Step}, slot {header.Request.Slot} is damaged: its "
                     + "checksum differs");
-            ClipFrame.ReadAnnotation(annotation, numbers, clip);
+            ClipFrame.ReadAnnotation(annotation.Span, numbers, clip);
             return (keep = wanted(header.Request)) ? clip : null;
         }
         finally
@@ -85,13 +85,13 @@ internal sealed class ClipReceiver(Stream stream, ClipLayout layout, ClipNumbers
             if (!keep) clip.Dispose();
         }
 
-        void Read(Span<byte> bytes)
+        async ValueTask ReadAsync(Memory<byte> bytes)
         {
             long began = Stopwatch.GetTimestamp();
-            stream.ReadExactly(bytes);
+            await stream.ReadExactlyAsync(bytes);
             stalled += Stopwatch.GetElapsedTime(began);
             bytesRead += bytes.Length;
-            _hash.Append(bytes);
+            _hash.Append(bytes.Span);
         }
     }
 }

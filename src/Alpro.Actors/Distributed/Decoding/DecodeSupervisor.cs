@@ -2,17 +2,17 @@ using Akka.Actor;
 using Akka.Cluster;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Hosting;
-using Alpro.Actors.Pipeline;
 using Alpro.Data.Clips;
 using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Distributed.Decoding;
 
 /// <summary>
-/// The top of a decode node: keeps a <see cref="DecoderNodeLink"/> to every node of the cluster that trains. When the last of these and of
-/// the coordinators has left in order, the run has ended. One that is given up may be started again, and is waited for.
+/// The top of a decode node: has one <see cref="DecoderPool"/>, and keeps a <see cref="DecoderNodeLink"/> to every training node that it
+/// serves (<see cref="ServedTrainers"/>). When the last of those that train or coordinate has left in order, the run has ended. One that is
+/// given up may be started again, and is waited for.
 /// </summary>
-internal sealed class DecodeSupervisor : ReceiveActor
+internal sealed class DecodeSupervisor : ReceiveActor, IWithTimers
 {
     /// <summary>What a decode node works with.</summary>
     /// <param name="Open">Opens a source of clips, one for each decoder.</param>
@@ -27,6 +27,14 @@ internal sealed class DecodeSupervisor : ReceiveActor
         public Func<Stream, Stream> Wire { get; init; } = static stream => stream;
     }
 
+    private sealed record Assign
+    {
+        public static readonly Assign Instance = new();
+    }
+
+    /// <summary>Members come and go together: whom this node serves is decided when there was no news for so long.</summary>
+    private static readonly TimeSpan _settled = TimeSpan.FromMilliseconds(500);
+
     private readonly Work _work;
     private readonly Akka.Cluster.Cluster _cluster = Akka.Cluster.Cluster.Get(Context.System);
     private readonly Action _ended;
@@ -35,10 +43,12 @@ internal sealed class DecodeSupervisor : ReceiveActor
     private readonly Dictionary<Address, IActorRef> _links = [];
 
     /// <summary>
-    /// The nodes that carry the run. They are counted here, because what the cluster extension tells of its state may be older than an
-    /// event.
+    /// The members that are there, or about to leave. They are counted here, because what the cluster extension tells of its state may be
+    /// older than an event.
     /// </summary>
-    private readonly HashSet<UniqueAddress> _carriers = [];
+    private readonly Dictionary<UniqueAddress, Member> _members = [];
+
+    private readonly IActorRef _pool;
 
     /// <summary>The supervisor of this node's links.</summary>
     /// <param name="work">What it works with.</param>
@@ -47,7 +57,9 @@ internal sealed class DecodeSupervisor : ReceiveActor
     public DecodeSupervisor(Work work, Action ended, Action<Exception> failed)
     {
         (_work, _ended, _failed) = (work, ended, failed);
+        _pool = Context.ActorOf(Props.Create(() => new DecoderPool(work.Open, work.Settings, TimeProvider.System)), "pool");
         Receive<ClusterEvent.IMemberEvent>(OnMember);
+        Receive<Assign>(_ => OnAssign());
         Receive<Terminated>(message =>
         {
             if (_links.FirstOrDefault(link => link.Value.Equals(message.ActorRef)) is { Value: not null } lost) StartLink(lost.Key);
@@ -57,23 +69,19 @@ internal sealed class DecodeSupervisor : ReceiveActor
     }
 
     /// <inheritdoc/>
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    /// <inheritdoc/>
     protected override void PreStart() =>
         _cluster.Subscribe(Self, ClusterEvent.SubscriptionInitialStateMode.InitialStateAsEvents, typeof(ClusterEvent.IMemberEvent));
 
     /// <inheritdoc/>
     protected override void PostStop() => _cluster.Unsubscribe(Self);
 
-    /// <summary>Whether a node trains, or may.</summary>
-    private static bool Trains(Member member) =>
-        member.HasRole(ClusterNode.RoleName(NodeRole.Coordinator)) || member.HasRole(ClusterNode.RoleName(NodeRole.Trainer));
-
-    /// <summary>Whether a node carries the run, or packs: without any of these there is nothing to do.</summary>
-    private static bool Carries(Member member) => Trains(member) || member.HasRole(ClusterNode.RoleName(NodeRole.Packer));
-
     /// <inheritdoc/>
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(error =>
     {
-        if (error is DecodersDyingException) _failed(error);
+        if (Sender.Equals(_pool)) _failed(error);
         else _log.LinkLost(error.Message);
         return Directive.Stop;
     }, loggingEnabled: false);
@@ -81,18 +89,41 @@ internal sealed class DecodeSupervisor : ReceiveActor
     private void OnMember(ClusterEvent.IMemberEvent message)
     {
         Member member = message.Member;
-        if (!Carries(member)) return;
-        if (member.Status is MemberStatus.Down or MemberStatus.Removed) _carriers.Remove(member.UniqueAddress);
-        else _carriers.Add(member.UniqueAddress);
-        if (message is ClusterEvent.MemberUp && Trains(member)) StartLink(member.Address);
+        if (member.Status is MemberStatus.Down or MemberStatus.Removed) _members.Remove(member.UniqueAddress);
+        else _members[member.UniqueAddress] = member;
+        Timers.StartSingleTimer(nameof(Assign), Assign.Instance, _settled);
         if (message is not ClusterEvent.MemberRemoved removed) return;
         if (_links.Remove(member.Address, out IActorRef? link)) Context.Stop(Context.Unwatch(link));
-        if (removed.PreviousStatus == MemberStatus.Exiting && _carriers.Count == 0) _ended();
+        // Those who coordinate or train carry the run, and packers are helped: without any there is nothing to do.
+        if (removed.PreviousStatus == MemberStatus.Exiting && Carries(member) && !_members.Values.Any(Carries)) _ended();
+    }
+
+    private static bool Carries(Member member) => Has(member, NodeRole.Coordinator) || Has(member, NodeRole.Trainer)
+        || Has(member, NodeRole.Packer);
+
+    private static bool Has(Member member, NodeRole role) => member.HasRole(ClusterNode.RoleName(role));
+
+    private void OnAssign()
+    {
+        // Those that are about to leave count too: a trainer ends its step first.
+        Member[] members = [.. _members.Values.Where(member => member.Status is not (MemberStatus.Joining or MemberStatus.WeaklyUp))];
+        // Where there are trainers, coordinators do not train.
+        NodeRole trains = members.Any(member => Has(member, NodeRole.Trainer)) ? NodeRole.Trainer : NodeRole.Coordinator;
+        Dictionary<string, Address> trainers = members.Where(member => Has(member, trains)).Select(member => member.Address).Distinct()
+            .ToDictionary(address => address.HostPort());
+        var served = ServedTrainers.Of(_cluster.SelfAddress.HostPort(), [.. members.Where(member => Has(member, NodeRole.Decoder))
+            .Select(member => member.Address.HostPort())], trainers.Keys).Select(trainer => trainers[trainer]).ToHashSet();
+        foreach (Address other in _links.Keys.Except(served).ToList())
+        {
+            _links.Remove(other, out IActorRef? link);
+            Context.Unwatch(link).Tell(DecoderNodeLink.Retire.Instance);
+        }
+        foreach (Address trainer in served.Except(_links.Keys).ToList()) StartLink(trainer);
     }
 
     private void StartLink(Address trainer)
     {
-        Work work = _work;
-        _links[trainer] = Context.Watch(Context.ActorOf(Props.Create(() => new DecoderNodeLink(trainer, work))));
+        (Work work, IActorRef pool) = (_work, _pool);
+        _links[trainer] = Context.Watch(Context.ActorOf(Props.Create(() => new DecoderNodeLink(trainer, work, pool))));
     }
 }

@@ -14,8 +14,15 @@ internal sealed class RemoteDecoder : ReceiveActor
     /// <summary>Told by the <see cref="TrainerLink"/>'s reading thread: the clip has come.</summary>
     public sealed record Arrived(Clip Clip);
 
+    /// <summary>Told by the <see cref="TrainerLink"/>: end, with the clip that is on its way if there is one.</summary>
+    public sealed record Leave
+    {
+        public static readonly Leave Instance = new();
+    }
+
     private readonly IActorRef _pipeline;
     private IActorRef _collator = ActorRefs.Nobody;
+    private bool _busy, _leaving;
 
     /// <summary>A stand-in, child of a <see cref="TrainerLink"/>, that works for a <see cref="ClipPipeline"/>.</summary>
     public RemoteDecoder(IActorRef pipeline)
@@ -23,21 +30,33 @@ internal sealed class RemoteDecoder : ReceiveActor
         _pipeline = pipeline;
         Receive<ClipDecoder.Decode>(message =>
         {
-            _collator = message.Collator;
+            (_collator, _busy) = (message.Collator, true);
             Context.Parent.Tell(new TrainerLink.Make(message.Request));
         });
         Receive<Arrived>(message =>
         {
             _collator.Tell(new BatchCollator.ClipDecoded(message.Clip));
-            pipeline.Tell(ClipCoordinator.RequestClip.Instance);
+            GoOn();
         });
         Receive<TrainerLink.Unreadable>(message =>
         {
             pipeline.Tell(new ClipCoordinator.ClipRejected(message.Rejection));
-            pipeline.Tell(ClipCoordinator.RequestClip.Instance);
+            GoOn();
+        });
+        Receive<Leave>(_ =>
+        {
+            _leaving = true;
+            if (!_busy) Context.Stop(Self);
         });
     }
 
     /// <inheritdoc/>
     protected override void PreStart() => _pipeline.Tell(ClipCoordinator.RequestClip.Instance);
+
+    private void GoOn()
+    {
+        _busy = false;
+        _pipeline.Tell(_leaving ? ClipCoordinator.LeaveWork.Instance : ClipCoordinator.RequestClip.Instance);
+        if (_leaving) Context.Stop(Self);
+    }
 }

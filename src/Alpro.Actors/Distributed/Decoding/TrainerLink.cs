@@ -33,6 +33,12 @@ internal sealed class TrainerLink : ReceiveActor
     /// <summary>Sent by a <see cref="RemoteDecoder"/>: have this clip made, and give it to the sender.</summary>
     public sealed record Make(ClipRequest Request);
 
+    /// <summary>Sent by a <see cref="DecoderNodeLink"/>: others serve this trainer from now on. The link ends with what it holds.</summary>
+    public sealed record Retire : IWireMessage
+    {
+        public static readonly Retire Instance = new();
+    }
+
     private sealed record Closed(Exception Reason);
 
     private readonly TrainerGate.Serve _served;
@@ -40,8 +46,9 @@ internal sealed class TrainerLink : ReceiveActor
     private readonly int _clips;
     private readonly Stream _stream;
     private readonly ILogger _log = Context.System.Log();
+    private bool _retiring;
 
-    /// <summary>Who waits for which clip; the reading thread looks here whether it wants one.</summary>
+    /// <summary>Who waits for which clip; whoever reads looks here whether it wants one.</summary>
     private readonly ConcurrentDictionary<ClipRequest, IActorRef> _granted = new();
 
     /// <summary>A link to a node.</summary>
@@ -64,8 +71,9 @@ internal sealed class TrainerLink : ReceiveActor
         Receive<DecoderDied>(message =>
         {
             if (!_granted.TryRemove(message.Request, out IActorRef? decoder)) return;
-            Context.Unwatch(decoder);
             Context.Stop(decoder);
+            if (_retiring) return;
+            Context.Unwatch(decoder);
             StartDecoder();
         });
         Receive<Worked>(message =>
@@ -73,14 +81,23 @@ internal sealed class TrainerLink : ReceiveActor
             Meter.Decoders = message.Decoders;
             Meter.Add(message.Load);
         });
+        Receive<Retire>(_ =>
+        {
+            _retiring = true;
+            foreach (IActorRef decoder in Context.GetChildren()) decoder.Tell(RemoteDecoder.Leave.Instance);
+        });
         Receive<ClusterEvent.UnreachableMember>(message =>
         {
             if (message.Member.Address.Equals(_node.Path.Address)) End("it does not answer");
         });
         Receive<ClusterEvent.CurrentClusterState>(static _ => { });  // it came although somebody does not reach it
         Receive<Closed>(message => End(message.Reason.Message));
-        Receive<Terminated>(message => End(message.ActorRef.Equals(_node) ? "it left the cluster, or gave up the connection"
-            : "it held a clip for too long"));
+        Receive<Terminated>(message =>
+        {
+            if (message.ActorRef.Equals(_node)) End("it left the cluster, or gave up the connection");
+            else if (!_retiring) End("it held a clip for too long");
+            else if (!Context.GetChildren().Any()) Context.Stop(Self);
+        });
     }
 
     private DecodeMeter Meter => _served.Ledger.Meter(_node.Path.Address.Endpoint());
@@ -90,8 +107,7 @@ internal sealed class TrainerLink : ReceiveActor
     {
         Context.Watch(_node);
         Akka.Cluster.Cluster.Get(Context.System).Subscribe(Self, typeof(ClusterEvent.UnreachableMember));
-        IActorRef self = Self;
-        new Thread(() => Read(self)) { Name = "clips of a node", IsBackground = true }.Start();
+        Task.Run(ReadAsync).PipeTo(Self, failure: static reason => new Closed(reason));
         for (int clip = 0; clip < _clips; clip++) StartDecoder();
         ActorMetrics.WatchQueue(Self, "links", () => _granted.Count);
         ActorMetrics.WatchMailbox(Self, "link");
@@ -118,22 +134,16 @@ internal sealed class TrainerLink : ReceiveActor
         Context.Stop(Self);
     }
 
-    private void Read(IActorRef self)
+    /// <summary>Reads clips until the connection is gone; no thread waits for them.</summary>
+    private async Task ReadAsync()
     {
         var receiver = new ClipReceiver(_stream, new(_served.Clips), _served.Numbers);
-        try
+        while (true)
         {
-            while (true)
-            {
-                IActorRef? decoder = null;
-                Clip? clip = receiver.Receive(request => _granted.TryRemove(request, out decoder));
-                if (clip is null) _served.Ledger.Duplicate();        // of a decoder that died after it had sent it
-                else decoder!.Tell(new RemoteDecoder.Arrived(clip));
-            }
-        }
-        catch (Exception exception) when (exception is IOException or ObjectDisposedException)
-        {
-            self.Tell(new Closed(exception));
+            IActorRef? decoder = null;
+            Clip? clip = await receiver.ReceiveAsync(request => _granted.TryRemove(request, out decoder)).ConfigureAwait(false);
+            if (clip is null) _served.Ledger.Duplicate();            // of a decoder that died after it had sent it
+            else decoder!.Tell(new RemoteDecoder.Arrived(clip));
         }
     }
 }

@@ -260,7 +260,9 @@ internal sealed class GroupKeeper : ReceiveActor, IWithTimers
         // The furthest is first: of the last step, which the first rank before may have died too soon to write down, it has the record.
         IActorRef[] ordered = free[..world];
         string[] endpoints = [.. ordered.Select(member => ranks[member].Endpoint)];
-        for (int rank = 0; rank < world; rank++) ordered[rank].Tell(new GroupMember.Form(_generation, rank, endpoints, fromCheckpoint));
+        string[] nodes = [.. ordered.Select(member => member.Path.Address.Endpoint())];
+        for (int rank = 0; rank < world; rank++)
+            ordered[rank].Tell(new GroupMember.Form(_generation, rank, endpoints, fromCheckpoint, nodes));
         ActorMetrics.GroupFormed(_generation, world);
         _log.GroupFormed(_generation, world, string.Join(", ", endpoints));
     }

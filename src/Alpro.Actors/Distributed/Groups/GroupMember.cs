@@ -20,7 +20,9 @@ internal sealed class GroupMember : ReceiveActor, IWithTimers
     /// <param name="Rank">This trainer's number in it.</param>
     /// <param name="Endpoints">Where its ranks listen, in their order.</param>
     /// <param name="FromCheckpoint">Whether the last checkpoint is further than whoever is in it.</param>
-    public sealed record Form(long Generation, int Rank, IReadOnlyList<string> Endpoints, bool FromCheckpoint) : IWireMessage;
+    /// <param name="Nodes">Its ranks' nodes, as the cluster names them.</param>
+    public sealed record Form(long Generation, int Rank, IReadOnlyList<string> Endpoints, bool FromCheckpoint, IReadOnlyList<string> Nodes)
+        : IWireMessage;
 
     /// <summary>Sent by the <see cref="GroupKeeper"/>: leave the group, a larger one will form.</summary>
     public sealed record Disband(long Generation) : IWireMessage;
@@ -45,7 +47,8 @@ internal sealed class GroupMember : ReceiveActor, IWithTimers
     /// <param name="Group">The group.</param>
     /// <param name="FromCheckpoint">Whether the last checkpoint is further than whoever is in it.</param>
     /// <param name="Endpoints">Where its ranks listen, in their order.</param>
-    public sealed record Formed(ICollectives Group, bool FromCheckpoint, IReadOnlyList<string> Endpoints)
+    /// <param name="Nodes">Its ranks' nodes, as the cluster names them.</param>
+    public sealed record Formed(ICollectives Group, bool FromCheckpoint, IReadOnlyList<string> Endpoints, IReadOnlyList<string> Nodes)
     {
         /// <summary>How many of its trainers are on this host.</summary>
         public int Here => Endpoints.Count(endpoint => HostOf(endpoint) == HostOf(Endpoints[Group.Rank]));
@@ -160,7 +163,7 @@ internal sealed class GroupMember : ReceiveActor, IWithTimers
     private void Enter(ICollectives group, Form form)
     {
         _group = group;
-        Context.Parent.Tell(new Formed(group, form.FromCheckpoint, form.Endpoints));
+        Context.Parent.Tell(new Formed(group, form.FromCheckpoint, form.Endpoints, form.Nodes));
     }
 
     private void Leave()

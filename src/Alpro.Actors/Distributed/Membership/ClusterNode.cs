@@ -76,12 +76,16 @@ public sealed record ClusterNode
     /// <summary>A role as it is written in HOCON and on the command line.</summary>
     public static string RoleName(NodeRole role) => role.ToString().ToLowerInvariant();
 
+    /// <summary>The role of a member of a cluster.</summary>
+    internal static string RoleOf(Member member) =>
+        RoleName(Enum.GetValues<NodeRole>().FirstOrDefault(role => member.HasRole(RoleName(role))));
+
     /// <summary>The nodes of a cluster as one of them sees it: the role of each, and its status or <c>unreachable</c>.</summary>
     internal static IEnumerable<(string Role, string State)> Members(ActorSystem system)
     {
         ClusterEvent.CurrentClusterState state = Akka.Cluster.Cluster.Get(system).State;
         return state.Members.Select(member => (
-            RoleName(Enum.GetValues<NodeRole>().FirstOrDefault(role => member.HasRole(RoleName(role)))),
+            RoleOf(member),
             state.Unreachable.Contains(member) ? "unreachable" : member.Status.ToString().ToLowerInvariant()));
     }
 

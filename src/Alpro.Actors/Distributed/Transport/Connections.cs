@@ -20,8 +20,14 @@ internal static class Connections
     private static readonly TimeSpan _proofTime = TimeSpan.FromSeconds(5), _acceptAgain = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Connects to a listener that shows a certificate of the cluster's authority for this host.</summary>
+    /// <param name="host">The listener's host.</param>
+    /// <param name="port">Its port.</param>
+    /// <param name="certificates">The node's certificates; null for plain TCP.</param>
+    /// <param name="stop">Gives up.</param>
+    /// <param name="loop">Who waits for the connection from then on; null for the thread pool.</param>
     /// <exception cref="IOException">Nobody listens there, or not this node, or not to this one.</exception>
-    public static async Task<Stream> ConnectAsync(string host, int port, NodeCertificates? certificates, CancellationToken stop)
+    public static async Task<Stream> ConnectAsync(string host, int port, NodeCertificates? certificates, CancellationToken stop,
+        SocketLoop? loop = null)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
@@ -29,7 +35,7 @@ internal static class Connections
             using var time = CancellationTokenSource.CreateLinkedTokenSource(stop);
             time.CancelAfter(_proofTime);
             await socket.ConnectAsync(host, port, time.Token);
-            return await SecureAsync(new NetworkStream(socket, ownsSocket: true), certificates, host, time.Token);
+            return await ProveAsync(socket, certificates, host, loop, time.Token);
         }
         catch (Exception exception) when (exception is SocketException or AuthenticationException or CryptographicException
             or OperationCanceledException or IOException)
@@ -39,6 +45,16 @@ internal static class Connections
                 + $"{(exception is OperationCanceledException ? $"no answer within {_proofTime.TotalSeconds:0} s" : exception.Message)}",
                 exception);
         }
+    }
+
+    /// <summary>Makes a stream of a connected socket, whose other end has shown who it is.</summary>
+    private static async Task<Stream> ProveAsync(Socket socket, NodeCertificates? certificates, string? host, SocketLoop? loop,
+        CancellationToken stop)
+    {
+        LoopStream? looped = loop is null ? null : new LoopStream(socket, loop);
+        Stream stream = await SecureAsync(looped ?? (Stream)new NetworkStream(socket, ownsSocket: true), certificates, host, stop);
+        looped?.GoOnInLoop();
+        return stream;
     }
 
     /// <summary>Mutual TLS over a new connection, where there are certificates.</summary>
@@ -95,8 +111,9 @@ internal static class Connections
     /// throws.</param>
     /// <param name="refused">Told of every connection that was closed, and why.</param>
     /// <param name="stop">Ends it.</param>
+    /// <param name="loop">Who waits for the connections from then on; null for the thread pool.</param>
     public static async Task ListenAsync(Socket socket, NodeCertificates? certificates,
-        Func<Stream, EndPoint, CancellationToken, Task> admit, Action<string> refused, CancellationToken stop)
+        Func<Stream, EndPoint, CancellationToken, Task> admit, Action<string> refused, CancellationToken stop, SocketLoop? loop = null)
     {
         using (socket)
         using (var unproven = new SemaphoreSlim(MaxUnproven))
@@ -140,8 +157,7 @@ internal static class Connections
                     using var time = CancellationTokenSource.CreateLinkedTokenSource(stop);
                     time.CancelAfter(_proofTime);
                     peer.NoDelay = true;
-                    await admit(await SecureAsync(new NetworkStream(peer, ownsSocket: true), certificates, host: null, time.Token), from,
-                        time.Token);
+                    await admit(await ProveAsync(peer, certificates, host: null, loop, time.Token), from, time.Token);
                 }
                 catch (Exception exception) when (exception is IOException or SocketException or AuthenticationException
                     or CryptographicException or OperationCanceledException)

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Net;
@@ -24,7 +25,8 @@ internal sealed class ControlSetup(ClusterNode node) : Setup
 /// <summary>
 /// The control plane: how Akka's messages travel from node to node, each in a frame of its length and its bytes. Akka's own transport is
 /// not used. Under TLS it ends the whole node when another goes away, or stands still, while it is being called. The loss of one would be
-/// the loss of many. Every connection has two threads of its own, so that heartbeats go out and come in whatever blocks the thread pool.
+/// the loss of many. All connections share the thread of one <see cref="SocketLoop"/>, so that heartbeats go out and come in whatever
+/// blocks the thread pool, and a thousand members take no more threads than two.
 /// </summary>
 internal sealed class ControlTransport : Akka.Remote.Transport.Transport
 {
@@ -32,11 +34,12 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
     private const int Overhead = 64;
 
     /// <summary>Where there are no certificates, any process of the machine may connect.</summary>
-    private const int MaxConnections = 1024;
+    private const int MaxConnections = 4096;
 
     private readonly ClusterNode _node;
     private readonly ILogger _log;
     private readonly Socket _socket;
+    private readonly SocketLoop _loop = new("control");
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<Task, Connection> _open = new();
     private Address _local = Address.AllSystems;
@@ -73,7 +76,7 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
                 listener.Notify(new InboundAssociation(Open(stream,
                     new(SchemeIdentifier, System.Name, caller.Address.ToString(), caller.Port))));
                 return Task.CompletedTask;
-            }, _log.ControlConnectionRefused, _stop.Token);
+            }, _log.ControlConnectionRefused, _stop.Token, _loop);
         }
         catch (OperationCanceledException)
         {
@@ -86,8 +89,8 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
     {
         try
         {
-            return Open(await Connections.ConnectAsync(remoteAddress.Host!, remoteAddress.Port!.Value, _node.Certificates, _stop.Token),
-                remoteAddress);
+            return Open(await Connections.ConnectAsync(remoteAddress.Host!, remoteAddress.Port!.Value, _node.Certificates, _stop.Token,
+                _loop), remoteAddress);
         }
         catch (IOException exception)
         {
@@ -105,6 +108,7 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
         await _listening;
         foreach (Connection connection in _open.Values) connection.Close();
         await Task.WhenAll(_open.Keys);
+        _loop.Dispose();
         return true;
     }
 
@@ -123,34 +127,20 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
         /// <summary>Messages that may wait to be sent; Akka keeps those that follow, and asks again.</summary>
         private const int MaxWaiting = 64;
 
-        /// <summary>Who takes nothing for so long has been given up by the cluster long since.</summary>
-        private const int WriteMs = 15_000;
-
         private readonly Stream _stream;
         private readonly int _longest;
         private readonly ILogger _log;
-        private readonly Queue<ByteString> _outgoing = [];           // its monitor guards it and _closing
-        private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously),
-            _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private readonly Thread _sender, _receiver;
-        private bool _closing;
+        private readonly Queue<ByteString> _outgoing = [];           // its monitor guards it, _sending and _closing
+        private readonly TaskCompletionSource _closed = new(), _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private bool _sending, _closing;
 
-        public Connection(Stream stream, Address local, Address remote, int longest, ILogger log) : base(local, remote)
-        {
+        public Connection(Stream stream, Address local, Address remote, int longest, ILogger log) : base(local, remote) =>
             (_stream, _longest, _log) = (stream, longest, log);
-            _stream.WriteTimeout = WriteMs;
-            _sender = new(SendAll) { Name = $"control to {remote.HostPort()}", IsBackground = true };
-            _receiver = new(ReceiveAll) { Name = $"control from {remote.HostPort()}", IsBackground = true };
-        }
 
         /// <summary>Ends when the connection has.</summary>
         public Task Over => _over.Task;
 
-        public void Start()
-        {
-            _sender.Start();
-            _receiver.Start();
-        }
+        public void Start() => _ = ReceiveAllAsync();
 
         /// <inheritdoc/>
         public override bool Write(ByteString payload)
@@ -159,9 +149,11 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
             {
                 if (_closing || _outgoing.Count >= MaxWaiting) return false;
                 _outgoing.Enqueue(payload);
-                Monitor.PulseAll(_outgoing);
-                return true;
+                if (_sending) return true;
+                _sending = true;
             }
+            _ = SendAllAsync();                                      // here, until the other end takes no more; then in the loop
+            return true;
         }
 
         /// <inheritdoc/>
@@ -174,51 +166,59 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
             lock (_outgoing)
             {
                 _closing = true;
-                Monitor.PulseAll(_outgoing);
+                if (_sending) return;
+                _sending = true;
             }
+            _ = SendAllAsync();
         }
 
-        private void SendAll()
+        private async Task SendAllAsync()
         {
-            byte[] frame = new byte[sizeof(int) + _longest];
+            bool closes;
             try
             {
-                while (Next() is { } payload)
+                while (Next(out closes) is { } payload)
                 {
+                    int length = sizeof(int) + payload.Length;
+                    byte[] frame = ArrayPool<byte>.Shared.Rent(length);
                     BinaryPrimitives.WriteInt32LittleEndian(frame, payload.Length);
                     payload.Span.CopyTo(frame.AsSpan(sizeof(int)));
-                    _stream.Write(frame, 0, sizeof(int) + payload.Length);
+                    await _stream.WriteAsync(frame.AsMemory(0, length)).ConfigureAwait(false);
+                    ArrayPool<byte>.Shared.Return(frame);            // one that is being sent when the connection ends is the collector's
                 }
             }
             catch (Exception exception) when (IsGone(exception))
             {
-                Close();                                             // the thread that receives says so
+                lock (_outgoing) _closing = closes = true;           // whoever receives says so
             }
+            if (!closes) return;
+            await _stream.DisposeAsync().ConfigureAwait(false);
             _closed.TrySetResult();
-            _stream.Dispose();
         }
 
-        private ByteString? Next()
+        private ByteString? Next(out bool closes)
         {
             lock (_outgoing)
             {
-                while (!_closing && _outgoing.Count == 0) Monitor.Wait(_outgoing);
-                return _outgoing.TryDequeue(out ByteString? payload) ? payload : null;
+                closes = _closing;
+                if (_outgoing.TryDequeue(out ByteString? payload)) return payload;
+                _sending = closes;                                   // who closes sends no more
+                return null;
             }
         }
 
-        private void ReceiveAll()
+        private async Task ReceiveAllAsync()
         {
             // Akka says who hears what comes when it has made up its mind about the connection.
-            Task.WaitAny(ReadHandlerSource.Task, _closed.Task);
+            await Task.WhenAny(ReadHandlerSource.Task, _closed.Task).ConfigureAwait(false);
             IHandleEventListener? listener = ReadHandlerSource.Task.IsCompletedSuccessfully
-                ? ReadHandlerSource.Task.GetAwaiter().GetResult() : null;
-            Span<byte> head = stackalloc byte[sizeof(int)];
+                ? await ReadHandlerSource.Task.ConfigureAwait(false) : null;
+            byte[] head = new byte[sizeof(int)];
             try
             {
                 while (listener is not null)
                 {
-                    _stream.ReadExactly(head);
+                    await _stream.ReadExactlyAsync(head).ConfigureAwait(false);
                     int length = BinaryPrimitives.ReadInt32LittleEndian(head);
                     if (length < 0 || length > _longest)
                     {
@@ -226,7 +226,7 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
                         break;
                     }
                     byte[] payload = GC.AllocateUninitializedArray<byte>(length);
-                    _stream.ReadExactly(payload);
+                    await _stream.ReadExactlyAsync(payload).ConfigureAwait(false);
                     listener.Notify(new InboundPayload(UnsafeByteOperations.UnsafeWrap(payload)));
                 }
             }
@@ -235,8 +235,8 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
                 _log.ControlConnectionEnded(RemoteAddress.Endpoint(), exception.Message);
             }
             Close();
-            _stream.Dispose();                                       // the other thread may be in the middle of it
-            _sender.Join();
+            await _stream.DisposeAsync().ConfigureAwait(false);      // the other may be in the middle of it
+            await _closed.Task.ConfigureAwait(false);
             listener?.Notify(new Disassociated(DisassociateInfo.Unknown));
             _over.SetResult();
         }

@@ -99,6 +99,18 @@ EXPORT int alpro_ranges(const Reader *r, const int32_t *indices, int count, int6
     return r->still ? 0 : needed_ranges(r, indices, count, ranges, capacity);
 }
 
+/* The numbers of the frames that are key frames, ascending; how many there are, of which at most capacity are given. */
+EXPORT int alpro_key_frames(const Reader *r, int32_t *indices, int capacity)
+{
+    int count = 0;
+    for (int i = 0; i < r->frame_count; i++) {
+        if (r->order && !r->packets[r->order[i]].key) continue;
+        if (count < capacity) indices[count] = i;
+        count++;
+    }
+    return count;
+}
+
 EXPORT int alpro_read(Reader *r, const int32_t *indices, int count, int width, int height, int filter, uint8_t *pixels)
 {
     begin(r);
@@ -118,9 +130,10 @@ EXPORT int alpro_read(Reader *r, const int32_t *indices, int count, int width, i
     return OK;
 }
 
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
 EXPORT Reader *alpro_new(const Limits *limits)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, set_up);
     Reader *r = av_mallocz(sizeof *r);
     if (!r) return NULL;
@@ -145,6 +158,13 @@ EXPORT void alpro_free(Reader *r)
 EXPORT const char *alpro_message(const Reader *r) { return r->message; }
 
 EXPORT void alpro_statistics(const Reader *r, Statistics *statistics) { *statistics = r->statistics; }
+
+/* A picture of width x height RGB bytes as a JPEG of another size; how many bytes it has, or -1 where it cannot be made or has no room. */
+EXPORT int alpro_jpeg(const uint8_t *rgb, int width, int height, int to_width, int to_height, int quality, uint8_t *jpeg, int capacity)
+{
+    pthread_once(&once, set_up);
+    return encode_jpeg(rgb, width, height, to_width, to_height, quality, jpeg, capacity);
+}
 
 /* The versions of libavformat, libavcodec and libswscale in use, each major << 16 | minor << 8 | micro. */
 EXPORT void alpro_versions(uint32_t versions[3])

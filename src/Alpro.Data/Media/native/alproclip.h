@@ -2,7 +2,8 @@
  * alproclip: chosen frames of a video or image, exactly, over FFmpeg 4.4 to 7.
  *
  * file.c opens files within a deadline, index.c finds out which packets there are and in which order they are shown, decode.c
- * decodes those that wanted frames depend on, picture.c turns frames into RGB of the wanted size, alproclip.c is what is called.
+ * decodes those that wanted frames depend on, picture.c turns frames into RGB of the wanted size, jpeg.c makes small pictures of
+ * them for people, alproclip.c is what is called.
  * A reader belongs to one thread at a time; nothing here is shared between readers.
  */
 #ifndef ALPROCLIP_H
@@ -149,5 +150,8 @@ Orientation orientation_of(const AVStream *stream);
 int rotation_of(Orientation o);
 int convert(Picture *p, const AVFrame *frame, Orientation o, int width, int height, int filter, uint8_t *rgb);
 void picture_free(Picture *p);
+
+/* jpeg.c */
+int encode_jpeg(const uint8_t *rgb, int width, int height, int to_width, int to_height, int quality, uint8_t *jpeg, int capacity);
 
 #endif

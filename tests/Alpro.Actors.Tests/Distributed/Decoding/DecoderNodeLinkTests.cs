@@ -38,7 +38,8 @@ public sealed class DecoderNodeLinkTests : TestKit
         Func<IClipSource> open = () => new TestClips.Source(request => _before(request));
         var work = new DecodeSupervisor.Work(open, TestClips.Settings, new Dictionary<string, string>(), settings, Certificates: null);
         Address here = ((ExtendedActorSystem)Sys).Provider.DefaultAddress;
-        _link = _supervisor.ChildActorOf(Props.Create(() => new DecoderNodeLink(here, work)), SupervisorStrategy.StoppingStrategy);
+        IActorRef pool = Sys.ActorOf(Props.Create(() => new DecoderPool(open, settings, TimeProvider.System)));
+        _link = _supervisor.ChildActorOf(Props.Create(() => new DecoderNodeLink(here, work, pool)), SupervisorStrategy.StoppingStrategy);
         _supervisor.Watch(_link);
     }
 
@@ -118,11 +119,34 @@ public sealed class DecoderNodeLinkTests : TestKit
     }
 
     [Fact]
-    public void Decoders_that_keep_dying_end_the_link()
+    public void Clip_that_is_granted_before_the_connection_is_there_is_made()
     {
-        _before = static _ => throw new InvalidOperationException("injected");
+        _gate.ExpectMsg<TrainerGate.Offer>();
+        _gate.Reply(new DecoderNodeLink.Welcome("127.0.0.1", ((IPEndPoint)_listener.LocalEndPoint!).Port, DataPlane.NewToken()));
+        Grant(1);
+        _stream = new(_listener.Accept(), ownsSocket: true);
+        _stream.ReadExactly(new byte[DataPlane.TokenLength]);
+        ExpectSent(1);
+    }
+
+    [Fact]
+    public void Link_that_retires_makes_what_was_granted_and_ends_with_its_other_end()
+    {
         Joined();
-        for (int row = 0; row < 3; row++) Grant(row);
+        Grant(1);
+        ExpectSent(1);
+        _link.Tell(DecoderNodeLink.Retire.Instance);
+        _trainer.ExpectMsg<TrainerLink.Retire>();
+        Grant(2);
+        ExpectSent(2);
+        Sys.Stop(_trainer);
+        _supervisor.ExpectTerminated(_link);
+    }
+
+    [Fact]
+    public void Link_that_retires_before_anybody_has_answered_ends()
+    {
+        _link.Tell(DecoderNodeLink.Retire.Instance);
         _supervisor.ExpectTerminated(_link);
     }
 

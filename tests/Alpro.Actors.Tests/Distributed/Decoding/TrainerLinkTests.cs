@@ -148,4 +148,27 @@ public sealed class TrainerLinkTests : TestKit
         Sys.Stop(_node);
         ExpectTerminated(_link);
     }
+
+    [Fact]
+    public async Task Link_that_retires_delivers_what_it_holds_asks_for_no_more_and_ends()
+    {
+        IActorRef decoder = Grant(TestClips.Request(1));
+        _pipeline.Watch(decoder);
+        _link.Tell(TrainerLink.Retire.Instance, _node);
+        await _link.Ask<ActorIdentity>(new Identify(1));             // it has been taken in
+        Send(TestClips.Request(1));
+        ExpectArrived(TestClips.Request(1));
+        _pipeline.ExpectMsg<ClipCoordinator.LeaveWork>();            // first, or the clip would count as lost
+        _pipeline.ExpectTerminated(decoder);
+        ExpectTerminated(_link);
+    }
+
+    [Fact]
+    public void Link_that_retires_with_nothing_in_hand_ends_at_once()
+    {
+        Asking();
+        _link.Tell(TrainerLink.Retire.Instance, _node);
+        ExpectTerminated(_link);
+        _pipeline.ExpectNoMsg(0);
+    }
 }

@@ -1,11 +1,10 @@
-// Runs vision.cu on a processor, so that its kernels are tested where there is no GPU: a thread for each thread of a block, one block after
+// Runs vision.cu on a processor, so that its kernels are tested where there is no GPU: a fiber for each thread of a block, one block after
 // another, and barriers for what a warp or a block does together. Compiled with -DCHUNKS and -DFRAMES, and -include of nothing else.
-#include <barrier>
 #include <cmath>
 #include <cstring>
-#include <memory>
 #include <string>
-#include <thread>
+#include <ucontext.h>
+#include <utility>
 #include <vector>
 
 #define __device__
@@ -14,23 +13,38 @@
 #define __launch_bounds__(threads)
 
 struct Index { int x; };
-static thread_local Index threadIdx, blockIdx;
-static Index blockDim, gridDim;
-static std::unique_ptr<std::barrier<>> block;
-static std::vector<std::unique_ptr<std::barrier<>>> warps;
+static Index threadIdx, blockIdx, blockDim, gridDim;
+
+// Fibers take turns; one that waits at a barrier lets the next run. They stay on one thread: a launch is over before the next begins.
+static ucontext_t turns;
+static std::vector<ucontext_t> fibers;
+
+static void next() { swapcontext(&fibers[threadIdx.x], &turns); }
+
+struct Barrier {
+    int members, arrived = 0, passed = 0;
+    void wait() {
+        int before = passed;
+        if (++arrived == members) { arrived = 0; passed++; }
+        while (passed == before) next();
+    }
+};
+
+static Barrier block;
+static std::vector<Barrier> warps;
 static float exchanged[1024];
 
-static void __syncthreads() { block->arrive_and_wait(); }
+static void __syncthreads() { block.wait(); }
 static unsigned __float_as_uint(float x) { unsigned u; std::memcpy(&u, &x, 4); return u; }
 static float __uint_as_float(unsigned u) { float x; std::memcpy(&x, &u, 4); return x; }
 static float rsqrtf(float x) { return 1 / std::sqrt(x); }
 
 static float __shfl_xor_sync(unsigned, float x, int lanes) {
-    std::barrier<> &warp = *warps[threadIdx.x / 32];
+    Barrier &warp = warps[threadIdx.x / 32];
     exchanged[threadIdx.x] = x;
-    warp.arrive_and_wait();
+    warp.wait();
     float other = exchanged[threadIdx.x ^ lanes];
-    warp.arrive_and_wait();
+    warp.wait();
     return other;
 }
 
@@ -38,16 +52,30 @@ static float __shfl_xor_sync(unsigned, float x, int lanes) {
 #include "vision.cu"
 
 template <typename Kernel> static void run(int blocks, int threads, Kernel kernel) {
+    constexpr size_t stack = 1 << 16;
+    static std::vector<char> stacks;
+    static std::vector<bool> done;
+    static Kernel *current;
+    stacks.resize(threads * stack);
+    fibers.resize(threads);
+    current = &kernel;
     blockDim.x = threads;
     gridDim.x = blocks;
-    for (int b = 0; b < blocks; b++) {
-        block = std::make_unique<std::barrier<>>(threads);
-        warps.clear();
-        for (int w = 0; w < threads / 32; w++) warps.push_back(std::make_unique<std::barrier<>>(32));
-        std::vector<std::thread> all;
-        for (int t = 0; t < threads; t++)
-            all.emplace_back([=] { threadIdx.x = t; blockIdx.x = b; kernel(); });
-        for (std::thread &thread : all) thread.join();
+    for (blockIdx.x = 0; blockIdx.x < blocks; blockIdx.x++) {
+        block = { threads };
+        warps.assign(threads / 32, { 32 });
+        done.assign(threads, false);
+        for (int t = 0; t < threads; t++) {
+            getcontext(&fibers[t]);
+            fibers[t].uc_stack = { &stacks[t * stack], 0, stack };
+            fibers[t].uc_link = &turns;                              // where it goes when the kernel returns
+            makecontext(&fibers[t], +[] { (*current)(); done[threadIdx.x] = true; }, 0);
+        }
+        for (bool all = false; !all;) {
+            all = true;
+            for (threadIdx.x = 0; threadIdx.x < threads; threadIdx.x++)
+                if (!done[threadIdx.x]) { swapcontext(&turns, &fibers[threadIdx.x]); all = all && done[threadIdx.x]; }
+        }
     }
 }
 
