@@ -148,6 +148,23 @@ internal static partial class ActorEvents
     [LoggerMessage(308, LogLevel.Information, "the run has ended: its trainers have left, and so does this node")]
     public static partial void RunHasEnded(this ILogger log);
 
+    // 31x: packing on decode nodes.
+
+    [LoggerMessage(311, LogLevel.Information, "decode node {Node} packs too")]
+    public static partial void PackNodeJoined(this ILogger log, string node);
+
+    [LoggerMessage(312, LogLevel.Warning, "decode node {Node} packs no more, and its clips go to others: {Reason}")]
+    public static partial void PackNodeLost(this ILogger log, string node, string reason);
+
+    [LoggerMessage(313, LogLevel.Information, "{Corpus}: decode nodes packed {Clips:N0} clips")]
+    public static partial void ClipsPackedElsewhere(this ILogger log, string corpus, int clips);
+
+    [LoggerMessage(314, LogLevel.Warning, "this node cannot pack for the cluster: {Reason}")]
+    public static partial void PackingRefused(this ILogger log, string reason);
+
+    [LoggerMessage(315, LogLevel.Warning, "the link to a process that packs is lost, and this node offers itself again: {Reason}")]
+    public static partial void PackLinkLost(this ILogger log, string reason);
+
     // 4xx: groups of trainers.
 
     [LoggerMessage(401, LogLevel.Information,

@@ -32,6 +32,9 @@ public sealed record ActorSettings
     /// <summary>How stores are asked, and the cache of what they answered.</summary>
     public required PlaceSettings Places { get; init; }
 
+    /// <summary>How many of the decoders compute at once, where the others have clips in hand that are fetched; null for all.</summary>
+    public int? Computing { get; init; }
+
     /// <summary>Clips that are in hand for each decoder where media lie in a store: one is decoded while the others are fetched.</summary>
     public required int ClipsPerDecoder { get; init; }
 

@@ -35,4 +35,15 @@ internal static partial class CommandEvents
     [LoggerMessage(10, LogLevel.Warning,
         "our kernels for the vision encoder cannot be used, and libtorch's slower operations take their place: {Reason}")]
     public static partial void KernelsRefused(this ILogger log, string reason);
+
+    [LoggerMessage(11, LogLevel.Warning,
+        "{Store} has not answered for {Seconds:0} s, and is asked again and again (alpro.store.deadline): {Reason}")]
+    public static partial void StoreAway(this ILogger log, string store, double seconds, string reason);
+
+    [LoggerMessage(12, LogLevel.Information, "{Store} answers again, after {Seconds:0} s")]
+    public static partial void StoreBack(this ILogger log, string store, double seconds);
+
+    [LoggerMessage(13, LogLevel.Warning,
+        "what stores answer cannot be kept in {Folder}, and is asked for again each time (alpro.cache.folder): {Reason}")]
+    public static partial void CacheUnwritable(this ILogger log, string folder, string reason);
 }

@@ -10,6 +10,7 @@ using System.Text.Json.Serialization;
 using Alpro.Actors;
 using Alpro.Data;
 using Alpro.Data.Media;
+using Alpro.Data.Places;
 using Alpro.Model.Arithmetic.Kernels;
 using Alpro.Model.Checkpoints;
 using Alpro.Training;
@@ -108,6 +109,9 @@ public static class CommandLine
         LogVerbosity least = Choice(parsed, _verbosity, VerbosityVariable) ?? LogVerbosity.Info;
         Events = new(Console.Error, least, Choice(parsed, _format, FormatVariable) ?? LogFormat.Text);
         CudaLauncher.Refused = static reason => Log.KernelsRefused(reason);
+        StoreNews.Away = static (store, reason, lasted) => Log.StoreAway(store, lasted.TotalSeconds, reason);
+        StoreNews.Back = static (store, lasted) => Log.StoreBack(store, lasted.TotalSeconds);
+        StoreNews.Unwritable = static (folder, reason) => Log.CacheUnwritable(folder, reason);
         string[] problems = parsed.Action is HelpAction ? [] :
         [
             .. parsed.Errors.Count > 0 ? ParseProblems.Of(parsed) : [],

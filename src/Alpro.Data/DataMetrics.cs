@@ -22,6 +22,9 @@ internal static class DataMetrics
     private static readonly Counter<long> _bytes =
         _meter.CreateCounter<long>("alpro.media.io", "By", "Bytes read from media files by the decoder in this process.");
 
+    private static readonly Counter<long> _notCached = _meter.CreateCounter<long>("alpro.cache.failures", "{answer}",
+        "Answers of stores that could not be kept in the cache.");
+
     /// <summary>A clip is made.</summary>
     public static void Decoded() => _decoded.Add(1);
 
@@ -33,6 +36,9 @@ internal static class DataMetrics
     /// <param name="stage">The stage.</param>
     /// <param name="began">When it began, by <see cref="Stopwatch"/>.</param>
     public static void TookSince(string stage, long began) => Took(stage, Stopwatch.GetElapsedTime(began));
+
+    /// <summary>An answer of a store could not be kept.</summary>
+    public static void NotCached() => _notCached.Add(1);
 
     /// <summary>So much was read from a media file.</summary>
     public static void ReadMedia(long bytes) => _bytes.Add(bytes);

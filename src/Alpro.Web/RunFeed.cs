@@ -86,7 +86,8 @@ internal sealed class RunFeed
         return new(
             new(Path.GetFileName(_folder.Path), File.Exists(_folder.Config) ? File.ReadAllText(_folder.Config) : null,
                 written is null ? [.. _folder.Beside().Select(run => Path.GetFileName(run.Path))] : [], written),
-            status ?? RunStatus.Read(_folder) ?? RunStatus.NotBegun(written ?? default, 0), health, Account(), [.. _validations], [.. _evaluations],
+            status ?? RunStatus.Read(_folder) ?? RunStatus.NotBegun(written ?? default, 0), health, Account(), [.. _validations],
+            [.. _evaluations.GroupBy(one => (one.Corpus, one.Split, one.Step)).Select(same => same.Last())],
             [.. _events.Values.SelectMany(one => one.Events).OrderBy(one => one.Time).TakeLast(MostEvents)],
             new CheckpointStore(_folder.Checkpoints).Steps(), Clips(), batch ?? BatchSample.Read(_folder));
     }

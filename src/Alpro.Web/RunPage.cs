@@ -62,7 +62,11 @@ public sealed class RunPage : IAsyncDisposable
         _metrics = MetricsExport.ForPrometheus();
         site.MapGet("/api/status", Status.Report);
         site.MapGet("/api/batch", () => Status.Batch is { } batch ? Results.Json(batch) : Results.NoContent());
-        site.MapGet("/api/events", (CancellationToken gone) => TypedResults.ServerSentEvents(WatchAsync(gone)));
+        site.MapGet("/api/events", (HttpContext context) =>
+        {
+            context.Response.Headers["X-Accel-Buffering"] = "no";    // nginx would keep news until there are many
+            return TypedResults.ServerSentEvents(WatchAsync(context.RequestAborted));
+        });
         site.MapGet("/api/runs/{name}", (string name) => Beside(name) is { } other ? Results.Json(other) : Results.NotFound());
         site.MapGet("/healthz", () => Answer(Status.Health()));
         site.MapGet("/readyz", () => Answer(Status.Readiness()));
@@ -78,8 +82,10 @@ public sealed class RunPage : IAsyncDisposable
         using var timer = new PeriodicTimer(_every);
         StepCurves.Drawn? drawn = null;
         var sent = new Dictionary<string, string>();
+        bool last;
         do
         {
+            last = _closing.IsCancellationRequested;                 // how it ended is seen too
             if (Look(drawn) is not var (view, curves)) continue;
             var changed = new JsonObject();
             foreach ((string part, JsonNode? value) in JsonSerializer.SerializeToNode(view, PageJson.Options)!.AsObject())
@@ -94,7 +100,7 @@ public sealed class RunPage : IAsyncDisposable
             if (changed.Count > 0 || grown)
                 yield return JsonSerializer.Serialize(new { View = changed, Curves = grown ? curves : null }, PageJson.Options);
         }
-        while (await NextAsync(timer, ends.Token));
+        while (!last && (await NextAsync(timer, ends.Token) || !gone.IsCancellationRequested));
     }
 
     /// <summary>Waits for the time of the next look; false when there will be none.</summary>

@@ -51,7 +51,8 @@ public sealed partial class RunReportTests : IDisposable
             .Replace("\\u003C", "\\u003c", StringComparison.Ordinal).Replace("\\u003e", ">", StringComparison.Ordinal)
             .Replace("\\u003E", ">", StringComparison.Ordinal), StringComparison.Ordinal);
         Assert.DoesNotContain("<script>alert", page, StringComparison.Ordinal);
-        foreach (string expected in new[] { "\"text2videoR1\":42", "\"key\":\"delivered\"", "\"value\":\"4000\"", "\"speed/clipsPerSecond\":[" })
+        foreach (string expected in new[] { "\"text2videoR1\":42", "\"key\":\"delivered\"", "\"value\":\"4000\"",
+            "\"speed/clipsPerSecond\":[" })
             Assert.Contains(expected, page, StringComparison.Ordinal);
     }
 

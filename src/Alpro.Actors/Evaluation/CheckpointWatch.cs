@@ -59,9 +59,7 @@ public sealed class CheckpointWatch(RunFolder run, string corpus, Func<string, s
         try
         {
             EvaluationResult result = await evaluate(weights, copy);
-            ValidationRecord record = result.Scores.ToRecord(step, result.Receipt.Seconds);
-            RunLog.Append(run, new(result.Receipt.Corpus, result.Receipt.Split, result.Receipt.WeightHash, step, record.Score,
-                record.Figures, record.Seconds));
+            RunLog.Append(run, result.ToRecord(step));
             report(run);
             return result;
         }

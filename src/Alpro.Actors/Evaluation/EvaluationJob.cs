@@ -32,6 +32,14 @@ public sealed record EvaluationResult(DownstreamScores Scores, Receipt Receipt, 
 
     /// <summary>Frames of the videos in the examples as JPEGs, by the videos' numbers; fewer where they cannot be made.</summary>
     public IReadOnlyDictionary<int, byte[]> Pictures { get; init; } = new Dictionary<int, byte[]>();
+
+    /// <summary>The scores as a run's folder keeps them.</summary>
+    /// <param name="step">Steps behind the checkpoint.</param>
+    public EvaluationRecord ToRecord(long step)
+    {
+        ValidationRecord scores = Scores.ToRecord(step, Receipt.Seconds);
+        return new(Receipt.Corpus, Receipt.Split, Receipt.WeightHash, step, scores.Score, scores.Figures, scores.Seconds);
+    }
 }
 
 /// <summary>The evaluation of one checkpoint on one corpus, from its files to a folder of results.</summary>

@@ -168,7 +168,7 @@ public sealed class RunHost : IAsyncDisposable
     /// <param name="decoders">Decoders of the stream.</param>
     internal IActorRef StartPipeline(IActorRefFactory parent, string name, RunData data, PipelineJob job, int decoders)
     {
-        ActorSettings settings = Settings with { Decoders = decoders * data.ClipsPerDecoder };
+        ActorSettings settings = Settings with { Decoders = decoders * data.ClipsPerDecoder, Computing = decoders };
         TimeProvider time = Time;
         Func<IClipSource> open = () => Source(data.OpenSource(job.Clips));
         return parent.ActorOf(Props.Create(() => new ClipPipeline(job, open, settings, time)), name);

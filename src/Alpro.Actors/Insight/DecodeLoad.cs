@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Text.Json.Serialization;
 using Alpro.Data;
+using Alpro.Data.Clips;
+using Alpro.Data.Sampling;
 
 namespace Alpro.Actors.Insight;
 
@@ -35,7 +37,7 @@ public sealed class DecodeMeter
     private long _clips;
     private double _busy, _running, _queued, _sending;
 
-    /// <summary>How many decoders there are now.</summary>
+    /// <summary>How many decoders compute at once now; more clips may be in hand, where they come from a store.</summary>
     public int Decoders { get; set; }
 
     /// <summary>The load so far.</summary>
@@ -47,18 +49,21 @@ public sealed class DecodeMeter
         }
     }
 
-    /// <summary>Makes a clip, or finds it unreadable, and counts what that took the calling thread.</summary>
-    public T Clip<T>(Func<T> make)
+    /// <summary>
+    /// Makes a clip, or finds it unreadable, and counts what that took the calling thread. While it waits for its turn to compute it does
+    /// nothing.
+    /// </summary>
+    public Clip Clip(IClipSource source, ClipRequest request)
     {
         long began = Stopwatch.GetTimestamp();
         ThreadTimes? before = ThreadTimes.OfThisThread();
         try
         {
-            return make();
+            return source.Load(request);
         }
         finally
         {
-            double busy = Stopwatch.GetElapsedTime(began).TotalSeconds;
+            double busy = (Stopwatch.GetElapsedTime(began) - source.Waited).TotalSeconds;
             // Where nothing is known of the thread it counts as running.
             ThreadTimes spent = ThreadTimes.OfThisThread() is { } after && before is { } then ? after - then : new(busy, 0);
             Add(new(1, busy, spent.Running, spent.Queued, 0));

@@ -4,7 +4,7 @@ namespace Alpro.Actors.Insight;
 
 /// <summary>What the decoders of one node did in a window.</summary>
 /// <param name="Node">The node's address; <see cref="Measurements.Here"/> for the process that trains.</param>
-/// <param name="Decoders">How many there are.</param>
+/// <param name="Decoders">How many compute at once.</param>
 /// <param name="Load">What they did.</param>
 public sealed record NodeLoad(string Node, int Decoders, DecodeLoad Load);
 

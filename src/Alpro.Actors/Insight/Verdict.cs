@@ -82,7 +82,8 @@ public static class Verdict
                 share);
         NodeLoad[] nodes = [.. window.Decoders.Where(node => node.Decoders > 0)];
         if (nodes.Length == 0) return new(FindingKind.TooFewDecoders, $"{waits}: nobody makes any.", "Start decode nodes.", share);
-        if (nodes.MaxBy(node => node.Load.Sending)! is var sender && sender.Load.Sending >= MostlySending * window.Seconds)
+        if (nodes.MaxBy(node => node.Load.Sending)! is var sender && sender.Load.Sending >= MostlySending * window.Seconds
+            && HasProcessors(sender.Load, sender.Decoders * window.Seconds))
             return new(FindingKind.SlowNetwork,
                 $"{waits}: decode node {sender.Node} sends them {Math.Min(1, sender.Load.Sending / window.Seconds):P0} of the time.",
                 "Use a faster network, or decode where training is.", share);
@@ -93,7 +94,7 @@ public static class Verdict
                 $"{waits}, and decoders idle {1 - busy / capacity:P0} of the time: the window is full (alpro.window = {window.Window}).",
                 "Raise alpro.window.", share);
         DecodeLoad load = nodes.Aggregate(DecodeLoad.None, (sum, node) => sum + node.Load);
-        if (!window.Isolated && load.Blocked >= MostlyBlocked * load.Busy)
+        if (!window.Isolated && load.Blocked >= MostlyBlocked * load.Busy && HasProcessors(load, capacity))
             return new(FindingKind.SlowDisk,
                 $"{waits}: of the {1000 * load.Busy / Math.Max(1, load.Clips):0} ms that one takes, decoders wait "
                 + $"{load.Blocked / load.Busy:P0} for their files.",
@@ -104,6 +105,11 @@ public static class Verdict
             $"{waits}: {nodes.Sum(node => node.Decoders)} decoders make {makes:0} clips/s, the step takes {takes:0}.",
             "Add decode nodes, or pack the corpus.", share);
     }
+
+    /// <summary>Whether decoders leave processors idle: only then is it files, or the network, that they wait for.</summary>
+    /// <param name="load">What they did.</param>
+    /// <param name="capacity">Seconds in which as many could have run as compute at once.</param>
+    private static bool HasProcessors(DecodeLoad load, double capacity) => load.Running + load.Queued < Idle * capacity;
 
     private static Finding? SlowNode(NodeLoad[] nodes, double seconds, string waits, double share)
     {

@@ -31,7 +31,7 @@ internal sealed class ClipDecoder : ReceiveActor
         {
             try
             {
-                message.Collator.Tell(new BatchCollator.ClipDecoded(meter.Clip(() => _source!.Load(message.Request))));
+                message.Collator.Tell(new BatchCollator.ClipDecoded(meter.Clip(_source!, message.Request)));
             }
             catch (UnreadableClipException exception)
             {

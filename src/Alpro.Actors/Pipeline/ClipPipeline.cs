@@ -45,7 +45,7 @@ internal sealed class ClipPipeline : ReceiveActor
     {
         (PipelineJob job, ActorSettings settings, TimeProvider time) = (_job, _settings, _time);
         _clips = Context.ActorOf(Props.Create(() => new ClipCoordinator(job, settings, time)), "coordinator");
-        _job.Ledger.Meter(Measurements.Here).Decoders = _settings.Decoders;
+        _job.Ledger.Meter(Measurements.Here).Decoders = _settings.Computing ?? _settings.Decoders;
         for (int decoder = 0; decoder < _settings.Decoders; decoder++) StartDecoder();
     }
 

@@ -1,5 +1,7 @@
 using Akka.Actor;
 using Alpro.Actors.Distributed.Decoding;
+using Alpro.Actors.Distributed.Membership;
+using Alpro.Actors.Distributed.Packing;
 using Alpro.Actors.Hosting;
 using Alpro.Data.Clips;
 using Alpro.Training.Configuration;
@@ -17,12 +19,14 @@ public static class DecoderNode
     {
         RunHost node = await start.JoinAsync(end: null, stop);
         RunData? data = null;
+        PackSource? packs = null;
         try
         {
             RunData opened = data = new RunData(config, node.Settings);
             ClipSettings clips = config.Data.Clip;
             var work = new DecodeSupervisor.Work(() => node.Source(opened.OpenSource(clips)), clips, opened.Describe(),
-                node.Settings with { Decoders = node.Settings.Decoders * opened.ClipsPerDecoder }, node.Node!.Certificates)
+                node.Settings with { Decoders = node.Settings.Decoders * opened.ClipsPerDecoder, Computing = node.Settings.Decoders },
+                node.Node!.Certificates)
             { Wire = start.Wire };
             var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             using CancellationTokenRegistration asked = stop.Register(() => ended.TrySetResult());
@@ -32,6 +36,10 @@ public static class DecoderNode
             };
             Action<Exception> failed = reason => ended.TrySetException(reason);
             node.System.ActorOf(Props.Create(() => new DecodeSupervisor(work, over, failed)), "decode-node");
+            PackSource opens = packs = new(config.Data.AllCorpora(),
+                new() { Deadline = node.Settings.DecodeDeadline, Places = node.Settings.Places }, node.Settings.IsolateDecoders);
+            (int encoders, NodeCertificates? certificates) = (node.Settings.Decoders, node.Node.Certificates);
+            node.System.ActorOf(Props.Create(() => new PackSupervisor(opens, encoders, certificates)), "pack-node");
             await await Task.WhenAny(ended.Task, node.System.WhenTerminated);
             return NodeEnd.Success;
         }
@@ -39,6 +47,7 @@ public static class DecoderNode
         {
             await node.DisposeAsync();                               // decoders stop before the corpora close under them
             data?.Dispose();
+            packs?.Dispose();
         }
     }
 }

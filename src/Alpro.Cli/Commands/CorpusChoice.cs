@@ -13,9 +13,7 @@ internal static class CorpusChoice
     /// <exception cref="UsageException">There is none of the name.</exception>
     public static IReadOnlyList<CorpusConfig> Of(string config, string? name)
     {
-        DataConfig data = ConfigLoader.LoadForCorpora(config).Data;
-        IReadOnlyList<CorpusConfig> corpora = [.. data.Corpora.Concat(data.Validation).Concat(data.Test is { } test ? [test] : [])
-            .DistinctBy(corpus => (corpus.Annotations, corpus.Media))];
+        IReadOnlyList<CorpusConfig> corpora = ConfigLoader.LoadForCorpora(config).Data.AllCorpora();
         if (name is null) return corpora;
         return corpora.FirstOrDefault(corpus => corpus.Name == name) is { } only ? [only] : throw new UsageException(
             $"There is no corpus {name}; there are {string.Join(", ", corpora.Select(corpus => corpus.Name))}.");

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Alpro.Actors;
 using Alpro.Data.Media;
@@ -79,22 +78,8 @@ internal static class DoctorCommand
     private static Finding Ffmpeg()
     {
         const string remedy = "install it: apt-get install ffmpeg (scripts/setup does), and have it on PATH";
-        try
-        {
-            using var process = Process.Start(new ProcessStartInfo("ffmpeg", "-version")
-            {
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            })!;
-            string first = process.StandardOutput.ReadLine() ?? "";
-            process.StandardOutput.ReadToEnd();
-            process.WaitForExit();
-            return new("ffmpeg", process.ExitCode == 0, first, remedy);
-        }
-        catch (System.ComponentModel.Win32Exception)
-        {
-            return new("ffmpeg", false, "not found on PATH", remedy);
-        }
+        string? version = FfmpegCommand.Version();
+        return new("ffmpeg", version is not null, version ?? "not found on PATH", remedy);
     }
 
     /// <summary>The cards, and what libtorch does with them; where there is a driver and libtorch cannot use it, the remedy.</summary>

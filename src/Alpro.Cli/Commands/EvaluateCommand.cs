@@ -2,6 +2,7 @@ using System.CommandLine;
 using Alpro.Actors;
 using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
+using Alpro.Training.Checkpoints;
 using Alpro.Training.Records;
 using Alpro.Training.Tasks;
 using Alpro.Web;
@@ -56,6 +57,12 @@ internal static class EvaluateCommand
             }
             var job = new EvaluationJob(model.Open(arguments), test, arguments.GetValue(model.Data), arguments.GetValue(output));
             EvaluationResult only = await EvaluationProgress.ShowAsync(job, watched => watched.RunAsync(host, stop));
+            var trained = new RunFolder(job.Target.Folder);
+            if (job.Output is null && File.Exists(trained.Steps) && CheckpointStore.StepOf(only.Checkpoint) is { } step)
+            {
+                RunLog.Append(trained, only.ToRecord(step));
+                RunReport.Refresh(trained);
+            }
             CommandLine.Result(arguments, Summary(only), console => Show(console, only));
             return ExitCode.Success;
         });

@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Diagnostics;
 using Alpro.Actors;
+using Alpro.Actors.Distributed.Membership;
+using Alpro.Actors.Runs;
 using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 using Alpro.Data.Packs;
@@ -22,7 +24,8 @@ internal static class PackCommand
             "A run's configuration: its training, validation and test corpora are packed." };
         var place = new Option<string>("--out")
         {
-            Description = "Folder for the pack; where there are several corpora, each gets a folder of its name in it.",
+            Description = "Folder for the pack, or s3://bucket/prefix; where there are several corpora, each gets a folder of its name in "
+            + "it.",
             Required = true,
         };
         var only = new Option<string?>("--corpus") { Description = "Pack the corpus of this name only." };
@@ -53,6 +56,9 @@ internal static class PackCommand
             Description = "Seconds after which reading a few frames has timed out.",
             DefaultValueFactory = _ => new DecodeLimits().Deadline.TotalSeconds,
         };
+        var cluster = new NodeOptions();
+        cluster.Seeds.Description = "Pack on the decode nodes of a cluster too: a node of it to join, as host:port; where nobody trains, "
+            + "this process itself.";
         var command = new Command("pack", CommandLine.Describe(
             "Re-encode the corpora so that reading a few frames costs little. Run it again to complete it; a configuration then names "
             + "PLACE/index as annotations, and no media.",
@@ -60,6 +66,7 @@ internal static class PackCommand
         {
             config, place, only, size, shape, rate, codec, quality, shard, workers, deadline,
         };
+        cluster.AddTo(command, trains: false);
         CommandLine.Between(size, 16, 4096);
         size.Validators.Add(result => { if (result.GetValueOrDefault<int>() % 2 != 0) result.AddError("--size must be even."); });
         FrameRateText.Check(rate);
@@ -69,6 +76,11 @@ internal static class PackCommand
         CommandLine.Between(deadline, 0.001);
         command.SetAction(async (arguments, cancellation) =>
         {
+            string given = arguments.GetValue(place)!;
+            if (Place.IsRemote(given) && !Place.IsBucket(given))
+                throw new UsageException(
+                    $"--out {Place.NameOf(given)}: expected a folder, or s3://bucket/prefix; a web server takes no files.");
+            string target = Place.Resolve(given, Environment.CurrentDirectory);
             IReadOnlyList<CorpusConfig> corpora = CorpusChoice.Of(arguments.GetValue(config)!, arguments.GetValue(only));
             PackSettings settings = new()
             {
@@ -80,26 +92,32 @@ internal static class PackCommand
             };
             if (FrameRateText.Parse(arguments.GetValue(rate)) is var (value, isShare))
                 settings = isShare ? settings with { RateFactor = value } : settings with { Rate = value };
-            string given = arguments.GetValue(place)!;
-            if (Place.IsRemote(given))
-                throw new UsageException($"--out {given}: a pack is made in a folder; copy the finished folder to the store.");
-            string target = Path.GetFullPath(given);
             DecodeLimits limits = new() { Deadline = TimeSpan.FromSeconds(arguments.GetValue(deadline)) };
             WorkerCommand worker = WorkerCommand.ThisProgram(DecodeWorker.CommandName);
-            CorpusPacker packer = new(settings, () => FrameReaders.Create(limits, worker), arguments.GetValue(workers));
-
             List<PackReport> reports = [];
-            await CommandLine.Error.Progress().StartAsync(async display =>
-            {
-                foreach (CorpusConfig corpus in corpora)
-                {
-                    string folder = corpora.Count == 1 ? target : Path.Combine(target, corpus.Name);
-                    reports.Add(await OutputPath.WriteAsync(folder, "--out",
-                        () => PackAsync(packer, corpus, folder, display, cancellation)));
-                }
-            });
+            if (!cluster.AreGiven(arguments)) await PackAllAsync(invite: null);
+            else
+                await PackerNode.RunAsync(new NodeStart(arguments.GetValue(cluster.Hocon), static actors => actors,
+                    hocon => cluster.Join(arguments, NodeRole.Packer, hocon), CommandLine.Events.Factory), PackAllAsync, cancellation);
             CommandLine.Result(arguments, new { packs = reports }, console => Show(console, reports));
             return ExitCode.Success;
+
+            async Task PackAllAsync(Func<PackTerms, EncoderPool, IDisposable>? invite)
+            {
+                CorpusPacker packer = new(settings, () => FrameReaders.Create(limits, worker), arguments.GetValue(workers))
+                {
+                    Invite = invite,
+                };
+                await CommandLine.Error.Progress().StartAsync(async display =>
+                {
+                    foreach (CorpusConfig corpus in corpora)
+                    {
+                        string folder = corpora.Count == 1 ? target : Place.Combine(target, corpus.Name);
+                        reports.Add(await OutputPath.WriteAsync(folder, "--out",
+                            () => PackAsync(packer, corpus, folder, display, cancellation)));
+                    }
+                });
+            }
         });
         return command;
     }

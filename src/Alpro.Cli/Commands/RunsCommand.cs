@@ -102,10 +102,11 @@ internal static class RunsCommand
         Row("wall time", [.. runs.Select(run => run.Time is { } time ? TimeAccount.Clock(time.Seconds) : "not known")]);
         Row("goodput", [.. runs.Select(run => $"{run.Goodput:P1}")]);
         table.AddEmptyRow();
-        foreach (TimeCause cause in Enum.GetValues<TimeCause>().Where(cause => runs.Any(run => run.Time?.Parts.ContainsKey(cause) == true)))
+        TimeCause[] causes = [.. Enum.GetValues<TimeCause>().Where(cause => runs.Any(run => run.Time?.Parts.ContainsKey(cause) == true))];
+        foreach (TimeCause cause in causes)
             Row(TimeAccount.Name(cause), [.. runs.Select(run => run.Time?.Parts.TryGetValue(cause, out double seconds) == true
                 ? $"{TimeAccount.Clock(seconds)}  {seconds / run.Time.Seconds:P1}" : "")]);
-        table.AddEmptyRow();
+        if (causes.Length > 0) table.AddEmptyRow();
         int width = Math.Clamp((console.Profile.Width - Names) / runs.Length - Border, Narrowest, Widest);
         Curve("loss", run => Points(run.Curves, "loss/total"));
         Curve("validation", run => [.. run.Validations.Select(record => ((double)record.Step, record.Score))]);
@@ -118,7 +119,7 @@ internal static class RunsCommand
         void Curve(string name, Func<RunFigures, IReadOnlyList<(double, double)>> points)
         {
             if (Sparklines.Of([.. runs.Select(points)], runs.Max(run => run.Steps), width) is { } drawn)
-                Row($"{name}, {drawn.Least:0.###} to {drawn.Greatest:0.###}", [.. drawn.Lines]);
+                Row($"{name}, {drawn.Least:G3} to {drawn.Greatest:G3}", [.. drawn.Lines]);
         }
 
         void Row(string name, string[] values) => table.AddRow([name, .. values.Select(Markup.Escape)]);

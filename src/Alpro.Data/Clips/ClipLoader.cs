@@ -28,7 +28,7 @@ public sealed class ClipLoader : IClipSource
     private readonly TokenMasker? _masker;
     private readonly RegionSampler? _regions;
     private readonly int[] _indices;
-    private TimeSpan _reading, _waiting;                             // of the clip under way: in the reader, and for a processor
+    private TimeSpan _reading;                                       // of the clip under way: in the reader
 
     /// <summary>A loader over the corpora of a run.</summary>
     /// <param name="corpora">The corpora that requests name by number.</param>
@@ -56,10 +56,14 @@ public sealed class ClipLoader : IClipSource
         _indices = new int[settings.Frames];
     }
 
+    /// <inheritdoc/>
+    public TimeSpan Waited { get; private set; }
+
     /// <summary>Makes one clip; the caller disposes it.</summary>
     /// <exception cref="UnreadableClipException">The row's media or text cannot be used.</exception>
     public Clip Load(ClipRequest request)
     {
+        Waited = TimeSpan.Zero;
         VideoTextPair pair = _corpora[request.Corpus][request.Row];
         var clip = new Clip(request, _layout) { Key = pair.Key, Kind = pair.Kind };
         try
@@ -89,8 +93,8 @@ public sealed class ClipLoader : IClipSource
     {
         DataMetrics.Decoded();
         DataMetrics.Took("tokenize", annotating);
-        DataMetrics.Took("augment", picturing - _reading - _waiting);
-        if (_processors is not null) DataMetrics.Took("wait", _waiting);
+        DataMetrics.Took("augment", picturing - _reading - Waited);
+        if (_processors is not null) DataMetrics.Took("wait", Waited);
         if (_reader.Statistics is not { } spent)
         {
             DataMetrics.Took("decode", _reading);
@@ -144,7 +148,7 @@ public sealed class ClipLoader : IClipSource
         long fetched = Stopwatch.GetTimestamp();
         _reading = Stopwatch.GetElapsedTime(began, fetched);
         _processors?.Wait();
-        _waiting = Stopwatch.GetElapsedTime(fetched);
+        Waited = Stopwatch.GetElapsedTime(fetched);
         try
         {
             Decode(pair, info, seed, pixels_THWC);

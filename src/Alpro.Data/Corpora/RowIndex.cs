@@ -2,7 +2,9 @@ using System.IO.Hashing;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Alpro.Data.Media;
+using Alpro.Data.Places;
 using Microsoft.Win32.SafeHandles;
 
 namespace Alpro.Data.Corpora;
@@ -21,9 +23,13 @@ namespace Alpro.Data.Corpora;
 internal sealed record IndexedRow(string Key, IReadOnlyList<string> MediaPaths, long Offset, long Length, IReadOnlyList<string> Captions,
     string Answer, string AnswerType, PackedClip? Packed = null);
 
-/// <summary>What is known of the corpus as a whole. The rows of a packed one name its streams by their numbers; others have none.</summary>
+/// <summary>
+/// What is known of the corpus as a whole. The rows of a packed one name its streams by their numbers; others have none. Of a shard that
+/// was put in a store, what it is there.
+/// </summary>
 internal sealed record IndexSummary(string Fingerprint, string Content, MediaKind Kind, CorpusCoverage Coverage,
-    IReadOnlyList<string> Problems, Dictionary<string, long> Listed, IReadOnlyList<PackedStream>? Streams = null);
+    IReadOnlyList<string> Problems, Dictionary<string, long> Listed, IReadOnlyList<PackedStream>? Streams = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] PlaceFacts? Shard = null);
 
 /// <summary>
 /// The usable rows of a corpus in one compact file, addressable by number: the rows, a table of where each begins, a summary. A row and its
@@ -102,6 +108,31 @@ internal sealed class RowIndex : IDisposable
         finally
         {
             file?.Dispose();
+        }
+    }
+
+    /// <summary>What an index was made of, wherever it lies; null where there is none, or it is damaged.</summary>
+    public static string? FingerprintAt(string address)
+    {
+        try
+        {
+            using var place = Place.Open(address);
+            long length = place.Length;
+            if (length < TrailerLength) return null;
+            Span<ulong> trailer = stackalloc ulong[TrailerLength / sizeof(ulong)];
+            place.Read(length - TrailerLength, MemoryMarshal.AsBytes(trailer));
+            if (trailer[2] != Magic || trailer[1] > (ulong)(length - TrailerLength)) return null;
+            byte[] json = new byte[length - TrailerLength - (long)trailer[1]];
+            place.Read((long)trailer[1], json);
+            return JsonSerializer.Deserialize<IndexSummary>(json)?.Fingerprint;
+        }
+        catch (PlaceException exception) when (exception.Fault == PlaceFault.Missing)
+        {
+            return null;
+        }
+        catch (JsonException)
+        {
+            return null;
         }
     }
 

@@ -19,7 +19,8 @@ namespace Alpro.Data.Media;
 /// <item><see cref="KeyFramesRequest"/>; the answer is <see cref="Done"/>, count, frame numbers.</item>
 /// <item><see cref="ReadRequest"/>, count, width, height, filter, indices; the answer is <see cref="Done"/> and the pixels.</item>
 /// </list>
-/// Each may be answered by <see cref="Refused"/>, the reason and the message of an <see cref="UnreadableClipException"/> instead.
+/// Each may be answered by <see cref="Refused"/>, the reason and the message of an <see cref="UnreadableClipException"/> instead. Before
+/// an answer there may be news of stores: one of the three bytes for it, store or folder, reason, ticks.
 /// </remarks>
 internal static class DecodeWorker
 {
@@ -27,6 +28,8 @@ internal static class DecodeWorker
     public const string CommandName = "decode-worker";
 
     internal const byte Ready = 1, Done = 2, Refused = 3, OpenRequest = 4, ReadRequest = 5, FetchRequest = 6, KeyFramesRequest = 7;
+
+    private const byte Away = 7, Back = 8, Unwritable = 9;
 
     /// <summary>Answers requests until the input ends.</summary>
     public static void Run(Stream input, Stream output)
@@ -48,6 +51,9 @@ internal static class DecodeWorker
             },
         };
         using IFrameReader reader = FrameReaders.CreateOnce(limits);
+        StoreNews.Away = (store, reason, lasted) => Tell(Away, store, reason, lasted);
+        StoreNews.Back = (store, lasted) => Tell(Back, store, "", lasted);
+        StoreNews.Unwritable = (folder, reason) => Tell(Unwritable, folder, reason, default);
         answers.Write(Ready);
         answers.Flush();
 
@@ -96,6 +102,33 @@ internal static class DecodeWorker
                 answers.Write((int)exception.Reason);
                 answers.Write(exception.Finding);
             }
+        }
+
+        // The thread that answers requests waits meanwhile for the store.
+        void Tell(byte what, string where, string reason, TimeSpan lasted)
+        {
+            lock (answers)
+            {
+                answers.Write(what);
+                answers.Write(where);
+                answers.Write(reason);
+                answers.Write(lasted.Ticks);
+                answers.Flush();
+            }
+        }
+    }
+
+    /// <summary>Reads the byte with which an answer begins; news before it is passed on.</summary>
+    internal static byte NextAnswer(BinaryReader answers)
+    {
+        while (true)
+        {
+            byte answer = answers.ReadByte();
+            if (answer is not (Away or Back or Unwritable)) return answer;
+            (string where, string reason, TimeSpan lasted) = (answers.ReadString(), answers.ReadString(), new(answers.ReadInt64()));
+            if (answer == Away) StoreNews.SayAway(where, reason, lasted);
+            else if (answer == Back) StoreNews.SayBack(where, lasted);
+            else StoreNews.SayUnwritable(where, reason);
         }
     }
 

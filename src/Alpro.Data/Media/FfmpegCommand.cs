@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.Diagnostics;
 using FFMpegCore;
 using FFMpegCore.Enums;
 
@@ -11,6 +12,27 @@ internal static class FfmpegCommand
     /// Options that make the same bytes of the same input on any run: one thread, no dates, no version strings of the muxer.
     /// </summary>
     public const string Deterministic = "-threads 1 -fflags +bitexact -flags:v +bitexact -map_metadata -1";
+
+    /// <summary>The line in which the command says its version; null where there is none.</summary>
+    public static string? Version()
+    {
+        try
+        {
+            using var process = Process.Start(new ProcessStartInfo("ffmpeg", "-version")
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            })!;
+            string? first = process.StandardOutput.ReadLine();
+            process.StandardOutput.ReadToEnd();
+            process.WaitForExit();
+            return process.ExitCode == 0 ? first : null;
+        }
+        catch (Win32Exception)
+        {
+            return null;
+        }
+    }
 
     /// <summary>Runs one command to its end; a cancellation kills it.</summary>
     /// <exception cref="DataException">There is no <c>ffmpeg</c> on this system.</exception>

@@ -201,10 +201,10 @@ internal sealed class IsolatedFrameReader : IFrameReader
     /// <summary>Reads how a request went; what follows it is for the caller.</summary>
     private void TakeAnswer()
     {
-        byte answer = _answers!.ReadByte();
+        byte answer = DecodeWorker.NextAnswer(_answers!);
         if (answer == DecodeWorker.Done) return;
         if (answer != DecodeWorker.Refused) throw new IOException($"The decoding process answers {answer}.");
-        var reason = (RejectReason)_answers.ReadInt32();
+        var reason = (RejectReason)_answers!.ReadInt32();
         throw new UnreadableClipException(reason, _path, _answers.ReadString());
     }
 

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using System.IO.Hashing;
+using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 using FFMpegCore;
 using FFMpegCore.Exceptions;
@@ -20,15 +21,14 @@ internal sealed record EncodedClip(byte[] Bytes, PackedClip Clip);
 /// <param name="settings">How clips are packed.</param>
 /// <param name="reader">Reads the sources; this one disposes it.</param>
 /// <param name="scratch">Path of a file that the command writes.</param>
-internal sealed class ClipEncoder(PackSettings settings, IFrameReader reader, string scratch) : IDisposable
+internal sealed class ClipEncoder(PackSettings settings, IFrameReader reader, string scratch) : IClipEncoder
 {
     private const int DefaultCrf = 23, DefaultScale = 3;
 
-    /// <summary>Encodes a clip.</summary>
-    /// <exception cref="UnreadableClipException">The source cannot be read.</exception>
-    /// <exception cref="DataException">The command fails, or there is none.</exception>
-    public async Task<EncodedClip> EncodeAsync(MediaSource media, MediaKind kind, CancellationToken cancellation)
+    /// <inheritdoc/>
+    public async Task<EncodedClip> EncodeAsync(VideoTextPair clip, CancellationToken cancellation)
     {
+        (MediaSource media, MediaKind kind) = (clip.Media, clip.Kind);
         VideoInfo source = reader.Open(media);
         (int width, int height) = settings.SizeOf(source, kind);
         FramePipe frames = new(reader, settings.FramesOf(source), width, height, PackSettings.FilterOf(kind), settings.RateOf(source));

@@ -1,7 +1,6 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using System.Threading.Channels;
 using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 using Alpro.Data.Places;
@@ -22,6 +21,9 @@ internal sealed class CorpusPacker(PackSettings settings, Func<IFrameReader> cre
 
     private const int Version = 1, AheadPerWorker = 4;
 
+    /// <summary>Lets encoders of other processes join while a corpus is packed, until what it returns is disposed.</summary>
+    public Func<PackTerms, EncoderPool, IDisposable>? Invite { get; init; }
+
     private static readonly JsonSerializerOptions _json = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
@@ -36,24 +38,29 @@ internal sealed class CorpusPacker(PackSettings settings, Func<IFrameReader> cre
     /// <summary>Packs a corpus, or completes what an earlier call began; open it lazily, or missing files are not among its rows.</summary>
     /// <param name="corpus">The corpus.</param>
     /// <param name="mediaRoot">Folder of its media: origins are named relative to it.</param>
-    /// <param name="folder">Folder of the pack: a new one, or that of the same pack.</param>
+    /// <param name="place">Folder of the pack, or <c>s3://bucket/prefix</c>: a new one, or that of the same pack.</param>
     /// <param name="progress">Told the clips that are done, and how many there are.</param>
     /// <param name="cancellation">Stops it; what is finished stays.</param>
     /// <exception cref="DataException">
-    /// The folder holds another pack, no clip can be read, or the <c>ffmpeg</c> command fails.
+    /// The place holds another pack, no clip can be read, or the <c>ffmpeg</c> command fails.
     /// </exception>
-    public async Task<PackReport> PackAsync(VideoTextCorpus corpus, string mediaRoot, string folder,
+    /// <exception cref="PlaceException">The store does not take the pack, or not within its deadline.</exception>
+    public async Task<PackReport> PackAsync(VideoTextCorpus corpus, string mediaRoot, string place,
         IProgress<(int Done, int Count)>? progress = null, CancellationToken cancellation = default)
     {
         string fingerprint = $"pack {Version}|{settings.Describe()}|{corpus.Kind}|{corpus.Count}|{corpus.Content}";
-        if (PackReport.OfFinished(folder, fingerprint) is { } report) return report;
-        using PackFolder made = new(folder, fingerprint);
+        if (PackReport.OfFinished(place, fingerprint) is { } report)
+        {
+            PackFolder.Clear(place, cancellation);
+            return report;
+        }
+        using PackFolder made = new(place, fingerprint, cancellation);
         PackMembers members = PackMembers.Of(corpus, cancellation);
         progress?.Report((made.Count, members.Count));
         if (made.Count < members.Count)
             await EncodeAsync(corpus, members, mediaRoot, made, progress, cancellation).ConfigureAwait(false);
-        report = PackReport.Of(corpus, members, made, folder, fingerprint, settings);
-        made.Clear();
+        report = PackReport.Of(corpus, members, made, fingerprint, settings);
+        made.Finish();
         return report;
     }
 
@@ -62,9 +69,9 @@ internal sealed class CorpusPacker(PackSettings settings, Func<IFrameReader> cre
         IProgress<(int Done, int Count)>? progress, CancellationToken cancellation)
     {
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        Channel<ClipEncoder> free = Channel.CreateUnbounded<ClipEncoder>();
-        ClipEncoder[] encoders = [.. Enumerable.Range(0, workers).Select(_ => new ClipEncoder(settings, createReader(), made.Scratch()))];
-        foreach (ClipEncoder encoder in encoders) free.Writer.TryWrite(encoder);
+        using EncoderPool pool = new(() => new ClipEncoder(settings, createReader(), made.Scratch()), workers);
+        using IDisposable? guests =
+            Invite?.Invoke(await PackTerms.OfAsync(corpus, settings, made.Scratch(), cancellation).ConfigureAwait(false), pool);
         Queue<Task<(EncodedClip?, UnreadableClipException?)>> ahead = [];
         ShardWriter? shard = null;
         try
@@ -72,8 +79,8 @@ internal sealed class CorpusPacker(PackSettings settings, Func<IFrameReader> cre
             for (int member = made.Count, next = member; member < members.Count; member++)
             {
                 cancellation.ThrowIfCancellationRequested();
-                for (; next < members.Count && ahead.Count < workers * AheadPerWorker; next++)
-                    ahead.Enqueue(TryEncodeAsync(corpus[members.RowsOf(next)[0]].Media));
+                for (; next < members.Count && ahead.Count < pool.Count * AheadPerWorker; next++)
+                    ahead.Enqueue(pool.EncodeAsync(corpus[members.RowsOf(next)[0]], stop.Token));
                 (EncodedClip? clip, UnreadableClipException? trouble) = await ahead.Dequeue().ConfigureAwait(false);
                 shard ??= made.BeginShard();
                 if (clip is null) shard.AddUnreadable(member, trouble!);
@@ -91,24 +98,6 @@ internal sealed class CorpusPacker(PackSettings settings, Func<IFrameReader> cre
             await stop.CancelAsync().ConfigureAwait(false);
             await ((Task)Task.WhenAll(ahead)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             shard?.Dispose();
-            foreach (ClipEncoder encoder in encoders) encoder.Dispose();
-        }
-
-        async Task<(EncodedClip?, UnreadableClipException?)> TryEncodeAsync(MediaSource media)
-        {
-            ClipEncoder encoder = await free.Reader.ReadAsync(stop.Token).ConfigureAwait(false);
-            try
-            {
-                return (await Task.Run(() => encoder.EncodeAsync(media, corpus.Kind, stop.Token), stop.Token).ConfigureAwait(false), null);
-            }
-            catch (UnreadableClipException exception)
-            {
-                return (null, exception);
-            }
-            finally
-            {
-                free.Writer.TryWrite(encoder);
-            }
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Alpro.Data.Corpora;
+using Alpro.Data.Places;
 using Alpro.Data.Preparation;
 
 namespace Alpro.Data.Packs;
@@ -24,23 +25,27 @@ internal sealed record PackReport(string Corpus, string Index, CorpusCoverage Co
 {
     private static readonly JsonSerializerOptions _json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
-    /// <summary>The report of a folder that holds the whole pack, which is the last that is made; null where it does not.</summary>
-    public static PackReport? OfFinished(string folder, string fingerprint)
-    {
-        (string report, string parts) = (PathIn(folder), Path.Combine(folder, PackFolder.Parts));
-        using RowIndex? index = RowIndex.TryOpen(Path.Combine(folder, CorpusPacker.IndexName), fingerprint);
-        if (index is null || !File.Exists(report)) return null;
-        if (Directory.Exists(parts)) Directory.Delete(parts, recursive: true);      // whoever made the pack was stopped at that
-        return JsonSerializer.Deserialize<PackReport>(File.ReadAllBytes(report), _json);
-    }
+    /// <summary>Names of the report and of the list of what is not in the pack.</summary>
+    public const string Name = "pack-report.json", ListName = "unreadable.csv";
 
-    /// <summary>Where the report of a pack lies.</summary>
-    public static string PathIn(string folder) => Path.Combine(folder, "pack-report.json");
+    /// <summary>The report of a place that holds the whole pack; null where it does not.</summary>
+    public static PackReport? OfFinished(string place, string fingerprint)
+    {
+        if (RowIndex.FingerprintAt(Place.Combine(place, CorpusPacker.IndexName)) != fingerprint) return null;
+        try
+        {
+            using var report = Place.Open(Place.Combine(place, Name));
+            return JsonSerializer.Deserialize<PackReport>(report.ReadAll(), _json);
+        }
+        catch (PlaceException exception) when (exception.Fault == PlaceFault.Missing)
+        {
+            return null;
+        }
+    }
 
     /// <summary>Writes the index of a pack whose shards are finished, the list of what is not in it, and the report.</summary>
     /// <exception cref="DataException">There is nothing in it.</exception>
-    public static PackReport Of(VideoTextCorpus corpus, PackMembers members, PackFolder made, string folder, string fingerprint,
-        PackSettings settings)
+    public static PackReport Of(VideoTextCorpus corpus, PackMembers members, PackFolder made, string fingerprint, PackSettings settings)
     {
         List<UnreadableRow> unreadable = [];
         List<int> clips = [];
@@ -69,7 +74,7 @@ internal sealed record PackReport(string Corpus, string Index, CorpusCoverage Co
             if (before is not null) before += pair.Media.Length > 0 ? pair.Media.Length : new FileInfo(pair.Media.Path).Length;
             after += packed.Length;
         }
-        string list = Path.Combine(folder, "unreadable.csv");
+        string list = Path.Combine(made.Folder, ListName);
         CorpusScanner.WriteList(list, corpus.Name, unreadable);
         if (clips.Count == 0)
             throw new DataException($"corpus {corpus.Name}: none of its {members.Count} clips can be read; {list} says why");
@@ -80,13 +85,14 @@ internal sealed record PackReport(string Corpus, string Index, CorpusCoverage Co
         };
         writer.Finish(new(fingerprint, writer.Content, corpus.Kind, coverage, corpus.Problems, []));
 
-        PackReport report = new(corpus.Name, made.Index, coverage, coverage.Describe(corpus.Kind), corpus.Count - unreadable.Count,
-            clips.Count, unreadable.CountBy(row => $"{row.Reason}").OrderByDescending(reason => reason.Value)
+        PackReport report = new(corpus.Name, Place.Combine(made.Place, CorpusPacker.IndexName), coverage,
+            coverage.Describe(corpus.Kind), corpus.Count - unreadable.Count, clips.Count,
+            unreadable.CountBy(row => $"{row.Reason}").OrderByDescending(reason => reason.Value)
             .ToDictionary(reason => reason.Key, reason => reason.Value), frames, made.Shards, before, after,
-            new FileInfo(made.Index).Length, PackSample.Of(corpus, members, made, folder, clips, settings));
-        string aside = $"{PathIn(folder)}.tmp";
+            new FileInfo(made.Index).Length, PackSample.Of(corpus, members, made, clips, settings));
+        string path = Path.Combine(made.Folder, Name), aside = $"{path}.tmp";
         File.WriteAllBytes(aside, JsonSerializer.SerializeToUtf8Bytes(report, _json));
-        File.Move(aside, PathIn(folder), overwrite: true);
+        File.Move(aside, path, overwrite: true);
         return report;
     }
 }

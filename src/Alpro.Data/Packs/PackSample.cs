@@ -1,5 +1,6 @@
 using Alpro.Data.Corpora;
 using Alpro.Data.Media;
+using Alpro.Data.Places;
 
 namespace Alpro.Data.Packs;
 
@@ -15,7 +16,7 @@ internal sealed record PackSample(int Clips, double SourceMilliseconds, double P
     private const double MostPsnr = 100;
 
     /// <summary>Compares clips, evenly spread over the pack.</summary>
-    public static PackSample Of(VideoTextCorpus corpus, PackMembers members, PackFolder made, string folder, IReadOnlyList<int> clips,
+    public static PackSample Of(VideoTextCorpus corpus, PackMembers members, PackFolder made, IReadOnlyList<int> clips,
         PackSettings settings)
     {
         int count = Math.Min(clips.Count, ClipsAtMost);
@@ -40,7 +41,7 @@ internal sealed record PackSample(int Clips, double SourceMilliseconds, double P
         void ReadPacked(int i)
         {
             IndexedRow row = made[some[i]];
-            reader.Open(new(Path.Combine(folder, row.MediaPaths[0]), row.Offset, row.Length) { Packed = row.Packed });
+            reader.Open(new(Place.Combine(made.Place, row.MediaPaths[0]), row.Offset, row.Length) { Packed = row.Packed });
             results[i] = Read(packed[i], frames[i]);
         }
 

@@ -2,6 +2,7 @@ using System.Formats.Tar;
 using System.Globalization;
 using Alpro.Data.Corpora;
 using Alpro.Data.Media;
+using Alpro.Data.Places;
 
 namespace Alpro.Data.Packs;
 
@@ -53,16 +54,22 @@ internal sealed class ShardWriter : IDisposable
     public static UnreadableClipException? TroubleOf(IndexedRow row) => row.MediaPaths.Count > 0 ? null
         : new(Enum.Parse<RejectReason>(row.Answer), row.Captions[0], row.Captions[1]);
 
-    /// <summary>Completes the shard and its part; a shard without a clip leaves no file.</summary>
-    /// <param name="fingerprint">What the pack is made of.</param>
-    public void Finish(string fingerprint)
+    /// <summary>Completes the shard.</summary>
+    /// <returns>Whether it has no clip, and so no file.</returns>
+    public bool FinishFile()
     {
         _tar.Dispose();
         _file.Flush(flushToDisk: true);
         _file.Dispose();
         if (!_isEmpty) File.Move(_aside, _path, overwrite: true);
-        _part.Finish(new(fingerprint, _part.Content, MediaKind.Video, new(0, 0, 0, 0), [], []));
+        return _isEmpty;
     }
+
+    /// <summary>Completes the part of the index, when the shard lies where it stays.</summary>
+    /// <param name="fingerprint">What the pack is made of.</param>
+    /// <param name="stored">What a store says of the shard; null on disk.</param>
+    public void FinishPart(string fingerprint, PlaceFacts? stored) =>
+        _part.Finish(new(fingerprint, _part.Content, MediaKind.Video, new(0, 0, 0, 0), [], [], Shard: stored));
 
     /// <summary>Removes what was not finished.</summary>
     public void Dispose()

@@ -76,7 +76,8 @@ public abstract class Place(string name) : IDisposable
         return user < scheme ? text : text[..scheme] + text[(user + 1)..];
     }
 
-    private static bool IsBucket(string text) => text.StartsWith("s3://", StringComparison.Ordinal);
+    /// <summary>Whether the text is an address in a bucket, where files can be put.</summary>
+    public static bool IsBucket(string text) => text.StartsWith("s3://", StringComparison.Ordinal);
 
     /// <summary>Where the query of a URL begins; the end where there is none, for a key in a bucket may have any letters.</summary>
     private static int QueryOf(string text) => IsBucket(text) || text.IndexOfAny(['?', '#']) is not (>= 0 and var at) ? text.Length : at;
@@ -89,6 +90,12 @@ public abstract class Place(string name) : IDisposable
 
     /// <summary>Says that nothing beyond this stretch will be read, and so need be read ahead.</summary>
     public virtual void StayWithin(ByteRange stretch) { }
+
+    /// <summary>
+    /// Says that the file will be read from its front to its end in jumps, as a tar file is from member to member. What lies in a short
+    /// jump is read too, for a request costs more.
+    /// </summary>
+    public virtual void ReadThrough() { }
 
     /// <summary>Reads a stretch of the file, all of it.</summary>
     public abstract void Read(long position, Span<byte> bytes);

@@ -25,6 +25,12 @@ public sealed record PlaceSettings
     /// <summary>The wait before the second try; each is twice the one before, up to a hundred times it, and half of it is chance.</summary>
     public TimeSpan BackOff { get; init; } = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>How long a host that was never reached is asked for, where the system does not know its name.</summary>
+    public TimeSpan NameTime { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a store may fail before that is said (<see cref="StoreNews"/>).</summary>
+    public TimeSpan Notice { get; init; } = TimeSpan.FromSeconds(3);
+
     /// <summary>The slowest answer that is waited for.</summary>
     public const int BytesPerSecond = 64 << 10;
 }

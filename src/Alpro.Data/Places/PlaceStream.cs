@@ -17,8 +17,14 @@ internal sealed class PlaceStream(Place place) : Stream
     public override long Position { get; set; }
 
     /// <summary>The file at an address, read from its front; nothing of it is cached.</summary>
-    public static Stream Open(string address) => Place.IsRemote(address) ? new PlaceStream(Place.Open(address))
-        : new FileStream(address, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+    public static Stream Open(string address)
+    {
+        if (!Place.IsRemote(address))
+            return new FileStream(address, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+        var place = Place.Open(address);
+        place.ReadThrough();
+        return new PlaceStream(place);
+    }
 
     public override int Read(Span<byte> buffer)
     {

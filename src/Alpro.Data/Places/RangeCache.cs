@@ -17,6 +17,7 @@ internal sealed class RangeCache
 {
     private const int Segment = 1 << 20, FullestSegment = 4 * Segment, SweepEvery = 64;
     private const uint Magic = 0x31435241;                          // "ARC1"
+    private const int InUse = 11;                                   // EWOULDBLOCK: somebody else writes the same file
 
     private static readonly ConcurrentDictionary<string, RangeCache> _caches = [];
     private static readonly int _headerLength = Marshal.SizeOf<Header>();
@@ -66,7 +67,9 @@ internal sealed class RangeCache
         return file is not null && ReadHeader(file, 0) is { } header ? header.FileLength : null;
     }
 
-    /// <summary>Keeps bytes of an address. A disk that is full or cannot be written costs the copy alone.</summary>
+    /// <summary>
+    /// Keeps bytes of an address. A disk that is full or cannot be written costs the copy alone; it is counted, and said once.
+    /// </summary>
     public void Add(string address, long start, ReadOnlySpan<byte> bytes, long fileLength)
     {
         try
@@ -80,9 +83,14 @@ internal sealed class RangeCache
             }
             if (Interlocked.Add(ref _added, bytes.Length) > _size / SweepEvery) Sweep();
         }
+        catch (IOException exception) when (exception.HResult == InUse)
+        {
+            // What is not kept is asked for again.
+        }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // What cannot be kept is asked for again.
+            DataMetrics.NotCached();
+            StoreNews.SayUnwritable(_folder, exception.Message);
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Diagnostics;
 using System.Net;
+using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography;
 
@@ -12,22 +13,24 @@ namespace Alpro.Data.Places;
 /// </summary>
 internal abstract class RemotePlace : Place
 {
-    private const int FirstStep = 32 << 10, LargestStep = 4 << 20, Gap = 16 << 10, AtOnce = 8, SlowestGrowth = 100;
+    private const int FirstStep = 32 << 10, LargestStep = 4 << 20, Gap = 16 << 10, ShortJump = 256 << 10, AtOnce = 8, SlowestGrowth = 100;
     private const long Held = 32 << 20;
 
-    private readonly string _address;
+    private readonly string _address, _store;
     private readonly PlaceSettings _settings;
     private readonly RangeCache? _cache;
     private readonly Lock _lock = new();
     private readonly List<Chunk> _chunks = [];
-    private long _held, _length = -1, _end = long.MaxValue, _next = -1;
-    private int _step;
+    private long _held, _length = -1, _end = long.MaxValue, _next = long.MaxValue;
+    private int _step, _jump;
     private string? _version;
 
     private protected RemotePlace(string address, PlaceSettings? settings)
         : base(NameOf(address))
     {
         (_address, _settings) = (address, settings ?? new());
+        int host = Name.IndexOf("://", StringComparison.Ordinal) + 3, path = Name.IndexOf('/', host);
+        _store = path < 0 ? Name : Name[..path];
         _cache = _settings.CacheFolder is { } folder ? RangeCache.At(folder, _settings.CacheSize) : null;
     }
 
@@ -62,6 +65,8 @@ internal abstract class RemotePlace : Place
     public override long Length => _length >= 0 ? _length : (_length = _cache?.LengthOf(_address) ?? -1) >= 0 ? _length : Facts.Length;
 
     public override void StayWithin(ByteRange stretch) => _end = stretch.End;
+
+    public override void ReadThrough() => _jump = ShortJump;
 
     public override void Read(long position, Span<byte> bytes)
     {
@@ -122,33 +127,54 @@ internal abstract class RemotePlace : Place
     }
 
     /// <summary>Does what may fail for a while, again and again with growing waits, until the deadline.</summary>
-    private protected async Task<T> PatientlyAsync<T>(long bytes, Func<CancellationToken, Task<T>> ask)
+    private protected async Task<T> PatientlyAsync<T>(long bytes, Func<CancellationToken, Task<T>> ask,
+        CancellationToken cancellation = default)
     {
         long begun = Stopwatch.GetTimestamp();
         for (int tries = 1; ; tries++)
         {
             try
             {
-                using CancellationTokenSource stop = new(_settings.TryTime + TimeSpan.FromSeconds(bytes / PlaceSettings.BytesPerSecond));
+                using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+                stop.CancelAfter(_settings.TryTime + TimeSpan.FromSeconds(bytes / PlaceSettings.BytesPerSecond));
                 Interlocked.Increment(ref _requests);
-                return await ask(stop.Token).ConfigureAwait(false);
+                T answer = await ask(stop.Token).ConfigureAwait(false);
+                StoreNews.Answered(_store);
+                return answer;
+            }
+            catch (PlaceException)
+            {
+                StoreNews.Answered(_store);
+                throw;
             }
             catch (HttpRequestException exception) when (exception.InnerException is AuthenticationException)
             {
                 throw new PlaceException(PlaceFault.Denied, Name, exception.InnerException.Message, exception);
             }
-            catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException
-                || exception is IOException and not PlaceException)
+            catch (Exception exception) when (!cancellation.IsCancellationRequested
+                && exception is HttpRequestException or OperationCanceledException or IOException)
             {
+                string reason = exception is OperationCanceledException ? "it took too long" : exception.Message;
                 TimeSpan wait = _settings.BackOff * Math.Min(SlowestGrowth, Math.Pow(2, tries - 1))
                     * (0.5 + 0.01 * RandomNumberGenerator.GetInt32(100));
-                if (Stopwatch.GetElapsedTime(begun) + wait > _settings.Deadline)
+                TimeSpan end = Stopwatch.GetElapsedTime(begun) + wait;
+                if (end > _settings.NameTime && IsWrongName(exception) && !StoreNews.Knows(_store))
+                    throw new PlaceException(PlaceFault.Missing, Name,
+                        $"its host is not found, and was never reached: {reason}", exception);
+                if (end > _settings.Deadline)
                     throw new PlaceException(PlaceFault.Unreachable, Name,
-                        $"{tries} tries within {_settings.Deadline} failed, the last so: "
-                        + (exception is OperationCanceledException ? "it took too long" : exception.Message), exception);
-                await Task.Delay(wait, TimeProvider.System).ConfigureAwait(false);
+                        $"{tries} tries within {_settings.Deadline} failed, the last so: {reason}", exception);
+                StoreNews.Failed(_store, reason, _settings.Notice);
+                await Task.Delay(wait, TimeProvider.System, cancellation).ConfigureAwait(false);
             }
         }
+    }
+
+    /// <summary>Whether a request failed because the name of the host means nothing to the system.</summary>
+    private static bool IsWrongName(Exception? exception)
+    {
+        while (exception is not (null or SocketException)) exception = exception.InnerException;
+        return exception is SocketException { SocketErrorCode: SocketError.HostNotFound or SocketError.NoData or SocketError.TryAgain };
     }
 
     protected override void Dispose(bool disposing)
@@ -164,7 +190,7 @@ internal abstract class RemotePlace : Place
     /// <summary>Brings what begins at a position into memory: as much as the cache has of it, or an answer of the store.</summary>
     private void Load(long position, int wanted)
     {
-        _step = position == _next ? Math.Min(2 * _step, LargestStep) : FirstStep;
+        _step = position >= _next && position - _next <= _jump ? Math.Min(2 * _step, LargestStep) : FirstStep;
         int most = (int)Math.Min(Math.Max(_step, wanted), (_length >= 0 ? Math.Min(_length, _end) : _end) - position);
         if (most <= 0) return;
         int got = FromCache(position, most);

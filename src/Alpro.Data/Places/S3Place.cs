@@ -15,6 +15,7 @@ namespace Alpro.Data.Places;
 internal sealed class S3Place : RemotePlace
 {
     private const string Scheme = "s3://";
+    private const int PartSize = 16 << 20, MostParts = 10_000, PartsAtOnce = 4;
 
     private static readonly Lazy<AmazonS3Client> _usual = new(() => Client(Credentials(),
         Environment.GetEnvironmentVariable("AWS_ENDPOINT_URL_S3") ?? Environment.GetEnvironmentVariable("AWS_ENDPOINT_URL")));
@@ -38,7 +39,12 @@ internal sealed class S3Place : RemotePlace
     /// <summary>A client that leaves trying again to its caller.</summary>
     public static AmazonS3Client Client(AWSCredentials credentials, string? endpoint)
     {
-        AmazonS3Config config = new() { MaxErrorRetry = 0, ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED };
+        AmazonS3Config config = new()
+        {
+            MaxErrorRetry = 0,
+            ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED,
+            RequestChecksumCalculation = RequestChecksumCalculation.WHEN_REQUIRED,       // not every store knows Amazon's own
+        };
         if (endpoint is { Length: > 0 })
         {
             string region = config.RegionEndpoint?.SystemName ?? "us-east-1";
@@ -64,6 +70,68 @@ internal sealed class S3Place : RemotePlace
             request.ContinuationToken = page.IsTruncated == true ? page.NextContinuationToken : null;
         }
         while (request.ContinuationToken is not null);
+    }
+
+    /// <summary>
+    /// Puts a file in the object's place, where it appears complete. The store checks it against the hash in the signature.
+    /// </summary>
+    /// <returns>Length and version of the object.</returns>
+    /// <exception cref="PlaceException">The store does not take it.</exception>
+    public async Task<PlaceFacts> PutAsync(string path, CancellationToken cancellation)
+    {
+        long length = new FileInfo(path).Length;
+        if (length > PartSize) return await PutPartsAsync(path, length, cancellation).ConfigureAwait(false);
+        PutObjectRequest request = new() { BucketName = _bucket, Key = _key, FilePath = path, UseChunkEncoding = false };
+        PutObjectResponse put = await PatientlyAsync(length, stop => Guarded(() => _client.PutObjectAsync(request, stop)), cancellation)
+            .ConfigureAwait(false);
+        return new PlaceFacts(length, put.ETag);
+    }
+
+    /// <summary>Removes the object, if it is there.</summary>
+    public Task DeleteAsync(CancellationToken cancellation) => PatientlyAsync(0,
+        stop => Guarded(() => _client.DeleteObjectAsync(new DeleteObjectRequest { BucketName = _bucket, Key = _key }, stop)), cancellation);
+
+    private async Task<PlaceFacts> PutPartsAsync(string path, long length, CancellationToken cancellation)
+    {
+        string upload = (await PatientlyAsync(0, stop => Guarded(() => _client.InitiateMultipartUploadAsync(
+            new InitiateMultipartUploadRequest { BucketName = _bucket, Key = _key }, stop)), cancellation).ConfigureAwait(false)).UploadId;
+        try
+        {
+            long size = Math.Max(PartSize, (length + MostParts - 1) / MostParts);
+            UploadPartResponse[] parts = new UploadPartResponse[(length + size - 1) / size];
+            ParallelOptions some = new() { MaxDegreeOfParallelism = PartsAtOnce, CancellationToken = cancellation };
+            await Parallel.ForAsync(0, parts.Length, some, async (part, halt) =>
+            {
+                long from = part * size, bytes = Math.Min(size, length - from);
+                parts[part] = await PatientlyAsync(bytes, stop => Guarded(() => _client.UploadPartAsync(new UploadPartRequest
+                {
+                    BucketName = _bucket,
+                    Key = _key,
+                    UploadId = upload,
+                    PartNumber = part + 1,
+                    FilePath = path,
+                    FilePosition = from,
+                    PartSize = bytes,
+                    UseChunkEncoding = false,
+                }, stop)), halt).ConfigureAwait(false);
+            }).ConfigureAwait(false);
+            CompleteMultipartUploadRequest request = new() { BucketName = _bucket, Key = _key, UploadId = upload };
+            request.AddPartETags(parts);
+            CompleteMultipartUploadResponse whole = await PatientlyAsync(length,
+                stop => Guarded(() => _client.CompleteMultipartUploadAsync(request, stop)), cancellation).ConfigureAwait(false);
+            return new PlaceFacts(length, whole.ETag);
+        }
+        catch (PlaceException exception) when (exception.Fault == PlaceFault.Missing && Facts is var there && there.Length == length)
+        {
+            return there;                                           // completed, and the answer to that was lost
+        }
+        catch
+        {
+            using CancellationTokenSource brief = new(TimeSpan.FromSeconds(10));
+            await ((Task)Guarded(() => _client.AbortMultipartUploadAsync(_bucket, _key, upload, brief.Token)))
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);               // the bucket's rules see to what is left then
+            throw;
+        }
     }
 
     private protected override async Task<Answer> AskAsync(Places.ByteRange range, CancellationToken stop)

@@ -90,8 +90,11 @@ public sealed class CheckpointStore(string folder, int keep = int.MaxValue, ILog
 
     /// <summary>The steps of which there are checkpoints, in order.</summary>
     public IReadOnlyList<long> Steps() => !Directory.Exists(Folder) ? [] :
-        [.. Directory.EnumerateDirectories(Folder, Prefix + "*").Select(path => Path.GetFileName(path)[Prefix.Length..])
-            .Where(name => long.TryParse(name, out _)).Select(long.Parse).Order()];
+        [.. Directory.EnumerateDirectories(Folder, Prefix + "*").Select(path => StepOf(Path.GetFileName(path))).OfType<long>().Order()];
+
+    /// <summary>The step of the checkpoint of a name; null where it is none.</summary>
+    public static long? StepOf(string name) =>
+        name.StartsWith(Prefix, StringComparison.Ordinal) && long.TryParse(name.AsSpan(Prefix.Length), out long step) ? step : null;
 
     /// <summary>What tells the checkpoint of a step from what it was before, and any other: empty where there is none.</summary>
     public string MarkOf(long step)

@@ -49,6 +49,10 @@ public sealed record DataConfig
     public ClipSettings ClipForEvaluation() =>
         (EvaluationClip ?? Clip with { Augment = Augmentation.None }) with { MaskProbability = 0, RegionPatch = 0 };
 
+    /// <summary>The training, validation and test corpora, each once.</summary>
+    public IReadOnlyList<CorpusConfig> AllCorpora() => [.. Corpora.Concat(Validation).Concat(Test is { } test ? [test] : [])
+        .DistinctBy(corpus => (corpus.Annotations, corpus.Media))];
+
     internal void Check(ConfigProblems problems)
     {
         problems.Require(Corpora.Count > 0, "data.corpora", "empty", "a corpus at least");

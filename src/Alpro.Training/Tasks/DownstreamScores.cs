@@ -80,9 +80,11 @@ public abstract class DownstreamScores(EvaluationPlan plan, IReadOnlyList<Missin
     /// <summary>Choices that an example has, at most.</summary>
     private protected const int Shown = 3;
 
-    /// <summary>A group of the first examples, each of another video.</summary>
+    /// <summary>A group of the first examples, each of another video. What is asked again comes after all else.</summary>
     private protected static ExampleGroup Group(string title, string about, string ifNone, int most, IEnumerable<TextExample> examples) =>
-        new(title, about, ifNone, [.. examples.DistinctBy(example => example.Video).Take(most)]);
+        new(title, about, ifNone, [.. examples.GroupBy(example => example.Text)
+            .SelectMany(same => same.Select((example, again) => (Example: example, Again: again))).OrderBy(one => one.Again)
+            .Select(one => one.Example).DistinctBy(example => example.Video).Take(most)]);
 
     /// <summary>Writes the rows of <c>results.json</c>, an object each.</summary>
     private protected abstract void WriteRows(Utf8JsonWriter json);

@@ -13,6 +13,7 @@ using Alpro.Data.Media;
 using Alpro.Data.Sampling;
 using Alpro.Model;
 using Alpro.Tests.Support.Runs;
+using Alpro.Tests.Support.Stores;
 using Alpro.Training;
 using Alpro.Training.Collectives;
 using Alpro.Training.Configuration;
@@ -128,6 +129,25 @@ public sealed class BottleneckTests(SmallWorld world) : IClassFixture<SmallWorld
         Finding finding = await FindAsync(Config(20), settings => settings with { Decoders = 2 },
             slow: source => new SlowFiles(source, () => stepMs), trained: record => stepMs = record.StepMs - record.WaitMs);
         Assert.True(finding.Kind == FindingKind.SlowDisk, finding.ToString());
+    }
+
+    [Fact]
+    public async Task Too_few_decoders_of_clips_in_a_store()
+    {
+        using var server = new FileServer(world.Folder.Path);
+        RunConfig config = Config(24, "data.clip.decodeSize=768");       // scaling costs far more than fetching
+        string address = $"http://127.0.0.1:{server.Port}/train";
+        config = config with
+        {
+            Data = config.Data with
+            {
+                Corpora = [config.Data.Corpora[0] with { Annotations = $"{address}/results_train.csv", Media = $"{address}/videos" }],
+            },
+        };
+        Finding finding = await FindAsync(config,
+            settings => settings with { Decoders = 1, ClipsPerDecoder = 4, Places = new() { CacheFolder = _out.File("cache") } });
+        Assert.True(finding.Kind == FindingKind.TooFewDecoders, finding.ToString());
+        Assert.Contains(": 1 decoders make ", finding.Sentence, StringComparison.Ordinal);
     }
 
     [Fact]

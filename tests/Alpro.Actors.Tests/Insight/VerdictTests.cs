@@ -80,6 +80,23 @@ public sealed class VerdictTests
     public void Decoders_that_mostly_wait_for_files_have_a_slow_disk(double blocked, FindingKind kind) =>
         Assert.Equal(kind, Of(Window(waitMs: 50) with { Decoders = [Node(Measurements.Here, 2, 2, running: 1 - blocked)] }));
 
+    /// <summary>Media in a store: two decoders have eight clips in hand, most of which are fetched.</summary>
+    [Theory]
+    [InlineData(1.9, FindingKind.TooFewDecoders)]
+    [InlineData(0.5, FindingKind.SlowDisk)]
+    public void Clips_that_are_fetched_while_all_processors_compute_are_not_waited_for(double running, FindingKind kind)
+    {
+        Measurements window = Window(waitMs: 50);
+        NodeLoad stored = new(Measurements.Here, 2, new(80, 8 * window.Seconds, running * window.Seconds, 0, 0));
+        Assert.Equal(kind, Of(window with { Decoders = [stored] }));
+    }
+
+    [Theory]
+    [InlineData(0.59, FindingKind.SlowNetwork)]
+    [InlineData(0.61, FindingKind.TooFewDecoders)]
+    public void Node_that_sends_all_the_time_and_computes_as_much_has_no_slow_network(double busy, FindingKind kind) =>
+        Assert.Equal(kind, Of(Window(waitMs: 50) with { Decoders = [Node("b:1", 2, 2, busy, sending: 0.9)] }));
+
     [Fact]
     public void Decoders_in_child_processes_are_not_said_to_wait_for_files() => Assert.Equal(FindingKind.TooFewDecoders,
         Of(Window(waitMs: 50) with { Decoders = [Node(Measurements.Here, 2, 2, running: 0.1)], Isolated = true }));

@@ -137,6 +137,8 @@ public sealed class CorpusCommandsTests : IDisposable
     [InlineData("--size must be even.", "pack", "run.json", "--out", "p", "--size", "65")]
     [InlineData("--rate must be a number of frames per second", "pack", "run.json", "--out", "p", "--rate", "fast")]
     [InlineData("nowhere.json: 1 problem", "pack", "nowhere.json", "--out", "p")]
+    [InlineData("--out https://h/p: expected a folder, or s3://bucket/prefix; a web server takes no files.", "pack", "run.json", "--out",
+        "https://h/p?token=secret")]
     [InlineData("There is no folder nowhere.", "prepare", "didemo", "--from", "nowhere", "--out", "out")]
     [InlineData("not 10x.", "prepare", "webvid", "--from", "a", "--out", "b", "--rate", "10x")]
     [InlineData("clips must be at least 1, not 0", "corpus", "synthesize", "--out", "never-made", "--clips", "0")]

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Alpro.Data.Clips;
 using Alpro.Data.Corpora;
 using Alpro.Data.Media;
@@ -30,6 +31,25 @@ public sealed class ClipLoaderTests : IDisposable
 
     private ClipLoader Loader(ClipSettings settings, VideoTextPair pair, IReadOnlyDictionary<string, int>? answers = null) =>
         new([new FakeCorpus(pair)], settings, _tokenizer, _reader, answers);
+
+    [Fact]
+    public async Task Waiting_for_a_turn_to_compute_is_told()
+    {
+        using SemaphoreSlim turns = new(0);
+        using ClipLoader loader = new([new FakeCorpus(Pair(MediaKind.Video, null, "a dog"))], _pretraining, _tokenizer, _reader, null, turns);
+        TaskCompletionSource fetched = new();
+        _reader.Fetched = () => fetched.TrySetResult();
+        long began = Stopwatch.GetTimestamp();
+        Task<Clip> loading = Task.Run(() => loader.Load(Request(1)));
+        await fetched.Task;
+        await Task.Delay(50);
+        Assert.False(loading.IsCompleted);
+        turns.Release();
+        using Clip clip = await loading;
+        Assert.InRange(loader.Waited, TimeSpan.FromMilliseconds(20), Stopwatch.GetElapsedTime(began));
+        loader.Load(Request(2)).Dispose();
+        Assert.InRange(loader.Waited, TimeSpan.Zero, TimeSpan.FromMilliseconds(20));
+    }
 
     private static ClipRequest Request(ulong seed, int attempt = 0) => new(Step: 3, Slot: 1, attempt, Corpus: 0, Row: 0, seed);
 

@@ -4,18 +4,22 @@ using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 using Alpro.Data.Places;
 using Alpro.Data.Tests.Media;
+using Alpro.Data.Tests.Places;
 using Alpro.Tests.Support.Stores;
 using Amazon.Runtime;
 using Amazon.S3;
 
 namespace Alpro.Data.Tests.Corpora;
 
+[Collection(Bucket.Collection)]
 public sealed class StoredCorpusTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
+    private readonly Bucket _bucket;
 
-    public StoredCorpusTests()
+    public StoredCorpusTests(Bucket bucket)
     {
+        _bucket = bucket;
         Directory.CreateDirectory(_folder.File("store/videos/page"));
         File.WriteAllText(_folder.File("store/a.csv"),
             "videoid,name,page_dir\n1,A dog,page\n2,A cat,page\n3,Flat,\n4,Nowhere,page\n5,Out of it,../..\n");
@@ -100,12 +104,9 @@ public sealed class StoredCorpusTests : IDisposable
     [S3Fact]
     public async Task Corpus_of_a_bucket_is_that_of_a_disk_and_is_listed()
     {
-        using StoreProcess store = StoreProcess.S3();
-        string endpoint = $"http://127.0.0.1:{store.Port}";
+        string endpoint = _bucket.Endpoint;
         using (AmazonS3Client client = S3Place.Client(new BasicAWSCredentials(StoreProcess.Key, StoreProcess.Key), endpoint))
             await StoreProcess.UploadAsync(client, _folder.File("store"));
-        foreach ((string name, string value) in new[] { ("AWS_ENDPOINT_URL", endpoint), ("AWS_ACCESS_KEY_ID", StoreProcess.Key),
-            ("AWS_SECRET_ACCESS_KEY", StoreProcess.Key), ("AWS_REGION", "us-east-1") }) Environment.SetEnvironmentVariable(name, value);
         IsAsOnDisk($"s3://{StoreProcess.Bucket}", listed: true);
         using VideoTextCorpus shards = Open($"s3://{StoreProcess.Bucket}/");
         Assert.Equal(2, shards.Count);

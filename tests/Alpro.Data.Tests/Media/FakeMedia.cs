@@ -21,6 +21,10 @@ internal sealed class FakeReader : IFrameReader
 
     public bool Disposed { get; private set; }
 
+    public Action Fetched { get; set; } = static () => { };
+
+    public void Fetch(ReadOnlySpan<int> indices) => Fetched();
+
     public DecodeStatistics? Statistics { get; set; }
 
     DecodeStatistics? IFrameReader.Statistics => Statistics;

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Alpro.Data.Places;
 using Alpro.Tests.Support.Stores;
 
@@ -121,6 +122,26 @@ public sealed class RangeCacheTests : IDisposable
             place.Fetch([new(100, 100), new(300_000, 500)]);
         }
         Assert.Equal(bytes.Length, proxy.Bytes);
+    }
+
+    [Fact]
+    public void A_cache_that_cannot_be_written_is_said_once_counted_and_costs_nothing_else()
+    {
+        Directory.CreateDirectory(_folder.File("cache/ranges"));
+        for (int i = 0; i < 256; i++) File.WriteAllText(_folder.File($"cache/ranges/{i:x2}"), "no folder");
+        List<string> said = [];
+        int counted = 0;
+        using MeterListener listener = new();
+        listener.InstrumentPublished = (one, self) => { if (one.Name == "alpro.cache.failures") self.EnableMeasurementEvents(one); };
+        listener.SetMeasurementEventCallback<long>((_, value, _, _) => Interlocked.Add(ref counted, (int)value));
+        listener.Start();
+        StoreNews.Unwritable = (folder, _) => { if (folder.StartsWith(_folder.Path)) said.Add(folder); };
+        RangeCache cache = Cache();
+        for (int i = 0; i < 3; i++) cache.Add(Address, i * 1000, Bytes(i, 1000), FileLength);
+        StoreNews.Unwritable = null;
+        Assert.Equal([_folder.File("cache/ranges")], said);
+        Assert.True(counted >= 3);
+        Assert.Empty(Read(cache, 0, 10));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Formats.Tar;
 using Alpro.Data.Places;
 using Alpro.Tests.Support.Stores;
 
@@ -115,6 +116,82 @@ public sealed class RemotePlaceTests : IDisposable
         Assert.False(reading.IsCompleted);
         _proxy.Start();
         Assert.Equal(_bytes.AsSpan(1_000_000, 100_000).ToArray(), await reading);
+    }
+
+    [Fact]
+    public async Task An_outage_is_said_once_with_its_reason_and_so_is_its_end()
+    {
+        List<string> said = [];
+        (StoreNews.Away, StoreNews.Back) = (OnAway, OnBack);
+        try
+        {
+            using Place place = Place.Open($"{Folder}/a%20b.mp4", _hasty with { Notice = TimeSpan.FromMilliseconds(100) });
+            _proxy.Faults = request => request <= 3 ? StoreFault.Unavailable : StoreFault.None;
+            Read(place, 0, 10);
+            Assert.Empty(said);                                          // a few failures are no outage
+            _proxy.Faults = static _ => StoreFault.Unavailable;
+            Task reading = Task.Run(() => Parallel.For(0, 3, i =>
+            {
+                using Place other = Place.Open($"{Folder}/a%20b.mp4", _hasty with { Notice = TimeSpan.FromMilliseconds(100) });
+                Read(other, i * 100_000, 10);
+            }));
+            while (said.Count == 0) await Task.Delay(5);
+            int before = _proxy.Requests;
+            while (_proxy.Requests < before + 10) await Task.Delay(5);
+            Assert.Equal([$"{Folder} away: the store answers 503 ServiceUnavailable"], said);
+            _proxy.Faults = static _ => StoreFault.None;
+            await reading;
+            Assert.Equal([$"{Folder} away: the store answers 503 ServiceUnavailable", $"{Folder} back"], said);
+        }
+        finally
+        {
+            (StoreNews.Away, StoreNews.Back) = (null, null);
+        }
+
+        void OnAway(string store, string reason, TimeSpan lasted)
+        {
+            if (store == Folder && lasted >= TimeSpan.FromMilliseconds(100)) said.Add($"{store} away: {reason}");
+        }
+
+        void OnBack(string store, TimeSpan lasted)
+        {
+            if (store == Folder && lasted >= TimeSpan.FromMilliseconds(100)) said.Add($"{store} back");
+        }
+    }
+
+    [Fact]
+    public void A_host_without_an_address_that_was_never_reached_is_not_waited_for()
+    {
+        using Place place = Place.Open("http://nohost.invalid/a.mp4", _hasty with { NameTime = TimeSpan.FromMilliseconds(300) });
+        PlaceException refusal = Refusal(() => Read(place, 0, 1));
+        Assert.Equal(PlaceFault.Missing, refusal.Fault);
+        Assert.Contains("its host is not found, and was never reached", refusal.Message);
+    }
+
+    [Fact]
+    public void Members_of_a_tar_file_are_found_with_few_requests()
+    {
+        using (var tar = new TarWriter(File.Create(_folder.File("small.tar"))))
+            for (int i = 0; i < 2000; i++) Add(tar, $"{i}.mp4", 3000);
+        using (var tar = new TarWriter(File.Create(_folder.File("large.tar"))))
+            for (int i = 0; i < 10; i++) Add(tar, $"{i}.mp4", 1_000_000);
+        Assert.Equal((2000, 9), Walk("small.tar"));                      // 8 MB, read through in growing steps
+        Assert.Equal((10, 11), Walk("large.tar"));                       // one for each member, and what they hold is not read
+        Assert.InRange(_proxy.Bytes, 1, 11 * 32 << 10);
+
+        static void Add(TarWriter tar, string name, int bytes) => tar.WriteEntry(new UstarTarEntry(TarEntryType.RegularFile, name)
+        {
+            DataStream = new MemoryStream(new byte[bytes]),
+        });
+
+        (int Members, int Requests) Walk(string name)
+        {
+            _proxy.Reset();
+            using var reader = new TarReader(PlaceStream.Open(Place.Combine(Folder, name)));
+            int members = 0;
+            while (reader.GetNextEntry() is not null) members++;
+            return (members, _proxy.Requests);
+        }
     }
 
     [Fact]

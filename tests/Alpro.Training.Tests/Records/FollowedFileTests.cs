@@ -37,7 +37,7 @@ public sealed class FollowedFileTests : IDisposable
 
     [Theory]
     [InlineData(new long[] { 1 }, "shorter")]
-    [InlineData(new long[] { 1, 20, 30, 40, 50 }, "longer, with another line where the last one was")]
+    [InlineData(new long[] { 1, 2, 4, 5 }, "longer, with another line where the last one was")]
     [InlineData(new long[] { 100, 200, 300 }, "longer, and that place is within a line")]
     public void File_that_was_cut_is_read_anew(long[] now, string how)
     {

@@ -58,9 +58,9 @@ public sealed class TimeAccountTests
         Pass(4);
         timeline.Spend(TimeCause.Validation, 3);
         timeline.Spend(TimeCause.Checkpoint, 0.25);
-        timeline.Turn(TimeCause.Restart);
+        Assert.Null(timeline.Turn(TimeCause.Restart));
         Pass(1);
-        timeline.Turn(TimeCause.Training, step: 3);
+        Assert.Equal((TimeCause.Restart, TimeSpan.FromSeconds(1)), timeline.Turn(TimeCause.Training, step: 3));
         TimeAccount account = TimeAccount.Of(timeline.Take(DateTimeOffset.MinValue))!;
         AddsUp(account);
         Assert.Equal(3 + 2 + 6 + 4 + 1, account.Seconds, 6);

@@ -45,7 +45,8 @@ internal sealed class PathProxy : IAsyncDisposable
             if (context.Request.Headers.TryGetValue(name, out var values)) asked.Headers.TryAddWithoutValidation(name, (string?[])values!);
         try
         {
-            using HttpResponseMessage answer = await _client.SendAsync(asked, HttpCompletionOption.ResponseHeadersRead, context.RequestAborted);
+            using HttpResponseMessage answer = await _client.SendAsync(
+                asked, HttpCompletionOption.ResponseHeadersRead, context.RequestAborted);
             context.Response.StatusCode = (int)answer.StatusCode;
             context.Response.ContentType = answer.Content.Headers.ContentType?.ToString();
             if (answer.Headers.TryGetValues("Set-Cookie", out var cookies)) context.Response.Headers.SetCookie = cookies.ToArray();

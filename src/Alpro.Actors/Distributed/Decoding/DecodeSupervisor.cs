@@ -94,11 +94,12 @@ internal sealed class DecodeSupervisor : ReceiveActor, IWithTimers
         Timers.StartSingleTimer(nameof(Assign), Assign.Instance, _settled);
         if (message is not ClusterEvent.MemberRemoved removed) return;
         if (_links.Remove(member.Address, out IActorRef? link)) Context.Stop(Context.Unwatch(link));
-        // Those who coordinate or train carry the run: without any there is none.
+        // Those who coordinate or train carry the run, and packers are helped: without any there is nothing to do.
         if (removed.PreviousStatus == MemberStatus.Exiting && Carries(member) && !_members.Values.Any(Carries)) _ended();
     }
 
-    private static bool Carries(Member member) => Has(member, NodeRole.Coordinator) || Has(member, NodeRole.Trainer);
+    private static bool Carries(Member member) => Has(member, NodeRole.Coordinator) || Has(member, NodeRole.Trainer)
+        || Has(member, NodeRole.Packer);
 
     private static bool Has(Member member, NodeRole role) => member.HasRole(ClusterNode.RoleName(role));
 

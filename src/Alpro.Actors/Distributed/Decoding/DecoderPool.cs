@@ -66,7 +66,7 @@ internal sealed class DecoderPool : ReceiveActor, IWithTimers
     private sealed record Working(Served For, ClipRequest Request);
 
     private readonly Func<IClipSource> _open;
-    private readonly int _decoders;
+    private readonly int _decoders, _computing;
     private readonly TimeProvider _time;
     private readonly DeathRate _deaths;
     private readonly Dictionary<IActorRef, Served> _served = [];
@@ -84,7 +84,7 @@ internal sealed class DecoderPool : ReceiveActor, IWithTimers
     /// <param name="time">The clock.</param>
     public DecoderPool(Func<IClipSource> open, ActorSettings settings, TimeProvider time)
     {
-        (_open, _decoders, _time) = (open, settings.Decoders, time);
+        (_open, _decoders, _computing, _time) = (open, settings.Decoders, settings.Computing ?? settings.Decoders, time);
         _deaths = new(settings.MaxDecoderDeathsPerMinute, TimeSpan.FromMinutes(1), time);
         Receive<Join>(message =>
         {
@@ -200,7 +200,7 @@ internal sealed class DecoderPool : ReceiveActor, IWithTimers
         {
             served.Told += load;
             int others = (int)Math.Round((busy - load.Busy) / seconds);
-            served.Link.Tell(new Worked(Math.Max(1, _decoders - others), load));
+            served.Link.Tell(new Worked(Math.Max(1, _computing - others), load));
         }
     }
 

@@ -24,6 +24,9 @@ public enum NodeRole
 
     /// <summary>Scores the run's checkpoints as they appear.</summary>
     Evaluator,
+
+    /// <summary>Packs corpora, with the help of decode nodes.</summary>
+    Packer,
 }
 
 /// <summary>A process as a member of a cluster: its role, where it listens, and whom it joins (<c>alpro.cluster</c> in HOCON).</summary>
@@ -46,7 +49,9 @@ public sealed record ClusterNode
     /// <summary>Port of the control plane; 0 for any that is free.</summary>
     public required int Port { get; init; }
 
-    /// <summary>Port to which decode nodes bring clips; 0 for any that is free. Coordinators and trainers alone listen there.</summary>
+    /// <summary>
+    /// Port to which decode nodes bring clips; 0 for any that is free. Coordinators, trainers and packers alone listen there.
+    /// </summary>
     public required int DataPort { get; init; }
 
     /// <summary>Port to which a trainer's neighbour in a ring connects; 0 for any that is free. Trainers alone listen there.</summary>

@@ -99,7 +99,9 @@ internal sealed class VoterMajority : IDowningProvider
                 return;
             }
             string lost = string.Join(", ", _lost.Select(node => node.Address.Endpoint()));
-            Dictionary<UniqueAddress, MemberStatus> voters = _members.Where(member => member.Value.HasRole(Voter))
+            // Where nobody trains, those count whom the nodes serve.
+            string counted = _members.Values.Any(member => member.HasRole(Voter)) ? Voter : ClusterNode.RoleName(NodeRole.Packer);
+            Dictionary<UniqueAddress, MemberStatus> voters = _members.Where(member => member.Value.HasRole(counted))
                 .ToDictionary(member => member.Key, member => member.Value.Status);
             if (GoesOn(voters, _lost))
             {
