@@ -109,7 +109,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
             BatchSize = training.BatchSize,
             Window = host.Settings.Window,
             Isolated = host.Settings.IsolateDecoders,
-            Cores = Environment.ProcessorCount,
+            Cores = host.Processors,
             TorchThreads = run.Config.TorchThreads,
             Unreadable = run.Unreadable,
         };
