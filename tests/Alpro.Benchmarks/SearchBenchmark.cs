@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
@@ -165,8 +164,7 @@ internal static class SearchBenchmark
         double fromTokens = Milliseconds(() =>
         {
             using var scope = NewDisposeScope();
-            byte[] bytes = MemoryMarshal.AsBytes(kept.AsSpan()).ToArray();
-            Tensor read = frombuffer(bytes, ScalarType.Float16).to(ScalarType.Float32).view(Shortlist, tokens, 768);
+            Tensor read = tensor(Array.ConvertAll(kept, static value => (float)value), [Shortlist, tokens, 768]);
             using PairScorer scorer = new Retrieval().Scorer(model, new("", config, set), [new(keys, read, ones(Shortlist, 256))]);
             scorer.Match(0, 1);
         });

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Linq.Expressions;
-using System.Runtime.InteropServices;
 using Alpro.Data;
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
@@ -251,10 +250,14 @@ public sealed class Searcher : IAsyncDisposable
 
         Tensor Of(HalvesOf halvesOf, int[] shape)
         {
-            using var scope = NewDisposeScope();
-            byte[] bytes = [.. hits.SelectMany(hit => MemoryMarshal.AsBytes(halvesOf(hit.Window.Number)).ToArray())];
-            return frombuffer(bytes, ScalarType.Float16).to(ScalarType.Float32).view([hits.Count, .. shape.Select(size => (long)size)])
-                .MoveToOuterDisposeScope();
+            int length = shape.Aggregate(1, static (product, size) => product * size);
+            float[] values = new float[hits.Count * length];
+            for (int hit = 0; hit < hits.Count; hit++)
+            {
+                ReadOnlySpan<Half> halves = halvesOf(hits[hit].Window.Number);
+                for (int i = 0; i < length; i++) values[hit * length + i] = (float)halves[i];
+            }
+            return tensor(values, [hits.Count, .. shape.Select(size => (long)size)]);
         }
     }
 
