@@ -47,9 +47,9 @@ public sealed class ClusterPageTests : IClassFixture<SmallWorld>, IClassFixture<
             evaluator.ReadyAsync());
         await using Visit visit = await _browser.OpenAsync(new Uri($"http://127.0.0.1:{_ports[1]}/"));
         ILocator nodes = visit.Page.Locator("#nodes-table tbody"), events = visit.Page.Locator("#events-list");
-        await visit.UntilAsync("view.status?.step > 20 && "
+        await visit.UntilAsync("view.status?.step > 5 && "
             + "view.status.nodes.filter(node => node.role === 'trainer' && node.busy > 0).length === 2 && "
-            + "view.status.nodes.filter(node => node.role === 'decoder' && node.clipsPerSecond > 0).length === 2");
+            + "view.status.nodes.filter(node => node.role === 'decoder' && node.decoders > 0).length === 2");
         await Assertions.Expect(nodes.GetByRole(AriaRole.Row)).ToHaveCountAsync(6);
         await visit.KeepAsync("cluster-whole");
 
