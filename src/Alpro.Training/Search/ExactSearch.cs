@@ -39,7 +39,6 @@ public static unsafe class ExactSearch
         int threads)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(count);
-        int width = query_F.Length;
         float[] query = Split(query_F);
         int parts = Math.Clamp(rows / RowsPerThread, 1, threads);
         var found = new PriorityQueue<SimilarWindow, SimilarWindow>[parts];
