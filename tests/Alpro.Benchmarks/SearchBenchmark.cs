@@ -70,10 +70,12 @@ internal static class SearchBenchmark
             double best = queries.Min(), read = reads.Min(), middle = queries.Order().ElementAt(Queries / 2);
             Console.WriteLine($"{windows:N0} windows of {Width}: opening {opening:0.0} ms; features {bytes / 1e6:0} MB, "
                 + $"{(double)index.Bytes / windows:0} bytes a window without thumbnails");
-            Console.WriteLine($"  query {best:0.00} ms at best ({bytes / best / 1e6:0.0} GB/s), {middle:0.00} ms in the middle; first {queries[0]:0.0}");
+            Console.WriteLine($"  query {best:0.00} ms at best ({bytes / best / 1e6:0.0} GB/s), {middle:0.00} ms in the middle; "
+                + $"first {queries[0]:0.0}");
             Console.WriteLine($"  reading the features once {read:0.00} ms at best ({bytes / read / 1e6:0.0} GB/s), "
                 + $"{reads.Order().ElementAt(Queries / 2):0.00} in the middle; first {reads[0]:0.0}");
-            Console.WriteLine($"  query / reading: {best / read:0.00} at best, {middle / reads.Order().ElementAt(Queries / 2):0.00} in the middle");
+            Console.WriteLine($"  query / reading: {best / read:0.00} at best, "
+                + $"{middle / reads.Order().ElementAt(Queries / 2):0.00} in the middle");
         }
         finally
         {
@@ -192,7 +194,12 @@ internal static class SearchBenchmark
             {
                 Task = LearningTask.Retrieval,
                 Model = SmallModel.Of(width: 256, patchSize: 8, frames: 4, vocabulary: 8),
-                Data = new() { Corpora = [], Vocabulary = vocabulary, Clip = new() { Frames = 4, DecodeSize = 64, Size = 64, TextLength = 8 } },
+                Data = new()
+                {
+                    Corpora = [],
+                    Vocabulary = vocabulary,
+                    Clip = new() { Frames = 4, DecodeSize = 64, Size = 64, TextLength = 8 },
+                },
             };
             using (AlproModel model = RunModel.Create(config, CPU)) StateDict.Save(model, weights);
             var target = new EvaluationTarget(place, weights, config);
@@ -227,11 +234,13 @@ internal static class SearchBenchmark
             });
             (double wall, double busy) = Measure(() => job.RunAsync(host, default).GetAwaiter().GetResult());
             using SearchIndex index = SearchIndex.Open(job.Output);
-            double floorBusy = decodeBusy + encodeBusy, floorWall = Math.Max(Math.Max(decodeWall, encodeWall), floorBusy / Environment.ProcessorCount);
+            double floorBusy = decodeBusy + encodeBusy;
+            double floorWall = Math.Max(Math.Max(decodeWall, encodeWall), floorBusy / Environment.ProcessorCount);
             Console.WriteLine($"{rows.Count} windows of {index.FileCount} files: index {wall:0.00} s ({rows.Count / wall:0.0} windows/s), "
                 + $"{busy:0.00} s of processors; {index.Bytes / rows.Count:N0} bytes a window");
-            Console.WriteLine($"  floor {floorWall:0.00} s, {floorBusy:0.00} s of processors: decoding alone {decodeWall:0.00} s ({decodeBusy:0.00}), "
-                + $"encoding alone {encodeWall:0.00} s ({encodeBusy:0.00}); finding windows and cuts {surveyWall:0.00} s ({surveyBusy:0.00})");
+            Console.WriteLine($"  floor {floorWall:0.00} s, {floorBusy:0.00} s of processors: decoding alone {decodeWall:0.00} s "
+                + $"({decodeBusy:0.00}), encoding alone {encodeWall:0.00} s ({encodeBusy:0.00}); "
+                + $"finding windows and cuts {surveyWall:0.00} s ({surveyBusy:0.00})");
             Console.WriteLine($"  index / floor: {wall / floorWall:0.00} in time, {busy / floorBusy:0.00} of processors");
         }
         finally

@@ -20,8 +20,8 @@ using static TorchSharp.torch;
 namespace Alpro.Training.Search;
 
 /// <summary>
-/// Finds windows of an index by text, or by what is like them, and answers questions about them. It may be asked by many at once: the models
-/// run on one thread of their own, the product of features on the caller's.
+/// Finds windows of an index by text, or by what is like them, and answers questions about them. It may be asked by many at once: the
+/// models run on one thread of their own, the product of features on the caller's.
 /// </summary>
 public sealed class Searcher : IAsyncDisposable
 {
@@ -221,7 +221,8 @@ public sealed class Searcher : IAsyncDisposable
         string folder = query.Folder is { Length: > 0 } given ? given.TrimEnd('/') + '/' : "";
         (double least, double most) = (query.MinSeconds ?? 0, query.MaxSeconds ?? double.PositiveInfinity);
         Window? own = query.Window is { } number ? Index[number] : null;
-        (int file, double begin, double end) = own is null ? (query.File ?? -1, 0, double.PositiveInfinity) : (own.File, own.Start, own.End);
+        (int file, double begin, double end) = own is null ? (query.File ?? -1, 0, double.PositiveInfinity)
+            : (own.File, own.Start, own.End);
         return window => window.Name.StartsWith(folder, StringComparison.Ordinal) && window.Seconds >= least && window.Seconds <= most
             && (window.File != file || window.Start >= end || window.End <= begin);
     }
