@@ -51,6 +51,7 @@ public static class RunningSettings
         ["alpro.cluster.ports.ring"] = _port,
         ["alpro.cluster.ports.decoder"] = _port,
         ["alpro.cluster.ports.evaluator"] = _port,
+        ["alpro.cluster.ports.packer"] = _port,
         ["alpro.cluster.seeds"] = new("a list of nodes, [\"host:port\", …]",
         value => value.IsArray() && value.GetStringList() is { Count: > 0 } seeds && seeds.All(IsSeed)),
         ["alpro.cluster.stable-after"] = _time,

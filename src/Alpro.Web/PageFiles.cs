@@ -17,7 +17,8 @@ internal static partial class PageFiles
     private static readonly string[] _names = [.. _program.GetManifestResourceNames()];
 
     /// <summary>A page may load what its own host has, and nothing else.</summary>
-    private const string OwnHostAlone = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'";
+    private const string OwnHostAlone = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; "
+        + "base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
     /// <summary>Serves a page at <c>/</c>, and the files of all pages beside it.</summary>
     /// <param name="site">The site.</param>

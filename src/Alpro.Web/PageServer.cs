@@ -33,9 +33,11 @@ internal sealed class PageServer : IAsyncDisposable
     /// <param name="page">The file of the page at <c>/</c>, see <see cref="PageFiles"/>.</param>
     /// <param name="map">Adds what there is beside the files.</param>
     /// <param name="log">The log of the process.</param>
+    /// <param name="add">Adds the services that what is mapped needs; null for none.</param>
     /// <returns>The server; null where pages are off, or nobody chose an address and none can be had.</returns>
     /// <exception cref="UsageException">The address was chosen, and cannot be had or may not be used.</exception>
-    public static async Task<PageServer?> OpenAsync(PageSettings settings, string page, Action<WebApplication> map, ILogger log)
+    public static async Task<PageServer?> OpenAsync(PageSettings settings, string page, Action<WebApplication> map, ILogger log,
+        Action<IServiceCollection>? add = null)
     {
         PageAddress address = settings.Address ?? PageAddress.Free;
         if (!address.IsLocal && settings is { Token: null, Certificates: null })
@@ -43,7 +45,7 @@ internal sealed class PageServer : IAsyncDisposable
                 + "a token with --page-token or in ALPRO_PAGE_TOKEN, or a node with the cluster's certificates; or an address such as "
                 + "127.0.0.1, which this machine alone reaches");
         if (address.EndPoint is null) return null;
-        WebApplication site = Build(settings, address.EndPoint);
+        WebApplication site = Build(settings, address.EndPoint, add);
         PageFiles.Map(site, page);
         map(site);
         try
@@ -65,12 +67,13 @@ internal sealed class PageServer : IAsyncDisposable
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _site.DisposeAsync();
 
-    private static WebApplication Build(PageSettings settings, IPEndPoint endPoint)
+    private static WebApplication Build(PageSettings settings, IPEndPoint endPoint, Action<IServiceCollection>? add)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new());
         builder.Services.AddRoutingCore();
         builder.Services.ConfigureHttpJsonOptions(options => PageJson.Apply(options.SerializerOptions));
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
+        add?.Invoke(builder.Services);
         builder.Services.AddHostFiltering(options => options.AllowedHosts = HostsOf(settings, endPoint));
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(server =>
         {

@@ -12,4 +12,7 @@ internal static partial class WebEvents
 
     [LoggerMessage(802, LogLevel.Warning, "the run goes on without its page: {Reason}")]
     public static partial void PageNotOpened(this ILogger log, string reason);
+
+    [LoggerMessage(803, LogLevel.Error, "{Path}: a visitor's request failed: {Problem}")]
+    public static partial void RequestFailed(this ILogger log, string path, string problem);
 }

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
@@ -71,10 +70,12 @@ internal static class SearchBenchmark
             double best = queries.Min(), read = reads.Min(), middle = queries.Order().ElementAt(Queries / 2);
             Console.WriteLine($"{windows:N0} windows of {Width}: opening {opening:0.0} ms; features {bytes / 1e6:0} MB, "
                 + $"{(double)index.Bytes / windows:0} bytes a window without thumbnails");
-            Console.WriteLine($"  query {best:0.00} ms at best ({bytes / best / 1e6:0.0} GB/s), {middle:0.00} ms in the middle; first {queries[0]:0.0}");
+            Console.WriteLine($"  query {best:0.00} ms at best ({bytes / best / 1e6:0.0} GB/s), {middle:0.00} ms in the middle; "
+                + $"first {queries[0]:0.0}");
             Console.WriteLine($"  reading the features once {read:0.00} ms at best ({bytes / read / 1e6:0.0} GB/s), "
                 + $"{reads.Order().ElementAt(Queries / 2):0.00} in the middle; first {reads[0]:0.0}");
-            Console.WriteLine($"  query / reading: {best / read:0.00} at best, {middle / reads.Order().ElementAt(Queries / 2):0.00} in the middle");
+            Console.WriteLine($"  query / reading: {best / read:0.00} at best, "
+                + $"{middle / reads.Order().ElementAt(Queries / 2):0.00} in the middle");
         }
         finally
         {
@@ -165,8 +166,7 @@ internal static class SearchBenchmark
         double fromTokens = Milliseconds(() =>
         {
             using var scope = NewDisposeScope();
-            byte[] bytes = MemoryMarshal.AsBytes(kept.AsSpan()).ToArray();
-            Tensor read = frombuffer(bytes, ScalarType.Float16).to(ScalarType.Float32).view(Shortlist, tokens, 768);
+            Tensor read = tensor(Array.ConvertAll(kept, static value => (float)value), [Shortlist, tokens, 768]);
             using PairScorer scorer = new Retrieval().Scorer(model, new("", config, set), [new(keys, read, ones(Shortlist, 256))]);
             scorer.Match(0, 1);
         });
@@ -194,7 +194,12 @@ internal static class SearchBenchmark
             {
                 Task = LearningTask.Retrieval,
                 Model = SmallModel.Of(width: 256, patchSize: 8, frames: 4, vocabulary: 8),
-                Data = new() { Corpora = [], Vocabulary = vocabulary, Clip = new() { Frames = 4, DecodeSize = 64, Size = 64, TextLength = 8 } },
+                Data = new()
+                {
+                    Corpora = [],
+                    Vocabulary = vocabulary,
+                    Clip = new() { Frames = 4, DecodeSize = 64, Size = 64, TextLength = 8 },
+                },
             };
             using (AlproModel model = RunModel.Create(config, CPU)) StateDict.Save(model, weights);
             var target = new EvaluationTarget(place, weights, config);
@@ -229,11 +234,13 @@ internal static class SearchBenchmark
             });
             (double wall, double busy) = Measure(() => job.RunAsync(host, default).GetAwaiter().GetResult());
             using SearchIndex index = SearchIndex.Open(job.Output);
-            double floorBusy = decodeBusy + encodeBusy, floorWall = Math.Max(Math.Max(decodeWall, encodeWall), floorBusy / Environment.ProcessorCount);
+            double floorBusy = decodeBusy + encodeBusy;
+            double floorWall = Math.Max(Math.Max(decodeWall, encodeWall), floorBusy / Environment.ProcessorCount);
             Console.WriteLine($"{rows.Count} windows of {index.FileCount} files: index {wall:0.00} s ({rows.Count / wall:0.0} windows/s), "
                 + $"{busy:0.00} s of processors; {index.Bytes / rows.Count:N0} bytes a window");
-            Console.WriteLine($"  floor {floorWall:0.00} s, {floorBusy:0.00} s of processors: decoding alone {decodeWall:0.00} s ({decodeBusy:0.00}), "
-                + $"encoding alone {encodeWall:0.00} s ({encodeBusy:0.00}); finding windows and cuts {surveyWall:0.00} s ({surveyBusy:0.00})");
+            Console.WriteLine($"  floor {floorWall:0.00} s, {floorBusy:0.00} s of processors: decoding alone {decodeWall:0.00} s "
+                + $"({decodeBusy:0.00}), encoding alone {encodeWall:0.00} s ({encodeBusy:0.00}); "
+                + $"finding windows and cuts {surveyWall:0.00} s ({surveyBusy:0.00})");
             Console.WriteLine($"  index / floor: {wall / floorWall:0.00} in time, {busy / floorBusy:0.00} of processors");
         }
         finally

@@ -29,7 +29,8 @@ public sealed class ClusterPageTests : IClassFixture<SmallWorld>, IClassFixture<
     public void Dispose() => _out.Dispose();
 
     private NodeProcess Start(string role, params string[] more) =>
-        NodeProcess.Start(["--role", role, "--config", _config, "--out", _out.File("run"), "--seed", $"127.0.0.1:{_ports[0]}", .. more]);
+        NodeProcess.Start(["--role", role, "--config", _config, "--out", _out.File("run"), "--seed", $"127.0.0.1:{_ports[0]}",
+            "--set", "training.groupSize=2", "--set", "training.checkpointEvery=100", .. more]);
 
     private NodeProcess StartTrainer() =>
         Start("trainer", "--port", "0", "--data-port", "0", "--ring-port", "0", "--decoders", "0", "--page", "off");
@@ -40,16 +41,16 @@ public sealed class ClusterPageTests : IClassFixture<SmallWorld>, IClassFixture<
     public async Task Killed_nodes_stay_on_the_page_and_the_recovery_says_its_seconds()
     {
         using NodeProcess coordinator = Start("coordinator", "--port", $"{_ports[0]}", "--data-port", "0", "--trainers", "1",
-            "--page", $"127.0.0.1:{_ports[1]}", "--set", "training.checkpointEvery=100"), first = StartTrainer(), second = StartTrainer(),
+            "--page", $"127.0.0.1:{_ports[1]}"), first = StartTrainer(), second = StartTrainer(),
             decoder = StartDecoder(), doomed = StartDecoder(),
             evaluator = Start("evaluator", "--port", "0", "--decoders", "1", "--set", $"data.validation={_validation}");
         await Task.WhenAll(coordinator.ReadyAsync(), first.ReadyAsync(), second.ReadyAsync(), decoder.ReadyAsync(), doomed.ReadyAsync(),
             evaluator.ReadyAsync());
         await using Visit visit = await _browser.OpenAsync(new Uri($"http://127.0.0.1:{_ports[1]}/"));
         ILocator nodes = visit.Page.Locator("#nodes-table tbody"), events = visit.Page.Locator("#events-list");
-        await visit.UntilAsync("view.status?.step > 20 && "
+        await visit.UntilAsync("view.status?.step > 5 && "
             + "view.status.nodes.filter(node => node.role === 'trainer' && node.busy > 0).length === 2 && "
-            + "view.status.nodes.filter(node => node.role === 'decoder' && node.clipsPerSecond > 0).length === 2");
+            + "view.status.nodes.filter(node => node.role === 'decoder' && node.decoders > 0).length === 2");
         await Assertions.Expect(nodes.GetByRole(AriaRole.Row)).ToHaveCountAsync(6);
         await visit.KeepAsync("cluster-whole");
 

@@ -68,6 +68,9 @@ public sealed class RunHost : IAsyncDisposable
     /// <summary>Given every source of clips before a decoder has it: failures are put in here.</summary>
     public Func<IClipSource, IClipSource> Source { get; set; } = static source => source;
 
+    /// <summary>How many processors the verdict takes the host to have. Tests say more, so that what else runs is no finding.</summary>
+    internal int Processors { get; set; } = Environment.ProcessorCount;
+
     /// <summary>The clock by which deaths, restarts and answers that do not come are timed.</summary>
     public TimeProvider Time { get; set; } = TimeProvider.System;
 

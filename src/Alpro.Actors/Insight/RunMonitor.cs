@@ -107,7 +107,8 @@ internal sealed class RunMonitor(
             IEnumerable<NodeStatus> trainers = _ranks.Select((name, rank) => new NodeStatus(name, "trainer", 0, rate / _ranks.Count,
                 window.Steps.Count == 0 ? 0 : Math.Max(0, 1 - window.WaitMs(rank) / window.StepMs)));
             IEnumerable<NodeStatus> decoders = window.Decoders.Where(node => node.Decoders > 0).Select(node => new NodeStatus(node.Node,
-                "decoder", node.Decoders, node.Load.Clips / window.Seconds, Math.Min(1, node.Load.Busy / (node.Decoders * window.Seconds))));
+                "decoder", node.Decoders, node.Load.Clips / window.Seconds,
+                Math.Min(1, node.Load.Busy / (node.Decoders * window.Seconds))));
             NodeStatus[] working = [.. trainers, .. decoders];
             return new(time.GetUtcNow(), step.Step + 1, _total, left, step.Loss, rate, window.WaitShare, step.QueueDepth,
                 Verdict.Of(window), Roster?.With(working) ?? working)

@@ -109,7 +109,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
             BatchSize = training.BatchSize,
             Window = host.Settings.Window,
             Isolated = host.Settings.IsolateDecoders,
-            Cores = Environment.ProcessorCount,
+            Cores = host.Processors,
             TorchThreads = run.Config.TorchThreads,
             Unreadable = run.Unreadable,
         };
@@ -219,7 +219,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     {
         _attempt = _attempt with { First = message.State };
         ActorMetrics.GroupFormed(message.State.Generation, message.Group.World);
-        if (_monitor.Begin(message.State, message.Group.World > 1 ? _attempt.Ranks : []) is var (cause, time))
+        if (_monitor.Begin(message.State, _attempt.Ranks) is var (cause, time))
         {
             ActorMetrics.Recovered(cause == TimeCause.Restart ? "restart" : "group", time);
             _log.TrainingRecovered(message.State.Step, TimeAccount.Name(cause), time.TotalSeconds);

@@ -49,8 +49,8 @@ public sealed record IndexReport(string Folder, int Files, int Windows, int Enco
 public sealed record UnreadableFile(string File, string Problem);
 
 /// <summary>
-/// Makes or completes an index: finds the windows of new and changed files, streams them through the decoders, encodes them, and writes them
-/// down. It goes on where an earlier one of the same was stopped, however it ended.
+/// Makes or completes an index: finds the windows of new and changed files, streams them through the decoders, encodes them, and writes
+/// them down. It goes on where an earlier one of the same was stopped, however it ended.
 /// </summary>
 /// <param name="Target">Weights and configuration.</param>
 /// <param name="Source">A folder of videos; the name of a corpus, where one is given.</param>

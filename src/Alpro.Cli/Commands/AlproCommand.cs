@@ -32,6 +32,7 @@ internal static class AlproCommand
             RunsCommand.Create(),
             ScanCommand.Create(),
             SearchCommand.Create(),
+            ServeCommand.Create(),
             VerifyResumeCommand.Create(),
         };
         foreach (Option option in CommandLine.CommonOptions) root.Options.Add(option);

@@ -20,9 +20,13 @@ internal static class IndexCommand
     public static Command Create()
     {
         var source = new Argument<string>("FOLDER") { Description =
-            "The folder whose videos are indexed, with all folders below it; a configuration, whose test corpus is; or a packed corpus's index." };
+            "The folder whose videos are indexed, with all below it; a configuration, whose test corpus is; or a packed corpus's index." };
         var model = new ModelOptions();
-        var output = new Option<string>("--out") { Description = "The index's folder. Run the command again to complete it.", Required = true };
+        var output = new Option<string>("--out")
+        {
+            Description = "The index's folder. Run the command again to complete it.",
+            Required = true,
+        };
         var corpus = new Option<string?>("--corpus") { Description = "The corpus of this name of the configuration FOLDER." };
         var window = new Option<string>("--window")
         {
@@ -37,8 +41,8 @@ internal static class IndexCommand
         var tokens = new Option<bool>("--tokens") { Description =
             "Keep what matching needs of each window, so that --rerank does not read and encode videos again: 300 kB a window of ViT-B." };
         var command = new Command("index", CommandLine.Describe(
-            "Make videos searchable: cut them into windows, encode them, and write an index. The same command goes on where it was stopped, "
-            + "and later takes in what is new, changed or removed.",
+            "Make videos searchable: cut them into windows, encode them, and write an index. The same command goes on where it was "
+            + "stopped, and later takes in what is new, changed or removed.",
             "alpro index videos --run output/downstreams/msrvtt_ret/public --out videos.index")) { source, output, corpus, window, stride,
             tokens };
         model.AddTo(command);

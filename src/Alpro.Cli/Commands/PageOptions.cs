@@ -5,7 +5,7 @@ using Alpro.Web;
 
 namespace Alpro.Cli.Commands;
 
-/// <summary>The options of the page of a run.</summary>
+/// <summary>The options of the page of a process.</summary>
 internal sealed class PageOptions
 {
     private const string TokenVariable = "ALPRO_PAGE_TOKEN";
@@ -35,20 +35,25 @@ internal sealed class PageOptions
         command.Options.Add(_token);
     }
 
-    /// <summary>Opens the page that a command line asks for.</summary>
+    /// <summary>What a command line says of the page.</summary>
+    /// <param name="arguments">The command line.</param>
+    /// <param name="byDefault">Whether there is a page if the command line does not ask for one.</param>
+    /// <param name="certificates">The cluster's certificates, if it has any; asked for a page that others reach.</param>
+    public PageSettings Settings(ParseResult arguments, bool byDefault = true, Func<NodeCertificates?>? certificates = null)
+    {
+        PageAddress? address = byDefault ? null : PageAddress.Off;
+        if (arguments.GetValue(_page) is { } text && PageAddress.TryParse(text, out PageAddress? chosen)) address = chosen;
+        string? token = arguments.GetValue(_token) ?? Environment.GetEnvironmentVariable(TokenVariable);
+        return new(address, string.IsNullOrEmpty(token) ? null : token, address is { IsLocal: false } ? certificates?.Invoke() : null);
+    }
+
+    /// <summary>Opens the page of a run that a command line asks for.</summary>
     /// <param name="arguments">The command line.</param>
     /// <param name="trains">Whether the process is to train.</param>
     /// <param name="byDefault">Whether there is a page if the command line does not ask for one.</param>
     /// <param name="certificates">The cluster's certificates, if it has any; asked for a page that others reach.</param>
     /// <exception cref="UsageException">The address cannot be had, or may not be used.</exception>
     public Task<RunPage> OpenAsync(ParseResult arguments, bool trains, bool byDefault = true,
-        Func<NodeCertificates?>? certificates = null)
-    {
-        PageAddress? address = byDefault ? null : PageAddress.Off;
-        if (arguments.GetValue(_page) is { } text && PageAddress.TryParse(text, out PageAddress? chosen)) address = chosen;
-        string? token = arguments.GetValue(_token) ?? Environment.GetEnvironmentVariable(TokenVariable);
-        NodeCertificates? shown = address is { IsLocal: false } ? certificates?.Invoke() : null;
-        return RunPage.OpenAsync(new(address, string.IsNullOrEmpty(token) ? null : token, shown), new(trains, TimeProvider.System),
-            CommandLine.Log);
-    }
+        Func<NodeCertificates?>? certificates = null) =>
+        RunPage.OpenAsync(Settings(arguments, byDefault, certificates), new(trains, TimeProvider.System), CommandLine.Log);
 }

@@ -1,8 +1,8 @@
 namespace Alpro.Data.Media;
 
 /// <summary>
-/// Finds where a plain cut begins another shot. Key frames are compared first, which cost no other frame to decode. Only between two of them
-/// that differ plainly is every frame looked at. A cut is where a frame differs from the one before it plainly, and far more than frames
+/// Finds where a plain cut begins another shot. Key frames are compared first, which cost no other frame to decode. Only between two of
+/// them that differ plainly is every frame looked at. A cut is where a frame differs from the one before it plainly, and far more than frames
 /// there usually do: neither a moving camera nor a fade is one.
 /// </summary>
 public static class ShotCuts
@@ -42,14 +42,25 @@ public static class ShotCuts
             cuts.AddRange(Enumerable.Range(0, steps.Length).Where(step => steps[step] >= Math.Max(Plain, Outstanding * usual))
                 .Select(step => first + step + 1));
         }
-        int shortest = (int)(Shortest * info.FrameRate), last = 0;
-        var kept = new List<int>();
-        foreach (int cut in cuts)
+        return Lasting(reader, info, cuts);
+    }
+
+    /// <summary>
+    /// The cuts that begin a shot of some length. Of several that follow each other at once the last does, if another picture is there then
+    /// than before: after a flash it is the same.
+    /// </summary>
+    private static List<int> Lasting(IFrameReader reader, VideoInfo info, List<int> cuts)
+    {
+        int shortest = (int)(Shortest * info.FrameRate);
+        var lasting = new List<int>();
+        for (int first = 0, last; first < cuts.Count; first = last + 1)
         {
-            if (cut - last < shortest || info.FrameCount - cut < shortest) continue;
-            kept.Add(last = cut);
+            for (last = first; last + 1 < cuts.Count && cuts[last + 1] - cuts[last] < shortest;) last++;
+            int cut = cuts[last];
+            if (cuts[first] < shortest || info.FrameCount - cut < shortest) continue;
+            if (last == first || Difference(Read(reader, [cuts[first] - 1, cut]), 0, 1) >= Plain) lasting.Add(cut);
         }
-        return kept;
+        return lasting;
     }
 
     /// <summary>The frames that are compared first: key frames, thinned out, and others where there are none for long.</summary>

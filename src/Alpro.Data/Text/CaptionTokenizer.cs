@@ -58,8 +58,8 @@ public sealed class CaptionTokenizer
     public bool IsSpecial(int id) => id == PadId || id == UnknownId || id == ClassId || id == SeparatorId || id == MaskId;
 
     /// <summary>
-    /// The words of a text that the vocabulary does not know, each once. They become [UNK], or are spelt letter by letter, and say nothing
-    /// to a model.
+    /// The words of a text that the vocabulary does not know, each once. They become [UNK], or are spelt letter by letter (but for an
+    /// ending, maybe), and say nothing to a model.
     /// </summary>
     public IReadOnlyList<string> UnknownWords(string text)
     {
@@ -71,7 +71,7 @@ public sealed class CaptionTokenizer
         bool IsUnknown(string word)
         {
             IReadOnlyList<int> pieces = _wordPieces.EncodeToIds(word);
-            return word != Vocabulary.Unknown && (pieces.Contains(UnknownId) || (word.Length > 2 && pieces.Count == word.Length));
+            return word != Vocabulary.Unknown && (pieces.Contains(UnknownId) || (word.Length > 2 && pieces.Count > word.Length / 2 + 1));
         }
     }
 

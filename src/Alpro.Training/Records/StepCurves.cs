@@ -33,8 +33,13 @@ public sealed class StepCurves
 
         private bool IsNone => double.IsNaN(Least);
 
-        public Point With(Point later) => IsNone ? later : later.IsNone ? this : new(Math.Min(Least, later.Least),
-            Math.Max(Greatest, later.Greatest), later.Greatest > Greatest || (later.Least >= Least && LeastFirst));
+        public Point With(Point later)
+        {
+            if (IsNone || later.IsNone) return IsNone ? later : this;
+            (bool least, bool greatest) = (later.Least < Least, later.Greatest > Greatest);          // whether they come later
+            return new(least ? later.Least : Least, greatest ? later.Greatest : Greatest,
+                least != greatest ? greatest : least ? later.LeastFirst : LeastFirst);
+        }
     }
 
     private sealed class Curve : List<Point>;

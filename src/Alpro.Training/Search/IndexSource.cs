@@ -14,7 +14,9 @@ public static class IndexSource
         ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv", ".ts", ".mts", ".m2ts", ".vob",
     };
 
-    /// <summary>The videos below a folder, known by their extensions, in the order of their names. Links to folders are not followed.</summary>
+    /// <summary>
+    /// The videos below a folder, known by their extensions, in the order of their names. Links to folders are not followed.
+    /// </summary>
     /// <exception cref="DataException">There are none.</exception>
     public static IReadOnlyList<IndexedFile> Below(string folder)
     {

@@ -53,7 +53,8 @@ public sealed unsafe class SearchIndexWriter : IDisposable
         if (manifest.Tokens is not null) _tokens = Open(IndexFiles.Tokens);
         Resume();
 
-        FileStream Open(string name) => new(Path.Combine(_data, name), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, 1 << 16);
+        FileStream Open(string name) =>
+            new(Path.Combine(_data, name), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, 1 << 16);
     }
 
     /// <summary>Opens an index for writing; what an interrupted writer has finished is kept.</summary>

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Linq.Expressions;
-using System.Runtime.InteropServices;
 using Alpro.Data;
 using Alpro.Data.Batches;
 using Alpro.Data.Clips;
@@ -21,8 +20,8 @@ using static TorchSharp.torch;
 namespace Alpro.Training.Search;
 
 /// <summary>
-/// Finds windows of an index by text, or by what is like them, and answers questions about them. It may be asked by many at once: the models
-/// run on one thread of their own, the product of features on the caller's.
+/// Finds windows of an index by text, or by what is like them, and answers questions about them. It may be asked by many at once: the
+/// models run on one thread of their own, the product of features on the caller's.
 /// </summary>
 public sealed class Searcher : IAsyncDisposable
 {
@@ -222,7 +221,8 @@ public sealed class Searcher : IAsyncDisposable
         string folder = query.Folder is { Length: > 0 } given ? given.TrimEnd('/') + '/' : "";
         (double least, double most) = (query.MinSeconds ?? 0, query.MaxSeconds ?? double.PositiveInfinity);
         Window? own = query.Window is { } number ? Index[number] : null;
-        (int file, double begin, double end) = own is null ? (query.File ?? -1, 0, double.PositiveInfinity) : (own.File, own.Start, own.End);
+        (int file, double begin, double end) = own is null ? (query.File ?? -1, 0, double.PositiveInfinity)
+            : (own.File, own.Start, own.End);
         return window => window.Name.StartsWith(folder, StringComparison.Ordinal) && window.Seconds >= least && window.Seconds <= most
             && (window.File != file || window.Start >= end || window.End <= begin);
     }
@@ -251,10 +251,14 @@ public sealed class Searcher : IAsyncDisposable
 
         Tensor Of(HalvesOf halvesOf, int[] shape)
         {
-            using var scope = NewDisposeScope();
-            byte[] bytes = [.. hits.SelectMany(hit => MemoryMarshal.AsBytes(halvesOf(hit.Window.Number)).ToArray())];
-            return frombuffer(bytes, ScalarType.Float16).to(ScalarType.Float32).view([hits.Count, .. shape.Select(size => (long)size)])
-                .MoveToOuterDisposeScope();
+            int length = shape.Aggregate(1, static (product, size) => product * size);
+            float[] values = new float[hits.Count * length];
+            for (int hit = 0; hit < hits.Count; hit++)
+            {
+                ReadOnlySpan<Half> halves = halvesOf(hits[hit].Window.Number);
+                for (int i = 0; i < length; i++) values[hit * length + i] = (float)halves[i];
+            }
+            return tensor(values, [hits.Count, .. shape.Select(size => (long)size)]);
         }
     }
 

@@ -87,8 +87,9 @@ public sealed class WindowCollection(SearchIndex index, Func<string, Cancellatio
         if (options?.OrderBy is not null) throw new NotSupportedException("Windows come in the order of the index.");
         Func<IndexedWindow, bool> wanted = filter.Compile();
         await Task.CompletedTask;
-        foreach (IndexedWindow window in Enumerable.Range(0, index.Count).Select(number => RecordOf(number, options?.IncludeVectors ?? false))
-            .Where(wanted).Skip(options?.Skip ?? 0).Take(top))
+        bool vectors = options?.IncludeVectors ?? false;
+        foreach (IndexedWindow window in Enumerable.Range(0, index.Count).Select(number => RecordOf(number, vectors)).Where(wanted)
+            .Skip(options?.Skip ?? 0).Take(top))
         {
             cancellationToken.ThrowIfCancellationRequested();
             yield return window;

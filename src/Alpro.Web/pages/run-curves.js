@@ -205,7 +205,7 @@ function draw(chart, key, before) {
   const reset = h('button', { hidden: true, onclick: () => showAll(made) }, 'Show all');
   const plot = h('div', { class: 'plot', tabindex: 0, role: 'application', 'aria-label': `${chart.title}: arrow keys read its values` });
   const keys = h('ul', { class: 'keys' });
-  card.append(h('h3', {}, chart.title, reset), plot, keys);
+  card.append(h('div', { class: 'top' }, h('h3', {}, chart.title), reset), plot, keys);
   if (before) before.card.replaceWith(card);
   else $('curves').append(card);
   const shown = before?.zoomed ? { min: before.plot.scales.x.min, max: before.plot.scales.x.max } : span(chart);

@@ -52,7 +52,7 @@ function showFlow() {
       id: 'trainers',
       title: working(trainers) > 1 ? `${working(trainers)} trainers` : 'trainer',
       nodes: trainers,
-      lines: [`${number(status.clipsPerSecond)} clips/s in all`],
+      lines: [`${rate(status.clipsPerSecond)} clips/s in all`],
     },
     {
       id: 'results',
@@ -68,7 +68,10 @@ function showFlow() {
   const edges = [
     { text: ['rows'] },
     { text: [`${plain.format(status.clipsInHand ?? 0)} clips`, 'in hand'] },
-    { text: [number(working(trainers) > 1 ? status.clipsPerSecond : made), 'clips/s'], queue: [status.queueDepth, status.queueRoom || Math.max(1, status.queueDepth)] },
+    {
+      text: [rate(working(trainers) > 1 ? status.clipsPerSecond : made), 'clips/s'],
+      queue: [status.queueDepth, status.queueRoom || Math.max(1, status.queueDepth)],
+    },
     { text: [`${status.step ? plain.format(status.step) : 0}`, 'steps'] },
   ];
   const tall = $('flow').clientWidth < 760;
@@ -108,7 +111,7 @@ function drawBox(box, x, y, width, height) {
       group.append(
         s('rect', { class: 'track', x: 12, y: line + 8, width: room * 0.42, height: 6, rx: 3 }),
         s('rect', { class: 'busy', x: 12, y: line + 8, width: room * 0.42 * Math.max(0, Math.min(1, node.busy)), height: 6, rx: 3 }),
-        text(`${number(node.clipsPerSecond)} clips/s`, 12 + room * 0.42 + 8, line + 15, 'quiet'),
+        text(`${rate(node.clipsPerSecond)} clips/s`, 12 + room * 0.42 + 8, line + 15, 'quiet'),
       );
     line += rowHeight;
   }
@@ -149,7 +152,7 @@ function picture(width, height, parts) {
   const said =
     `From corpus to checkpoints: ${view.status.clipsInHand ?? 0} clips in hand, ` +
     `${view.status.queueDepth} finished batches wait for the trainer, ` +
-    `which trains on ${number(view.status.clipsPerSecond)} clips per second. ${view.status.verdict.sentence}`;
+    `which trains on ${rate(view.status.clipsPerSecond)} clips per second. ${view.status.verdict.sentence}`;
   return s('svg', { viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': said }, ...parts.flat());
 }
 
@@ -248,7 +251,7 @@ function showNodes() {
         h('td', {}, node.role),
         h('td', {}, h('span', { class: `tag ${bad ? 'bad' : node.state === 'up' ? 'good' : ''}` }, node.state + since)),
         h('td', { class: 'number' }, node.decoders || '–'),
-        h('td', { class: 'number' }, works ? number(node.clipsPerSecond) : '–'),
+        h('td', { class: 'number' }, works ? rate(node.clipsPerSecond) : '–'),
         h('td', {}, works ? [meter(node.busy), percent(Math.min(1, node.busy))] : '–'),
       );
     });

@@ -43,6 +43,9 @@ function number(value) {
   return plain.format(value);
 }
 
+/** Clips per second. */
+const rate = value => (value >= 100 ? plain.format(value) : number(+(value ?? NaN).toPrecision(3)));
+
 const percent = share =>
   share === null || share === undefined ? '–' : `${(100 * share).toFixed(share < 0.0995 && share > 0 ? 1 : 0)} %`;
 

@@ -42,7 +42,7 @@ function showHead() {
       ],
     ],
     isReport() ? null : ['time left', status.step ? duration(status.secondsLeft) : '–'],
-    ['clips per second', number(status.clipsPerSecond)],
+    ['clips per second', rate(status.clipsPerSecond)],
     ['waiting for clips', percent(status.waitShare)],
     ['loss', status.step ? (status.loss ?? NaN).toFixed(3) : '–'],
     view.account ? ['goodput', percent(view.account.goodput)] : null,

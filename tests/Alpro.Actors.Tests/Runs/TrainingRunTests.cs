@@ -344,8 +344,8 @@ public sealed class TrainingRunTests : IClassFixture<SmallWorld>, IDisposable
             if (record.Step == 6) File.Delete(_out.File("full/tensorboard"));
         });
         Assert.True(result.Completed);
-        Assert.Equal(nameof(ActorEvents.RecordsNotWritten), said.Events[0].Name);
-        Assert.Equal(nameof(ActorEvents.RecordsWritten), said.Events[^1].Name);
+        string[] records = [.. said.Events.Select(one => one.Name).Where(name => name.StartsWith("Records", StringComparison.Ordinal))];
+        Assert.Equal((nameof(ActorEvents.RecordsNotWritten), nameof(ActorEvents.RecordsWritten)), (records[0], records[^1]));
         Assert.Equal(12, Losses("full").Length);
         Assert.True(new FileInfo(Assert.Single(Directory.EnumerateFiles(_out.File("full/tensorboard")))).Length > 12 * 100);
     }

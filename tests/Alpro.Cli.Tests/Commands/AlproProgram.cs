@@ -17,13 +17,14 @@ internal static class AlproProgram
     public static (int Code, string Output, string Errors) Run(params string[] arguments)
     {
         (TextWriter console, TextWriter log) = (Console.Out, Console.Error);
-        using TextWriter output = TextWriter.Synchronized(new StringWriter()), errors = TextWriter.Synchronized(new StringWriter());
+        using StringWriter output = new(), errors = new();
         Console.SetOut(output);
         Console.SetError(errors);
         try
         {
             int code = Task.Run(() => CommandLine.RunAsync(AlproCommand.Create(), arguments)).GetAwaiter().GetResult();
-            return (code, output.ToString()!, errors.ToString()!);
+            lock (Console.Out)
+                lock (Console.Error) return (code, output.ToString(), errors.ToString());
         }
         finally
         {

@@ -31,7 +31,7 @@ public sealed class CorpusCommandsTests : IDisposable
             """);
         File.WriteAllText(_folder.File("world/train/videos/1000004.mp4"), "<html>404</html>");
         File.Delete(_folder.File("world/train/videos/1000009.mp4"));
-        JsonElement[] scans = [.. Json(AlproProgram.Run("scan", config, "--out", _folder.File("lists"), "--json")).GetProperty("corpora")
+        JsonElement[] scans = [.. Json(AlproProgram.RunAlone("scan", config, "--out", _folder.File("lists"), "--json")).GetProperty("corpora")
             .EnumerateArray()];
         Assert.Equal((12, 10, 2), (scans[0].GetProperty("rows").GetInt32(), scans[0].GetProperty("readable").GetInt32(),
             scans[0].GetProperty("unreadable").GetInt32()));
@@ -56,7 +56,7 @@ public sealed class CorpusCommandsTests : IDisposable
             """);
         string[] Pack(string name) =>
             ["pack", config, "--out", _folder.File(name), "--size", "64", "--rate", "50%", "--shard-size", "0.02", "--json"];
-        JsonElement whole = Json(AlproProgram.Run(Pack("whole"))).GetProperty("packs")[0];
+        JsonElement whole = Json(AlproProgram.RunAlone(Pack("whole"))).GetProperty("packs")[0];
         Assert.Equal((24, 24), (whole.GetProperty("rows").GetInt32(), whole.GetProperty("clips").GetInt32()));
         Assert.True(whole.GetProperty("shards").GetInt32() > 6);
         for (int kill = 1; kill <= 5; kill++)
@@ -68,14 +68,14 @@ public sealed class CorpusCommandsTests : IDisposable
             packing.Kill();
             await packing.WaitForExitAsync();
         }
-        Json(AlproProgram.Run(Pack("killed")));
+        Json(AlproProgram.RunAlone(Pack("killed")));
         string[] names = [.. Directory.EnumerateFileSystemEntries(_folder.File("whole")).Select(path => Path.GetFileName(path)).Order()];
         Assert.Equal(names, Directory.EnumerateFileSystemEntries(_folder.File("killed")).Select(path => Path.GetFileName(path)).Order());
         foreach (string name in names.Where(name => name != "pack-report.json"))
             Assert.Equal(File.ReadAllBytes(_folder.File($"whole/{name}")), File.ReadAllBytes(_folder.File($"killed/{name}")));
 
         File.WriteAllText(config, """{ "data": { "corpora": [ { "name": "packed", "annotations": "killed/index" } ] } }""");
-        JsonElement scan = Json(AlproProgram.Run("scan", config, "--out", _folder.File("scan"), "--json")).GetProperty("corpora")[0];
+        JsonElement scan = Json(AlproProgram.RunAlone("scan", config, "--out", _folder.File("scan"), "--json")).GetProperty("corpora")[0];
         Assert.Equal((24, 24), (scan.GetProperty("rows").GetInt32(), scan.GetProperty("readable").GetInt32()));
     }
 

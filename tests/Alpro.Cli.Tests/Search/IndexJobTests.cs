@@ -76,8 +76,8 @@ public sealed class IndexJobTests(IndexedRuns runs) : IClassFixture<IndexedRuns>
             Enumerable.Range(0, completed.Count).Select(window => completed[window]));
         for (int window = 0; window < anew.Count; window++)
         {
-            float similarity = anew.Feature(window).ToArray().Zip(completed.Feature(window).ToArray(), (one, two) => (float)one * (float)two)
-                .Sum();
+            float similarity = anew.Feature(window).ToArray()
+                .Zip(completed.Feature(window).ToArray(), (one, two) => (float)one * (float)two).Sum();
             Assert.Equal(1, similarity, 2e-3f);
             Assert.Equal(anew.Thumbnail(window), completed.Thumbnail(window));
         }
@@ -103,8 +103,8 @@ public sealed class IndexJobTests(IndexedRuns runs) : IClassFixture<IndexedRuns>
     [Fact]
     public async Task A_model_that_answers_makes_no_index() =>
         Assert.Contains("question answering", (await Assert.ThrowsAsync<UsageException>(() => new IndexJob(
-            IndexedRuns.Open(runs.Runs.QuestionAnswering), runs.Videos, new(), _folder.File("index")).RunAsync(runs.Host, default))).Message,
-            StringComparison.Ordinal);
+            IndexedRuns.Open(runs.Runs.QuestionAnswering), runs.Videos, new(), _folder.File("index"))
+            .RunAsync(runs.Host, default))).Message, StringComparison.Ordinal);
 
     private static Dictionary<string, string> Bytes(string folder) => Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
         .ToDictionary(file => Path.GetRelativePath(folder, file), file => Convert.ToHexString(File.ReadAllBytes(file)));

@@ -63,7 +63,7 @@ public sealed class SearcherTests(IndexedRuns runs) : IClassFixture<IndexedRuns>
         IndexedFile file = index.File(3);
         const string question = "what colour is the background";
         AskedAnswers given = await searcher.AskFileAsync(3, question, top: 4);
-        (int code, string output, string errors) = AlproProgram.Run("predict", "--run", runs.Runs.QuestionAnswering, "--data",
+        (int code, string output, string errors) = AlproProgram.RunAlone("predict", "--run", runs.Runs.QuestionAnswering, "--data",
             runs.Runs.Root, "--video", file.Media.Path, "--question", question, "--top", "4", "--json");
         Assert.True(code == 0, errors);
         JsonElement[] told = [.. JsonDocument.Parse(output).RootElement.GetProperty("questions")[0].GetProperty("answers")

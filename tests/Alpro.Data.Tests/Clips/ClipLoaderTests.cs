@@ -36,7 +36,8 @@ public sealed class ClipLoaderTests : IDisposable
     public async Task Waiting_for_a_turn_to_compute_is_told()
     {
         using SemaphoreSlim turns = new(0);
-        using ClipLoader loader = new([new FakeCorpus(Pair(MediaKind.Video, null, "a dog"))], _pretraining, _tokenizer, _reader, null, turns);
+        using ClipLoader loader =
+            new([new FakeCorpus(Pair(MediaKind.Video, null, "a dog"))], _pretraining, _tokenizer, _reader, null, turns);
         TaskCompletionSource fetched = new();
         _reader.Fetched = () => fetched.TrySetResult();
         long began = Stopwatch.GetTimestamp();

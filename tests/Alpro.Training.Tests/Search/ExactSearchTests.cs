@@ -26,7 +26,8 @@ public sealed unsafe class ExactSearchTests
         SimilarWindow[] one = Top(features, rows, query, 10, threads: 1), several = Top(features, rows, query, 10, threads: 3);
         Assert.Equal(one, several);
         Assert.Equal(Enumerable.Range(0, rows).OrderByDescending(row => products[row]).Take(10), one.Select(found => found.Window));
-        Assert.All(one, found => Assert.Equal(products[found.Window], found.Similarity, 1e-5 * Math.Max(1, Math.Abs(products[found.Window]))));
+        Assert.All(one, found =>
+            Assert.Equal(products[found.Window], found.Similarity, 1e-5 * Math.Max(1, Math.Abs(products[found.Window]))));
     }
 
     [Fact]

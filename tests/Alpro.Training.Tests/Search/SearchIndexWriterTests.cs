@@ -124,7 +124,8 @@ public sealed class SearchIndexWriterTests : IDisposable
         File.AppendAllText(Path.Combine(_folder.File("index"), "generation-1", "features.f16"), "torn");
         Assert.Contains("damaged", Assert.Throws<DataException>(() => SearchIndex.Open(_folder.File("index"))).Message,
             StringComparison.Ordinal);
-        Assert.Contains("alpro index", Assert.Throws<DataException>(() => SearchIndex.Open(_folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains("alpro index", Assert.Throws<DataException>(() => SearchIndex.Open(_folder.Path)).Message,
+            StringComparison.Ordinal);
     }
 
     private static SearchManifest Manifest() => new()

@@ -50,7 +50,11 @@ public sealed class Visit : IAsyncDisposable
     public async Task UntilAsync(string expression)
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        while (!await Page.EvaluateAsync<bool>(expression)) await Task.Delay(50, deadline.Token);
+        while (!await Page.EvaluateAsync<bool>($"!!({expression})"))
+        {
+            if (deadline.IsCancellationRequested) Assert.Fail($"{expression}: not in time:\n{await Page.InnerTextAsync("body")}");
+            await Task.Delay(50);
+        }
     }
 
     /// <summary>Keeps a picture of the whole page where ALPRO_SCREENSHOTS names a folder for them.</summary>

@@ -11,7 +11,16 @@ namespace Alpro.Actors.Distributed.Decoding;
 /// </summary>
 internal sealed class DecoderNodeOutlet : ReceiveActor
 {
+    private sealed record Gone
+    {
+        public static readonly Gone Instance = new();
+    }
+
     private readonly ClipSender _sender;
+    private readonly DecodeMeter _meter;
+    private readonly IActorRef _pool;
+    private readonly Queue<Clip> _waiting = new();
+    private bool _sending;
 
     /// <summary>An outlet, child of a <see cref="DecoderNodeLink"/>.</summary>
     /// <param name="sender">Sends the clips.</param>
@@ -19,19 +28,47 @@ internal sealed class DecoderNodeOutlet : ReceiveActor
     /// <param name="pool">Told, in the link's name, that a clip has left.</param>
     public DecoderNodeOutlet(ClipSender sender, DecodeMeter meter, IActorRef pool)
     {
-        _sender = sender;
-        IActorRef link = Context.Parent;
-        ReceiveAsync<BatchCollator.ClipDecoded>(async message =>
+        (_sender, _meter, _pool) = (sender, meter, pool);
+        Receive<BatchCollator.ClipDecoded>(message =>
         {
-            await meter.SendAsync(() => SendAsync(message.Clip));
-            pool.Tell(DecoderPool.Sent.Instance, link);
+            _waiting.Enqueue(message.Clip);
+            if (!_sending) SendAll();
         });
+        Receive<Gone>(_ =>
+        {
+            TellSent();
+            SendAll();
+        });
+        Receive<Status.Failure>(message => throw message.Cause);
         ActorMetrics.WatchMailbox(Self, "outlet");
     }
 
+    /// <inheritdoc/>
+    protected override void PostStop()
+    {
+        foreach (Clip clip in _waiting) clip.Dispose();
+    }
+
+    private void SendAll()
+    {
+        _sending = false;
+        while (_waiting.TryDequeue(out Clip? clip))
+        {
+            Task sent = _meter.SendAsync(() => SendAsync(clip));
+            if (!sent.IsCompletedSuccessfully)
+            {
+                _sending = true;
+                sent.PipeTo(Self, success: static () => Gone.Instance);
+                return;
+            }
+            TellSent();
+        }
+    }
+
+    private void TellSent() => _pool.Tell(DecoderPool.Sent.Instance, Context.Parent);
+
     private async Task SendAsync(Clip clip)
     {
-        // Not in the actor's context: the clip is given back even where the actor ends meanwhile.
-        using (clip) await _sender.SendAsync(clip).ConfigureAwait(false);
+        using (clip) await _sender.SendAsync(clip);                  // given back even where the actor ends meanwhile
     }
 }
