@@ -75,7 +75,7 @@ public sealed class CorpusCommandsTests : IDisposable
             Assert.Equal(File.ReadAllBytes(_folder.File($"whole/{name}")), File.ReadAllBytes(_folder.File($"killed/{name}")));
 
         File.WriteAllText(config, """{ "data": { "corpora": [ { "name": "packed", "annotations": "killed/index" } ] } }""");
-        JsonElement scan = Json(AlproProgram.Run("scan", config, "--out", _folder.File("scan"), "--json")).GetProperty("corpora")[0];
+        JsonElement scan = Json(AlproProgram.RunAlone("scan", config, "--out", _folder.File("scan"), "--json")).GetProperty("corpora")[0];
         Assert.Equal((24, 24), (scan.GetProperty("rows").GetInt32(), scan.GetProperty("readable").GetInt32()));
     }
 

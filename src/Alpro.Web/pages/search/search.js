@@ -89,7 +89,7 @@ function sentence({ moments, among, matched, unknownWords, problems, millisecond
   const known = unknownWords.length > 0 ? ` ${dialog.unknown(unknownWords)}` : "";
   const time = milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds);
   return `These are the best ${moments.length} of ${count}${how}, fitting or not, in ${time} ms.${known}${
-    problems.map(told => ` Not matched: ${told}.`).join("")}`;
+    [...new Set(problems)].map(told => ` Not matched: ${told}.`).join("")}`;
 }
 
 function fail(error) {

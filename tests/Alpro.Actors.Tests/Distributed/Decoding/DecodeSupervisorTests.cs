@@ -1,7 +1,10 @@
+using System.Collections.Immutable;
+using System.Reflection;
 using Akka.Actor;
 using Akka.Cluster;
 using Akka.Configuration;
 using Akka.TestKit.Xunit2;
+using Akka.Util;
 using Alpro.Actors.Distributed.Decoding;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Tests.Pipeline;
@@ -55,4 +58,43 @@ public sealed class DecodeSupervisorTests : TestKit
         _supervisor.Tell(new ClusterEvent.MemberRemoved(Exiting.Copy(MemberStatus.Removed), MemberStatus.Exiting));
         await _ended.Task.WaitAsync(TimeSpan.FromSeconds(5));
     }
+
+    /// <summary>A member of a cluster that is not there; Akka makes them for itself alone.</summary>
+    private static Member Up(NodeRole role, int port)
+    {
+        MethodInfo create = typeof(Member).GetMethods(BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic)
+            .First(method => method.Name == "Create" && method.GetParameters().Any(part => part.ParameterType == typeof(MemberStatus)));
+        object[] parts =
+        [
+            new UniqueAddress(new Address("akka.tcp", "alpro", "127.0.0.1", port), port), port, MemberStatus.Up,
+            ImmutableHashSet.Create(ClusterNode.RoleName(role)), AppVersion.Zero,
+        ];
+        return (Member)create.Invoke(null, [.. create.GetParameters()
+            .Select(wanted => parts.First(part => wanted.ParameterType.IsInstanceOfType(part)))])!;
+    }
+
+    [Fact]
+    public void Node_serves_its_own_trainers_and_is_assigned_anew_when_members_come_and_go()
+    {
+        Member[] nodes = [.. Enumerable.Range(1, 12).Select(i => Up(NodeRole.Decoder, i))],
+            trainers = [.. Enumerable.Range(101, 12).Select(i => Up(NodeRole.Trainer, i))];
+        foreach (Member node in nodes) _supervisor.Tell(new ClusterEvent.MemberUp(node));
+        foreach (Member trainer in trainers[..3]) _supervisor.Tell(new ClusterEvent.MemberUp(trainer));
+        AssertServed(trainers[..3]);
+        foreach (Member trainer in trainers[3..]) _supervisor.Tell(new ClusterEvent.MemberUp(trainer));
+        AssertServed(trainers);
+        foreach (Member trainer in trainers[6..])
+            _supervisor.Tell(new ClusterEvent.MemberRemoved(trainer.Copy(MemberStatus.Down).Copy(MemberStatus.Removed), MemberStatus.Down));
+        AssertServed(trainers[..6]);
+
+        void AssertServed(Member[] there)
+        {
+            IEnumerable<string> names = there.Append(_carrier).Select(member => member.Address.HostPort());
+            int served = ServedTrainers.Of(_cluster.SelfAddress.HostPort(), [.. nodes.Select(node => node.Address.HostPort())],
+                [.. names]).Count;
+            AwaitAssert(() => Assert.Equal(served + 1, Children()), TimeSpan.FromSeconds(20));       // its links, and the pool
+        }
+    }
+
+    private int Children() => ((ActorRefWithCell)_supervisor).Underlying is IActorContext context ? context.GetChildren().Count() : 0;
 }
