@@ -39,32 +39,43 @@ public static unsafe class ExactSearch
         int threads)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(count);
-        int width = query_F.Length;
         float[] query = Split(query_F);
         int parts = Math.Clamp(rows / RowsPerThread, 1, threads);
         var found = new PriorityQueue<SimilarWindow, SimilarWindow>[parts];
-        if (parts == 1) found[0] = Part(0);
-        else Parallel.For(0, parts, new ParallelOptions { MaxDegreeOfParallelism = parts }, part => found[part] = Part(part));
+        if (parts == 1) found[0] = Best(features_NF, 0, rows, query, count, filter);
+        else Parallel.For(0, parts, new ParallelOptions { MaxDegreeOfParallelism = parts }, part => found[part] = Best(features_NF,
+            (int)((long)rows * part / parts), (int)((long)rows * (part + 1) / parts), query, count, filter));
         return [.. found.SelectMany(part => part.UnorderedItems).Select(item => item.Element).Order(WorstFirst.Instance).Reverse()
             .Take(count)];
+    }
 
-        PriorityQueue<SimilarWindow, SimilarWindow> Part(int part)
+    /// <summary>The best of a stretch of rows. It is compiled at its best at once: one call is long.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static PriorityQueue<SimilarWindow, SimilarWindow> Best(Half* features_NF, int first, int end, float[] query, int count,
+        Func<int, bool>? filter)
+    {
+        var best = new PriorityQueue<SimilarWindow, SimilarWindow>(WorstFirst.Instance);
+        float least = float.NegativeInfinity;
+        int width = query.Length, half = Paired(width) / 2;
+        fixed (float* even = query)
         {
-            int first = (int)((long)rows * part / parts), end = (int)((long)rows * (part + 1) / parts);
-            var best = new PriorityQueue<SimilarWindow, SimilarWindow>(WorstFirst.Instance);
-            float least = float.NegativeInfinity;
             for (int row = first; row < end; row++)
             {
-                float similarity = Product(features_NF + (long)row * width, query, width);
+                Half* feature_F = features_NF + (long)row * width;
+                float similarity = Product((int*)feature_F, even, even + half, half);
+                for (int at = 2 * half; at < width; at++) similarity += (float)feature_F[at] * query[at];
                 if (!(similarity > least) || filter?.Invoke(row) == false) continue;
                 var window = new SimilarWindow(row, similarity);
                 if (best.Count < count) best.Enqueue(window, window);
                 else best.EnqueueDequeue(window, window);
                 if (best.Count == count) least = best.Peek().Similarity;
             }
-            return best;
         }
+        return best;
     }
+
+    /// <summary>Numbers of a feature that the kernel takes in pairs; the few behind them are taken one by one.</summary>
+    private static int Paired(int width) => width / (2 * Vector256<int>.Count) * (2 * Vector256<int>.Count);
 
     /// <summary>
     /// The query's even numbers, then its odd ones, as the kernel meets them: it takes the two 16-bit halves of each 32 bits apart. Numbers
@@ -72,7 +83,7 @@ public static unsafe class ExactSearch
     /// </summary>
     private static float[] Split(ReadOnlySpan<float> query)
     {
-        int whole = query.Length / (2 * Vector256<int>.Count) * (2 * Vector256<int>.Count), half = whole / 2;
+        int whole = Paired(query.Length), half = whole / 2;
         float[] split = new float[query.Length];
         for (int i = 0; i < query.Length; i++)
             split[i >= whole ? i : i % 2 == 0 ? i / 2 : half + i / 2] = i >= whole ? query[i] : query[i] * ExponentGap;
@@ -80,37 +91,30 @@ public static unsafe class ExactSearch
     }
 
     /// <summary>
-    /// The product of one row. A 16-bit number shifted to where a 32-bit one has its bits is that number times 2^-112, its sign, zero and
-    /// numbers below the smallest normal one included; so no conversion is needed.
+    /// The product of the pairs of one row. A 16-bit number shifted to where a 32-bit one has its bits is that number times 2^-112, its
+    /// sign, zero and numbers below the smallest normal one included; so no conversion is needed. Four sums do not wait for each other.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Product(Half* row, float[] query, int width)
+    private static float Product(int* row, float* even, float* odd, int half)
     {
-        int step = Vector256<int>.Count, whole = width / (2 * step) * (2 * step), half = whole / 2, at = 0;
-        ref float even = ref query[0], odd = ref Unsafe.Add(ref even, half);
-        // Two pairs of sums: one alone would wait for itself.
-        Vector256<float> evens = default, odds = default, moreEvens = default, moreOdds = default;
+        int step = Vector256<int>.Count, at = 0;
+        Vector256<int> bits = Vector256.Create(unchecked((int)0x8FFFE000));
+        Vector256<float> a = default, b = default, c = default, d = default;
         for (; at + step < half; at += 2 * step)
         {
-            (evens, odds) = Add((int*)row + at, ref Unsafe.Add(ref even, at), ref Unsafe.Add(ref odd, at), evens, odds);
-            (moreEvens, moreOdds) = Add((int*)row + at + step, ref Unsafe.Add(ref even, at + step), ref Unsafe.Add(ref odd, at + step),
-                moreEvens, moreOdds);
+            Vector256<int> one = Vector256.Load(row + at), two = Vector256.Load(row + at + step);
+            a = Vector256.FusedMultiplyAdd((((one << 16) >> 3) & bits).AsSingle(), Vector256.Load(even + at), a);
+            b = Vector256.FusedMultiplyAdd(((one >> 3) & bits).AsSingle(), Vector256.Load(odd + at), b);
+            c = Vector256.FusedMultiplyAdd((((two << 16) >> 3) & bits).AsSingle(), Vector256.Load(even + at + step), c);
+            d = Vector256.FusedMultiplyAdd(((two >> 3) & bits).AsSingle(), Vector256.Load(odd + at + step), d);
         }
-        if (at < half) (evens, odds) = Add((int*)row + at, ref Unsafe.Add(ref even, at), ref Unsafe.Add(ref odd, at), evens, odds);
-        float product = Vector256.Sum(evens + odds + (moreEvens + moreOdds));
-        for (at = whole; at < width; at++) product += (float)row[at] * query[at];
-        return product;
-    }
-
-    /// <summary>Adds the products of 16 numbers, the first and second of each pair apart.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector256<float> Evens, Vector256<float> Odds) Add(int* row, ref float even, ref float odd, Vector256<float> evens,
-        Vector256<float> odds)
-    {
-        Vector256<int> pairs = Vector256.Load(row), bits = Vector256.Create(unchecked((int)0x8FFFE000));
-        Vector256<float> low = (((pairs << 16) >> 3) & bits).AsSingle(), high = ((pairs >> 3) & bits).AsSingle();
-        return (Vector256.FusedMultiplyAdd(low, Vector256.LoadUnsafe(ref even), evens),
-            Vector256.FusedMultiplyAdd(high, Vector256.LoadUnsafe(ref odd), odds));
+        if (at < half)
+        {
+            Vector256<int> one = Vector256.Load(row + at);
+            a = Vector256.FusedMultiplyAdd((((one << 16) >> 3) & bits).AsSingle(), Vector256.Load(even + at), a);
+            b = Vector256.FusedMultiplyAdd(((one >> 3) & bits).AsSingle(), Vector256.Load(odd + at), b);
+        }
+        return Vector256.Sum((a + b) + (c + d));
     }
 
     /// <summary>The less similar first; of equal ones, the later of the index.</summary>
