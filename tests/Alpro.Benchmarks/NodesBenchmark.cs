@@ -81,7 +81,8 @@ internal static class NodesBenchmark
         var work = new DecodeSupervisor.Work(static () => new FreeClips(), _clips, _data, node.Settings, Certificates: null);
         Action ended = static () => { };
         Action<Exception> failed = static reason => Console.Error.WriteLine(reason.Message);
-        node.System.ActorOf(Props.Create(() => new DecodeSupervisor(work, ended, failed)), "decode-node");
+        ICluster cluster = node.Cluster!;
+        node.System.ActorOf(Props.Create(() => new DecodeSupervisor(work, cluster, ended, failed)), "decode-node");
         await Console.In.ReadToEndAsync();
         return 0;
     }

@@ -30,7 +30,9 @@ public sealed class GroupMemberTests() : TestKit(
                 RingPort = port,
                 Seeds = [],
             };
-            IActorRef member = parents[rank].ChildActorOf(Props.Create(() => new GroupMember(node)));
+            ICluster cluster = new AkkaCluster(Sys);
+            IRingPort listens = new RingPort(node, static _ => { });
+            IActorRef member = parents[rank].ChildActorOf(Props.Create(() => new GroupMember(cluster, listens)));
             member.Tell(new GroupMember.Free(0));
             member.Tell(new GroupMember.Form(1, rank, [$"127.0.0.1:{ports[0]}", $"{otherHost}:{ports[1]}"], FromCheckpoint: false,
                 ["a:4070", "b:4070"]));

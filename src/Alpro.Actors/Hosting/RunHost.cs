@@ -37,14 +37,15 @@ public sealed class RunHost : IAsyncDisposable
         Settings = settings;
         Node = node;
         System = host.Services.GetRequiredService<ActorSystem>();
-        if (node is not null)
-        {
-            ActorMetrics.WatchMembers(System, () => ClusterNode.Members(System));
-            NodeRoster roster = Roster = new();
-            TimeProvider time = TimeProvider.System;
-            System.ActorOf(Props.Create(() => new NodeWatch(roster, time)), "nodes");
-        }
-        if (data is not null) Gate = System.ActorOf(Props.Create(() => new TrainerGate(node!, data)), TrainerGate.Name);
+        if (node is null) return;
+        ActorMetrics.WatchMembers(System, () => ClusterNode.Members(System));
+        NodeRoster roster = Roster = new();
+        TimeProvider time = TimeProvider.System;
+        System.ActorOf(Props.Create(() => new NodeWatch(roster, time)), "nodes");
+        ICluster cluster = Cluster = new AkkaCluster(System);
+        if (data is null) return;
+        IDataPort port = new DataPort(node, data);
+        Gate = System.ActorOf(Props.Create(() => new TrainerGate(cluster, port)), TrainerGate.Name);
     }
 
     /// <summary>What is said of what is run in this process.</summary>
@@ -61,6 +62,9 @@ public sealed class RunHost : IAsyncDisposable
 
     /// <summary>The nodes of the cluster; null for a process that runs alone.</summary>
     internal NodeRoster? Roster { get; }
+
+    /// <summary>The cluster of a node; null where the process runs alone.</summary>
+    internal ICluster? Cluster { get; }
 
     /// <summary>The <see cref="TrainerGate"/> of a node that may train; nobody elsewhere.</summary>
     public IActorRef Gate { get; } = ActorRefs.Nobody;
@@ -146,7 +150,7 @@ public sealed class RunHost : IAsyncDisposable
     /// <summary>Keeps what happens from now on, and has happened before, in the folder of a run, which this process holds.</summary>
     internal void KeepEvents(RunFolder folder)
     {
-        Address? own = Node is null ? null : Akka.Cluster.Cluster.Get(System).SelfAddress;
+        Address? own = Node is null ? null : Cluster!.SelfAddress;
         _events.Open(own is null ? folder.Events : folder.EventsBy(own.Host, own.Port), own?.Endpoint());
     }
 

@@ -35,7 +35,8 @@ public static class DecoderNode
                 if (ended.TrySetResult()) node.Log.RunHasEnded();
             };
             Action<Exception> failed = reason => ended.TrySetException(reason);
-            node.System.ActorOf(Props.Create(() => new DecodeSupervisor(work, over, failed)), "decode-node");
+            ICluster cluster = node.Cluster!;
+            node.System.ActorOf(Props.Create(() => new DecodeSupervisor(work, cluster, over, failed)), "decode-node");
             PackSource opens = packs = new(config.Data.AllCorpora(),
                 new() { Deadline = node.Settings.DecodeDeadline, Places = node.Settings.Places }, node.Settings.IsolateDecoders);
             (int encoders, NodeCertificates? certificates) = (node.Settings.Decoders, node.Node.Certificates);

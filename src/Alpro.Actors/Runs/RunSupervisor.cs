@@ -123,7 +123,12 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
         _pictures = new(data.Tokenizer, data.Answers, [.. data.Corpora.Select(corpus => corpus.Name)], TimeProvider.System);
         _checkpoints = Context.ActorOf(Props.Create(() => new CheckpointActor(run, host.Settings)), "checkpoints");
         Context.Watch(_checkpoints);
-        if (host.Node is { Role: NodeRole.Trainer } node) _member = Context.ActorOf(Props.Create(() => new GroupMember(node)), "member");
+        if (host.Node is { Role: NodeRole.Trainer } node)
+        {
+            ICluster cluster = host.Cluster!;
+            IRingPort port = new RingPort(node, _log.RingConnectionRefused);
+            _member = Context.ActorOf(Props.Create(() => new GroupMember(cluster, port)), "member");
+        }
         Receive<GroupMember.Formed>(message => EnterGroup(message.Group, message.FromCheckpoint, message.Here,
             message.Nodes));
         Receive<GroupMember.AwaitOthers>(_ =>
@@ -360,7 +365,7 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     }
 
     /// <summary>Where there is no keeper to hear it, one that comes finds that the trainers have gone, and how far the run is.</summary>
-    private void TellEnded(bool completed) => GroupKeeper.Find(Context.System)?.Tell(new GroupKeeper.Ended(completed), Self);
+    private void TellEnded(bool completed) => GroupKeeper.Find(Context.System, _host.Cluster!)?.Tell(new GroupKeeper.Ended(completed), Self);
 
     /// <summary>
     /// Scores the model on the validation corpora, of which the first decides which step is best; called on the trainer's thread.

@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Cluster;
 using Alpro.Actors.Distributed.Membership;
+using Alpro.Actors.Distributed.Transport;
 using Alpro.Actors.Hosting;
 using Alpro.Data.Clips;
 using Microsoft.Extensions.Logging;
@@ -25,6 +26,13 @@ internal sealed class DecodeSupervisor : ReceiveActor, IWithTimers
     {
         /// <summary>Given every connection before clips go over it: a slow network is put in here.</summary>
         public Func<Stream, Stream> Wire { get; init; } = static stream => stream;
+
+        /// <summary>The clock.</summary>
+        public TimeProvider Time { get; init; } = TimeProvider.System;
+
+        /// <summary>Connects to where a trainer told the node to bring clips.</summary>
+        public Func<DecoderNodeLink.Welcome, CancellationToken, Task<Stream>> Connect { get; init; } = (there, stop) =>
+            DataPlane.ConnectAsync(there.Host, there.Port, there.Token, Certificates, stop);
     }
 
     private sealed record Assign
@@ -36,7 +44,7 @@ internal sealed class DecodeSupervisor : ReceiveActor, IWithTimers
     private static readonly TimeSpan _settled = TimeSpan.FromMilliseconds(500);
 
     private readonly Work _work;
-    private readonly Akka.Cluster.Cluster _cluster = Akka.Cluster.Cluster.Get(Context.System);
+    private readonly ICluster _cluster;
     private readonly Action _ended;
     private readonly Action<Exception> _failed;
     private readonly ILogger _log = Context.System.Log();
@@ -52,12 +60,13 @@ internal sealed class DecodeSupervisor : ReceiveActor, IWithTimers
 
     /// <summary>The supervisor of this node's links.</summary>
     /// <param name="work">What it works with.</param>
+    /// <param name="cluster">The cluster that the node is a member of.</param>
     /// <param name="ended">Told when the run has ended.</param>
     /// <param name="failed">Told when it is of no use: its data are other than the run's, or its decoders keep dying.</param>
-    public DecodeSupervisor(Work work, Action ended, Action<Exception> failed)
+    public DecodeSupervisor(Work work, ICluster cluster, Action ended, Action<Exception> failed)
     {
-        (_work, _ended, _failed) = (work, ended, failed);
-        _pool = Context.ActorOf(Props.Create(() => new DecoderPool(work.Open, work.Settings, TimeProvider.System)), "pool");
+        (_work, _cluster, _ended, _failed) = (work, cluster, ended, failed);
+        _pool = Context.ActorOf(Props.Create(() => new DecoderPool(work.Open, work.Settings, work.Time)), "pool");
         Receive<ClusterEvent.IMemberEvent>(OnMember);
         Receive<Assign>(_ => OnAssign());
         Receive<Terminated>(message =>

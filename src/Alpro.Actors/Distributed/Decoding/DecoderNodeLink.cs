@@ -88,7 +88,7 @@ internal sealed class DecoderNodeLink : ReceiveActor, IWithTimers, IWithUnbounde
         Receive<Welcome>(message =>
         {
             Timers.Cancel(nameof(OfferAgain));
-            DataPlane.ConnectAsync(message.Host, message.Port, message.Token, _work.Certificates, _stop.Token)
+            _work.Connect(message, _stop.Token)
                 .PipeTo(Self, success: stream => new Connected(stream), failure: error => new Status.Failure(error));
             Become(Connecting);
         });

@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using Akka.Actor;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Distributed.Transport;
@@ -42,8 +40,8 @@ internal sealed class TrainerGate : ReceiveActor
     /// <summary>Most clips a node may have in hand.</summary>
     private const int MaxClipsPerNode = 256;
 
-    private readonly ClusterNode _node;
-    private readonly Socket _socket;
+    private readonly ICluster _cluster;
+    private readonly IDataPort _port;
     private readonly CancellationTokenSource _stop = new();
     private readonly ILogger _log = Context.System.Log();
     private readonly Dictionary<string, Invitation> _invited = [];   // by token
@@ -51,11 +49,11 @@ internal sealed class TrainerGate : ReceiveActor
     private Serve? _stream;
 
     /// <summary>A gate that listens on the node's data port.</summary>
-    /// <param name="node">The node.</param>
-    /// <param name="socket">A socket on that port; it is the gate's.</param>
-    public TrainerGate(ClusterNode node, Socket socket)
+    /// <param name="cluster">The cluster that the node is a member of.</param>
+    /// <param name="port">The port, which is the gate's.</param>
+    public TrainerGate(ICluster cluster, IDataPort port)
     {
-        (_node, _socket) = (node, socket);
+        (_cluster, _port) = (cluster, port);
         Receive<Serve>(message =>
         {
             EndLinks();                                              // of the stream before, which may not have ended yet
@@ -71,15 +69,14 @@ internal sealed class TrainerGate : ReceiveActor
     protected override void PreStart()
     {
         IActorRef self = Self;
-        DataPlane.ListenAsync(_socket, _node.Certificates, (token, stream) => self.Tell(new Proven(token, stream)),
-            _log.DataConnectionRefused, _stop.Token).PipeTo(self);
+        _port.ListenAsync((token, stream) => self.Tell(new Proven(token, stream)), _log.DataConnectionRefused, _stop.Token).PipeTo(self);
     }
 
     /// <inheritdoc/>
     protected override void PostStop()
     {
         _stop.Cancel();
-        _socket.Dispose();
+        _port.Dispose();
     }
 
     /// <inheritdoc/>
@@ -97,7 +94,7 @@ internal sealed class TrainerGate : ReceiveActor
         if (_tokens.Remove(Sender, out string? earlier)) _invited.Remove(earlier);
         string token = DataPlane.NewToken();
         (_tokens[Sender], _invited[token]) = (token, new(Sender, offer.Decoders));
-        Sender.Tell(new DecoderNodeLink.Welcome(_node.Host, ((IPEndPoint)_socket.LocalEndPoint!).Port, token));
+        Sender.Tell(new DecoderNodeLink.Welcome(_port.Host, _port.Port, token));
     }
 
     private void OnProven(Proven message)
@@ -110,8 +107,9 @@ internal sealed class TrainerGate : ReceiveActor
         }
         _tokens.Remove(invitation.Node);
         // One clip in each decoder's hands, and one on its way: an idle decoder has its next request at once.
+        ICluster cluster = _cluster;
         int clips = Math.Clamp(2 * invitation.Decoders, 1, MaxClipsPerNode);
-        Context.ActorOf(Props.Create(() => new TrainerLink(stream, invitation.Node, clips, message.Stream)));
+        Context.ActorOf(Props.Create(() => new TrainerLink(stream, cluster, invitation.Node, clips, message.Stream)));
     }
 
     private void OnStreamEnded(IActorRef pipeline)

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Akka.Actor;
 using Akka.Cluster;
 using Alpro.Actors.Insight;
+using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Distributed.Transport;
 using Alpro.Actors.Pipeline;
 using Alpro.Data.Clips;
@@ -42,6 +43,7 @@ internal sealed class TrainerLink : ReceiveActor
     private sealed record Closed(Exception Reason);
 
     private readonly TrainerGate.Serve _served;
+    private readonly ICluster _cluster;
     private readonly IActorRef _node;
     private readonly int _clips;
     private readonly Stream _stream;
@@ -53,12 +55,13 @@ internal sealed class TrainerLink : ReceiveActor
 
     /// <summary>A link to a node.</summary>
     /// <param name="served">The stream it joins.</param>
+    /// <param name="cluster">The cluster that this node is a member of.</param>
     /// <param name="node">The node's <see cref="DecoderNodeLink"/>.</param>
     /// <param name="clips">Clips that the node may have in hand.</param>
     /// <param name="stream">The connection that clips come over; the link disposes it.</param>
-    public TrainerLink(TrainerGate.Serve served, IActorRef node, int clips, Stream stream)
+    public TrainerLink(TrainerGate.Serve served, ICluster cluster, IActorRef node, int clips, Stream stream)
     {
-        (_served, _node, _clips, _stream) = (served, node, clips, stream);
+        (_served, _cluster, _node, _clips, _stream) = (served, cluster, node, clips, stream);
         Receive<Make>(message =>
         {
             _granted[message.Request] = Sender;
@@ -106,8 +109,8 @@ internal sealed class TrainerLink : ReceiveActor
     protected override void PreStart()
     {
         Context.Watch(_node);
-        Akka.Cluster.Cluster.Get(Context.System).Subscribe(Self, typeof(ClusterEvent.UnreachableMember));
-        Task.Run(ReadAsync).PipeTo(Self, failure: static reason => new Closed(reason));
+        _cluster.Subscribe(Self, ClusterEvent.SubscriptionInitialStateMode.InitialStateAsSnapshot, typeof(ClusterEvent.UnreachableMember));
+        ReadAsync().PipeTo(Self, failure: static reason => new Closed(reason));      // it waits: nothing has been granted yet
         for (int clip = 0; clip < _clips; clip++) StartDecoder();
         ActorMetrics.WatchQueue(Self, "links", () => _granted.Count);
         ActorMetrics.WatchMailbox(Self, "link");
@@ -117,7 +120,7 @@ internal sealed class TrainerLink : ReceiveActor
     /// <inheritdoc/>
     protected override void PostStop()
     {
-        Akka.Cluster.Cluster.Get(Context.System).Unsubscribe(Self);
+        _cluster.Unsubscribe(Self);
         Meter.Decoders = 0;
         _stream.Dispose();
     }

@@ -115,9 +115,9 @@ internal sealed class GroupKeeper : ReceiveActor, IWithTimers
     }
 
     /// <summary>Where a cluster's keeper is; null while there is none that can be reached.</summary>
-    internal static ActorSelection? Find(ActorSystem system)
+    internal static ActorSelection? Find(ActorSystem system, ICluster cluster)
     {
-        ClusterEvent.CurrentClusterState state = Akka.Cluster.Cluster.Get(system).State;
+        ClusterEvent.CurrentClusterState state = cluster.State;
         Member? oldest = null;
         foreach (Member member in state.Members.Where(
             member => member.HasRole(ClusterNode.RoleName(NodeRole.Coordinator))

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using Akka.Actor;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Distributed.Transport;
@@ -61,21 +60,17 @@ internal sealed class GroupMember : ReceiveActor, IWithTimers
     /// <param name="Grows">Whether it makes room for a larger one.</param>
     public sealed record Over(CollectivesException Reason, bool Grows = false);
 
-    private sealed record Joined(RingCollectives Ring, Form Form);
+    private sealed record Joined(IWatchedGroup Ring, Form Form);
 
     private sealed record ReportAgain
     {
         public static readonly ReportAgain Instance = new();
     }
 
-    /// <summary>How long a group may take to form. All ranks are told at once, so one that does not come has died.</summary>
-    private static readonly TimeSpan _forming = TimeSpan.FromSeconds(5);
-
     private static readonly TimeSpan _reportEvery = TimeSpan.FromMilliseconds(500);
 
-    private readonly ClusterNode _node;
-    private readonly Socket _listener;
-    private readonly RingSettings _ring;
+    private readonly ICluster _cluster;
+    private readonly IRingPort _port;
     private readonly CancellationTokenSource _stop = new();
     private readonly ILogger _log = Context.System.Log();
     private ICollectives? _group;
@@ -83,16 +78,11 @@ internal sealed class GroupMember : ReceiveActor, IWithTimers
     private bool _inGroup = true;                                    // until the trainer is free
 
     /// <summary>A member that listens on the node's ring port.</summary>
-    public GroupMember(ClusterNode node)
+    /// <param name="cluster">The cluster that the node is a member of.</param>
+    /// <param name="port">The port, which is the member's.</param>
+    public GroupMember(ICluster cluster, IRingPort port)
     {
-        (_node, _listener) = (node, node.Listen(node.RingPort, "--ring-port"));
-        _ring = new()
-        {
-            Forming = _forming,
-            Open = async (socket, incoming, stop) =>
-            await Connections.SecureAsync(new NetworkStream(socket, ownsSocket: true), node.Certificates, incoming ? null : "", stop),
-            Refused = _log.RingConnectionRefused,
-        };
+        (_cluster, _port) = (cluster, port);
         Receive<ReportAgain>(_ => Report());
         Receive<Free>(message =>
         {
@@ -136,7 +126,7 @@ internal sealed class GroupMember : ReceiveActor, IWithTimers
     {
         _stop.Cancel();
         _group?.Abort(new OperationCanceledException("this node leaves"));
-        _listener.Dispose();
+        _port.Dispose();
     }
 
     private void OnForm(Form form)
@@ -156,7 +146,7 @@ internal sealed class GroupMember : ReceiveActor, IWithTimers
             Self.Tell(new Status.Failure(new IOException($"one of its ranks listens nowhere: {string.Join(", ", form.Endpoints)}")));
             return;
         }
-        RingCollectives.JoinAsync(new(form.Generation, form.Rank, endpoints), _listener, _ring, _stop.Token)
+        _port.JoinAsync(new(form.Generation, form.Rank, endpoints), _stop.Token)
             .PipeTo(Self, success: ring => new Joined(ring, form), failure: error => new Status.Failure(error));
     }
 
@@ -173,6 +163,5 @@ internal sealed class GroupMember : ReceiveActor, IWithTimers
     }
 
     private void Report() =>
-        GroupKeeper.Find(Context.System)?.Tell(new GroupKeeper.Report($"{_node.Host}:{((IPEndPoint)_listener.LocalEndPoint!).Port}",
-        _generation, _inGroup, _step), Self);
+        GroupKeeper.Find(Context.System, _cluster)?.Tell(new GroupKeeper.Report(_port.Endpoint, _generation, _inGroup, _step), Self);
 }

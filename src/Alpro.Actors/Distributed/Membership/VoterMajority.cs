@@ -18,7 +18,8 @@ internal sealed class VoterMajority : IDowningProvider
     public VoterMajority(ActorSystem system, Akka.Cluster.Cluster cluster)
     {
         TimeSpan stable = system.Settings.Config.GetTimeSpan("alpro.cluster.stable-after");
-        DowningActorProps = Props.Create(() => new Resolver(cluster, stable));
+        ICluster own = new AkkaCluster(system);
+        DowningActorProps = Props.Create(() => new Resolver(own, stable));
     }
 
     /// <summary>
@@ -51,20 +52,22 @@ internal sealed class VoterMajority : IDowningProvider
         }
     }
 
-    private sealed class Resolver : ReceiveActor, IWithTimers
+    /// <summary>Looks at what a node sees, and decides.</summary>
+    internal sealed class Resolver : ReceiveActor, IWithTimers
     {
         private sealed record Decide
         {
             public static readonly Decide Instance = new();
         }
 
-        private readonly Akka.Cluster.Cluster _cluster;
+        private readonly ICluster _cluster;
         private readonly ILogger _log = Context.System.Log();
         private readonly Dictionary<UniqueAddress, Member> _members = [];
         private readonly HashSet<UniqueAddress> _lost = [];
         private readonly TimeSpan _stable;
 
-        public Resolver(Akka.Cluster.Cluster cluster, TimeSpan stable)
+        /// <summary>A resolver that waits until what is lost has not changed for so long.</summary>
+        public Resolver(ICluster cluster, TimeSpan stable)
         {
             (_cluster, _stable) = (cluster, stable);
             Receive<ClusterEvent.UnreachableMember>(message => OnChanged(_lost.Add(message.Member.UniqueAddress)));
@@ -78,12 +81,15 @@ internal sealed class VoterMajority : IDowningProvider
             Receive<Decide>(_ => OnDecide());
         }
 
+        /// <inheritdoc/>
         public ITimerScheduler Timers { get; set; } = null!;
 
+        /// <inheritdoc/>
         protected override void PreStart() =>
             _cluster.Subscribe(Self, ClusterEvent.SubscriptionInitialStateMode.InitialStateAsEvents, typeof(ClusterEvent.IMemberEvent),
             typeof(ClusterEvent.IReachabilityEvent));
 
+        /// <inheritdoc/>
         protected override void PostStop() => _cluster.Unsubscribe(Self);
 
         private void OnChanged(bool changed)

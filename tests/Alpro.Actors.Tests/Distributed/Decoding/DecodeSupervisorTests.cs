@@ -33,7 +33,8 @@ public sealed class DecodeSupervisorTests : TestKit
             new Dictionary<string, string>(), TestClips.Running, Certificates: null);
         Action ended = _ended.SetResult;
         Action<Exception> failed = _ended.SetException;
-        _supervisor = Sys.ActorOf(Props.Create(() => new DecodeSupervisor(work, ended, failed)));
+        ICluster cluster = new AkkaCluster(Sys);
+        _supervisor = Sys.ActorOf(Props.Create(() => new DecodeSupervisor(work, cluster, ended, failed)));
     }
 
     private Member Exiting => _carrier.Copy(MemberStatus.Leaving).Copy(MemberStatus.Exiting);

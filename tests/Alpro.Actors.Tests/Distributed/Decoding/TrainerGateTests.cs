@@ -36,7 +36,8 @@ public sealed class TrainerGateTests : TestKit
             RingPort = 0,
             Seeds = [],
         };
-        _gate = Sys.ActorOf(Props.Create(() => new TrainerGate(node, socket)));
+        (ICluster cluster, IDataPort port) = (new AkkaCluster(Sys), new DataPort(node, socket));
+        _gate = Sys.ActorOf(Props.Create(() => new TrainerGate(cluster, port)));
     }
 
     private void Serve() => _gate.Tell(new TrainerGate.Serve(_pipeline, TestClips.Settings, new(Tokens: 10, Answers: 0), _data,

@@ -2,6 +2,7 @@ using Akka.Actor;
 using Akka.TestKit;
 using Akka.TestKit.Xunit2;
 using Alpro.Actors.Distributed.Decoding;
+using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Pipeline;
 using Alpro.Actors.Tests.Pipeline;
 using Alpro.Data.Clips;
@@ -24,8 +25,8 @@ public sealed class TrainerLinkTests : TestKit
         (_pipeline, _node, _collator) = (CreateTestProbe(), CreateTestProbe(), CreateTestProbe());
         var served = new TrainerGate.Serve(_pipeline, TestClips.Settings, new(Tokens: 10, Answers: 0), new Dictionary<string, string>(),
             _ledger);
-        (IActorRef node, Stream stream) = (_node.Ref, _connection.Here);
-        _link = Sys.ActorOf(Props.Create(() => new TrainerLink(served, node, 1, stream)));
+        (ICluster cluster, IActorRef node, Stream stream) = (new AkkaCluster(Sys), _node.Ref, _connection.Here);
+        _link = Sys.ActorOf(Props.Create(() => new TrainerLink(served, cluster, node, 1, stream)));
         _sender = new(_connection.There, new(TestClips.Settings));
         Watch(_link);
     }

@@ -1,0 +1,52 @@
+using Alpro.Simulation;
+
+namespace Alpro.Actors.Tests.Distributed;
+
+/// <summary>Clusters in virtual time: the real actors of all nodes, over a network in memory, with faults from a seed.</summary>
+public sealed class SimulationTests
+{
+    private static readonly SimulationSettings _alone = new() { Nodes = 3, Steps = 60 };
+
+    private static readonly SimulationSettings _groups = new()
+    {
+        Nodes = 3,
+        Trainers = 2,
+        Coordinators = 2,
+        Decoders = 2,
+        Steps = 100,
+        Faults = FaultSettings.Parse("all,count=4"),
+    };
+
+    private static readonly FaultSettings _comings =
+        FaultSettings.Parse("kill,lost,freeze,pair,reset,leave,count=6,death=0.01,unreadable=0.01");
+
+    private static void AssertSound(SimulationSettings settings, ulong seed)
+    {
+        Outcome outcome = Simulations.Of(settings, seed);
+        if (outcome.Failure is null) return;
+        IReadOnlyList<string> lines = Simulations.Of(settings, seed, keep: true).Lines;
+        Assert.Fail($"seed {seed}: {outcome.Failure}{Environment.NewLine}{string.Join(Environment.NewLine, lines.TakeLast(40))}");
+    }
+
+    [Fact]
+    public void Seed_gives_the_same_events_each_time_and_another_seed_others()
+    {
+        Outcome first = Simulations.Of(_groups, 1, keep: true), again = Simulations.Of(_groups, 1, keep: true);
+        Assert.Equal(first.Lines, again.Lines);
+        Assert.Equal(first.Hash, again.Hash);
+        Assert.NotEqual(first.Hash, Simulations.Of(_groups, 2).Hash);
+    }
+
+    [Fact]
+    public void Coordinator_that_trains_by_itself_is_fed_by_decode_nodes() => AssertSound(_alone, 1);
+
+    [Theory]
+    [MemberData(nameof(Seeds))]
+    public void Decode_nodes_that_come_and_go_lose_no_clip(ulong seed) => AssertSound(_alone with { Faults = _comings }, seed);
+
+    [Theory]
+    [MemberData(nameof(Seeds))]
+    public void Groups_go_on_after_every_fault_and_do_no_step_twice(ulong seed) => AssertSound(_groups, seed);
+
+    public static TheoryData<ulong> Seeds() => [.. Enumerable.Range(1, 12).Select(seed => (ulong)seed)];
+}
