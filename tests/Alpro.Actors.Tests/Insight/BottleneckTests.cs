@@ -138,7 +138,7 @@ public sealed class BottleneckTests(SmallWorld world) : IClassFixture<SmallWorld
     public async Task Too_few_decoders_of_clips_in_a_store()
     {
         using var server = new FileServer(world.Folder.Path);
-        RunConfig config = Config(24, "data.clip.decodeSize=768");       // scaling costs far more than fetching
+        RunConfig config = Config(16, "data.clip.decodeSize=1280");      // scaling costs far more than fetching, and than a step
         string address = $"http://127.0.0.1:{server.Port}/train";
         config = config with
         {
