@@ -410,6 +410,7 @@ internal sealed class World : IDisposable
     private void Look()
     {
         if (IsDone) return;
+        Membership.Gossip();
         Membership.Lead();
         Rings.Look();
         if (Waited() > Settings.Bound) Fail($"no step for {Waited().TotalSeconds:0} s after the last change");
