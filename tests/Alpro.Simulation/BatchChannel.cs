@@ -4,7 +4,7 @@ using Alpro.Data.Batches;
 
 namespace Alpro.Simulation;
 
-/// <summary>The bounded channel to a trainer: who waits goes on at once, on the thread of the simulation. The library's goes to others.</summary>
+/// <summary>The bounded channel to a trainer. Who waits goes on at once, on this thread; the library has it go on on another.</summary>
 /// <param name="capacity">Batches that it holds.</param>
 internal sealed class BatchChannel(int capacity) : ChannelWriter<ClipBatch>
 {

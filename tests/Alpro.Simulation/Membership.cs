@@ -46,7 +46,7 @@ internal sealed class Membership(World world)
     public void Join(SimulatedNode node)
     {
         if (node.IsDead || node.View.Members.Count > 0) return;
-        SimulatedNode[] members = [.. world.Alive.Where(other => other != node && other.View.IsUp(other))];
+        SimulatedNode[] members = [.. world.Alive.Where(other => other != node && !other.IsEnding && other.View.IsUp(other))];
         if (members.FirstOrDefault(other => !other.IsFrozen && world.Network.Connected(node, other)) is { } seed)
         {
             // One that was started again: the cluster gives up who had the address before.
@@ -116,6 +116,18 @@ internal sealed class Membership(World world)
         if (!removed.IsDead) After(_soonestLost, _latestLost, removed, () => Look(removed, node, lost: true));
     }
 
+    /// <summary>Each node tells another, whom chance picks, what it knows: so everybody comes to know everything.</summary>
+    public void Gossip()
+    {
+        foreach (SimulatedNode node in world.Alive.ToArray())
+        {
+            ulong draw = world.Chance.Of(Question.Gossip, (ulong)node.Number, ++_draws);
+            SimulatedNode other = world.Alive[(int)(draw % (ulong)world.Alive.Count)];
+            if (node.IsFrozen || other.IsFrozen || !node.View.Members.ContainsKey(other)) continue;
+            foreach (Fact fact in node.View.Facts.ToArray()) Tell(node, other, fact);
+        }
+    }
+
     /// <summary>The leaders move members on, if all that they see can be reached.</summary>
     public void Lead()
     {
@@ -137,14 +149,19 @@ internal sealed class Membership(World world)
         }
     }
 
-    private static SimulatedNode? LeaderFor(View view) =>
-        view.Members.Keys.Where(node => view.IsUp(node) && !view.Unreachable.Contains(node)).MinBy(node => node.Host);
+    /// <summary>Where none is up, those that join lead, as Akka has it.</summary>
+    private static SimulatedNode? LeaderFor(View view)
+    {
+        SimulatedNode[] reached = [.. view.Members.Keys.Where(node => !view.Unreachable.Contains(node))];
+        return reached.Where(view.IsUp).MinBy(node => node.Host)
+            ?? reached.Where(node => view.Members[node].Status == MemberStatus.Joining).MinBy(node => node.Host);
+    }
 
     /// <summary>What one knows comes to another, if it can.</summary>
     private void Tell(SimulatedNode from, SimulatedNode to, Fact fact)
     {
-        // Nobody hears that he himself was taken out: the others do not speak to him any more.
-        if (!world.Linked(from, to) || (fact.Node == to && fact.Status == MemberStatus.Removed)) return;
+        // One that has not joined hears nothing, and nobody that he himself was taken out: the others do not speak to him any more.
+        if (!world.Linked(from, to) || to.View.Members.Count == 0 || (fact.Node == to && fact.Status == MemberStatus.Removed)) return;
         to.View.Learn(fact);
     }
 

@@ -82,18 +82,14 @@ internal sealed class SimulatedNode
     /// <summary>Its trainer, if it has one.</summary>
     public SimulatedTrainer? Trainer { get; set; }
 
-    /// <summary>Whether its actors run.</summary>
-    public bool HasActors { get; private set; }
+    /// <summary>Whether it has come up and does its work.</summary>
+    public bool HasActors { get; set; }
 
     /// <summary>Starts its actors' parent.</summary>
     public void Start() => _root = _world.System.ActorOf(Props.Create(() => new Top(_world, this)), Name);
 
     /// <summary>Starts an actor at the top.</summary>
-    public void Start(string name, Props props)
-    {
-        HasActors = true;
-        _root.Tell(new Have(name, props), ActorRefs.NoSender);
-    }
+    public void Start(string name, Props props) => _root.Tell(new Have(name, props), ActorRefs.NoSender);
 
     /// <summary>Stops an actor at the top.</summary>
     public void Stop(string name) => _root.Tell(new Have(name, null), ActorRefs.NoSender);

@@ -149,6 +149,7 @@ internal sealed class SimulatedTrainer : ReceiveActor, IWithTimers
     private void OnEntered(long step)
     {
         Step = step;
+        if (_group!.Rank == 0) _world.OnFirst(Step);
         if (Step == _world.Settings.Steps)
         {
             Save();                                                  // the first rank before may have died before it did

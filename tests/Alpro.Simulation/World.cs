@@ -116,7 +116,8 @@ internal sealed class World : IDisposable
         .WithFallback(ConfigurationFactory.ParseString(File.ReadAllText(RunningSettings.ConfFile("alpro.conf"))));
 
     private static readonly TimeSpan _keeperStarts = TimeSpan.FromSeconds(1), _endTime = TimeSpan.FromMilliseconds(500),
-        _settle = TimeSpan.FromSeconds(1), _lookEvery = TimeSpan.FromSeconds(1);
+        _settle = TimeSpan.FromSeconds(1), _lookEvery = TimeSpan.FromSeconds(1),
+        _stable = _running.GetTimeSpan("alpro.cluster.stable-after");
 
     /// <summary>Bytes of a clip, as the window counts them.</summary>
     private static readonly long _clipSize = new ClipLayout(Clips).PixelBytes + sizeof(int) * new ClipLayout(Clips).Numbers;
@@ -373,6 +374,14 @@ internal sealed class World : IDisposable
                 Fail($"generation {generation} begins with step {step}, and {other.Name} has the weights of step {trainer.Step}");
     }
 
+    /// <summary>
+    /// A first rank writes down what the one before did not come to, as TrainerActor does: it is the furthest, and has the records.
+    /// </summary>
+    public void OnFirst(long step)
+    {
+        if (step > _lastStep + 1) (_lastStep, _lastStepAt) = (step - 1, Time.Now);
+    }
+
     /// <summary>The first rank writes a step down.</summary>
     public void OnStep(SimulatedNode node, long generation, long step)
     {
@@ -401,6 +410,7 @@ internal sealed class World : IDisposable
     private void Look()
     {
         if (IsDone) return;
+        Membership.Gossip();
         Membership.Lead();
         Rings.Look();
         if (Waited() > Settings.Bound) Fail($"no step for {Waited().TotalSeconds:0} s after the last change");
@@ -436,14 +446,15 @@ internal sealed class World : IDisposable
         Alive.Add(node);
         (_byName[node.Name], _byAddress[node.Address]) = (node, node);
         node.Start();
+        ICluster cluster = node.View;
+        node.Start("resolver", Props.Create(() => new VoterMajority.Resolver(cluster, _stable)));
         return node;
     }
 
     private void StartActors(SimulatedNode node)
     {
         ICluster cluster = node.View;
-        TimeSpan stable = _running.GetTimeSpan("alpro.cluster.stable-after");
-        node.Start("resolver", Props.Create(() => new VoterMajority.Resolver(cluster, stable)));
+        node.HasActors = true;
         ActorSettings settings = _settings with { Decoders = node.Role == NodeRole.Decoder ? Settings.Decoders : 0 };
         if (node.Role == NodeRole.Decoder)
         {
