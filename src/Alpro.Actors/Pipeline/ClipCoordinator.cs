@@ -8,7 +8,8 @@ namespace Alpro.Actors.Pipeline;
 
 /// <summary>
 /// Hands out the plan's clips, in order, to whoever asks: decoders here or on other nodes. It grants only inside a window of
-/// steps beyond the last delivered batch (<see cref="StepWindow"/>). A clip costs the same however many decoders there are. It remembers who holds what, and gives a clip to another when its holder dies. What the decoders
+/// steps beyond the last delivered batch (<see cref="StepWindow"/>). A clip costs the same however many decoders there are. It remembers
+/// who holds what, and gives a clip to another when its holder dies. What the decoders
 /// make goes to its child, the <see cref="BatchCollator"/>. Restarting either would lose the order, so a fault in them ends the stream.
 /// </summary>
 internal sealed class ClipCoordinator : ReceiveActor, IWithTimers

@@ -1,7 +1,8 @@
 namespace Alpro.Actors.Pipeline;
 
 /// <summary>
-/// How many steps ahead of the last delivered one clips may be made. There are always the least, for decoders that take turns at being slow.
+/// How many steps ahead of the last delivered one clips may be made. There are always the least, for decoders that take turns at being
+/// slow.
 /// To them come the steps that pass while a clip is made and travels: the rate times the latency, both measured. All together take no more
 /// than a bound in bytes, unless the least do.
 /// </summary>

@@ -2,7 +2,8 @@ namespace Alpro.Data.Media;
 
 /// <summary>
 /// Finds where a plain cut begins another shot. Key frames are compared first, which cost no other frame to decode. Only between two of
-/// them that differ plainly is every frame looked at. A cut is where a frame differs from the one before it plainly, and far more than frames
+/// them that differ plainly is every frame looked at. A cut is where a frame differs from the one before it plainly, and far more than
+/// frames
 /// there usually do: neither a moving camera nor a fade is one.
 /// </summary>
 public static class ShotCuts

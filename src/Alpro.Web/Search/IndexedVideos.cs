@@ -1,3 +1,4 @@
+using Alpro.Data.Media;
 using Alpro.Data.Places;
 using Alpro.Training.Search;
 using Microsoft.AspNetCore.Http;
@@ -82,7 +83,7 @@ internal sealed class IndexedVideos(SearchIndex index)
         {
             if (IsOther(file))
                 throw Refusal.Missing("The file has changed since it was indexed; 'alpro index', once more, takes it in.");
-            return TypedResults.Stream(new MediaStream(file.Media), TypeOf(file), enableRangeProcessing: true,
+            return TypedResults.Stream(Bytes(file.Media), TypeOf(file), enableRangeProcessing: true,
                 entityTag: new EntityTagHeaderValue($"\"{file.Size:x}-{file.Changed:x}\""));
         }
         catch (PlaceException problem)
@@ -90,6 +91,10 @@ internal sealed class IndexedVideos(SearchIndex index)
             throw Refusal.Missing($"The file cannot be read any more: {problem.Finding}.");
         }
     }
+
+    /// <summary>A whole file, or a stretch of a shard.</summary>
+    private static PlaceStream Bytes(MediaSource media) =>
+        new(Place.Open(media.Path), media.Offset, media.Length > 0 ? media.Length : null);
 
     private static bool IsOther(IndexedFile file)
     {

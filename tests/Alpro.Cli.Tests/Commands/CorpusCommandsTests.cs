@@ -31,7 +31,8 @@ public sealed class CorpusCommandsTests : IDisposable
             """);
         File.WriteAllText(_folder.File("world/train/videos/1000004.mp4"), "<html>404</html>");
         File.Delete(_folder.File("world/train/videos/1000009.mp4"));
-        JsonElement[] scans = [.. Json(AlproProgram.RunAlone("scan", config, "--out", _folder.File("lists"), "--json")).GetProperty("corpora")
+        JsonElement[] scans = [.. Json(AlproProgram.RunAlone("scan", config, "--out", _folder.File("lists"), "--json"))
+            .GetProperty("corpora")
             .EnumerateArray()];
         Assert.Equal((12, 10, 2), (scans[0].GetProperty("rows").GetInt32(), scans[0].GetProperty("readable").GetInt32(),
             scans[0].GetProperty("unreadable").GetInt32()));

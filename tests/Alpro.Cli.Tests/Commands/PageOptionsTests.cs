@@ -37,7 +37,8 @@ public sealed class PageOptionsTests : IClassFixture<SmallWorld>, IDisposable
         while (step < 5) step = await StepAsync();
         using HttpResponseMessage ready = await client.GetAsync("readyz"), healthy = await client.GetAsync("healthz");
         Assert.Equal((HttpStatusCode.OK, HttpStatusCode.OK), (ready.StatusCode, healthy.StatusCode));
-        Assert.Equal(100_000, JsonDocument.Parse(await client.GetStringAsync("api/status")).RootElement.GetProperty("totalSteps").GetInt64());
+        using (JsonDocument status = JsonDocument.Parse(await client.GetStringAsync("api/status")))
+            Assert.Equal(100_000, status.RootElement.GetProperty("totalSteps").GetInt64());
         Assert.Contains("alpro_run_step ", await client.GetStringAsync("metrics"), StringComparison.Ordinal);
         run.Interrupt();
         Assert.Equal(ExitCode.Interrupted, (await run.EndAsync()).Code);
