@@ -85,7 +85,11 @@ internal sealed class SimulatedTrainer : ReceiveActor, IWithTimers
             if (_group?.Generation == message.Reason.Generation && Step < world.Settings.Steps) OnGroupLost();
         });
         Receive<GroupMember.AwaitOthers>(static _ => { });
-        Receive<GroupMember.StopRun>(_ => Finish(completed: false));
+        Receive<GroupMember.StopRun>(_ =>
+        {
+            // Behind the last step it ends when its checkpoint is written, as TrainerActor does.
+            if (_group is null || Step < world.Settings.Steps) Finish(completed: false);
+        });
         Receive<Entered>(message =>
         {
             if (message.Group == _group) OnEntered(message.Step);
