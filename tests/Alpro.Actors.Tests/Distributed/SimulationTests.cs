@@ -1,3 +1,4 @@
+using Akka.Cluster;
 using Alpro.Simulation;
 
 namespace Alpro.Actors.Tests.Distributed;
@@ -47,6 +48,46 @@ public sealed class SimulationTests
     [Theory]
     [MemberData(nameof(Seeds))]
     public void Groups_go_on_after_every_fault_and_do_no_step_twice(ulong seed) => AssertSound(_groups, seed);
+
+    /// <summary>
+    /// A coordinator and a trainer lose each other. When one has given up the other, the network parts between them, before that is known to
+    /// anybody else; so the other gives up the first. Each side then has three of the four voters, less one, if those do not count that it
+    /// has given up.
+    /// </summary>
+    [Fact]
+    public void Sides_that_gave_up_one_of_each_other_do_not_both_go_on()
+    {
+        bool parted = false;
+        AssertSound(_groups with { Steps = 200, Faults = FaultSettings.None, Script = Begin }, 1);
+        Assert.True(parted);
+
+        void Begin(World world)
+        {
+            SimulatedNode coordinator = world.Nodes[0], trainer = world.Nodes[3];
+            world.Cut([coordinator], [trainer], connected: false);
+            Look();
+
+            void Look()
+            {
+                if (HasGivenUp(coordinator, trainer) || HasGivenUp(trainer, coordinator)) Part();
+                else world.Time.After(TimeSpan.FromMilliseconds(1), Look);
+            }
+
+            void Part()
+            {
+                parted = true;
+                SimulatedNode[] others = [world.Nodes[1], trainer], here = [.. world.Nodes.Except(others)];
+                world.Cut(here, others, connected: false);
+                world.Time.After(TimeSpan.FromSeconds(20), () => world.Cut(here, others, connected: true));
+                world.Time.After(TimeSpan.FromSeconds(60), () =>
+                {
+                    if (world.Alive.Any(node => node.View.Members.Count != world.Alive.Count)) world.Fail("there are two clusters");
+                });
+            }
+        }
+
+        static bool HasGivenUp(SimulatedNode one, SimulatedNode other) => one.View.Members[other].Status == MemberStatus.Down;
+    }
 
     public static TheoryData<ulong> Seeds() => [.. Enumerable.Range(1, 12).Select(seed => (ulong)seed)];
 }
