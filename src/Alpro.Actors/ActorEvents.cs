@@ -242,6 +242,6 @@ internal static partial class ActorEvents
     // 65x: indexes of videos.
 
     [LoggerMessage(651, LogLevel.Information,
-        "{Windows:N0} windows of {Files:N0} new or changed files to encode, {Megabytes:0.0} MB; {Kept:N0} files are unchanged")]
-    public static partial void WindowsFound(this ILogger log, int windows, int files, int kept, double megabytes);
+        "{Files:N0} new or changed files to encode, {Kilobytes:0.0} kB a window; {Kept:N0} files are unchanged")]
+    public static partial void IndexBegins(this ILogger log, int files, double kilobytes, int kept);
 }

@@ -3,6 +3,7 @@ using Akka.Actor;
 using Alpro.Actors.Distributed.Packing;
 using Alpro.Actors.Hosting;
 using Alpro.Data.Packs;
+using Alpro.Data.Workers;
 
 namespace Alpro.Actors.Runs;
 
@@ -13,7 +14,8 @@ internal static class PackerNode
     /// <param name="start">How the node starts.</param>
     /// <param name="pack">Packs; given what <see cref="CorpusPacker.Invite"/> becomes.</param>
     /// <param name="stop">Gives up.</param>
-    public static async Task RunAsync(NodeStart start, Func<Func<PackTerms, EncoderPool, IDisposable>, Task> pack, CancellationToken stop)
+    public static async Task RunAsync(NodeStart start, Func<Func<PackTerms, WorkerPool<IClipEncoder>, IDisposable>, Task> pack,
+        CancellationToken stop)
     {
         await using RunHost node = await start.JoinAsync(end: null, stop);
         Socket socket = node.Node!.Listen(node.Node.DataPort, "--data-port");
@@ -25,7 +27,7 @@ internal static class PackerNode
         });
     }
 
-    private sealed class Serving(IActorRef gate, EncoderPool pool) : IDisposable
+    private sealed class Serving(IActorRef gate, WorkerPool<IClipEncoder> pool) : IDisposable
     {
         public void Dispose() => gate.Tell(new PackGate.Ended(pool));
     }

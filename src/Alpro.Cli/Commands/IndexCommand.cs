@@ -100,8 +100,8 @@ internal static class IndexCommand
         CultureInfo.InvariantCulture, out double seconds) && double.IsFinite(seconds) ? seconds : null;
 
     private static string Say(IndexProgress progress) => string.Create(CultureInfo.InvariantCulture,
-        $"{(progress.Surveying ? "survey" : "index")} {progress.Done:N0}/{progress.All:N0} "
-        + $"{(progress.Surveying ? "files" : "windows")}  {progress.PerSecond:0.0}/s  {progress.Left:hh\\:mm\\:ss} left");
+        $"index {progress.Done:N0}/{(progress.IsEstimate ? "about " : "")}{progress.All:N0} windows  {progress.PerSecond:0.0}/s  "
+        + $"{progress.Left:hh\\:mm\\:ss} left");
 
     private static void Show(IAnsiConsole console, IndexReport report)
     {

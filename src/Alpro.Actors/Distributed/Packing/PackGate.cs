@@ -5,6 +5,7 @@ using Akka.Cluster;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Distributed.Transport;
 using Alpro.Data.Packs;
+using Alpro.Data.Workers;
 using Microsoft.Extensions.Logging;
 
 namespace Alpro.Actors.Distributed.Packing;
@@ -22,10 +23,10 @@ internal sealed class PackGate : ReceiveActor
     /// <summary>Sent by the packer: encoders may join a corpus.</summary>
     /// <param name="Terms">What decides its clips.</param>
     /// <param name="Pool">Where they are put.</param>
-    public sealed record Serve(PackTerms Terms, EncoderPool Pool);
+    public sealed record Serve(PackTerms Terms, WorkerPool<IClipEncoder> Pool);
 
     /// <summary>Sent by the packer: all clips of the corpus are encoded.</summary>
-    public sealed record Ended(EncoderPool Pool);
+    public sealed record Ended(WorkerPool<IClipEncoder> Pool);
 
     /// <summary>Sent by a <see cref="PackLink"/>, again and again until it is answered.</summary>
     /// <param name="Encoders">Clips that the node encodes at once.</param>
