@@ -205,7 +205,7 @@ internal static class SearchBenchmark
             var target = new EvaluationTarget(place, weights, config);
             await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 2 });
             var windows = new WindowSettings();
-            var job = new IndexJob(target, folder, windows, Path.Combine(place, "index"));
+            var job = new IndexJob(new(target, folder), windows, Path.Combine(place, "index"));
 
             List<(IndexedFile, Window)> rows = [];
             (double surveyWall, double surveyBusy) = Measure(() =>

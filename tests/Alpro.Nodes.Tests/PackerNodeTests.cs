@@ -60,7 +60,7 @@ public sealed class PackerNodeTests : IClassFixture<SmallWorld>, IDisposable
                     pool = encoders;
                     IDisposable serving = invite(terms, encoders);
                     first.SaysAsync(nameof(ActorEvents.Ready)).GetAwaiter().GetResult();
-                    stranger.SaysAsync(nameof(ActorEvents.PackingRefused)).GetAwaiter().GetResult();
+                    stranger.SaysAsync(nameof(ActorEvents.HelpRefused)).GetAwaiter().GetResult();
                     long began = Stopwatch.GetTimestamp();
                     while (encoders.Count < 5)
                     {

@@ -1,13 +1,9 @@
 using System.Diagnostics;
-using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
-using Alpro.Data.Corpora;
 using Alpro.Data.Workers;
 using Alpro.Model;
 using Alpro.Training.Configuration;
-using Alpro.Training.Evaluation;
 using Alpro.Training.Search;
-using Alpro.Training.Tasks;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -45,28 +41,24 @@ public sealed record UnreadableFile(string File, string Problem);
 /// Makes or completes an index: finds the windows of new and changed files, decodes and encodes them, and writes them down, all at once
 /// (<see cref="WindowStream"/>). It goes on where an earlier one of the same was stopped, however it ended.
 /// </summary>
-/// <param name="Target">Weights and configuration.</param>
-/// <param name="Source">A folder of videos; the name of a corpus, where one is given.</param>
+/// <param name="Videos">The videos, and the model.</param>
 /// <param name="Windows">How videos are cut.</param>
 /// <param name="Output">The index's folder.</param>
-public sealed record IndexJob(EvaluationTarget Target, string Source, WindowSettings Windows, string Output)
+public sealed record IndexJob(IndexedVideos Videos, WindowSettings Windows, string Output)
 {
     private static readonly TimeSpan _commitEvery = TimeSpan.FromSeconds(2);
 
-    /// <summary>The corpus whose media are indexed, in place of a folder.</summary>
-    public CorpusConfig? Corpus { get; init; }
-
     /// <summary>Whether the tokens that matching needs are kept.</summary>
     public bool Tokens { get; init; }
-
-    /// <summary>A folder to look in for the vocabulary and the corpus first; null for none.</summary>
-    public string? Data { get; init; }
 
     /// <summary>Told how far it is.</summary>
     public Action<IndexProgress> Progressed { get; init; } = static _ => { };
 
     /// <summary>Told of what there is to do.</summary>
     public ILogger Log { get; init; } = NullLogger.Instance;
+
+    /// <summary>Lets encoders of other processes join while windows are encoded, until what it returns is disposed.</summary>
+    internal Func<IndexTerms, WorkerPool<IWindowEncoder>, IDisposable>? Invite { get; init; }
 
     /// <summary>How often what is done is made sure of.</summary>
     internal TimeSpan CommitEvery { get; init; } = _commitEvery;
@@ -80,11 +72,8 @@ public sealed record IndexJob(EvaluationTarget Target, string Source, WindowSett
     public async Task<IndexReport> RunAsync(RunHost host, CancellationToken stop)
     {
         long began = Stopwatch.GetTimestamp();
-        if (DownstreamTask.Of(Target.Config.Task).AsksQuestions)
-            throw new UsageException($"{Target.Folder}: is a run of {DownstreamTask.Of(Target.Config.Task).Title}, whose features are not "
-                + "made for search; index with one of retrieval or pretraining");
-        RunConfig config = Target.For(Corpus, Data);
-        IReadOnlyList<IndexedFile> plan = Plan(config, host.Settings);
+        RunConfig config = Videos.Config();
+        IReadOnlyList<IndexedFile> plan = Videos.Files(config, host.Settings.Places);
         SearchManifest manifest = Describe(config);
         using SearchIndexWriter writer = SearchIndexWriter.Open(Output, manifest, plan);
         int added = plan.Count(file => writer.Before?.Find(file.Name) is null);
@@ -95,8 +84,9 @@ public sealed record IndexJob(EvaluationTarget Target, string Source, WindowSett
         {
             SearchIndexWriter.WriteModel(Output, config);
             Log.IndexBegins(plan.Count - kept, BytesOf(manifest, 1) / 1e3, kept);
-            using var encoders = new WindowEncoders(host, config, Target.Weights, Windows, Tokens);
+            using var encoders = new WindowEncoders(host, config, Videos.Target.Weights, Windows, Tokens);
             using var pool = new WorkerPool<IWindowEncoder>(encoders.Open, WindowEncoders.PlacesOf(host.Settings));
+            using IDisposable? guests = Invite?.Invoke(IndexTerms.Of(manifest), pool);
             encoded = await new WindowStream(writer, pool, config.Evaluation.BatchSize)
             {
                 Found = found => RequireRoom(manifest, found),
@@ -113,23 +103,14 @@ public sealed record IndexJob(EvaluationTarget Target, string Source, WindowSett
             Stopwatch.GetElapsedTime(began).TotalSeconds);
     }
 
-    private IReadOnlyList<IndexedFile> Plan(RunConfig config, ActorSettings settings)
-    {
-        if (Corpus is null) return IndexSource.Below(Source);
-        using var corpus = VideoTextCorpus.Open(config.Data.Corpora[0], Directory.GetCurrentDirectory(), settings.Places);
-        return IndexSource.Of(corpus);
-    }
-
     private SearchManifest Describe(RunConfig config)
     {
-        RunConfig features = config with { Data = config.Data with { Corpora = [] } };
         VisionConfig vision = config.Model.Vision;
         int side = vision.ImageSize / vision.PatchSize;
         return new()
         {
-            Source = Corpus?.Name ?? Path.GetFullPath(Source),
-            Model = new(Target.Name, Target.Config.Task, [.. Target.Config.Data.Corpora.Select(corpus => corpus.Name)],
-                Target.Weights, Receipt.HashOf(Target.Weights), Receipt.HashOf(features), Target.HasMatching),
+            Source = Videos.Corpus?.Name ?? Path.GetFullPath(Videos.Source),
+            Model = Videos.Model(config),
             Windows = Windows,
             Width = config.Model.ProjectionWidth,
             Tokens = Tokens ? [1 + side * side, vision.Width] : null,

@@ -106,8 +106,9 @@ internal sealed class VoterMajority : IDowningProvider
             }
             string lost = string.Join(", ", _lost.Select(node => node.Address.Endpoint()));
             // Where nobody trains, those count whom the nodes serve.
-            string counted = _members.Values.Any(member => member.HasRole(Voter)) ? Voter : ClusterNode.RoleName(NodeRole.Packer);
-            Dictionary<UniqueAddress, MemberStatus> voters = _members.Where(member => member.Value.HasRole(counted))
+            string[] counted = _members.Values.Any(member => member.HasRole(Voter)) ? [Voter]
+                : [ClusterNode.RoleName(NodeRole.Packer), ClusterNode.RoleName(NodeRole.Indexer)];
+            Dictionary<UniqueAddress, MemberStatus> voters = _members.Where(member => counted.Any(member.Value.HasRole))
                 .ToDictionary(member => member.Key, member => member.Value.Status);
             if (GoesOn(voters, _lost))
             {
