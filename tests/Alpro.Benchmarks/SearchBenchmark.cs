@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Pipeline;
@@ -122,16 +123,18 @@ internal static class SearchBenchmark
         int parts = Environment.ProcessorCount;
         Parallel.For(0, parts, part =>
         {
-            (long first, long end) = (length / 128 * part / parts * 128, length / 128 * (part + 1) / parts * 128);
-            Vector256<long> a = default, b = default, c = default, d = default;
-            for (long at = first; at < end; at += 128)
+            (long first, long end) = (length / 256 * part / parts * 256, length / 256 * (part + 1) / parts * 256);
+            Vector512<long> a = default, b = default, c = default, d = default;
+            for (long at = first; at < end; at += 256)
             {
-                a += Vector256.Load((long*)(bytes + at));
-                b += Vector256.Load((long*)(bytes + at + 32));
-                c += Vector256.Load((long*)(bytes + at + 64));
-                d += Vector256.Load((long*)(bytes + at + 96));
+                if (Sse.IsSupported)
+                    for (int line = 0; line < 256; line += 64) Sse.Prefetch0(bytes + at + 4096 + line);
+                a += Vector512.Load((long*)(bytes + at));
+                b += Vector512.Load((long*)(bytes + at + 64));
+                c += Vector512.Load((long*)(bytes + at + 128));
+                d += Vector512.Load((long*)(bytes + at + 192));
             }
-            Interlocked.Add(ref _sink, Vector256.Sum(a + b + c + d));
+            Interlocked.Add(ref _sink, Vector512.Sum(a + b + c + d));
         });
     }
 

@@ -85,7 +85,7 @@ public sealed class SmallIndex : IAsyncLifetime, ICollectionFixture<SmallIndex>
                 Vision = new() { ImageSize = 32, PatchSize = 16, Frames = 2, Width = 32, Depth = 1, Heads = 2 },
                 Text = new()
                 {
-                    VocabularySize = 173,
+                    VocabularySize = 174,
                     Width = 32,
                     Layers = 2,
                     FusionLayer = 1,
