@@ -102,7 +102,7 @@ internal static class SearchBenchmark
         foreach (IndexedFile file in plan)
         {
             for (int window = 0; window < perFile; window++)
-                writer.Add(new(0, 0, 50 * window, 100, 2 * window, 2 * window + 4), Feature(ref random), [], []);
+                writer.Add(new(0, 0, 50 * window, 100, 2 * window, 2 * window + 4), SearchIndexWriter.Halves(Feature(ref random)), [], []);
             writer.EndFile(file with { Info = new(1050, 25, 640, 360, 0) });
         }
         writer.Complete();
@@ -208,7 +208,7 @@ internal static class SearchBenchmark
             var target = new EvaluationTarget(place, weights, config);
             await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 2 });
             var windows = new WindowSettings();
-            var job = new IndexJob(target, folder, windows, Path.Combine(place, "index"));
+            var job = new IndexJob(new(target, folder), windows, Path.Combine(place, "index"));
 
             List<(IndexedFile, Window)> rows = [];
             (double surveyWall, double surveyBusy) = Measure(() =>
@@ -220,7 +220,7 @@ internal static class SearchBenchmark
                     rows.AddRange(some.Select(window => (found, window)));
                 }
             });
-            using var data = new RunData(config, host.Settings, new WindowCorpus(rows));
+            using var data = new RunData(config, host.Settings, new WindowCorpus(rows), new(vocabulary));
             long[] numbers = [.. Enumerable.Range(0, rows.Count).Select(row => (long)row)];
             List<ClipBatch> batches = [];
             (double decodeWall, double decodeBusy) = Measure(() =>

@@ -110,12 +110,12 @@ internal sealed class VoterMajority : IDowningProvider
         private void OnDecide()
         {
             // Where nobody trains, those count whom the nodes serve.
-            string counted = _members.Values.Concat(_givenUp).Any(static member => member.HasRole(Voter)) ? Voter
-                : ClusterNode.RoleName(NodeRole.Packer);
-            Dictionary<UniqueAddress, MemberStatus> voters = _members.Where(member => member.Value.HasRole(counted))
+            string[] counted = _members.Values.Concat(_givenUp).Any(static member => member.HasRole(Voter)) ? [Voter]
+                : [ClusterNode.RoleName(NodeRole.Packer), ClusterNode.RoleName(NodeRole.Indexer)];
+            Dictionary<UniqueAddress, MemberStatus> voters = _members.Where(member => counted.Any(member.Value.HasRole))
                 .ToDictionary(member => member.Key, member => member.Value.Status);
             // Where all of them were given up, nobody waits for them: started again, they form another cluster.
-            UniqueAddress[] gone = [.. _givenUp.Where(member => member.HasRole(counted)).Select(static member => member.UniqueAddress)];
+            UniqueAddress[] gone = [.. _givenUp.Where(member => counted.Any(member.HasRole)).Select(static member => member.UniqueAddress)];
             bool isAlone = gone.Length > 0 && voters.Values.All(static status => status == MemberStatus.Down);
             if (!isAlone && _lost.All(node => _members.GetValueOrDefault(node)?.Status == MemberStatus.Down))
             {
