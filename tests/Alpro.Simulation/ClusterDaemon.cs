@@ -17,7 +17,7 @@ internal sealed class ClusterDaemon(World world, SimulatedNode own)
     private static readonly TimeSpan _joinAgain = TimeSpan.FromSeconds(2), _joining = TimeSpan.FromSeconds(1);
 
     /// <summary>A node that was not heard at so many ticks in a row is lost: after 3.5 to 4 s. Measured were 3.6 to 4.1 s.</summary>
-    private const int TicksUntilLost = 7;
+    private const int TicksUntilLost = 8;
 
     /// <summary>Members to which a node sends heartbeats: monitored-by-nr-of-members.</summary>
     private const int Monitors = 9;

@@ -17,6 +17,9 @@ internal sealed class EventLog(VirtualTime time, bool keep) : ILogger
     /// <summary>The lines so far; none where they are not kept.</summary>
     public List<string> Lines { get; } = [];
 
+    /// <summary>How long recoveries took.</summary>
+    public Recoveries Recoveries { get; } = new();
+
     /// <summary>The hash of all lines.</summary>
     public ulong Hash => _hash.GetCurrentHashAsUInt64();
 
@@ -38,9 +41,14 @@ internal sealed class EventLog(VirtualTime time, bool keep) : ILogger
     public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
 
     /// <inheritdoc/>
-    public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Information;
+    public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Debug;
 
     /// <inheritdoc/>
     public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
-        Func<TState, Exception?, string> formatter) => Add(time.Running, eventId.Name ?? "said", formatter(state, exception));
+        Func<TState, Exception?, string> formatter)
+    {
+        Add(time.Running, eventId.Name ?? "said", formatter(state, exception));
+        if (time.Running is { } node && state is IReadOnlyList<KeyValuePair<string, object?>> fields)
+            Recoveries.OnSaid(node, eventId.Name ?? "", fields, time.Now);
+    }
 }

@@ -106,6 +106,7 @@ internal sealed class Striker(World world)
             if (Victim(kind) is { } victim)
             {
                 world.Log.Add(victim, $"STRIKE {kind}");
+                world.Log.Recoveries.OnStrike(victim, kind, world.Time.Now);
                 TimeSpan one = Do(kind, victim);
                 over = one > over ? one : over;
             }

@@ -18,6 +18,9 @@ internal sealed record Outcome(ulong Seed, string? Failure, ulong Hash, TimeSpan
     /// <summary>The end of the log, where it was kept.</summary>
     public IReadOnlyList<string> Lines { get; init; } = [];
 
+    /// <summary>What was recovered from, and how long that took.</summary>
+    public IReadOnlyList<(string What, TimeSpan Took)> Recoveries { get; init; } = [];
+
     /// <summary>What the nodes said to each other, where it was asked for.</summary>
     public string Traffic { get; init; } = "";
 }
@@ -47,6 +50,7 @@ internal static class Simulations
             world.LongestWait, world.Repeated)
         {
             Lines = world.Log.Lines,
+            Recoveries = world.Log.Recoveries.All,
             Traffic = Describe(world),
         };
     }
@@ -57,12 +61,14 @@ internal static class Simulations
         long began = Stopwatch.GetTimestamp();
         (int failed, TimeSpan passed, long events, TimeSpan longest, long repeated) = (0, TimeSpan.Zero, 0, TimeSpan.Zero, 0);
         string traffic = "";
+        List<(string What, TimeSpan Took)> recoveries = [];
         for (ulong seed = first; seed <= last; seed++)
         {
             Outcome outcome = Of(settings, seed, keep: log is not null && seed == last);
             (passed, events, repeated) = (passed + outcome.Virtual, events + outcome.Events, repeated + outcome.Repeated);
             if (outcome.LongestWait > longest) longest = outcome.LongestWait;
             traffic = outcome.Traffic;
+            recoveries.AddRange(outcome.Recoveries);
             if (log is not null && seed == last) File.WriteAllLines(log.FullName, outcome.Lines);
             if (outcome.Failure is null) continue;
             failed++;
@@ -74,6 +80,7 @@ internal static class Simulations
         }
         double real = Stopwatch.GetElapsedTime(began).TotalSeconds;
         Console.WriteLine(traffic);
+        foreach (string line in Recoveries.Describe(recoveries)) Console.WriteLine(line);
         Console.WriteLine($"{last - first + 1} seeds, {failed} failed; {passed.TotalSeconds:0} virtual seconds in {real:0.0} real, "
             + $"{events} events; longest wait for a step after a change {longest.TotalSeconds:0.0} s; {repeated} steps done again");
         return failed == 0 ? 0 : 1;

@@ -338,6 +338,7 @@ internal sealed class World : IDisposable
     {
         if (node.IsDead) return;
         node.Thaw();
+        Log.Recoveries.OnThawed(node);
         OnFault();
         node.Daemon.OnThawed();
     }
@@ -410,6 +411,7 @@ internal sealed class World : IDisposable
     public void OnStep(SimulatedNode node, long generation, long step)
     {
         Log.Add(node, "step", $"generation {generation}", step);
+        Log.Recoveries.OnStep(Time.Now);
         if (generation < _lastGeneration)
             Fail($"{node.Name}: generation {generation} has done step {step} after generation {_lastGeneration}");
         if (generation == _lastGeneration && _lastStep >= 0 && step != _lastStep + 1)
