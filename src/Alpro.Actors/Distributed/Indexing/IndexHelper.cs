@@ -2,7 +2,9 @@ using System.Text.Json;
 using Alpro.Actors.Distributed.Work;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Search;
+using Alpro.Model.Checkpoints;
 using Alpro.Training.Configuration;
+using Alpro.Training.Devices;
 using Alpro.Training.Search;
 
 namespace Alpro.Actors.Distributed.Indexing;
@@ -33,9 +35,27 @@ internal sealed class IndexHelper : IDisposable
     }
 
     /// <summary>Encodes for an indexing process over a connection, until that closes it.</summary>
-    /// <exception cref="CannotHelpException">This node would make other features.</exception>
+    /// <exception cref="CannotHelpException">This node would make other features, or its model cannot be used.</exception>
     /// <exception cref="IOException">The connection is lost.</exception>
     public async Task ServeAsync(Stream stream, CancellationToken stop)
+    {
+        try
+        {
+            await ServeIndexAsync(stream, stop);
+        }
+        catch (Exception exception) when (exception is CheckpointException || DeviceFaults.Of(exception) != DeviceFault.None)
+        {
+            throw new CannotHelpException(exception.Message);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (WindowEncoders encoders in _opened.Values) encoders.Dispose();
+    }
+
+    private async Task ServeIndexAsync(Stream stream, CancellationToken stop)
     {
         IndexTerms wanted = await WireFrame.HearAsync<IndexTerms>(stream, stop);
         await WireFrame.SayAsync(stream, wanted with { Data = _data }, stop);
@@ -61,12 +81,6 @@ internal sealed class IndexHelper : IDisposable
                     ? IndexWire.AnswerAsync(stream, unreadable.Problem!, stop) : IndexWire.AnswerAsync(stream, made, stop));
             }
         }
-    }
-
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        foreach (WindowEncoders encoders in _opened.Values) encoders.Dispose();
     }
 
     private IndexedFile? Find(NamedFile file) =>
