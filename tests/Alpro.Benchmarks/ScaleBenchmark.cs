@@ -5,8 +5,8 @@ namespace Alpro.Benchmarks;
 
 /// <summary>
 /// <c>scale [cores=16] [gpus=8] [network=25] [failure=1000]</c>: what clusters of 1 to 1,000 do and need, by the arithmetic of
-/// <see cref="ScaleModel"/> over what single things cost. Cores are a decode node's, GPUs a host's, the network is in Gbit/s, and failure is
-/// the hours after which a process fails. Nothing is measured here: it takes a moment, and prints tables as Markdown.
+/// <see cref="ScaleModel"/> over what single things cost. Cores are a decode node's, GPUs a host's, the network is in Gbit/s, and failure
+/// is the hours after which a process fails. Nothing is measured here: it takes a moment, and prints tables as Markdown.
 /// </summary>
 internal static class ScaleBenchmark
 {
@@ -56,12 +56,14 @@ internal static class ScaleBenchmark
                 _gpus.Select(gpus =>
                 {
                     ScaleCluster cluster = like with { Network = network, Gpus = gpus };
-                    string[] needed = [.. costs.Kinds.Select(kind => Text(new ScaleModel(costs, cluster with { Kind = kind }).NodesNeeded))];
+                    string[] needed = [.. costs.Kinds.Select(kind =>
+                        Text(new ScaleModel(costs, cluster with { Kind = kind }).NodesNeeded))];
                     ScaleModel model = new(costs, cluster with { Nodes = new ScaleModel(costs, cluster).NodesNeeded });
                     return (string[])[Text(gpus), .. needed, Text(1e3 * model.StepSeconds), model.Limit, $"{100 * model.Waiting:F1} %",
                         Text(model.SecondsBetweenLosses / 3600), $"{100 * model.Goodput:F1} %", Text(model.Clips)];
                 }));
-        Table("Sums of gradients", ["GPUs", "hosts", .. new[] { 10, 25, 100, 400 }.Select(network => $"{network} Gbit/s, s and share of waiting")],
+        Table("Sums of gradients", ["GPUs", "hosts",
+            .. new[] { 10, 25, 100, 400 }.Select(network => $"{network} Gbit/s, s and share of waiting")],
             _gpus.Skip(2).Select(gpus => (string[])[Text(gpus), Text(Math.Ceiling((double)gpus / like.GpusPerHost)),
                 .. new[] { 10e9, 25e9, 100e9, 400e9 }.Select(network =>
                 {
@@ -101,7 +103,6 @@ internal static class ScaleBenchmark
     }
 
     /// <summary>Three digits.</summary>
-    private static string Text(double value) => value >= 1e5 ? value.ToString("#,0", CultureInfo.InvariantCulture)
-        : value >= 100 ? value.ToString("#,0", CultureInfo.InvariantCulture)
+    private static string Text(double value) => value >= 100 ? value.ToString("#,0", CultureInfo.InvariantCulture)
         : value.ToString(value >= 10 ? "0.#" : "0.##", CultureInfo.InvariantCulture);
 }
