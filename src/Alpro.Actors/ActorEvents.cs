@@ -148,22 +148,25 @@ internal static partial class ActorEvents
     [LoggerMessage(308, LogLevel.Information, "the run has ended: its trainers have left, and so does this node")]
     public static partial void RunHasEnded(this ILogger log);
 
-    // 31x: packing on decode nodes.
+    // 31x: packing and indexing with the help of nodes.
 
-    [LoggerMessage(311, LogLevel.Information, "decode node {Node} packs too")]
-    public static partial void PackNodeJoined(this ILogger log, string node);
+    [LoggerMessage(311, LogLevel.Information, "node {Node} helps with {What}")]
+    public static partial void WorkNodeJoined(this ILogger log, string node, string what);
 
-    [LoggerMessage(312, LogLevel.Warning, "decode node {Node} packs no more, and its clips go to others: {Reason}")]
-    public static partial void PackNodeLost(this ILogger log, string node, string reason);
+    [LoggerMessage(312, LogLevel.Warning, "node {Node} helps no more, and what it had in hand goes to others: {Reason}")]
+    public static partial void WorkNodeLost(this ILogger log, string node, string reason);
 
-    [LoggerMessage(313, LogLevel.Information, "{Corpus}: decode nodes packed {Clips:N0} clips")]
-    public static partial void ClipsPackedElsewhere(this ILogger log, string corpus, int clips);
+    [LoggerMessage(313, LogLevel.Information, "{What}: nodes have done {Pieces:N0} pieces")]
+    public static partial void WorkDoneElsewhere(this ILogger log, string what, int pieces);
 
-    [LoggerMessage(314, LogLevel.Warning, "this node cannot pack for the cluster: {Reason}")]
-    public static partial void PackingRefused(this ILogger log, string reason);
+    [LoggerMessage(314, LogLevel.Warning, "this node cannot help: {Reason}")]
+    public static partial void HelpRefused(this ILogger log, string reason);
 
-    [LoggerMessage(315, LogLevel.Warning, "the link to a process that packs is lost, and this node offers itself again: {Reason}")]
-    public static partial void PackLinkLost(this ILogger log, string reason);
+    [LoggerMessage(315, LogLevel.Warning, "the link to a process that is helped is lost, and this node offers itself again: {Reason}")]
+    public static partial void WorkLinkLost(this ILogger log, string reason);
+
+    [LoggerMessage(316, LogLevel.Warning, "node {Node} was refused, for what it makes would differ: {Differences}")]
+    public static partial void WorkerRefused(this ILogger log, string node, string differences);
 
     // 4xx: groups of trainers.
 
@@ -242,6 +245,6 @@ internal static partial class ActorEvents
     // 65x: indexes of videos.
 
     [LoggerMessage(651, LogLevel.Information,
-        "{Windows:N0} windows of {Files:N0} new or changed files to encode, {Megabytes:0.0} MB; {Kept:N0} files are unchanged")]
-    public static partial void WindowsFound(this ILogger log, int windows, int files, int kept, double megabytes);
+        "{Files:N0} new or changed files to encode, {Kilobytes:0.0} kB a window; {Kept:N0} files are unchanged")]
+    public static partial void IndexBegins(this ILogger log, int files, double kilobytes, int kept);
 }

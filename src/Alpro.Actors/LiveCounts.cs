@@ -11,7 +11,11 @@ internal sealed class LiveCounts(params string[] attributes)
 {
     private sealed record Source(Func<bool> HasEnded, Func<IEnumerable<(string[] Values, long Count)>> Look);
 
+    /// <summary>Sources that are added before those that have ended are looked for, at least.</summary>
+    private const int Few = 64;
+
     private readonly ConcurrentDictionary<(object Owner, string Name), Source> _sources = new();
+    private int _untilCleared = Few;
 
     /// <summary>Adds a source of counts, which is asked until it has ended.</summary>
     /// <param name="owner">Whose counts they are: under the same name it has one source, the last.</param>
@@ -20,8 +24,11 @@ internal sealed class LiveCounts(params string[] attributes)
     /// <param name="look">Looks the counts up; called on any thread.</param>
     public void Add(object owner, string name, Func<bool> hasEnded, Func<IEnumerable<(string[] Values, long Count)>> look)
     {
-        foreach (var ended in _sources.Where(source => source.Value.HasEnded())) _sources.TryRemove(ended);
         _sources[(owner, name)] = new(hasEnded, look);
+        if (Interlocked.Decrement(ref _untilCleared) > 0) return;
+        foreach (var ended in _sources.Where(source => source.Value.HasEnded())) _sources.TryRemove(ended);
+        // As many as are left: adding one costs the same however many there are.
+        Volatile.Write(ref _untilCleared, Math.Max(Few, _sources.Count));
     }
 
     /// <summary>The counts of now.</summary>

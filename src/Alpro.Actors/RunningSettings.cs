@@ -52,6 +52,8 @@ public static class RunningSettings
         ["alpro.cluster.ports.decoder"] = _port,
         ["alpro.cluster.ports.evaluator"] = _port,
         ["alpro.cluster.ports.packer"] = _port,
+        ["alpro.cluster.ports.indexer"] = _port,
+        ["alpro.cluster.ports.encoder"] = _port,
         ["alpro.cluster.seeds"] = new("a list of nodes, [\"host:port\", …]",
         value => value.IsArray() && value.GetStringList() is { Count: > 0 } seeds && seeds.All(IsSeed)),
         ["alpro.cluster.stable-after"] = _time,

@@ -41,6 +41,16 @@ public sealed class LiveCountsTests : TestKit
     }
 
     [Fact]
+    public void Source_costs_the_same_however_many_there_are()
+    {
+        const int Sources = 2000;
+        int asked = 0;
+        for (int source = 0; source < Sources; source++)
+            _counts.Add(source, "", () => ++asked < 0, static () => []);
+        Assert.InRange(asked, 1, 2 * Sources);
+    }
+
+    [Fact]
     public async Task Mailbox_of_an_actor_is_watched_while_it_lives()
     {
         string kind = $"{Guid.NewGuid()}";

@@ -146,7 +146,7 @@ internal static class MetricsBenchmark
     {
         Task = LearningTask.Pretrain,
         TorchThreads = 1,
-        Model = SmallModel.Of(width: 128, patchSize: 32, frames: 2, vocabulary: 173),
+        Model = SmallModel.Of(width: 128, patchSize: 32, frames: 2, vocabulary: 174),
         Data = new()
         {
             Corpora =

@@ -54,7 +54,7 @@ internal static class PrecisionBenchmark
                 },
                 Text = new()
                 {
-                    VocabularySize = 173, Width = 128, Layers = 4, FusionLayer = 2, Heads = 4, IntermediateSize = 512, MaxPositions = 64,
+                    VocabularySize = 174, Width = 128, Layers = 4, FusionLayer = 2, Heads = 4, IntermediateSize = 512, MaxPositions = 64,
                     HiddenDropout = 0, AttentionDropout = 0, InitializerRange = 0.05,
                 },
                 ProjectionWidth = 128,

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Pipeline;
@@ -101,7 +102,7 @@ internal static class SearchBenchmark
         foreach (IndexedFile file in plan)
         {
             for (int window = 0; window < perFile; window++)
-                writer.Add(new(0, 0, 50 * window, 100, 2 * window, 2 * window + 4), Feature(ref random), [], []);
+                writer.Add(new(0, 0, 50 * window, 100, 2 * window, 2 * window + 4), SearchIndexWriter.Halves(Feature(ref random)), [], []);
             writer.EndFile(file with { Info = new(1050, 25, 640, 360, 0) });
         }
         writer.Complete();
@@ -122,16 +123,18 @@ internal static class SearchBenchmark
         int parts = Environment.ProcessorCount;
         Parallel.For(0, parts, part =>
         {
-            (long first, long end) = (length / 128 * part / parts * 128, length / 128 * (part + 1) / parts * 128);
-            Vector256<long> a = default, b = default, c = default, d = default;
-            for (long at = first; at < end; at += 128)
+            (long first, long end) = (length / 256 * part / parts * 256, length / 256 * (part + 1) / parts * 256);
+            Vector512<long> a = default, b = default, c = default, d = default;
+            for (long at = first; at < end; at += 256)
             {
-                a += Vector256.Load((long*)(bytes + at));
-                b += Vector256.Load((long*)(bytes + at + 32));
-                c += Vector256.Load((long*)(bytes + at + 64));
-                d += Vector256.Load((long*)(bytes + at + 96));
+                if (Sse.IsSupported)
+                    for (int line = 0; line < 256; line += 64) Sse.Prefetch0(bytes + at + 4096 + line);
+                a += Vector512.Load((long*)(bytes + at));
+                b += Vector512.Load((long*)(bytes + at + 64));
+                c += Vector512.Load((long*)(bytes + at + 128));
+                d += Vector512.Load((long*)(bytes + at + 192));
             }
-            Interlocked.Add(ref _sink, Vector256.Sum(a + b + c + d));
+            Interlocked.Add(ref _sink, Vector512.Sum(a + b + c + d));
         });
     }
 
@@ -205,7 +208,7 @@ internal static class SearchBenchmark
             var target = new EvaluationTarget(place, weights, config);
             await using RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 2 });
             var windows = new WindowSettings();
-            var job = new IndexJob(target, folder, windows, Path.Combine(place, "index"));
+            var job = new IndexJob(new(target, folder), windows, Path.Combine(place, "index"));
 
             List<(IndexedFile, Window)> rows = [];
             (double surveyWall, double surveyBusy) = Measure(() =>
@@ -217,7 +220,7 @@ internal static class SearchBenchmark
                     rows.AddRange(some.Select(window => (found, window)));
                 }
             });
-            using var data = new RunData(config, host.Settings, new WindowCorpus(rows));
+            using var data = new RunData(config, host.Settings, new WindowCorpus(rows), new(vocabulary));
             long[] numbers = [.. Enumerable.Range(0, rows.Count).Select(row => (long)row)];
             List<ClipBatch> batches = [];
             (double decodeWall, double decodeBusy) = Measure(() =>

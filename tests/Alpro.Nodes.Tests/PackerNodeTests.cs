@@ -6,6 +6,7 @@ using Alpro.Chaos;
 using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 using Alpro.Data.Packs;
+using Alpro.Data.Workers;
 using Alpro.Tests.Support.Runs;
 using Alpro.Training.Configuration;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -44,7 +45,7 @@ public sealed class PackerNodeTests : IClassFixture<SmallWorld>, IDisposable
         PackReport alone = await PackAsync("alone", workers: 2);
         using NodeProcess first = StartDecoder(_config), second = StartDecoder(_poor), stranger = StartDecoder(_other);
         PackReport? together = null;
-        (EncoderPool? pool, int left) = (null, 0);
+        (WorkerPool<IClipEncoder>? pool, int left) = (null, 0);
         NodeStart start = new(QuickCluster.File, static settings => settings, hocon => ClusterNode.From(NodeRole.Packer, hocon) with
         {
             Port = int.Parse(_seed.Split(':')[1]),
@@ -59,7 +60,7 @@ public sealed class PackerNodeTests : IClassFixture<SmallWorld>, IDisposable
                     pool = encoders;
                     IDisposable serving = invite(terms, encoders);
                     first.SaysAsync(nameof(ActorEvents.Ready)).GetAwaiter().GetResult();
-                    stranger.SaysAsync(nameof(ActorEvents.PackingRefused)).GetAwaiter().GetResult();
+                    stranger.SaysAsync(nameof(ActorEvents.HelpRefused)).GetAwaiter().GetResult();
                     long began = Stopwatch.GetTimestamp();
                     while (encoders.Count < 5)
                     {
@@ -89,8 +90,8 @@ public sealed class PackerNodeTests : IClassFixture<SmallWorld>, IDisposable
     private NodeProcess StartDecoder(string config) =>
         NodeProcess.Start("--role", "decoder", "--config", config, "--decoders", "2", "--port", "0", "--seed", _seed);
 
-    private async Task<PackReport> PackAsync(string name, int workers, Func<PackTerms, EncoderPool, IDisposable>? invite = null,
-        Action<(int Done, int Count)>? progress = null)
+    private async Task<PackReport> PackAsync(string name, int workers,
+        Func<PackTerms, WorkerPool<IClipEncoder>, IDisposable>? invite = null, Action<(int Done, int Count)>? progress = null)
     {
         CorpusConfig config = ConfigLoader.Load(_config).Data.Corpora[0];
         using VideoTextCorpus corpus = VideoTextCorpus.Open(config with { Missing = MissingMedia.Lazy });

@@ -76,9 +76,18 @@ internal sealed class Network(World world)
     {
         // What decoders took is measured by the real clock, which must not be seen here.
         object counted = message is TrainerLink.Worked worked ? worked with { Load = DecodeLoad.None } : message;
-        int bytes = world.Serializer.ToBinary(counted).Length + ControlOverhead;
-        from.Sent.Count(what, bytes);
-        to.Received.Count(what, bytes);
+        SendControl(from, to, world.Serializer.ToBinary(counted).Length, what, () =>
+        {
+            world.Log.Add(to, what, from.Name);
+            deliver();
+        });
+    }
+
+    /// <summary>Sends so many bytes of the control plane, and what Akka puts round them.</summary>
+    public void SendControl(SimulatedNode from, SimulatedNode to, int bytes, string what, Action deliver)
+    {
+        from.Sent.Count(what, bytes + ControlOverhead);
+        to.Received.Count(what, bytes + ControlOverhead);
         if (_losing.TryGetValue(Key(from, to), out TimeSpan until) && world.Time.Now < until)
         {
             world.Log.Add(from, "lost", what, to.Number);
@@ -86,14 +95,12 @@ internal sealed class Network(World world)
         }
         Send(from, to, () =>
         {
-            if (!world.Linked(from, to)) return;
-            world.Log.Add(to, what, from.Name);
-            deliver();
+            if (world.Linked(from, to)) deliver();
         });
     }
 
     /// <summary>Bytes that Akka puts round a message, about: two paths, a manifest, and its own protocol's frame.</summary>
-    private const int ControlOverhead = 200;
+    public const int ControlOverhead = 200;
 
     private static (int, int) Key(SimulatedNode one, SimulatedNode other) =>
         one.Number < other.Number ? (one.Number, other.Number) : (other.Number, one.Number);
@@ -113,11 +120,11 @@ internal sealed class Traffic
     /// <summary>By kind.</summary>
     public IReadOnlyDictionary<string, (long Messages, long Bytes)> Kinds => _kinds;
 
-    /// <summary>Counts a message.</summary>
-    public void Count(string kind, int bytes)
+    /// <summary>Counts messages of so many bytes each.</summary>
+    public void Count(string kind, int bytes, int messages = 1)
     {
-        (Messages, Bytes) = (Messages + 1, Bytes + bytes);
-        (long messages, long all) = _kinds.GetValueOrDefault(kind);
-        _kinds[kind] = (messages + 1, all + bytes);
+        (Messages, Bytes) = (Messages + messages, Bytes + messages * bytes);
+        (long before, long all) = _kinds.GetValueOrDefault(kind);
+        _kinds[kind] = (before + messages, all + messages * bytes);
     }
 }

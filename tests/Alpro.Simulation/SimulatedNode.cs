@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using Akka.Actor;
 using Akka.Cluster;
@@ -31,7 +32,8 @@ internal sealed class SimulatedNode
         UniqueAddress = new(Address, number + 1);
         Roles = role is NodeRole.Coordinator or NodeRole.Trainer ? [ClusterNode.RoleName(role), VoterMajority.Voter]
             : [ClusterNode.RoleName(role)];
-        View = new(world, this);
+        Bit = BigInteger.One << number;
+        (View, Daemon) = (new(world, this), new(world, this));
     }
 
     public int Number { get; }
@@ -49,7 +51,12 @@ internal sealed class SimulatedNode
 
     public ImmutableHashSet<string> Roles { get; }
 
+    /// <summary>The node in sets of nodes.</summary>
+    public BigInteger Bit { get; }
+
     public View View { get; }
+
+    public ClusterDaemon Daemon { get; }
 
     /// <summary>Whether the process has ended.</summary>
     public bool IsDead { get; private set; }
@@ -155,6 +162,7 @@ internal sealed class SimulatedNode
         return _as[(status, upNumber)] = status switch
         {
             MemberStatus.Joining => joining,
+            MemberStatus.WeaklyUp => joining.Copy(MemberStatus.WeaklyUp),
             MemberStatus.Up => up,
             MemberStatus.Leaving => up.Copy(MemberStatus.Leaving),
             MemberStatus.Exiting => up.Copy(MemberStatus.Leaving).Copy(MemberStatus.Exiting),

@@ -85,7 +85,11 @@ internal sealed class SimulatedTrainer : ReceiveActor, IWithTimers
             if (_group?.Generation == message.Reason.Generation && Step < world.Settings.Steps) OnGroupLost();
         });
         Receive<GroupMember.AwaitOthers>(static _ => { });
-        Receive<GroupMember.StopRun>(_ => Finish(completed: false));
+        Receive<GroupMember.StopRun>(_ =>
+        {
+            // Behind the last step it ends when its checkpoint is written, as TrainerActor does.
+            if (_group is null || Step < world.Settings.Steps) Finish(completed: false);
+        });
         Receive<Entered>(message =>
         {
             if (message.Group == _group) OnEntered(message.Step);
@@ -149,13 +153,14 @@ internal sealed class SimulatedTrainer : ReceiveActor, IWithTimers
     private void OnEntered(long step)
     {
         Step = step;
+        if (WasGivenUp()) return;
         if (_group!.Rank == 0) _world.OnFirst(Step);
+        _ledger.TakeBack();
         if (Step == _world.Settings.Steps)
         {
             Save();                                                  // the first rank before may have died before it did
             return;
         }
-        _ledger.TakeBack();
         _share = _group!.World == 1 ? _plan : new RankShare(_plan, _group.Rank, _group.World);
         _batches = new(_settings.Prefetch);
         var job = new PipelineJob(_share, World.Clips, Step, _world.Settings.Steps, new(1, 1000), _ledger, _batches);
@@ -192,19 +197,19 @@ internal sealed class SimulatedTrainer : ReceiveActor, IWithTimers
     private void OnStepDone()
     {
         Step++;
-        if (_group!.Rank == 0)
-        {
-            // As TrainerActor.ThrowIfGivenUp.
-            if (_group.Generation > 0 && _world.Generations!.Last() > _group.Generation)
-            {
-                _group.Abort(new CollectivesException(0, _group.Generation, "was given up while it was away"));
-                OnGroupLost();
-                return;
-            }
-            _world.OnStep(_node, _group.Generation, Step - 1);
-        }
+        if (WasGivenUp()) return;
+        if (_group!.Rank == 0) _world.OnStep(_node, _group.Generation, Step - 1);
         if (Step == _world.Settings.Steps || Step % _world.Settings.CheckpointEvery == 0) Save();
         if (Step < _world.Settings.Steps) AwaitBatch();
+    }
+
+    /// <summary>As TrainerActor.ThrowIfGivenUp.</summary>
+    private bool WasGivenUp()
+    {
+        if (_group is not { Rank: 0, Generation: > 0 and var own } || _world.Generations!.Last() <= own) return false;
+        _group.Abort(new CollectivesException(0, own, "was given up while it was away"));
+        OnGroupLost();
+        return true;
     }
 
     private void Save()

@@ -1,62 +1,40 @@
 using System.Collections.Immutable;
+using System.Numerics;
 using Akka.Actor;
 using Akka.Cluster;
 using Alpro.Actors.Distributed.Membership;
 
 namespace Alpro.Simulation;
 
-/// <summary>What is known of a member. It only goes on, as in Akka's gossip.</summary>
-internal readonly record struct Fact(SimulatedNode Node, MemberStatus Status, int UpNumber = int.MaxValue)
-{
-    /// <summary>How far the member has come.</summary>
-    public int Rank => RankOf(Status);
-
-    /// <summary>How far a member of a status has come.</summary>
-    public static int RankOf(MemberStatus status) => status switch
-    {
-        MemberStatus.Joining => 0,
-        MemberStatus.Up => 1,
-        MemberStatus.Leaving => 2,
-        MemberStatus.Exiting => 3,
-        MemberStatus.Down => 4,
-        _ => 5,
-    };
-}
-
 /// <summary>The cluster as one simulated node sees it.</summary>
 internal sealed class View(World world, SimulatedNode own) : ICluster
 {
-    private readonly Dictionary<SimulatedNode, Fact> _facts = [];
     private readonly Dictionary<SimulatedNode, Member> _members = [];
-    private readonly HashSet<SimulatedNode> _unreachable = [];
+    private readonly HashSet<SimulatedNode> _unreachable = [], _givenUp = [];
     private readonly List<(IActorRef Actor, Type[] Events)> _subscribers = [];
+    private MemberList _shown = MemberList.None;
+    private Reachability _reachability = Reachability.Whole;
     private ClusterEvent.CurrentClusterState? _state;
 
     /// <inheritdoc/>
     public Address SelfAddress => own.Address;
 
-    /// <summary>What is known, of those that are gone too.</summary>
-    public IReadOnlyCollection<Fact> Facts => _facts.Values;
-
     /// <summary>The members.</summary>
     public IReadOnlyDictionary<SimulatedNode, Member> Members => _members;
-
-    /// <summary>Those that cannot be reached, as far as is known.</summary>
-    public IReadOnlySet<SimulatedNode> Unreachable => _unreachable;
 
     /// <inheritdoc/>
     public ClusterEvent.CurrentClusterState State => _state ??= new([.. _members.Values],
         [.. _unreachable.Select(node => _members[node])], [], null!, ImmutableDictionary<string, Address>.Empty);
 
     /// <summary>Whether this node has given another up: nothing goes between them any more.</summary>
-    public bool HasGivenUp(SimulatedNode node) => _facts.TryGetValue(node, out Fact fact) && fact.Status == MemberStatus.Removed;
+    public bool HasGivenUp(SimulatedNode node) => _givenUp.Contains(node);
 
     /// <summary>Whether a node is a member that takes part, as far as is known here.</summary>
     public bool IsUp(SimulatedNode node) => _members.TryGetValue(node, out Member? member)
         && member.Status is MemberStatus.Up or MemberStatus.Leaving;
 
     /// <summary>Which member it was to come up; the oldest has the least.</summary>
-    public int UpNumberOf(SimulatedNode node) => _facts[node].UpNumber;
+    public int UpNumberOf(SimulatedNode node) => _shown.Find(node)!.Value.UpNumber;
 
     /// <inheritdoc/>
     public void Subscribe(IActorRef subscriber, ClusterEvent.SubscriptionInitialStateMode initial, params Type[] events)
@@ -77,45 +55,57 @@ internal sealed class View(World world, SimulatedNode own) : ICluster
     /// <inheritdoc/>
     public void Down(Address node)
     {
-        if (_members.Keys.FirstOrDefault(member => member.Address.Equals(node)) is { } down)
-            world.Membership.Spread(own, _facts[down] with { Status = MemberStatus.Down });
+        if (world.AllAt(node).FirstOrDefault(_members.ContainsKey) is { } down) own.Daemon.Down(down);
     }
 
-    /// <summary>Takes a fact in.</summary>
-    /// <returns>Whether it was news.</returns>
-    public bool Learn(Fact fact)
+    /// <summary>Tells what is otherwise in a later gossip.</summary>
+    public void Show(Gossip gossip)
+    {
+        (MemberList members, Reachability reachability) = (_shown, _reachability);
+        if (members == gossip.Members && reachability == gossip.Reachability) return;
+        (_shown, _reachability) = (gossip.Members, gossip.Reachability);
+        bool changed = false;
+        foreach ((Fact? before, Fact? now) in members.Changes(gossip.Members))
+        {
+            changed = true;
+            if (now is { } fact) Show(fact);
+            else Remove(before!.Value);
+        }
+        if (changed && own.Role == NodeRole.Coordinator) world.OnCoordinatorsChanged(own);
+        BigInteger lost = gossip.Reachability.Lost & ~own.Bit, was = reachability.Lost & ~own.Bit & gossip.Members.All;
+        if (lost == was) return;
+        foreach (SimulatedNode node in world.In(lost & ~was)) Reach(node, reachable: false);
+        foreach (SimulatedNode node in world.In(was & ~lost)) Reach(node, reachable: true);
+    }
+
+    private void Show(Fact fact)
+    {
+        _state = null;
+        world.Log.Add(own, fact.Status.ToString(), fact.Node.Name, fact.UpNumber == int.MaxValue ? 0 : fact.UpNumber);
+        Publish(EventOf(_members[fact.Node] = fact.Node.MemberAs(fact.Status, fact.UpNumber)));
+        if (fact.Node == own) world.OnOwnStatus(own, fact.Status);
+    }
+
+    private void Remove(Fact fact)
     {
         SimulatedNode node = fact.Node;
-        bool isKnown = _facts.TryGetValue(node, out Fact known);
-        if (isKnown && known.Rank >= fact.Rank) return false;
-        _facts[node] = fact;
         _state = null;
-        world.Log.Add(own, fact.Status.ToString(), node.Name);
-        _members.TryGetValue(node, out Member? before);
-        if (fact.Status == MemberStatus.Removed)
-        {
-            if (before is null) return true;                         // it came and went meanwhile
-            _members.Remove(node);
-            _unreachable.Remove(node);
-            MemberStatus previous = before.Status == MemberStatus.Exiting ? MemberStatus.Exiting : MemberStatus.Down;
-            Publish(new ClusterEvent.MemberRemoved(node.MemberAs(MemberStatus.Removed, fact.UpNumber), previous));
-            world.Membership.OnRemoved(own, node);
-        }
-        else
-        {
-            Member member = _members[node] = node.MemberAs(fact.Status, fact.UpNumber);
-            Publish(EventOf(member));
-            if (node == own) world.OnOwnStatus(own, fact.Status);
-        }
-        if (own.Role == NodeRole.Coordinator) world.OnCoordinatorsChanged(own);
-        return true;
+        world.Log.Add(own, "Removed", node.Name);
+        _members.Remove(node);
+        _unreachable.Remove(node);
+        _givenUp.Add(node);
+        Publish(new ClusterEvent.MemberRemoved(node.MemberAs(MemberStatus.Removed, fact.UpNumber), fact.Status));
+        // From now on, neither hears the other.
+        foreach ((_, RemoteActor actor, IInternalActorRef watcher) in own.Watched.Where(watched => watched.Node == node))
+            actor.TellEnded(watcher, addressTerminated: true);
+        own.Watched.RemoveAll(watched => watched.Node == node);
     }
 
-    /// <summary>A member cannot be reached, or can be again.</summary>
-    public void Reach(SimulatedNode node, bool reachable)
+    private void Reach(SimulatedNode node, bool reachable)
     {
-        if (!_members.TryGetValue(node, out Member? member) || !(reachable ? _unreachable.Remove(node) : _unreachable.Add(node))) return;
+        if (!(reachable ? _unreachable.Remove(node) : _unreachable.Add(node))) return;
         _state = null;
+        Member member = _members[node];
         world.Log.Add(own, reachable ? "reachable" : "unreachable", node.Name);
         Publish(reachable ? new ClusterEvent.ReachableMember(member) : new ClusterEvent.UnreachableMember(member));
     }
@@ -138,6 +128,7 @@ internal sealed class View(World world, SimulatedNode own) : ICluster
     private static ClusterEvent.IClusterDomainEvent EventOf(Member member) => member.Status switch
     {
         MemberStatus.Joining => new ClusterEvent.MemberJoined(member),
+        MemberStatus.WeaklyUp => new ClusterEvent.MemberWeaklyUp(member),
         MemberStatus.Up => new ClusterEvent.MemberUp(member),
         MemberStatus.Leaving => new ClusterEvent.MemberLeft(member),
         MemberStatus.Exiting => new ClusterEvent.MemberExited(member),

@@ -1,3 +1,4 @@
+using System.Numerics;
 using Akka.Actor;
 using Akka.Actor.Setup;
 using Akka.Cluster;
@@ -63,8 +64,11 @@ internal sealed record SimulationSettings
     /// <summary>Bytes of a clip of 4 frames of 224 pixels for each byte of a clip here, which has a single pixel.</summary>
     public double BytesPerByte { get; init; } = 4 * 224 * 224 * 3 / World.FrameSize;
 
-    /// <summary>What strikes.</summary>
+    /// <summary>What strikes, as chance has it.</summary>
     public FaultSettings Faults { get; init; } = FaultSettings.None;
+
+    /// <summary>What else happens: called when the cluster is there.</summary>
+    public Action<World> Script { get; init; } = static _ => { };
 
     /// <summary>
     /// Longest time without a step after the last change: nodes are found to be lost, given up, started again, join, and form a group.
@@ -125,7 +129,7 @@ internal sealed class World : IDisposable
     private readonly ActorSettings _settings;
     private readonly DirectoryInfo? _folder;
     private readonly Dictionary<string, SimulatedNode> _byName = [];
-    private readonly Dictionary<Address, SimulatedNode> _byAddress = [];
+    private readonly Dictionary<Address, List<SimulatedNode>> _byAddress = [];
     private readonly Dictionary<IActorRef, RemoteActor> _remotes = [];
     private readonly HashSet<SimulatedNode> _keepers = [];
     private long _lastStep = -1, _lastGeneration;
@@ -146,7 +150,7 @@ internal sealed class World : IDisposable
         Time = ((VirtualScheduler)System.Scheduler).Time;
         Time.Seed = Chance.Of(Question.Order);
         Time.NodeOf = NodeOf;
-        (Log, Network, Membership, Rings, Serializer) = (new(Time, keep), new(this), new(this), new(this), new(System));
+        (Log, Network, Rings, Serializer) = (new(Time, keep), new(this), new(this), new(System));
         if (settings.Trainers > 0)
         {
             const string Memory = "/dev/shm";
@@ -164,8 +168,10 @@ internal sealed class World : IDisposable
         for (int node = 0; node < settings.Coordinators; node++) Add(node, NodeRole.Coordinator);
         for (int node = 0; node < settings.Trainers; node++) Add(Nodes.Count, NodeRole.Trainer);
         for (int node = 0; node < settings.Nodes; node++) Add(Nodes.Count, NodeRole.Decoder);
-        Membership.Form();
+        MemberList members = MemberList.None.With([.. Nodes.Select(static node => new Fact(node, MemberStatus.Up, node.Number + 1))]);
+        foreach (SimulatedNode node in Nodes) node.Daemon.Form(new(members, members.All, Reachability.Whole, VectorClock.Zero));
         new Striker(this).Begin();
+        settings.Script(this);
         Time.After(_lookEvery, Look);
     }
 
@@ -180,8 +186,6 @@ internal sealed class World : IDisposable
     public EventLog Log { get; }
 
     public Network Network { get; }
-
-    public Membership Membership { get; }
 
     public Rings Rings { get; }
 
@@ -214,7 +218,14 @@ internal sealed class World : IDisposable
     /// <summary>Runs until the run is done, or something is found wrong.</summary>
     public void RunToEnd()
     {
-        if (!Time.Run(Settings.Limit, () => IsDone || Failure is not null)) Fail($"the run is not done after {Settings.Limit}");
+        try
+        {
+            if (!Time.Run(Settings.Limit, () => IsDone || Failure is not null)) Fail($"the run is not done after {Settings.Limit}");
+        }
+        catch (Exception exception)
+        {
+            Fail($"the simulation itself failed: {exception}");      // seeds that follow are run all the same
+        }
         if (Failure is null && _lastStep != Settings.Steps - 1) Fail($"the run ended after step {_lastStep} of {Settings.Steps}");
     }
 
@@ -226,11 +237,23 @@ internal sealed class World : IDisposable
     }
 
     /// <summary>The process at an address; null where there is none.</summary>
-    public SimulatedNode? At(Address address) => _byAddress.TryGetValue(address, out SimulatedNode? node) && !node.IsDead ? node : null;
+    public SimulatedNode? At(Address address) => AllAt(address) is [.., { IsDead: false } node] ? node : null;
+
+    /// <summary>The processes that were started at an address, one after another.</summary>
+    public IReadOnlyList<SimulatedNode> AllAt(Address address) =>
+        _byAddress.TryGetValue(address, out List<SimulatedNode>? nodes) ? nodes : [];
 
     /// <summary>The node of an actor.</summary>
     public SimulatedNode NodeOf(IActorRef actor) =>
         NodeOf(actor.Path) ?? throw new InvalidOperationException($"{actor.Path} is on no node");
+
+    /// <summary>The nodes of a set.</summary>
+    public IEnumerable<SimulatedNode> In(BigInteger nodes)
+    {
+        byte[] bytes = nodes.ToByteArray(isUnsigned: true);
+        for (int at = 0; at < bytes.Length; at++)
+            for (int bits = bytes[at]; bits != 0; bits &= bits - 1) yield return Nodes[8 * at + BitOperations.TrailingZeroCount(bits)];
+    }
 
     /// <summary>Whether messages go between two nodes.</summary>
     public bool Linked(SimulatedNode one, SimulatedNode other) =>
@@ -280,20 +303,23 @@ internal sealed class World : IDisposable
         node.Die(told);
         Alive.Remove(node);
         if (told) Rings.OnClosed(node);
-        Membership.OnChanged(node);
     }
 
     /// <summary>A process ends by itself: it stops its actors first.</summary>
     public void End(SimulatedNode node)
     {
         node.End();
-        Time.After(_endTime, () => Kill(node, told: true));
+        Time.After(_endTime, () =>
+        {
+            node.Daemon.OnExiting();
+            Kill(node, told: true);
+        });
     }
 
     /// <summary>A node leaves the cluster in order.</summary>
     public void Leave(SimulatedNode node)
     {
-        if (!node.IsDead && node.View.IsUp(node)) Membership.Spread(node, new(node, MemberStatus.Leaving, node.View.UpNumberOf(node)));
+        if (!node.IsDead) node.Daemon.Leave();
     }
 
     /// <summary>Somebody starts a node's process again.</summary>
@@ -301,15 +327,11 @@ internal sealed class World : IDisposable
     {
         if (IsDone) return;
         if (!node.IsDead) StartAgain(node, _keeperStarts);          // it has not left yet
-        else if (Alive.All(other => other.Host != node.Host)) Membership.Join(Add(node.Host, node.Role));
+        else if (Alive.All(other => other.Host != node.Host)) Add(node.Host, node.Role).Daemon.Join();
     });
 
     /// <summary>A process stands still.</summary>
-    public void Freeze(SimulatedNode node)
-    {
-        node.Freeze();
-        Membership.OnChanged(node);
-    }
+    public void Freeze(SimulatedNode node) => node.Freeze();
 
     /// <summary>It goes on.</summary>
     public void Thaw(SimulatedNode node)
@@ -317,8 +339,7 @@ internal sealed class World : IDisposable
         if (node.IsDead) return;
         node.Thaw();
         OnFault();
-        Membership.OnThawed(node);
-        Membership.OnChanged(node);
+        node.Daemon.OnThawed();
     }
 
     /// <summary>The network parts, or is whole again.</summary>
@@ -328,8 +349,6 @@ internal sealed class World : IDisposable
             foreach (SimulatedNode there in others) Network.Set(here, there, connected);
         Log.Add(null, connected ? "healed" : "cut", string.Join(' ', one.Select(node => node.Name)));
         OnFault();
-        Membership.OnChanged([.. one, .. others]);
-        if (connected) Membership.OnHealed(one, others);
     }
 
     /// <summary>Something has struck, or is over.</summary>
@@ -343,10 +362,15 @@ internal sealed class World : IDisposable
             OnFault();
             StartActors(node);
         }
-        if (status is not (MemberStatus.Down or MemberStatus.Exiting) || node.IsEnding) return;
+        if (status == MemberStatus.Exiting && !node.IsEnding) End(node);
+    }
+
+    /// <summary>A node was given up, and ends.</summary>
+    public void OnDown(SimulatedNode node)
+    {
+        if (node.IsEnding) return;
         End(node);
-        if (status == MemberStatus.Down)
-            StartAgain(node, Chance.Between(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(15), Question.Restart, ++_restarts));
+        StartAgain(node, Chance.Between(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(15), Question.Restart, ++_restarts));
     }
 
     /// <summary>The oldest coordinator has the keeper.</summary>
@@ -402,7 +426,7 @@ internal sealed class World : IDisposable
         // Not the system itself: its end runs on other threads. Nothing holds it.
         IsDone = true;
         foreach (SimulatedNode node in Alive) node.Die(told: false);
-        Time.Run(Time.Now + _lookEvery, static () => false);
+        if (Time.Leak is null) Time.Run(Time.Now + _lookEvery, static () => false);
         _folder?.Delete(recursive: true);
     }
 
@@ -410,8 +434,6 @@ internal sealed class World : IDisposable
     private void Look()
     {
         if (IsDone) return;
-        Membership.Gossip();
-        Membership.Lead();
         Rings.Look();
         if (Waited() > Settings.Bound) Fail($"no step for {Waited().TotalSeconds:0} s after the last change");
         long steps = Math.Max(_settings.Window, _settings.WindowSize / (_clipSize * Settings.ClipsPerTrainer));
@@ -444,8 +466,11 @@ internal sealed class World : IDisposable
         var node = new SimulatedNode(this, Nodes.Count, host, role);
         Nodes.Add(node);
         Alive.Add(node);
-        (_byName[node.Name], _byAddress[node.Address]) = (node, node);
+        _byName[node.Name] = node;
+        if (!_byAddress.TryGetValue(node.Address, out List<SimulatedNode>? nodes)) _byAddress[node.Address] = nodes = [];
+        nodes.Add(node);
         node.Start();
+        node.Daemon.Start();
         ICluster cluster = node.View;
         node.Start("resolver", Props.Create(() => new VoterMajority.Resolver(cluster, _stable)));
         return node;

@@ -5,8 +5,8 @@ using Akka.Configuration;
 using Akka.Serialization;
 using Alpro.Actors.Distributed.Decoding;
 using Alpro.Actors.Distributed.Groups;
-using Alpro.Actors.Distributed.Packing;
 using Alpro.Actors.Distributed.Transport;
+using Alpro.Actors.Distributed.Work;
 
 namespace Alpro.Actors.Distributed;
 
@@ -34,8 +34,8 @@ internal sealed class MessageSerializer(ExtendedActorSystem system) : Serializer
         ["await-1"] = typeof(GroupMember.AwaitOthers),
         ["worked-1"] = typeof(TrainerLink.Worked),
         ["retire-1"] = typeof(TrainerLink.Retire),
-        ["pack-offer-1"] = typeof(PackGate.Offer),
-        ["pack-welcome-1"] = typeof(PackLink.Welcome),
+        ["work-offer-1"] = typeof(WorkGate.Offer),
+        ["work-welcome-1"] = typeof(WorkLink.Welcome),
     };
 
     private static readonly Dictionary<Type, string> _manifests = _types.ToDictionary(entry => entry.Value, entry => entry.Key);

@@ -49,11 +49,10 @@ public sealed class RunData : IDisposable
     }
 
     /// <summary>What is read of one corpus that no configuration names; it is disposed with this.</summary>
-    internal RunData(RunConfig config, ActorSettings settings, VideoTextCorpus corpus)
+    internal RunData(RunConfig config, ActorSettings settings, VideoTextCorpus corpus, CaptionTokenizer tokenizer)
     {
-        (_config, _settings, _configured, Corpora) = (config, settings, [], [corpus]);
+        (_config, _settings, _configured, Corpora, Tokenizer) = (config, settings, [], [corpus], tokenizer);
         _processors = new(Math.Max(1, settings.Decoders));
-        Tokenizer = new(config.Data.Vocabulary);
     }
 
     /// <summary>The corpora, in the order of the configuration.</summary>

@@ -2,6 +2,7 @@ using Akka.Actor;
 using Alpro.Actors.Distributed.Decoding;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Distributed.Packing;
+using Alpro.Actors.Distributed.Work;
 using Alpro.Actors.Hosting;
 using Alpro.Data.Clips;
 using Alpro.Training.Configuration;
@@ -39,8 +40,9 @@ public static class DecoderNode
             node.System.ActorOf(Props.Create(() => new DecodeSupervisor(work, cluster, over, failed)), "decode-node");
             PackSource opens = packs = new(config.Data.AllCorpora(),
                 new() { Deadline = node.Settings.DecodeDeadline, Places = node.Settings.Places }, node.Settings.IsolateDecoders);
-            (int encoders, NodeCertificates? certificates) = (node.Settings.Decoders, node.Node.Certificates);
-            node.System.ActorOf(Props.Create(() => new PackSupervisor(opens, encoders, certificates)), "pack-node");
+            var help = new WorkSupervisor.Help(NodeRole.Packer, opens.ServeAsync, node.Settings.Decoders);
+            NodeCertificates? certificates = node.Node.Certificates;
+            node.System.ActorOf(Props.Create(() => new WorkSupervisor(help, certificates)), "pack-node");
             await await Task.WhenAny(ended.Task, node.System.WhenTerminated);
             return NodeEnd.Success;
         }

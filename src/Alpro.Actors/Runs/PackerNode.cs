@@ -1,8 +1,7 @@
-using System.Net.Sockets;
-using Akka.Actor;
 using Alpro.Actors.Distributed.Packing;
-using Alpro.Actors.Hosting;
+using Alpro.Actors.Distributed.Work;
 using Alpro.Data.Packs;
+using Alpro.Data.Workers;
 
 namespace Alpro.Actors.Runs;
 
@@ -13,20 +12,9 @@ internal static class PackerNode
     /// <param name="start">How the node starts.</param>
     /// <param name="pack">Packs; given what <see cref="CorpusPacker.Invite"/> becomes.</param>
     /// <param name="stop">Gives up.</param>
-    public static async Task RunAsync(NodeStart start, Func<Func<PackTerms, EncoderPool, IDisposable>, Task> pack, CancellationToken stop)
-    {
-        await using RunHost node = await start.JoinAsync(end: null, stop);
-        Socket socket = node.Node!.Listen(node.Node.DataPort, "--data-port");
-        IActorRef gate = node.System.ActorOf(Props.Create(() => new PackGate(node.Node, socket)), PackGate.Name);
-        await pack((terms, pool) =>
-        {
-            gate.Tell(new PackGate.Serve(terms, pool));
-            return new Serving(gate, pool);
-        });
-    }
-
-    private sealed class Serving(IActorRef gate, EncoderPool pool) : IDisposable
-    {
-        public void Dispose() => gate.Tell(new PackGate.Ended(pool));
-    }
+    public static Task RunAsync(NodeStart start, Func<Func<PackTerms, WorkerPool<IClipEncoder>, IDisposable>, Task> pack,
+        CancellationToken stop) =>
+        HelpedNode.RunAsync(start, (_, serve) => pack((terms, pool) => serve(Handout.Of(terms.Corpus, pool,
+            async (stream, ended) => terms.Differences(await WireFrame.ExchangeAsync(stream, terms, ended)),
+            static (stream, lost) => new RemoteEncoder(stream, lost)))), stop);
 }

@@ -298,8 +298,8 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
 
     /// <summary>
     /// A process that was frozen or cut off does not know that the others have given it up. Therefore the first rank of each group asks the
-    /// run's folder before it writes a step down. All groups share the folder, and none goes on without its first rank, so one at most goes
-    /// on.
+    /// run's folder before it writes anything down. All groups share the folder, and none goes on without its first rank, so one at most
+    /// goes on.
     /// </summary>
     private void ThrowIfGivenUp(ICollectives group)
     {
@@ -325,6 +325,7 @@ internal sealed class TrainerActor : ReceiveActor, IWithTimers
                 : enter.Group)
             {
                 trainer.Join(group);
+                ThrowIfGivenUp(group);                               // before it writes down what the first rank before did not
                 if (group is { Rank: 0, Generation: > 0 }) trainer.SaveIfLost(_run.Store().Steps() is [.., long written] ? written : 0);
                 self.Tell(new Ready(trainer.State, loaded, group));
                 state = trainer.Run(enter.Batches, _stop.Token);

@@ -1,11 +1,11 @@
 using System.CommandLine;
 using System.Globalization;
 using Alpro.Actors;
+using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
+using Alpro.Actors.Runs;
 using Alpro.Actors.Search;
-using Alpro.Data.Corpora;
-using Alpro.Training.Configuration;
 using Spectre.Console;
 
 namespace Alpro.Cli.Commands;
@@ -46,46 +46,43 @@ internal static class IndexCommand
             "alpro index videos --run output/downstreams/msrvtt_ret/public --out videos.index")) { source, output, corpus, window, stride,
             tokens };
         model.AddTo(command);
-        var hocon = RunOptions.Hocon();
-        command.Options.Add(hocon);
+        var cluster = new NodeOptions();
+        cluster.Seeds.Description = "Encode on the encoders of a cluster too ('alpro node --role encoder'): a node of it to join, as "
+            + "host:port; where nobody trains, this process itself.";
+        cluster.Hocon.Description = "Running settings in HOCON, in place of hocon/alpro.conf, or on a cluster of hocon/cluster.conf.";
+        cluster.AddTo(command, trains: false);
         window.Validators.Add(result => Check(result, window, LeastSeconds, Whole));
         stride.Validators.Add(result => Check(result, stride, LeastSeconds));
         command.SetAction(async (arguments, stop) =>
         {
             string given = arguments.GetValue(source)!, place = arguments.GetValue(output)!;
             EvaluationTarget target = model.Open(arguments);
-            CorpusConfig? configured = Directory.Exists(given) ? null : File.Exists(given) ? CorpusOf(given, arguments.GetValue(corpus))
-                : throw new UsageException($"{given}: there is no such folder; expected one with videos, or a configuration");
-            if (configured is null && arguments.GetValue(corpus) is not null)
-                throw new UsageException($"--corpus names a corpus of a configuration, and {given} is a folder");
-            await using RunHost host = await RunHost.StartAsync(arguments.GetValue(hocon), log: CommandLine.Events.Factory);
+            IndexedVideos videos = VideosChoice.Of(target, given, arguments.GetValue(corpus), arguments.GetValue(model.Data));
             using ProgressLine? bar = CommandLine.Events.OpenFoot();
-            var job = new IndexJob(target, given, new()
+            var job = new IndexJob(videos, new()
             {
                 Seconds = arguments.GetValue(window) == Whole ? null : SecondsOf(arguments.GetValue(window)!),
                 Stride = SecondsOf(arguments.GetValue(stride)!)!.Value,
             }, place)
             {
-                Corpus = configured,
                 Tokens = arguments.GetValue(tokens),
-                Data = arguments.GetValue(model.Data),
                 Log = CommandLine.Log,
                 Progressed = progress => bar?.Show(progress.All == 0 ? 1 : (double)progress.Done / progress.All, Say(progress)),
             };
-            IndexReport report = await OutputPath.WriteAsync(place, "--out", () => job.RunAsync(host, stop));
+            IndexReport report = await OutputPath.WriteAsync(place, "--out", IndexAsync);
             CommandLine.Result(arguments, report, console => Show(console, report));
             return ExitCode.Success;
+
+            async Task<IndexReport> IndexAsync()
+            {
+                if (cluster.NameACluster(arguments))
+                    return await IndexerNode.RunAsync(new NodeStart(arguments.GetValue(cluster.Hocon), static actors => actors,
+                        hocon => cluster.Join(arguments, NodeRole.Indexer, hocon), CommandLine.Events.Factory), job, stop);
+                await using RunHost host = await RunHost.StartAsync(arguments.GetValue(cluster.Hocon), log: CommandLine.Events.Factory);
+                return await job.RunAsync(host, stop);
+            }
         });
         return command;
-    }
-
-    private static CorpusConfig CorpusOf(string file, string? name)
-    {
-        if (!file.EndsWith(".json", StringComparison.OrdinalIgnoreCase))
-            return new() { Name = name ?? Path.GetFileName(Path.GetDirectoryName(Path.GetFullPath(file)))!, Annotations = file };
-        if (name is not null) return CorpusChoice.Of(file, name)[0];
-        return ConfigLoader.LoadForCorpora(file).Data.Test
-            ?? throw new UsageException($"{file}: has no data.test; name one of its corpora with --corpus");
     }
 
     private static void Check(System.CommandLine.Parsing.OptionResult result, Option<string> option, double least, string? word = null)
@@ -100,8 +97,8 @@ internal static class IndexCommand
         CultureInfo.InvariantCulture, out double seconds) && double.IsFinite(seconds) ? seconds : null;
 
     private static string Say(IndexProgress progress) => string.Create(CultureInfo.InvariantCulture,
-        $"{(progress.Surveying ? "survey" : "index")} {progress.Done:N0}/{progress.All:N0} "
-        + $"{(progress.Surveying ? "files" : "windows")}  {progress.PerSecond:0.0}/s  {progress.Left:hh\\:mm\\:ss} left");
+        $"index {progress.Done:N0}/{(progress.IsEstimate ? "about " : "")}{progress.All:N0} windows  {progress.PerSecond:0.0}/s  "
+        + $"{progress.Left:hh\\:mm\\:ss} left");
 
     private static void Show(IAnsiConsole console, IndexReport report)
     {

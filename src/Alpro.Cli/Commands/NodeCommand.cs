@@ -17,6 +17,7 @@ internal static class NodeCommand
     {
         var role = new Option<NodeRole>("--role") { Description = "What the node does.", Required = true };
         var file = ConfigCommand.FileOption();
+        file.Required = false;                                       // an encoder may have that of a run
         var settings = ConfigCommand.SetOption();
         var folder = new Option<string?>("--out") { Description =
             "The run's folder, which coordinators, trainers and evaluators share: checkpoints, records, report." };
@@ -24,22 +25,33 @@ internal static class NodeCommand
             "Coordinator: continue from the folder's last checkpoint, if there is one; or take part in a run that goes on." };
         var cluster = new NodeOptions();
         var gpu = new Option<int?>("--gpu") { Description =
-            "Coordinator, trainer, evaluator: its GPU among those that the process sees, from 0. Without: the first." };
+            "Coordinator, trainer, evaluator, encoder: its GPU among those that the process sees, from 0. Without: the first." };
         var trainers = CommandLine.Between(new Option<int>("--trainers") { Description =
             "Coordinator: train on trainer nodes, on so many at least; 0 trains in the coordinator itself." }, 0);
         var decoders = RunOptions.Decoders();
         var pages = new PageOptions();
+        var model = new ModelOptions();
+        var videos = new Option<string?>("--videos") { Description = "Encoder: this machine's copy of what is indexed: a folder of videos, "
+            + "a configuration, whose test corpus it is, or a packed corpus's index." };
+        var corpus = new Option<string?>("--corpus") { Description = "Encoder: the corpus of this name of the configuration --videos." };
         var command = new Command("node", CommandLine.Describe("Run one process of a cluster.",
             "alpro node --role decoder --config config/pretrain.json --seed trainer-host:4053"))
         {
-            role, file, settings, folder, resume, decoders, trainers, gpu,
+            role, file, settings, folder, resume, decoders, trainers, gpu, videos, corpus,
         };
+        foreach (Option option in new Option[] { model.Run, model.Checkpoint, model.Data })
+        {
+            option.Description = $"Encoder: {char.ToLowerInvariant(option.Description![0])}{option.Description[1..]}";
+            command.Options.Add(option);
+        }
         cluster.AddTo(command, trains: true);
         pages.AddTo(command);
         role.Validators.Add(result =>
         {
-            if (result.Tokens is [{ Value: var text }] && text.Equals(nameof(NodeRole.Packer), StringComparison.OrdinalIgnoreCase))
-                result.AddError("--role packer: expected coordinator, trainer, decoder or evaluator; 'alpro pack --seed' is the packer.");
+            foreach ((NodeRole other, string own) in new[] { (NodeRole.Packer, "pack"), (NodeRole.Indexer, "index") })
+                if (result.Tokens is [{ Value: var text }] && text.Equals(other.ToString(), StringComparison.OrdinalIgnoreCase))
+                    result.AddError($"--role {ClusterNode.RoleName(other)}: expected coordinator, trainer, decoder, evaluator or encoder; "
+                        + $"'alpro {own} --seed' is the {ClusterNode.RoleName(other)}.");
         });
         command.SetAction(async (arguments, stop) =>
         {
@@ -59,14 +71,23 @@ internal static class NodeCommand
             if (arguments.GetValue(gpu) is { } index && !VisibleGpu.TryChoose(index))            // before anything else asks for one
                 throw new UsageException($"--gpu {index}: the process sees no such GPU that libtorch can use; expected the number of one, "
                     + "from 0; 'alpro doctor' lists them");
-            RunConfig config = ConfigLoader.Load(arguments.GetValue(file)!, arguments.GetValue(settings));
             NodeRole own = arguments.GetValue(role);
+            var start = new NodeStart(arguments.GetValue(cluster.Hocon), RunOptions.With(arguments.GetValue(decoders)),
+                settings => cluster.Join(arguments, own, settings), CommandLine.Events.Factory);
+            if (own == NodeRole.Encoder)
+            {
+                EvaluationTarget target = EvaluationTarget.Open(arguments.GetValue(model.Run), arguments.GetValue(file),
+                    arguments.GetValue(model.Checkpoint), arguments.GetValue(settings)!, CommandLine.Log);
+                return (await EncoderNode.RunAsync(start, VideosChoice.Of(target, arguments.GetValue(videos) ?? throw new UsageException(
+                    "--videos is missing: expected this machine's copy of the folder that is indexed"), arguments.GetValue(corpus),
+                    arguments.GetValue(model.Data)), stop)).Code;
+            }
+            RunConfig config = ConfigLoader.Load(arguments.GetValue(file)
+                ?? throw new UsageException("--config is missing: expected the run's configuration"), arguments.GetValue(settings));
             bool trains = own == NodeRole.Trainer || (own == NodeRole.Coordinator && arguments.GetValue(trainers) == 0);
             await using RunPage page = await pages.OpenAsync(arguments, trains, own is NodeRole.Coordinator or NodeRole.Trainer,
                 () => cluster.Join(arguments, own,
                     RunningSettings.Load(arguments.GetValue(cluster.Hocon) ?? RunningSettings.ConfFile("cluster.conf"))).Certificates);
-            var start = new NodeStart(arguments.GetValue(cluster.Hocon), RunOptions.With(arguments.GetValue(decoders)),
-                settings => cluster.Join(arguments, own, settings), CommandLine.Events.Factory);
             if (own == NodeRole.Decoder) return (await DecoderNode.RunAsync(start, config, stop)).Code;
             string output = arguments.GetValue(folder)
                 ??

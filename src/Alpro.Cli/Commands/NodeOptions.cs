@@ -19,7 +19,7 @@ internal sealed class NodeOptions
     };
     private readonly Option<int?> _port = PortOption("--port", "Port of the control plane, in place of the role's in alpro.cluster.ports."),
         _dataPort = PortOption("--data-port",
-        "Coordinator, trainer, packer: port to which clips are brought, in place of alpro.cluster.ports.data."),
+        "Coordinator, trainer, packer, indexer: port to which clips are brought, in place of alpro.cluster.ports.data."),
         _ringPort = PortOption("--ring-port", "Trainer: port for its neighbour, in place of alpro.cluster.ports.ring.");
     private readonly Option<string?> _certificates = new("--certificates") { Description =
         "Folder of the node's certificates, in place of alpro.cluster.certificates." };
@@ -60,7 +60,12 @@ internal sealed class NodeOptions
     }
 
     /// <summary>Whether any of the options is given.</summary>
-    public bool AreGiven(ParseResult arguments) => All.Any(option => arguments.GetResult(option) is { Implicit: false });
+    public bool AreGiven(ParseResult arguments) => All.Any(option => IsGiven(arguments, option));
+
+    /// <summary>Whether any is given but the running settings, which a process has that runs alone, too.</summary>
+    public bool NameACluster(ParseResult arguments) => All.Any(option => option != Hocon && IsGiven(arguments, option));
+
+    private static bool IsGiven(ParseResult arguments, Option option) => arguments.GetResult(option) is { Implicit: false };
 
     /// <summary>The node, as the running settings and the command line say.</summary>
     public ClusterNode Join(ParseResult arguments, NodeRole role, Config settings)

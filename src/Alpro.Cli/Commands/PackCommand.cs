@@ -7,6 +7,7 @@ using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 using Alpro.Data.Packs;
 using Alpro.Data.Places;
+using Alpro.Data.Workers;
 using Spectre.Console;
 
 namespace Alpro.Cli.Commands;
@@ -102,7 +103,7 @@ internal static class PackCommand
             CommandLine.Result(arguments, new { packs = reports }, console => Show(console, reports));
             return ExitCode.Success;
 
-            async Task PackAllAsync(Func<PackTerms, EncoderPool, IDisposable>? invite)
+            async Task PackAllAsync(Func<PackTerms, WorkerPool<IClipEncoder>, IDisposable>? invite)
             {
                 CorpusPacker packer = new(settings, () => FrameReaders.Create(limits, worker), arguments.GetValue(workers))
                 {

@@ -1,10 +1,9 @@
 namespace Alpro.Data.Media;
 
 /// <summary>
-/// Finds where a plain cut begins another shot. Key frames are compared first, which cost no other frame to decode. Only between two of
-/// them that differ plainly is every frame looked at. A cut is where a frame differs from the one before it plainly, and far more than
-/// frames
-/// there usually do: neither a moving camera nor a fade is one.
+/// Finds where a plain cut begins another shot. Key frames are compared first, which cost no other frame to decode: some of them, and where
+/// those differ plainly, all. Only between two that still do is every frame looked at. A cut is where a frame differs from the one before
+/// it plainly, and far more than frames there usually do: neither a moving camera nor a fade is one.
 /// </summary>
 public static class ShotCuts
 {
@@ -20,7 +19,7 @@ public static class ShotCuts
     /// <summary>Seconds between the frames that are compared first, at least; where key frames are farther apart, at most.</summary>
     private const double Nearest = 1, Farthest = 12;
 
-    /// <summary>Seconds of the shortest shot.</summary>
+    /// <summary>Seconds of the shortest shot; of so many more after a stretch it is known what is usual there.</summary>
     private const double Shortest = 0.5;
 
     /// <summary>The first frames of all shots but the first, ascending.</summary>
@@ -30,20 +29,30 @@ public static class ShotCuts
     public static IReadOnlyList<int> Find(IFrameReader reader, VideoInfo info)
     {
         if (info.FrameRate <= 0 || info.FrameCount < 2) return [];
-        int[] probes = Probes(reader.KeyFrames(), info);
-        byte[] frames = Read(reader, probes);
+        IReadOnlyList<int> keys = reader.KeyFrames();
+        var seen = new SortedList<int, byte[]>();
+        Look(reader, Probes(keys, info), seen);
+        int[] probes = [.. seen.Keys];
+        Look(reader, [.. keys.Where(key => Array.BinarySearch(probes, key) is < 0 and var place && ~place < probes.Length
+            && Difference(seen[probes[~place - 1]], seen[probes[~place]]) >= Plain)], seen);
         var cuts = new List<int>();
-        for (int i = 1; i < probes.Length; i++)
+        for (int first = 0, last; first + 1 < seen.Count; first = Math.Max(first + 1, last))
         {
-            if (Difference(frames, i - 1, i) < Plain) continue;
-            int first = probes[i - 1], count = probes[i] - first + 1;
-            byte[] between = Read(reader, [.. Enumerable.Range(first, count)]);
-            double[] steps = [.. Enumerable.Range(1, count - 1).Select(frame => Difference(between, frame - 1, frame))];
-            double usual = steps.Order().ElementAt(steps.Length / 2);
-            cuts.AddRange(Enumerable.Range(0, steps.Length).Where(step => steps[step] >= Math.Max(Plain, Outstanding * usual))
-                .Select(step => first + step + 1));
+            for (last = first; last + 1 < seen.Count && Difference(seen.Values[last], seen.Values[last + 1]) >= Plain
+                && (last == first || seen.Keys[last + 1] - seen.Keys[first] <= Farthest * info.FrameRate);) last++;
+            if (last > first) cuts.AddRange(Between(reader, info, seen.Keys[first], seen.Keys[last]));
         }
         return Lasting(reader, info, cuts);
+    }
+
+    /// <summary>Cuts after one frame and up to another.</summary>
+    private static IEnumerable<int> Between(IFrameReader reader, VideoInfo info, int first, int last)
+    {
+        int end = Math.Min(last + (int)(Shortest * info.FrameRate), info.FrameCount - 1);
+        byte[][] frames = Read(reader, [.. Enumerable.Range(first, end - first + 1)]);
+        double[] steps = [.. Enumerable.Range(1, frames.Length - 1).Select(frame => Difference(frames[frame - 1], frames[frame]))];
+        double usual = steps.Order().ElementAt(steps.Length / 2);
+        return Enumerable.Range(first + 1, last - first).Where(frame => steps[frame - first - 1] >= Math.Max(Plain, Outstanding * usual));
     }
 
     /// <summary>
@@ -59,7 +68,8 @@ public static class ShotCuts
             for (last = first; last + 1 < cuts.Count && cuts[last + 1] - cuts[last] < shortest;) last++;
             int cut = cuts[last];
             if (cuts[first] < shortest || info.FrameCount - cut < shortest) continue;
-            if (last == first || Difference(Read(reader, [cuts[first] - 1, cut]), 0, 1) >= Plain) lasting.Add(cut);
+            byte[][] around = last == first ? [] : Read(reader, [cuts[first] - 1, cut]);
+            if (around.Length == 0 || Difference(around[0], around[1]) >= Plain) lasting.Add(cut);
         }
         return lasting;
     }
@@ -78,17 +88,23 @@ public static class ShotCuts
         return [.. probes];
     }
 
-    private static byte[] Read(IFrameReader reader, int[] frames)
+    private static void Look(IFrameReader reader, int[] frames, SortedList<int, byte[]> seen)
     {
-        byte[] pixels = new byte[frames.Length * Bytes];
-        reader.Read(frames, Side, Side, ResizeFilter.Bilinear, pixels);
-        return pixels;
+        foreach ((int frame, byte[] pixels) in frames.Zip(Read(reader, frames))) seen.Add(frame, pixels);
     }
 
-    private static double Difference(byte[] frames, int one, int other)
+    private static byte[][] Read(IFrameReader reader, int[] frames)
+    {
+        if (frames.Length == 0) return [];
+        byte[] pixels = new byte[frames.Length * Bytes];
+        reader.Read(frames, Side, Side, ResizeFilter.Bilinear, pixels);
+        return [.. pixels.Chunk(Bytes)];
+    }
+
+    private static double Difference(byte[] one, byte[] other)
     {
         long sum = 0;
-        for (int i = 0; i < Bytes; i++) sum += Math.Abs(frames[one * Bytes + i] - frames[other * Bytes + i]);
+        for (int i = 0; i < Bytes; i++) sum += Math.Abs(one[i] - other[i]);
         return (double)sum / Bytes;
     }
 }

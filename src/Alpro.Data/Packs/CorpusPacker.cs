@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using Alpro.Data.Corpora;
 using Alpro.Data.Media;
 using Alpro.Data.Places;
+using Alpro.Data.Workers;
 
 namespace Alpro.Data.Packs;
 
@@ -22,7 +23,7 @@ internal sealed class CorpusPacker(PackSettings settings, Func<IFrameReader> cre
     private const int Version = 1, AheadPerWorker = 4;
 
     /// <summary>Lets encoders of other processes join while a corpus is packed, until what it returns is disposed.</summary>
-    public Func<PackTerms, EncoderPool, IDisposable>? Invite { get; init; }
+    public Func<PackTerms, WorkerPool<IClipEncoder>, IDisposable>? Invite { get; init; }
 
     private static readonly JsonSerializerOptions _json = new()
     {
@@ -69,10 +70,10 @@ internal sealed class CorpusPacker(PackSettings settings, Func<IFrameReader> cre
         IProgress<(int Done, int Count)>? progress, CancellationToken cancellation)
     {
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        using EncoderPool pool = new(() => new ClipEncoder(settings, createReader(), made.Scratch()), workers);
+        using WorkerPool<IClipEncoder> pool = new(() => new ClipEncoder(settings, createReader(), made.Scratch()), workers);
         using IDisposable? guests =
             Invite?.Invoke(await PackTerms.OfAsync(corpus, settings, made.Scratch(), cancellation).ConfigureAwait(false), pool);
-        Queue<Task<(EncodedClip?, UnreadableClipException?)>> ahead = [];
+        Queue<Task<EncodedClip>> ahead = [];
         ShardWriter? shard = null;
         try
         {
@@ -80,11 +81,20 @@ internal sealed class CorpusPacker(PackSettings settings, Func<IFrameReader> cre
             {
                 cancellation.ThrowIfCancellationRequested();
                 for (; next < members.Count && ahead.Count < pool.Count * AheadPerWorker; next++)
-                    ahead.Enqueue(pool.EncodeAsync(corpus[members.RowsOf(next)[0]], stop.Token));
-                (EncodedClip? clip, UnreadableClipException? trouble) = await ahead.Dequeue().ConfigureAwait(false);
+                {
+                    VideoTextPair source = corpus[members.RowsOf(next)[0]];
+                    ahead.Enqueue(pool.DoAsync(encoder => encoder.EncodeAsync(source, stop.Token), stop.Token));
+                }
                 shard ??= made.BeginShard();
-                if (clip is null) shard.AddUnreadable(member, trouble!);
-                else shard.Add(member, corpus.Kind, clip, TextsOf(corpus, members.RowsOf(member).ToArray(), mediaRoot));
+                try
+                {
+                    EncodedClip clip = await ahead.Dequeue().ConfigureAwait(false);
+                    shard.Add(member, corpus.Kind, clip, TextsOf(corpus, members.RowsOf(member).ToArray(), mediaRoot));
+                }
+                catch (UnreadableClipException trouble)
+                {
+                    shard.AddUnreadable(member, trouble);
+                }
                 if (shard.Length >= settings.ShardBytes || member == members.Count - 1)
                 {
                     made.Finish(shard);

@@ -1,6 +1,7 @@
 using System.IO.Hashing;
 using Alpro.Data.Corpora;
 using Alpro.Data.Media;
+using Alpro.Data.Workers;
 
 namespace Alpro.Data.Packs;
 
@@ -29,10 +30,7 @@ internal sealed record PackTerms(string Corpus, PackSettings Settings, IReadOnly
     }
 
     /// <summary>What is not the same over there, in words; empty where all is.</summary>
-    public string Differences(PackTerms there) => string.Join("; ", Data.Keys.Union(there.Data.Keys)
-        .Where(key => Data.GetValueOrDefault(key) != there.Data.GetValueOrDefault(key))
-        .Select(key =>
-            $"{key}: the pack has {Data.GetValueOrDefault(key) ?? "none"}, the node {there.Data.GetValueOrDefault(key) ?? "none"}"));
+    public string Differences(PackTerms there) => Terms.Differences("pack", Data, there.Data);
 
     /// <summary>Frames of a pattern, some of it smooth and some of it noise.</summary>
     private sealed class TrialReader : IFrameReader

@@ -129,7 +129,7 @@ internal sealed class ScenePainter
 
     private static bool Covers(int shape, double u, double v) => SyntheticScene.Shapes[shape] switch
     {
-        "ring" => u * u + v * v is > 0.3 and <= 1,
+        "circle" => u * u + v * v <= 0.95,
         "square" => Math.Max(Math.Abs(u), Math.Abs(v)) <= 0.86,
         "triangle" => v <= 0.85 && Math.Abs(u) <= (v + 1) / 1.85,
         "bar" => Math.Abs(v) <= 0.35,

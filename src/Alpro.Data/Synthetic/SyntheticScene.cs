@@ -16,7 +16,7 @@ namespace Alpro.Data.Synthetic;
 internal readonly record struct SyntheticScene(int Shape, int Color, int Motion, int Count, int Size, int Pattern, int Ground)
 {
     /// <summary>Shapes, in the singular.</summary>
-    public static IReadOnlyList<string> Shapes { get; } = ["ring", "square", "triangle", "bar", "cross"];
+    public static IReadOnlyList<string> Shapes { get; } = ["circle", "square", "triangle", "bar", "cross"];
 
     /// <summary>Colours of the shapes.</summary>
     public static IReadOnlyList<string> Colors { get; } = ["red", "green", "blue", "yellow", "purple", "white"];
@@ -59,16 +59,19 @@ internal readonly record struct SyntheticScene(int Shape, int Color, int Motion,
     private string Background => $"{Patterns[Pattern]} {Grounds[Ground]} background";
 
     /// <summary>A sentence that names every attribute, in one of four wordings.</summary>
-    public string Caption(ref SeededRandom random)
+    /// <param name="random">Chooses the wording.</param>
+    /// <param name="orShort">A fifth wording is possible, which names no background: people do not always name it either.</param>
+    public string Caption(ref SeededRandom random, bool orShort = false)
     {
         string moving = IsStill ? "staying still" : $"moving {Motions[Motion]}";
         string moves = (IsStill ? "stay" : "move") + (Count == 1 ? "s" : "") + " " + Motions[Motion];
-        return random.NextInt32(4) switch
+        return random.NextInt32(orShort ? 5 : 4) switch
         {
             0 => $"{Subject} {moves} on a {Background}",
             1 => $"on a {Background} {Subject} {moves}",
             2 => $"{Subject} {moving} over a {Background}",
-            _ => $"a video of {Subject} {moving} in front of a {Background}",
+            3 => $"a video of {Subject} {moving} in front of a {Background}",
+            _ => $"{Subject} {moves}",
         };
     }
 
@@ -84,13 +87,16 @@ internal readonly record struct SyntheticScene(int Shape, int Color, int Motion,
     public IEnumerable<(string Question, string Answer, string Type)> Questions() =>
     [
         ($"what shape is {Colors[Color]} in the video?", Shapes[Shape], "what"),
-        ($"what color {Copula} the {Things}?", Colors[Color], "what"),
-        ("what color is the background?", Grounds[Ground], "what"),
+        ($"what {Colour} {Copula} the {Things}?", Colors[Color], "what"),
+        ($"what {Colour} is the background?", Grounds[Ground], "what"),
         ("what does the background look like?", Patterns[Pattern], "what"),
         ($"how many {Plural(Shape)} are there?", Counts[Count - 1], "how"),
         ($"how big {Copula} the {Colors[Color]} {Things}?", Sizes[Size], "how"),
         ($"where {(Count == 1 ? "does" : "do")} the {Things} move?", IsStill ? "nowhere" : Motions[Motion], "where"),
     ];
+
+    /// <summary>Some scenes are asked about in one spelling, some in the other, so that a model learns both.</summary>
+    private string Colour => Motion % 2 == 0 ? "colour" : "color";
 
     private bool IsStill => Motion == Motions.Count - 1;
 

@@ -12,7 +12,7 @@ internal static class SyntheticVocabulary
     [
         "a", "the", "of", "on", "over", "in", "front", "with", "video", "photo", "background",
         "move", "moves", "moving", "stay", "stays", "staying", "nowhere",
-        "what", "how", "where", "many", "is", "are", "there", "does", "do", "look", "like", "big", "shape", "color",
+        "what", "how", "where", "many", "is", "are", "there", "does", "do", "look", "like", "big", "shape", "color", "colour",
         "footage", "portrait", "picture", "good", "one",
     ];
 

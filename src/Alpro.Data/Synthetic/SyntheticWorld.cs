@@ -38,7 +38,7 @@ public sealed record SyntheticWorldSettings
 /// <summary>
 /// A small captioned world to learn from without data of one's own: clips of moving coloured shapes, in the annotation formats of the real
 /// corpora. No combination of shape, colour, motion and count of the validation or test split occurs in training, in clips, images or
-/// questions. Every test caption is true of one test clip only.
+/// questions. Every test caption is true of one test clip only; a fifth of the training captions names no background.
 /// </summary>
 /// <remarks>
 /// <code>
@@ -78,7 +78,7 @@ public static class SyntheticWorld
 
         List<SyntheticClip> test = Draw(settings, order[..heldOut], settings.TestClips, firstId: 3_000_000);
         List<SyntheticClip> val = Draw(settings, order[heldOut..(2 * heldOut)], settings.ValidationClips, firstId: 2_000_000);
-        List<SyntheticClip> train = Draw(settings, order[(2 * heldOut)..], settings.Clips, firstId: 1_000_000);
+        List<SyntheticClip> train = Draw(settings, order[(2 * heldOut)..], settings.Clips, firstId: 1_000_000, orShort: true);
         List<SyntheticClip> images = Draw(settings, order[(2 * heldOut)..], settings.ImageCount, firstId: 4_000_000, still: true);
 
         WriteAnnotations(folder, train, val, test, images);
@@ -120,7 +120,8 @@ public static class SyntheticWorld
     /// <summary>
     /// Different scenes of the allowed combinations, in random order, until all were used; then again with other positions and wordings.
     /// </summary>
-    private static List<SyntheticClip> Draw(SyntheticWorldSettings settings, int[] combinations, int count, int firstId, bool still = false)
+    private static List<SyntheticClip> Draw(SyntheticWorldSettings settings, int[] combinations, int count, int firstId, bool still = false,
+        bool orShort = false)
     {
         ulong seed = SeededRandom.Mix(settings.Seed, (ulong)RandomPurpose.Synthesis, (ulong)firstId);
         RowPermutation scenes = new((long)combinations.Length * SyntheticScene.Looks, seed);
@@ -131,7 +132,7 @@ public static class SyntheticWorld
             var scene = SyntheticScene.From(combinations[(int)(number / SyntheticScene.Looks)], (int)(number % SyntheticScene.Looks));
             ulong clipSeed = SeededRandom.Mix(seed, (ulong)i);
             SeededRandom random = SeededRandom.For(clipSeed, RandomPurpose.Caption);
-            string caption = still ? scene.ImageCaption(ref random) : scene.Caption(ref random);
+            string caption = still ? scene.ImageCaption(ref random) : scene.Caption(ref random, orShort);
             clips.Add(new SyntheticClip((firstId + i).ToString(CultureInfo.InvariantCulture), scene, caption, clipSeed));
         }
         return clips;

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
@@ -121,15 +120,27 @@ public sealed unsafe class SearchIndexWriter : IDisposable
     /// <param name="feature_F">Its feature, normalised.</param>
     /// <param name="tokens_MD">Its tokens; none where the index keeps none.</param>
     /// <param name="thumbnail">Its picture, a JPEG.</param>
-    public void Add(Window window, ReadOnlySpan<float> feature_F, ReadOnlySpan<float> tokens_MD, ReadOnlySpan<byte> thumbnail)
+    public void Add(Window window, ReadOnlySpan<Half> feature_F, ReadOnlySpan<Half> tokens_MD, ReadOnlySpan<byte> thumbnail)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(feature_F.Length, _manifest.Width);
-        WriteHalves(_features, feature_F);
-        if (_tokens is not null) WriteHalves(_tokens, tokens_MD);
+        if (_manifest.Tokens is [int tokens, int width]) ArgumentOutOfRangeException.ThrowIfNotEqual(tokens_MD.Length, tokens * width);
+        _features.Write(MemoryMarshal.AsBytes(feature_F));
+        _tokens?.Write(MemoryMarshal.AsBytes(tokens_MD));
         _thumbnails.Write(thumbnail);
         Append(_windows, new WindowRecord(_done.Thumbnails, thumbnail.Length, Files, window.FirstFrame, window.FrameCount,
             (float)window.Start, (float)window.End));
         _done = _done with { Windows = Windows + 1, Thumbnails = _done.Thumbnails + thumbnail.Length, Settled = Settled + 1 };
+    }
+
+    /// <summary>
+    /// Numbers in 16 bits. What is below the smallest normal number becomes 0: it says nothing, and slows every product with it.
+    /// </summary>
+    public static Half[] Halves(ReadOnlySpan<float> numbers)
+    {
+        const float leastNormal = 6.103515625e-5f;
+        Half[] halves = new Half[numbers.Length];
+        for (int i = 0; i < halves.Length; i++) halves[i] = MathF.Abs(numbers[i]) < leastNormal ? default : (Half)numbers[i];
+        return halves;
     }
 
     /// <summary>Leaves a window of the file in hand out, for it cannot be read.</summary>
@@ -325,18 +336,6 @@ public sealed unsafe class SearchIndexWriter : IDisposable
 
     private static void Append<T>(FileStream stream, T value) where T : unmanaged =>
         stream.Write(MemoryMarshal.AsBytes(new ReadOnlySpan<T>(ref value)));
-
-    /// <summary>
-    /// Writes numbers in 16 bits. What is below the smallest normal number becomes 0: it says nothing, and slows every product with it.
-    /// </summary>
-    private static void WriteHalves(FileStream stream, ReadOnlySpan<float> numbers)
-    {
-        const float leastNormal = 6.103515625e-5f;
-        Half[] halves = ArrayPool<Half>.Shared.Rent(numbers.Length);
-        for (int i = 0; i < numbers.Length; i++) halves[i] = MathF.Abs(numbers[i]) < leastNormal ? default : (Half)numbers[i];
-        stream.Write(MemoryMarshal.AsBytes(halves.AsSpan(0, numbers.Length)));
-        ArrayPool<Half>.Shared.Return(halves);
-    }
 
     /// <summary>A file that appears whole or not at all.</summary>
     private static void WriteAside<T>(string file, T content)

@@ -5,8 +5,8 @@ using Akka.TestKit.Xunit2;
 using Alpro.Actors.Distributed;
 using Alpro.Actors.Distributed.Decoding;
 using Alpro.Actors.Distributed.Groups;
-using Alpro.Actors.Distributed.Packing;
 using Alpro.Actors.Distributed.Transport;
+using Alpro.Actors.Distributed.Work;
 using Alpro.Actors.Pipeline;
 using Alpro.Data.Media;
 using Alpro.Data.Sampling;
@@ -34,8 +34,8 @@ public sealed class MessageSerializerTests : TestKit
         GroupMember.AwaitOthers.Instance,
         new TrainerLink.Worked(2, new(40, 1.5, 1.2, 0.1, 0.02)),
         TrainerLink.Retire.Instance,
-        new PackGate.Offer(4),
-        new PackLink.Welcome("host-a", 4153, [DataPlane.NewToken(), DataPlane.NewToken()]),
+        new WorkGate.Offer(4),
+        new WorkLink.Welcome("host-a", 4153, [DataPlane.NewToken(), DataPlane.NewToken()]),
     ];
 
     private MessageSerializer Serializer => new((ExtendedActorSystem)Sys);

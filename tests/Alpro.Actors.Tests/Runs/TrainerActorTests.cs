@@ -213,10 +213,27 @@ public sealed class TrainerActorTests : TestKit
         var generations = new Generations(Folder);
         for (int number = 0; number < 2; number++) generations.Next();
         Trainer().Tell(Enter(new SoloGroup(1), TinyRun.Batches(_config)));
-        _parent.ExpectMsg<TrainerActor.Ready>(_soon);
         var lost = _parent.ExpectMsg<TrainerActor.GroupLost>(_soon);
         Assert.Contains("generation 2 has formed", lost.Reason.Message, StringComparison.Ordinal);
-        Assert.Empty(Records());
+        Assert.False(File.Exists(Folder.Steps));
+    }
+
+    [Fact]
+    public void Trainer_that_was_given_up_before_it_was_ready_writes_no_earlier_step_down()
+    {
+        IActorRef trainer = Trainer();
+        var batches = Channel.CreateUnbounded<ClipBatch>();
+        batches.Writer.TryWrite(TinyRun.Batch(_config, 0));
+        batches.Writer.Complete(new CollectivesException(1, 1, "makes room for a larger group"));
+        trainer.Tell(Enter(new SoloGroup(1), batches.Reader));
+        _parent.FishForMessage<TrainerActor.GroupLost>(static _ => true, _soon);
+        var generations = new Generations(Folder);
+        for (int number = 0; number < 3; number++) generations.Next();
+        File.Delete(Folder.Steps);                                   // the third group has begun before that step
+        trainer.Tell(Enter(new SoloGroup(2), TinyRun.Batches(_config)));
+        _parent.FishForMessage<TrainerActor.GroupLost>(
+            static lost => lost.Reason.Message.Contains("generation 3 has formed", StringComparison.Ordinal), _soon);
+        Assert.False(File.Exists(Folder.Steps));
     }
 
     [Fact]

@@ -1,6 +1,10 @@
 using Alpro.Actors;
+using Alpro.Actors.Evaluation;
 using Alpro.Actors.Search;
 using Alpro.Data;
+using Alpro.Data.Corpora;
+using Alpro.Data.Media;
+using Alpro.Data.Packs;
 using Alpro.Training.Search;
 
 namespace Alpro.Cli.Tests.Search;
@@ -26,10 +30,7 @@ public sealed class IndexJobTests(IndexedRuns runs) : IClassFixture<IndexedRuns>
             IndexJob job = runs.Job(folder, _short) with
             {
                 CommitEvery = TimeSpan.Zero,
-                Progressed = progress =>
-                {
-                    if (!progress.Surveying) stop.Cancel();          // after the first batch
-                },
+                Progressed = _ => stop.Cancel(),                     // after the first batch
             };
             await Assert.ThrowsAnyAsync<OperationCanceledException>(() => job.RunAsync(runs.Host, stop.Token));
             Assert.False(File.Exists(Path.Combine(folder, "index.json")));
@@ -90,8 +91,9 @@ public sealed class IndexJobTests(IndexedRuns runs) : IClassFixture<IndexedRuns>
         await runs.Job(index, new() { Seconds = null }).RunAsync(runs.Host, default);
         File.Copy(runs.Runs.File("output/downstreams/msrvtt_qa/public/ckpt/model_step_best.pt"), other);
         IndexJob job = runs.Job(index, new() { Seconds = null });
+        EvaluationTarget target = job.Videos.Target with { Weights = other };
         DataException refused = await Assert.ThrowsAsync<DataException>(
-            () => (job with { Target = job.Target with { Weights = other } }).RunAsync(runs.Host, default));
+            () => (job with { Videos = job.Videos with { Target = target } }).RunAsync(runs.Host, default));
         Assert.Contains("other weights", refused.Message, StringComparison.Ordinal);
         using SearchIndex opened = SearchIndex.Open(index);
         refused = await Assert.ThrowsAsync<DataException>(() => Searcher.OpenAsync(opened, other));
@@ -101,9 +103,36 @@ public sealed class IndexJobTests(IndexedRuns runs) : IClassFixture<IndexedRuns>
     }
 
     [Fact]
+    public async Task A_packed_corpus_has_the_windows_of_the_raw_one_and_is_matched_again()
+    {
+        (CorpusConfig configured, _) = runs.Retrieval.CorpusOf(test: true);
+        CorpusConfig raw = runs.Retrieval.For(configured, runs.Runs.Root).Data.Corpora[0];
+        using (VideoTextCorpus corpus = VideoTextCorpus.Open(raw))
+            await new CorpusPacker(new() { Side = 48, RateFactor = 1, Quality = 1 }, static () => FrameReaders.Create(new DecodeLimits()),
+                workers: 2).PackAsync(corpus, raw.Media!, _folder.File("pack"));
+        await runs.Job(_folder.File("raw"), _short, corpus: raw).RunAsync(runs.Host, default);
+        IndexReport report = await runs.Job(_folder.File("packed"), _short,
+            corpus: new() { Name = "packed", Annotations = _folder.File("pack/index") }).RunAsync(runs.Host, default);
+        Assert.Empty(report.Unreadable);
+        using SearchIndex made = SearchIndex.Open(_folder.File("packed")), other = SearchIndex.Open(_folder.File("raw"));
+        Assert.Equal(other.AllFiles().Select(file => (file.Name, file.WindowCount)),
+            made.AllFiles().Select(file => (file.Name, file.WindowCount)));
+        for (int window = 0; window < other.Count; window++)
+        {
+            Assert.Equal((other[window].Start, other[window].End), (made[window].Start, made[window].End));
+            float similarity = made.Feature(window).ToArray().Zip(other.Feature(window).ToArray(), (a, b) => (float)a * (float)b).Sum();
+            Assert.InRange(similarity, 0.99, 1.01);
+        }
+        await using Searcher searcher = await Searcher.OpenAsync(made);
+        SearchResult found = await searcher.SearchAsync(new() { Text = "a red circle", Top = 3, Rerank = 3 });
+        Assert.Empty(found.Problems);
+        Assert.All(found.Hits, hit => Assert.NotNull(hit.Match));
+    }
+
+    [Fact]
     public async Task A_model_that_answers_makes_no_index() =>
         Assert.Contains("question answering", (await Assert.ThrowsAsync<UsageException>(() => new IndexJob(
-            IndexedRuns.Open(runs.Runs.QuestionAnswering), runs.Videos, new(), _folder.File("index"))
+            new(IndexedRuns.Open(runs.Runs.QuestionAnswering), runs.Videos), new(), _folder.File("index"))
             .RunAsync(runs.Host, default))).Message, StringComparison.Ordinal);
 
     private static Dictionary<string, string> Bytes(string folder) => Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)

@@ -2,6 +2,7 @@ using Alpro.Actors.Evaluation;
 using Alpro.Actors.Hosting;
 using Alpro.Actors.Search;
 using Alpro.Cli.Tests.Evaluation;
+using Alpro.Data.Corpora;
 using Alpro.Training.Search;
 
 namespace Alpro.Cli.Tests.Search;
@@ -34,6 +35,6 @@ public sealed class IndexedRuns : IAsyncLifetime
     internal static EvaluationTarget Open(string run, params string[] settings) => EvaluationTarget.Open(run, null, null, settings);
 
     /// <summary>A job that indexes videos, those of the test split where no others are named.</summary>
-    internal IndexJob Job(string output, WindowSettings windows, string? videos = null) =>
-        new(Retrieval, videos ?? Videos, windows, output) { Data = Runs.Root };
+    internal IndexJob Job(string output, WindowSettings windows, string? videos = null, CorpusConfig? corpus = null) =>
+        new(new(Retrieval, videos ?? Videos) { Corpus = corpus, Data = Runs.Root }, windows, output);
 }

@@ -26,7 +26,7 @@ public sealed class SearcherTests(IndexedRuns runs) : IClassFixture<IndexedRuns>
             .RunAsync(runs.Host, default);
         JsonElement[] rows = [.. JsonDocument.Parse(File.ReadAllBytes(Path.Combine(evaluated.Folder, "results.json"))).RootElement
             .EnumerateArray()];
-        IndexReport report = await (runs.Job(_folder.File("index"), _whole) with { Corpus = corpus, Tokens = tokens })
+        IndexReport report = await (runs.Job(_folder.File("index"), _whole, corpus: corpus) with { Tokens = tokens })
             .RunAsync(runs.Host, default);
         Assert.Equal((12, 12, 0), (report.Files, report.Windows, report.Unreadable.Count));
 

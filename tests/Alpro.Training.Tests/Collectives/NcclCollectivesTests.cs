@@ -157,6 +157,7 @@ public sealed class NcclCollectivesTests
                 Task<string> end = ranks[0].AnswerAsync();
                 if (fault.StartsWith("hang", StringComparison.Ordinal))
                 {
+                    Assert.Equal("hangs", await ranks[1].AnswerAsync());
                     await Assert.ThrowsAsync<TimeoutException>(() => end.WaitAsync(TimeSpan.FromSeconds(1)));
                     ranks[1].Kill();
                 }

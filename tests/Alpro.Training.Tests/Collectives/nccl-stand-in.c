@@ -174,7 +174,8 @@ int ncclCommInitRankConfig(Comm **place, int world, Id id, int rank, Config *con
   pthread_cond_init(&comm->changed, NULL);
   pthread_create(&comm->worker, NULL, work, comm);
   if (fault("fail-in-init", number)) comm->state = SystemError;
-  else if (!fault("hang-in-init", number)) queue(comm, make(Initialize, NULL, NULL, 0));
+  else if (fault("hang-in-init", number)) dprintf(STDOUT_FILENO, "hangs\n");
+  else queue(comm, make(Initialize, NULL, NULL, 0));
   *place = current = comm;
   return InProgress;
 }

@@ -142,7 +142,8 @@ public sealed class SearchIndexWriterTests : IDisposable
     private static float[] Feature(string name, int window) => [name[0] / 128f, window / 4f, -1, 0];
 
     private static void Add(SearchIndexWriter writer, string name, int window) => writer.Add(
-        new(0, 0, 10 * window, 10, window, window + 1), Feature(name, window), [], System.Text.Encoding.UTF8.GetBytes($"{name}{window}"));
+        new(0, 0, 10 * window, 10, window, window + 1), SearchIndexWriter.Halves(Feature(name, window)), [],
+        System.Text.Encoding.UTF8.GetBytes($"{name}{window}"));
 
     private static void Write(string folder, IndexedFile[] plan, List<string>? added = null) => WriteUntil(folder, plan, null, added);
 

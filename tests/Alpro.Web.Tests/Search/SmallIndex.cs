@@ -53,7 +53,7 @@ public sealed class SmallIndex : IAsyncLifetime, ICollectionFixture<SmallIndex>
         (RunConfig answering, string answers) = Save(LearningTask.QuestionAnswering);
         _answers = new("qa", answering, answers);
         await using (RunHost host = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 1 }))
-            await new IndexJob(new EvaluationTarget(_folder.Path, weights, retrieval), _folder.File("videos"),
+            await new IndexJob(new(new EvaluationTarget(_folder.Path, weights, retrieval), _folder.File("videos")),
                 new WindowSettings { Seconds = 0.5, Stride = 0.5 }, _folder.File("index")).RunAsync(host, CancellationToken.None);
         System.IO.File.Delete(File(Gone));
         await System.IO.File.AppendAllTextAsync(File(Changed), Secret);
@@ -85,7 +85,7 @@ public sealed class SmallIndex : IAsyncLifetime, ICollectionFixture<SmallIndex>
                 Vision = new() { ImageSize = 32, PatchSize = 16, Frames = 2, Width = 32, Depth = 1, Heads = 2 },
                 Text = new()
                 {
-                    VocabularySize = 173,
+                    VocabularySize = 174,
                     Width = 32,
                     Layers = 2,
                     FusionLayer = 1,

@@ -19,7 +19,7 @@ internal static class SmallRun
               "task": "pretrain", "seed": 5, "torchThreads": 1,
               "model": {
                 "vision": { "imageSize": 32, "patchSize": 16, "frames": 2, "width": 32, "depth": 1, "heads": 2 },
-                "text": { "vocabularySize": 173, "width": 32, "layers": 2, "fusionLayer": 1, "heads": 2, "intermediateSize": 64, "maxPositions": 32 },
+                "text": { "vocabularySize": 174, "width": 32, "layers": 2, "fusionLayer": 1, "heads": 2, "intermediateSize": 64, "maxPositions": 32 },
                 "projectionWidth": 16
               },
               "data": {

@@ -11,7 +11,7 @@ namespace Alpro.Actors.Distributed.Decoding;
 /// <summary>
 /// The top of a decode node: has one <see cref="DecoderPool"/>, and keeps a <see cref="DecoderNodeLink"/> to every training node that it
 /// serves (<see cref="ServedTrainers"/>). When the last of those that train or coordinate has left in order, the run has ended. One that is
-/// given up may be started again, and is waited for.
+/// given up may be started again, and is waited for, for as long as <see cref="VoterMajority"/> lets this node be.
 /// </summary>
 internal sealed class DecodeSupervisor : ReceiveActor, IWithTimers
 {

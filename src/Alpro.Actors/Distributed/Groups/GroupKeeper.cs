@@ -64,6 +64,7 @@ internal sealed class GroupKeeper : ReceiveActor, IWithTimers
     private readonly RunEnd _end;
     private readonly Dictionary<IActorRef, Report> _members = [];
     private readonly Dictionary<IActorRef, DateTimeOffset> _heard = [];
+    private readonly Dictionary<IActorRef, GroupMember.Form> _told = [];   // what each of the last group was told
     private HashSet<IActorRef> _group = [];
     private DateTimeOffset _changed;
     private long _generation = -1;                                   // before it has been looked up
@@ -157,11 +158,11 @@ internal sealed class GroupKeeper : ReceiveActor, IWithTimers
             _log.ReportRefused(Sender.Path.Address.Endpoint(), report.Endpoint);
             return;
         }
-        if (!_members.TryGetValue(Sender, out Report? before))
-        {
-            Context.Watch(Sender);
-            if (_over) Sender.Tell(GroupMember.StopRun.Instance);
-        }
+        if (!_members.TryGetValue(Sender, out Report? before)) Context.Watch(Sender);
+        // What it was told may have been lost with a connection. Told twice, it is no news.
+        if (_over && (before is null || !report.InGroup)) Sender.Tell(GroupMember.StopRun.Instance);
+        else if (!report.InGroup && report.Generation < _generation && _told.TryGetValue(Sender, out GroupMember.Form? form))
+            Sender.Tell(form);
         if (before?.InGroup != report.InGroup) _changed = _time.GetUtcNow();
         _members[Sender] = report;
         _heard[Sender] = _time.GetUtcNow();
@@ -261,8 +262,9 @@ internal sealed class GroupKeeper : ReceiveActor, IWithTimers
         IActorRef[] ordered = free[..world];
         string[] endpoints = [.. ordered.Select(member => ranks[member].Endpoint)];
         string[] nodes = [.. ordered.Select(member => member.Path.Address.Endpoint())];
+        _told.Clear();
         for (int rank = 0; rank < world; rank++)
-            ordered[rank].Tell(new GroupMember.Form(_generation, rank, endpoints, fromCheckpoint, nodes));
+            ordered[rank].Tell(_told[ordered[rank]] = new(_generation, rank, endpoints, fromCheckpoint, nodes));
         ActorMetrics.GroupFormed(_generation, world);
         _log.GroupFormed(_generation, world, string.Join(", ", endpoints));
     }

@@ -27,6 +27,12 @@ public enum NodeRole
 
     /// <summary>Packs corpora, with the help of decode nodes.</summary>
     Packer,
+
+    /// <summary>Indexes videos, with the help of encoders.</summary>
+    Indexer,
+
+    /// <summary>Finds, decodes and encodes windows of videos for those that index. Any number, which may come and go.</summary>
+    Encoder,
 }
 
 /// <summary>A process as a member of a cluster: its role, where it listens, and whom it joins (<c>alpro.cluster</c> in HOCON).</summary>
@@ -50,7 +56,7 @@ public sealed record ClusterNode
     public required int Port { get; init; }
 
     /// <summary>
-    /// Port to which decode nodes bring clips; 0 for any that is free. Coordinators, trainers and packers alone listen there.
+    /// Port to which decode nodes bring clips; 0 for any that is free. Coordinators, trainers, packers and indexers alone listen there.
     /// </summary>
     public required int DataPort { get; init; }
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Alpro.Actors.Distributed.Work;
 using Alpro.Data;
 using Alpro.Data.Corpora;
 using Alpro.Data.Media;
@@ -17,7 +18,7 @@ internal sealed class PackSource(IReadOnlyList<CorpusConfig> corpora, DecodeLimi
     private readonly ConcurrentDictionary<string, Lazy<VideoTextCorpus>> _opened = [];
 
     /// <summary>Packs for a packer over a connection, until that closes it.</summary>
-    /// <exception cref="CannotPackException">This node has no such corpus, or would make other clips, or none.</exception>
+    /// <exception cref="CannotHelpException">This node has no such corpus, or would make other clips, or none.</exception>
     /// <exception cref="IOException">The connection is lost.</exception>
     public async Task ServeAsync(Stream stream, CancellationToken stop)
     {
@@ -27,7 +28,7 @@ internal sealed class PackSource(IReadOnlyList<CorpusConfig> corpora, DecodeLimi
         }
         catch (DataException exception)
         {
-            throw new CannotPackException(exception.Message);
+            throw new CannotHelpException(exception.Message);
         }
     }
 
@@ -40,14 +41,14 @@ internal sealed class PackSource(IReadOnlyList<CorpusConfig> corpora, DecodeLimi
 
     private async Task ServeCorpusAsync(Stream stream, CancellationToken stop)
     {
-        PackTerms wanted = await PackWire.ReceiveTermsAsync(stream, stop);
+        PackTerms wanted = await WireFrame.HearAsync<PackTerms>(stream, stop);
         string scratch = Path.Combine(Path.GetTempPath(), $"alpro-pack-{Guid.NewGuid():N}");
         VideoTextCorpus? corpus = Find(wanted.Corpus);
         PackTerms own = corpus is null ? wanted with { Data = new Dictionary<string, string>() }
             : await PackTerms.OfAsync(corpus, wanted.Settings, scratch, stop);
-        await PackWire.SendAsync(stream, own, stop);
+        await WireFrame.SayAsync(stream, own, stop);
         if (wanted.Differences(own) is { Length: > 0 } differences)
-            throw new CannotPackException(corpus is null ? $"its configuration has no corpus {wanted.Corpus}" : differences);
+            throw new CannotHelpException(corpus is null ? $"its configuration has no corpus {wanted.Corpus}" : differences);
         using ClipEncoder encoder = new(wanted.Settings,
             FrameReaders.Create(limits, isolate ? WorkerCommand.ThisProgram(DecodeWorker.CommandName) : null), scratch);
         while (await PackWire.NextRowAsync(stream, stop) is { } row)
@@ -67,6 +68,3 @@ internal sealed class PackSource(IReadOnlyList<CorpusConfig> corpora, DecodeLimi
         : _opened.GetOrAdd(name, _ => new(() => VideoTextCorpus.Open(config with { Missing = MissingMedia.Lazy },
             Directory.GetCurrentDirectory(), limits.Places))).Value;
 }
-
-/// <summary>A decode node is of no use to a packer.</summary>
-internal sealed class CannotPackException(string message) : Exception(message);

@@ -178,6 +178,19 @@ public sealed class GroupKeeperTests : TestKit, IClassFixture<SmallWorld>
     }
 
     [Fact]
+    public void Member_that_did_not_hear_of_its_group_is_told_again()
+    {
+        IActorRef keeper = Keeper(least: 1);
+        TestProbe a = CreateTestProbe();
+        Report(keeper, a, "a:1");
+        GroupMember.Form lost = Formed(a);                           // with a connection that broke
+        Report(keeper, a, "a:1");
+        Assert.Same(lost, Formed(a));
+        Report(keeper, a, "a:1", 1, inGroup: true);
+        IsToldNothing(a, _while);
+    }
+
+    [Fact]
     public void Trainer_that_has_fallen_silent_is_not_waited_for()
     {
         IActorRef keeper = Keeper(least: 1);

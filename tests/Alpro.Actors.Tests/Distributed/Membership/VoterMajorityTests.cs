@@ -74,6 +74,38 @@ public sealed class VoterMajorityTests
         }
     }
 
+    /// <summary>
+    /// Two nodes that do not reach each other give each other up, and the network parts before both sides know of both. Each side would have
+    /// the majority of those whom it has not given up.
+    /// </summary>
+    [Fact]
+    public void Of_two_sides_at_most_one_goes_on_whomever_each_has_given_up()
+    {
+        int[] all = [1, 2, 3, 4, 5];
+        foreach (int[] voters in new[] { all, all[..4] })
+            for (int side = 1; side < (1 << voters.Length) - 1; side++)
+            {
+                int[] here = [.. voters.Where(node => (side >> (node - 1) & 1) == 1)], there = [.. voters.Except(here)];
+                foreach (int givenUpHere in there)
+                    foreach (int givenUpThere in here)
+                        Assert.False(GoOn(WithoutOne(givenUpHere), there) && GoOn(WithoutOne(givenUpThere), here),
+                            $"{string.Join(", ", here)} gave up {givenUpHere}, {string.Join(", ", there)} gave up {givenUpThere}");
+
+                Dictionary<UniqueAddress, MemberStatus> WithoutOne(int down) =>
+                    voters.ToDictionary(Node, node => node == down ? MemberStatus.Down : MemberStatus.Up);
+            }
+    }
+
+    [Fact]
+    public void Voter_that_was_given_up_counts_until_it_is_taken_out()
+    {
+        Dictionary<UniqueAddress, MemberStatus> voters = new[] { 1, 2, 3, 4 }.ToDictionary(Node, _ => MemberStatus.Up);
+        voters[Node(1)] = MemberStatus.Down;
+        Assert.False(GoOn(voters, [2]));
+        voters.Remove(Node(1));
+        Assert.True(GoOn(voters, [2]));
+    }
+
     [Fact]
     public void Node_that_stood_still_while_others_came_up_ends_itself()
     {

@@ -1,5 +1,6 @@
 using System.IO.Hashing;
 using Alpro.Actors.Distributed.Packing;
+using Alpro.Actors.Distributed.Work;
 using Alpro.Data.Media;
 using Alpro.Data.Packs;
 
@@ -19,13 +20,13 @@ public sealed class PackWireTests
         PackTerms terms = new("world", new() { Side = 64, Rate = 2.5, Codec = PackedCodec.Mjpeg, Quality = 3 },
             new Dictionary<string, string> { ["rows"] = "26 of Video" });
         using MemoryStream stream = new();
-        await PackWire.SendAsync(stream, terms, CancellationToken.None);
+        await WireFrame.SayAsync(stream, terms, CancellationToken.None);
         await PackWire.AskAsync(stream, 9_876_543_210, CancellationToken.None);
         await PackWire.AnswerAsync(stream, _clip, CancellationToken.None);
         await PackWire.AnswerAsync(stream, new UnreadableClipException(RejectReason.Empty, "/there/a.mp4", "no bytes"),
             CancellationToken.None);
         stream.Position = 0;
-        PackTerms heard = await PackWire.ReceiveTermsAsync(stream, CancellationToken.None);
+        PackTerms heard = await WireFrame.HearAsync<PackTerms>(stream, CancellationToken.None);
         Assert.Equal((terms.Corpus, terms.Settings, ""), (heard.Corpus, heard.Settings, terms.Differences(heard)));
         Assert.Equal(9_876_543_210, await PackWire.NextRowAsync(stream, CancellationToken.None));
         Assert.Equivalent(_clip, await PackWire.ReceiveAsync(stream, "/here/a.mp4", CancellationToken.None), strict: true);

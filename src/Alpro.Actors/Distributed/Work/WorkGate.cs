@@ -4,40 +4,37 @@ using Akka.Actor;
 using Akka.Cluster;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Distributed.Transport;
-using Alpro.Data.Packs;
 using Microsoft.Extensions.Logging;
 
-namespace Alpro.Actors.Distributed.Packing;
+namespace Alpro.Actors.Distributed.Work;
 
 /// <summary>
-/// Lets the encoders of decode nodes into the pack that is being made, at <c>/user/packing</c> of the process that packs. Each has a
-/// connection of its own, over which it is asked for one clip at a time. A node that does not answer, or leaves, is closed; what its
-/// encoders had in hand goes to others.
+/// Lets the workers of nodes into what is being made, at <c>/user/work</c> of the process that makes it. Each has a connection of its own,
+/// over which it is asked for one piece at a time. A node that does not answer, or leaves, is closed; what its workers had in hand goes to
+/// others.
 /// </summary>
-internal sealed class PackGate : ReceiveActor
+internal sealed class WorkGate : ReceiveActor
 {
     /// <summary>Name of the gate under <c>/user</c>.</summary>
-    public const string Name = "packing";
+    public const string Name = "work";
 
-    /// <summary>Sent by the packer: encoders may join a corpus.</summary>
-    /// <param name="Terms">What decides its clips.</param>
-    /// <param name="Pool">Where they are put.</param>
-    public sealed record Serve(PackTerms Terms, EncoderPool Pool);
+    /// <summary>Sent by the process that makes something: workers may join.</summary>
+    public sealed record Serve(Handout Handout);
 
-    /// <summary>Sent by the packer: all clips of the corpus are encoded.</summary>
-    public sealed record Ended(EncoderPool Pool);
+    /// <summary>Sent by the process that makes something: all its pieces are done.</summary>
+    public sealed record Ended(Handout Handout);
 
-    /// <summary>Sent by a <see cref="PackLink"/>, again and again until it is answered.</summary>
-    /// <param name="Encoders">Clips that the node encodes at once.</param>
-    public sealed record Offer(int Encoders) : IWireMessage;
+    /// <summary>Sent by a <see cref="WorkLink"/>, again and again until it is answered.</summary>
+    /// <param name="Workers">Pieces that the node does at once.</param>
+    public sealed record Offer(int Workers) : IWireMessage;
 
     private sealed record Proven(string Token, Stream Stream);
 
-    private sealed record Agreed(IActorRef Node, Stream Stream, Serve Served, string Differences);
+    private sealed record Agreed(IActorRef Node, Stream Stream, Handout Handout, string Differences);
 
     private sealed record Lost(IActorRef Node, string Reason);
 
-    private const int MostEncoders = 256;
+    private const int MostWorkers = 256;
 
     private static readonly TimeSpan _toAgree = TimeSpan.FromMinutes(10);      // the node may have to index the corpus first
 
@@ -46,20 +43,20 @@ internal sealed class PackGate : ReceiveActor
     private readonly CancellationTokenSource _stop = new();
     private readonly ILogger _log = Context.System.Log();
     private readonly Dictionary<string, IActorRef> _invited = [];
-    private readonly Dictionary<IActorRef, List<RemoteEncoder>> _helpers = [];
+    private readonly Dictionary<IActorRef, List<Action>> _helpers = [];           // what gives their workers up
     private readonly HashSet<(Address, string)> _refused = [];
-    private Serve? _served;
+    private Handout? _served;
 
     /// <summary>A gate that listens on the node's data port.</summary>
     /// <param name="node">The node.</param>
     /// <param name="socket">A socket on that port; it is the gate's.</param>
-    public PackGate(ClusterNode node, Socket socket)
+    public WorkGate(ClusterNode node, Socket socket)
     {
         (_node, _socket) = (node, socket);
-        Receive<Serve>(message => _served = message);
+        Receive<Serve>(message => _served = message.Handout);
         Receive<Ended>(message =>
         {
-            if (message.Pool.Elsewhere is > 0 and var clips) _log.ClipsPackedElsewhere(_served!.Terms.Corpus, clips);
+            if (message.Handout.Elsewhere() is > 0 and var pieces) _log.WorkDoneElsewhere(message.Handout.What, pieces);
             _served = null;
             _invited.Clear();
             _helpers.Clear();                                        // the pool closes the connections
@@ -97,9 +94,9 @@ internal sealed class PackGate : ReceiveActor
         if (_served is null) return;                                 // it will ask again
         foreach (string earlier in _invited.Where(invited => invited.Value.Equals(Sender)).Select(invited => invited.Key).ToList())
             _invited.Remove(earlier);
-        string[] tokens = [.. Enumerable.Range(0, Math.Clamp(offer.Encoders, 1, MostEncoders)).Select(_ => DataPlane.NewToken())];
+        string[] tokens = [.. Enumerable.Range(0, Math.Clamp(offer.Workers, 1, MostWorkers)).Select(_ => DataPlane.NewToken())];
         foreach (string token in tokens) _invited[token] = Sender;
-        Sender.Tell(new PackLink.Welcome(_node.Host, ((IPEndPoint)_socket.LocalEndPoint!).Port, tokens));
+        Sender.Tell(new WorkLink.Welcome(_node.Host, ((IPEndPoint)_socket.LocalEndPoint!).Port, tokens));
     }
 
     private void OnProven(Proven message)
@@ -121,29 +118,26 @@ internal sealed class PackGate : ReceiveActor
         {
             using CancellationTokenSource late = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
             late.CancelAfter(_toAgree);
-            await PackWire.SendAsync(stream, served.Terms, late.Token);
-            return new(node, stream, served, served.Terms.Differences(await PackWire.ReceiveTermsAsync(stream, late.Token)));
+            return new(node, stream, served, await served.AgreeAsync(stream, late.Token));
         }
     }
 
     private void OnAgreed(Agreed message)
     {
         (IActorRef node, IActorRef self) = (message.Node, Self);
-        if (message.Differences.Length > 0 || !ReferenceEquals(_served, message.Served))
+        if (message.Differences.Length > 0 || !ReferenceEquals(_served, message.Handout))
         {
             message.Stream.Dispose();
             if (message.Differences.Length > 0 && _refused.Add((node.Path.Address, message.Differences)))
-                _log.DecodeNodeRefused(node.Path.Address.Endpoint(), message.Differences);
+                _log.WorkerRefused(node.Path.Address.Endpoint(), message.Differences);
             return;
         }
-        if (!_helpers.TryGetValue(node, out List<RemoteEncoder>? encoders))
+        if (!_helpers.TryGetValue(node, out List<Action>? workers))
         {
-            _helpers[node] = encoders = [];
-            _log.PackNodeJoined(node.Path.Address.Endpoint());
+            _helpers[node] = workers = [];
+            _log.WorkNodeJoined(node.Path.Address.Endpoint(), message.Handout.What);
         }
-        RemoteEncoder encoder = new(message.Stream, reason => self.Tell(new Lost(node, reason)));
-        encoders.Add(encoder);
-        _served.Pool.Add(encoder);
+        workers.Add(_served.Join(message.Stream, reason => self.Tell(new Lost(node, reason))));
     }
 
     private void CloseAll(Address address, string reason)
@@ -154,8 +148,8 @@ internal sealed class PackGate : ReceiveActor
     /// <summary>Closes all connections of a node: its link ends with any of them, and it offers itself anew.</summary>
     private void Close(IActorRef node, string reason)
     {
-        if (!_helpers.Remove(node, out List<RemoteEncoder>? encoders)) return;
-        foreach (RemoteEncoder encoder in encoders) _served!.Pool.Remove(encoder);
-        _log.PackNodeLost(node.Path.Address.Endpoint(), reason);
+        if (!_helpers.Remove(node, out List<Action>? workers)) return;
+        foreach (Action giveUp in workers) giveUp();
+        _log.WorkNodeLost(node.Path.Address.Endpoint(), reason);
     }
 }

@@ -2,15 +2,15 @@ using Akka.Actor;
 using Alpro.Actors.Distributed.Membership;
 using Alpro.Actors.Distributed.Transport;
 
-namespace Alpro.Actors.Distributed.Packing;
+namespace Alpro.Actors.Distributed.Work;
 
 /// <summary>
-/// The decode node's end of a link to one process that packs. It offers the node's encoders, makes a connection for each, and ends when one
-/// of them does. The <see cref="PackSupervisor"/> then starts the next link, which offers itself anew.
+/// The node's end of a link to one process that it helps. It offers the node's workers, makes a connection for each, and ends when one of
+/// them does. The <see cref="WorkSupervisor"/> then starts the next link, which offers itself anew.
 /// </summary>
-internal sealed class PackLink : ReceiveActor, IWithTimers
+internal sealed class WorkLink : ReceiveActor, IWithTimers
 {
-    /// <summary>Sent by the <see cref="PackGate"/>: connect there, and show a token each.</summary>
+    /// <summary>Sent by the <see cref="WorkGate"/>: connect there, and show a token each.</summary>
     public sealed record Welcome(string Host, int Port, IReadOnlyList<string> Tokens) : IWireMessage;
 
     private sealed record OfferNow
@@ -20,21 +20,20 @@ internal sealed class PackLink : ReceiveActor, IWithTimers
 
     private sealed record Closed;
 
-    /// <summary>The wait before an offer, and before one to a packer with which this node does not agree.</summary>
+    /// <summary>The wait before an offer, and before one to a process with which this node does not agree.</summary>
     private static readonly TimeSpan _offerEvery = TimeSpan.FromMilliseconds(500), _refused = TimeSpan.FromSeconds(10);
 
     private readonly CancellationTokenSource _stop = new();
 
-    /// <summary>A link to the packer at an address.</summary>
-    /// <param name="packer">The address.</param>
-    /// <param name="source">What the node packs from.</param>
-    /// <param name="encoders">Clips that it encodes at once.</param>
+    /// <summary>A link to the process at an address.</summary>
+    /// <param name="helped">The address.</param>
+    /// <param name="help">What the node helps with.</param>
     /// <param name="certificates">The node's certificates.</param>
-    /// <param name="disagreed">Told why this node cannot pack for it.</param>
-    public PackLink(Address packer, PackSource source, int encoders, NodeCertificates? certificates, Action<string> disagreed)
+    /// <param name="disagreed">Told why this node cannot help it.</param>
+    public WorkLink(Address helped, WorkSupervisor.Help help, NodeCertificates? certificates, Action<string> disagreed)
     {
-        ActorSelection gate = Context.ActorSelection(new RootActorPath(packer) / "user" / PackGate.Name);
-        Receive<OfferNow>(_ => gate.Tell(new PackGate.Offer(encoders)));
+        ActorSelection gate = Context.ActorSelection(new RootActorPath(helped) / "user" / WorkGate.Name);
+        Receive<OfferNow>(_ => gate.Tell(new WorkGate.Offer(help.Workers)));
         Receive<Welcome>(message =>
         {
             Timers.Cancel(nameof(OfferNow));
@@ -43,7 +42,7 @@ internal sealed class PackLink : ReceiveActor, IWithTimers
         Receive<Closed>(_ => Context.Stop(Self));
         Receive<Status.Failure>(message =>
         {
-            if (message.Cause is not CannotPackException) throw message.Cause;
+            if (message.Cause is not CannotHelpException) throw message.Cause;
             disagreed(message.Cause.Message);
             Timers.StartPeriodicTimer(nameof(OfferNow), OfferNow.Instance, _refused, _offerEvery);
         });
@@ -70,7 +69,7 @@ internal sealed class PackLink : ReceiveActor, IWithTimers
 
         async Task ServeOneAsync(Stream stream, CancellationToken end)
         {
-            await using (stream) await source.ServeAsync(stream, end);
+            await using (stream) await help.ServeAsync(stream, end);
         }
     }
 

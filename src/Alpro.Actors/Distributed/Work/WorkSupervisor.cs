@@ -3,11 +3,21 @@ using Akka.Cluster;
 using Alpro.Actors.Distributed.Membership;
 using Microsoft.Extensions.Logging;
 
-namespace Alpro.Actors.Distributed.Packing;
+namespace Alpro.Actors.Distributed.Work;
 
-/// <summary>Keeps a <see cref="PackLink"/> from a decode node to every process of the cluster that packs.</summary>
-internal sealed class PackSupervisor : ReceiveActor
+/// <summary>Keeps a <see cref="WorkLink"/> from a node to every process of the cluster that it helps.</summary>
+internal sealed class WorkSupervisor : ReceiveActor
 {
+    /// <summary>What a node helps with.</summary>
+    /// <param name="Whom">The role of those that it helps.</param>
+    /// <param name="ServeAsync">Does pieces over a connection, until that is closed.</param>
+    /// <param name="Workers">Pieces that it does at once.</param>
+    public sealed record Help(NodeRole Whom, Func<Stream, CancellationToken, Task> ServeAsync, int Workers)
+    {
+        /// <summary>Told when the last of those that it helps has left in order.</summary>
+        public Action Ended { get; init; } = static () => { };
+    }
+
     private readonly Akka.Cluster.Cluster _cluster = Akka.Cluster.Cluster.Get(Context.System);
     private readonly ILogger _log = Context.System.Log();
     private readonly Dictionary<Address, IActorRef> _links = [];
@@ -15,25 +25,25 @@ internal sealed class PackSupervisor : ReceiveActor
     private readonly Func<Address, Props> _link;
 
     /// <summary>The supervisor of this node's links.</summary>
-    /// <param name="source">What the node packs from.</param>
-    /// <param name="encoders">Clips that it encodes at once.</param>
+    /// <param name="help">What the node helps with.</param>
     /// <param name="certificates">The node's certificates.</param>
-    public PackSupervisor(PackSource source, int encoders, NodeCertificates? certificates)
+    public WorkSupervisor(Help help, NodeCertificates? certificates)
     {
         Action<string> disagreed = reason =>
         {
             bool isNew;
             lock (_disagreed) isNew = _disagreed.Add(reason);
-            if (isNew) _log.PackingRefused(reason);
+            if (isNew) _log.HelpRefused(reason);
         };
-        _link = packer => Props.Create(() => new PackLink(packer, source, encoders, certificates, disagreed));
+        _link = helped => Props.Create(() => new WorkLink(helped, help, certificates, disagreed));
         Receive<ClusterEvent.IMemberEvent>(message =>
         {
             Member member = message.Member;
-            if (!member.HasRole(ClusterNode.RoleName(NodeRole.Packer))) return;
+            if (!member.HasRole(ClusterNode.RoleName(help.Whom))) return;
             if (message is ClusterEvent.MemberUp) Start(member.Address);
-            if (message is ClusterEvent.MemberRemoved && _links.Remove(member.Address, out IActorRef? link))
-                Context.Stop(Context.Unwatch(link));
+            if (message is not ClusterEvent.MemberRemoved removed) return;
+            if (_links.Remove(member.Address, out IActorRef? link)) Context.Stop(Context.Unwatch(link));
+            if (removed.PreviousStatus == MemberStatus.Exiting && _links.Count == 0) help.Ended();
         });
         Receive<Terminated>(message =>
         {
@@ -51,9 +61,9 @@ internal sealed class PackSupervisor : ReceiveActor
     /// <inheritdoc/>
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(error =>
     {
-        _log.PackLinkLost(error.Message);
+        _log.WorkLinkLost(error.Message);
         return Directive.Stop;
     }, loggingEnabled: false);
 
-    private void Start(Address packer) => _links[packer] = Context.Watch(Context.ActorOf(_link(packer)));
+    private void Start(Address helped) => _links[helped] = Context.Watch(Context.ActorOf(_link(helped)));
 }
