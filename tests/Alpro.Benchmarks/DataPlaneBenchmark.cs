@@ -84,7 +84,7 @@ internal static class DataPlaneBenchmark
     private static async Task<Cost> SendAsync(NodeCertificates? certificates, Clip clip, int count)
     {
         using var credits = new SemaphoreSlim(UnderWay);
-        return await MeasureAsync(certificates, Send, Receive);
+        return await MeasureAsync(certificates, Send, Receive, DataPlane.Loop);
 
         void Send(Stream stream)
         {
@@ -120,7 +120,8 @@ internal static class DataPlaneBenchmark
     }
 
     /// <summary>Runs both ends of a new connection, each on a thread of its own.</summary>
-    private static async Task<Cost> MeasureAsync(NodeCertificates? certificates, Action<Stream> send, Action<Stream> receive)
+    private static async Task<Cost> MeasureAsync(NodeCertificates? certificates, Action<Stream> send, Action<Stream> receive,
+        SocketLoop? loop = null)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
@@ -129,9 +130,9 @@ internal static class DataPlaneBenchmark
         var accepted = new TaskCompletionSource<Stream>(TaskCreationOptions.RunContinuationsAsynchronously);
         int port = ((IPEndPoint)socket.LocalEndPoint!).Port;
         Task listening = DataPlane.ListenAsync(socket, certificates, (_, stream) => accepted.SetResult(stream),
-            reason => accepted.TrySetException(new IOException(reason)), stop.Token);
+            reason => accepted.TrySetException(new IOException(reason)), stop.Token, loop);
         await using Stream from = await DataPlane.ConnectAsync("localhost", port, DataPlane.NewToken(), certificates,
-            CancellationToken.None), to = await accepted.Task;
+            CancellationToken.None, loop), to = await accepted.Task;
         TimeSpan cpu = Environment.CpuUsage.TotalTime;
         long began = Stopwatch.GetTimestamp();
         await Task.WhenAll(Task.Factory.StartNew(() => send(from), TaskCreationOptions.LongRunning),

@@ -18,15 +18,17 @@ using Spectre.Console;
 namespace Alpro.Benchmarks;
 
 /// <summary>
-/// <c>nodes NODES[xTRAINERS]...</c>: decode nodes, a process each, that bring clips to trainers over real sockets. The clips are free: 3 kB
-/// that are ready when they are asked for, so what is left is the cost of the nodes' own work. The trainers are in this process, and take
-/// batches as fast as they come. For each cluster: the time until all nodes serve, clips a second, processor time of a clip by role,
-/// threads and memory of a decode node, and the bytes that a trainer's control plane sends. Nodes start four at a time. Then a third of the
-/// nodes is killed at once: what was given out again, and how long no batch came.
+/// <c>nodes NODES[xTRAINERS[,MORE]...]... [wait=MS] [decoders=D]</c>: decode nodes, a process each, that bring clips to trainers over real
+/// sockets. The clips are free: 3 kB that are ready when they are asked for, so what is left is the cost of the nodes' own work. With
+/// <c>wait</c>, a decoder sleeps so long for each: then the decoders are the limit, and not the processors. The trainers are in this
+/// process, and take batches as fast as they come. For each cluster: the time until all nodes serve, clips a second, processor time of a
+/// clip by role, threads and memory of a decode node, and the bytes that a trainer's control plane sends, at rest and for a clip. Nodes
+/// start four at a time; more trainers join the same nodes. In the end a third of the nodes is killed at once: what was given out again,
+/// how long no batch came, and how long it took until clips came as fast as they did from then on.
 /// </summary>
 internal static class NodesBenchmark
 {
-    private const int Decoders = 2, BatchSize = 64, Together = 4;
+    private const int BatchSize = 64, Together = 4;
 
     private static readonly TimeSpan _measured = TimeSpan.FromSeconds(5), _deadline = TimeSpan.FromMinutes(2);
 
@@ -34,18 +36,24 @@ internal static class NodesBenchmark
 
     private static readonly Dictionary<string, string> _data = new() { ["clips"] = "free" };
 
+    private static TimeSpan _wait;
+    private static int _decoders = 2;
     private static long _control;
 
     public static int Run(string[] args)
     {
-        if (args is ["decoder", var port]) return DecodeAsync(int.Parse(port)).GetAwaiter().GetResult();
-        if (args.Length == 0)
+        string[] clusters = [.. args.Where(arg => !arg.Contains('='))];
+        _wait = TimeSpan.FromMilliseconds(Option("wait", 0));
+        _decoders = Option("decoders", _decoders);
+        if (clusters is ["decoder", var port]) return DecodeAsync(int.Parse(port)).GetAwaiter().GetResult();
+        if (clusters.Length == 0)
         {
-            Console.Error.WriteLine("usage: nodes NODES[xTRAINERS]..., such as nodes 1 8 64 8x8 8x32");
+            Console.Error.WriteLine("usage: nodes NODES[xTRAINERS[,MORE]...]... [wait=MS] [decoders=D], such as nodes 1 8 4x8 64x1,8,32");
             return 2;
         }
         var table = new Table().AddColumns("nodes", "trainers", "all up s", "all serve s", "at rest ms/s", "at rest kB/s", "clips/s",
-            "ms/clip node", "ms/clip trainer", "threads", "MB", "threads trainers", "killed", "given again", "lost", "pause s");
+            "ms/clip node", "ms/clip trainer", "B/clip", "threads", "MB", "threads trainers", "killed", "given again", "lost", "pause s",
+            "full rate s");
         using var listener = new MeterListener
         {
             InstrumentPublished = static (instrument, listener) =>
@@ -58,20 +66,26 @@ internal static class NodesBenchmark
             if (tags[0].Value is "transmit") Interlocked.Add(ref _control, bytes);
         });
         listener.Start();
-        foreach (int[] cluster in args.Select(arg => arg.Split('x').Select(int.Parse).ToArray()))
+        foreach (string[] cluster in clusters.Select(arg => arg.Split('x')))
         {
-            string[] row = MeasureAsync(cluster[0], cluster.Length > 1 ? cluster[1] : 1).GetAwaiter().GetResult();
-            Console.WriteLine(string.Join(' ', row));
-            table.AddRow(row);
+            int[] trainers = cluster is [_, var counts] ? [.. counts.Split(',').Select(int.Parse)] : [1];
+            MeasureAsync(int.Parse(cluster[0]), trainers, row =>
+            {
+                Console.WriteLine(string.Join(' ', row));
+                table.AddRow(row);
+            }).GetAwaiter().GetResult();
         }
-        AnsiConsole.Profile.Width = 160;
+        AnsiConsole.Profile.Width = 180;
         AnsiConsole.Write(table);
         return 0;
+
+        int Option(string name, int otherwise) => args.FirstOrDefault(arg => arg.StartsWith(name + '=', StringComparison.Ordinal))
+            is { } given ? int.Parse(given[(name.Length + 1)..]) : otherwise;
     }
 
     private static Task<RunHost> StartAsync(NodeRole role, int port, int seed) => RunHost.StartAsync(
         RunningSettings.ConfFile("cluster.conf"),
-        settings => settings with { Decoders = role == NodeRole.Decoder ? Decoders : 0 },
+        settings => settings with { Decoders = role == NodeRole.Decoder ? _decoders : 0 },
         settings => ClusterNode.From(role, settings) with { Port = port, DataPort = 0, Seeds = [$"127.0.0.1:{seed}"] });
 
     /// <summary>A decode node, until whoever started it goes away.</summary>
@@ -87,61 +101,29 @@ internal static class NodesBenchmark
         return 0;
     }
 
-    private static async Task<string[]> MeasureAsync(int nodes, int trainers)
+    /// <summary>Starts a cluster of so many nodes, and measures it with each number of trainers.</summary>
+    private static async Task MeasureAsync(int nodes, int[] trainers, Action<string[]> tell)
     {
         int seed = FreePorts.One();
+        NodeRole role = trainers is [1] ? NodeRole.Coordinator : NodeRole.Trainer;
         var hosts = new List<RunHost>();
         var processes = new List<Process>();
         try
         {
-            for (int i = 0; i < trainers; i++)
-                hosts.Add(await StartAsync(trainers == 1 ? NodeRole.Coordinator : NodeRole.Trainer, i == 0 ? seed : 0, seed));
-            long began = Stopwatch.GetTimestamp();
-            while (processes.Count < nodes)
+            foreach (int count in trainers)
             {
-                for (int i = Math.Min(Together, nodes - processes.Count); i > 0; i--) processes.Add(StartNode(seed));
-                await UntilAsync(() => hosts.All(host =>
-                    ClusterNode.Members(host.System).Count(member => member.State == "up") == processes.Count + trainers));
+                while (hosts.Count < count) hosts.Add(await StartAsync(role, hosts.Count == 0 ? seed : 0, seed));
+                long began = Stopwatch.GetTimestamp();
+                do
+                {
+                    for (int i = Math.Min(Together, nodes - processes.Count); i > 0; i--) processes.Add(StartNode(seed));
+                    await UntilAsync(() => hosts.All(host => ClusterNode.Members(host.System).Count(member => member.State == "up")
+                        == processes.Count + hosts.Count));
+                }
+                while (processes.Count < nodes);
+                string up = Text(Stopwatch.GetElapsedTime(began).TotalSeconds);
+                tell([$"{nodes}", $"{count}", up, .. await MeasureAsync(hosts, processes, count == trainers[^1] ? nodes / 3 : 0)]);
             }
-            double up = Stopwatch.GetElapsedTime(began).TotalSeconds;
-            await Task.Delay(_measured);                             // what joining cost is not the cost of being there
-            (TimeSpan rest, long bytes) = (Cpu(processes), Interlocked.Read(ref _control));
-            await Task.Delay(_measured);
-            double control = (Interlocked.Read(ref _control) - bytes) / _measured.TotalSeconds / trainers / 1e3;
-            double resting = (Cpu(processes) - rest).TotalMilliseconds / _measured.TotalSeconds / nodes;
-
-            Stream[] streams = [.. hosts.Select(host => new Stream(host))];
-            began = Stopwatch.GetTimestamp();
-            await UntilAsync(() => streams.SelectMany(stream => stream.Serving).Distinct().Count() == nodes
-                && streams.All(stream => stream.Delivered > 0));
-            double serve = Stopwatch.GetElapsedTime(began).TotalSeconds;
-            await Task.Delay(_measured / 2);
-            (TimeSpan before, TimeSpan own, long clips, began) =
-                (Cpu(processes), Environment.CpuUsage.TotalTime, streams.Sum(stream => stream.Delivered), Stopwatch.GetTimestamp());
-            await Task.Delay(_measured);
-            double made = streams.Sum(stream => stream.Delivered) - clips, seconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
-            double node = (Cpu(processes) - before).TotalMilliseconds / made,
-                trainer = (Environment.CpuUsage.TotalTime - own).TotalMilliseconds / made;
-            double threads = processes.Average(process => process.Threads.Count),
-                memory = processes.Average(process => process.WorkingSet64 / 1e6);
-            using var self = Process.GetCurrentProcess();
-            int ownThreads = self.Threads.Count;
-
-            int killed = nodes / 3;
-            foreach (Stream stream in streams) stream.LongestPause();
-            foreach (Process process in processes[..killed]) process.Kill();
-            await Task.Delay(2 * _measured);
-            double pause = streams.Max(stream => stream.LongestPause());
-            LedgerTotals[] totals = [.. streams.Select(stream => stream.Totals)];
-            string[] row =
-            [
-                $"{nodes}", $"{trainers}", Text(up), Text(serve), Text(resting), Text(control), Text(made / seconds), $"{node:F3}",
-                $"{trainer:F3}",
-                Text(threads), Text(memory), $"{ownThreads}", $"{killed}", $"{totals.Sum(total => total.Redelivered)}",
-                $"{streams.Sum(stream => stream.Lost)}", $"{pause:F2}",
-            ];
-            foreach (Stream stream in streams) await stream.EndAsync();
-            return row;
         }
         finally
         {
@@ -154,23 +136,106 @@ internal static class NodesBenchmark
         }
     }
 
+    /// <summary>Measures a cluster whose nodes are all up. In the end so many of them are killed at once.</summary>
+    private static async Task<string[]> MeasureAsync(List<RunHost> hosts, List<Process> processes, int killed)
+    {
+        using var self = Process.GetCurrentProcess();
+        await Task.Delay(_measured);                                 // what joining cost is not the cost of being there
+        (TimeSpan rest, long bytes) = (Cpu(processes), Interlocked.Read(ref _control));
+        await Task.Delay(_measured);
+        double control = (Interlocked.Read(ref _control) - bytes) / _measured.TotalSeconds / hosts.Count / 1e3;
+        double resting = (Cpu(processes) - rest).TotalMilliseconds / _measured.TotalSeconds / processes.Count;
+
+        Stream[] streams = [.. hosts.Select(host => new Stream(host))];
+        long began = Stopwatch.GetTimestamp();
+        await UntilAsync(() => streams.SelectMany(stream => stream.Serving).Distinct().Count() == processes.Count
+            && streams.All(stream => stream.Taken.Clips > 0));
+        double serve = Stopwatch.GetElapsedTime(began).TotalSeconds;
+        await Task.Delay(_measured / 2);
+        (TimeSpan before, TimeSpan own, (long Clips, long At)[] taken) =
+            (Cpu(processes), Cpu([self]), [.. streams.Select(stream => stream.Taken)]);
+        bytes = Interlocked.Read(ref _control);
+        await Task.Delay(_measured);
+        // A batch comes as a whole: a stream's rate is that from one to another.
+        ((long Clips, long At) Then, (long Clips, long At) Now)[] spans = [.. taken.Zip(streams.Select(stream => stream.Taken))];
+        double rate = spans.Sum(span => (span.Now.Clips - span.Then.Clips)
+            / Stopwatch.GetElapsedTime(span.Then.At, span.Now.At).TotalSeconds);
+        double made = spans.Sum(span => span.Now.Clips - span.Then.Clips);
+        double node = (Cpu(processes) - before).TotalMilliseconds / made,
+            trainer = (Cpu([self]) - own).TotalMilliseconds / made,
+            asking = (Interlocked.Read(ref _control) - bytes) / made;
+        foreach (Process process in processes) process.Refresh();
+        double threads = processes.Average(process => process.Threads.Count),
+            memory = processes.Average(process => process.WorkingSet64 / 1e6);
+        int ownThreads = self.Threads.Count;
+
+        (double pause, double full) = killed > 0 ? await KillAsync(streams, processes[..killed]) : (0, 0);
+        string[] row =
+        [
+            Text(serve), Text(resting), Text(control), Text(rate), $"{node:F3}", $"{trainer:F3}", Text(asking), Text(threads), Text(memory),
+            $"{ownThreads}", $"{killed}", $"{streams.Sum(stream => stream.Totals.Redelivered)}", $"{streams.Sum(stream => stream.Lost)}",
+            $"{pause:F2}", $"{full:F1}",
+        ];
+        await Task.WhenAll(streams.Select(stream => stream.EndAsync()));
+        return row;
+    }
+
+    /// <summary>Kills nodes at once.</summary>
+    /// <returns>Seconds of the longest time in which a trainer had no batch, and seconds until clips came at nine tenths of the rate at
+    /// which they came in the end.</returns>
+    private static async Task<(double Pause, double Full)> KillAsync(Stream[] streams, IEnumerable<Process> processes)
+    {
+        foreach (Stream stream in streams) stream.LongestPause();
+        List<(long Clips, double At)> samples = [];
+        long began = Stopwatch.GetTimestamp();
+        foreach (Process process in processes) process.Kill();
+        while (Stopwatch.GetElapsedTime(began) < 2 * _measured)
+        {
+            samples.Add((streams.Sum(stream => stream.Taken.Clips), Stopwatch.GetElapsedTime(began).TotalSeconds));
+            await Task.Delay(_measured / 50);
+        }
+        double end = Rate(samples[samples.Count / 2], samples[^1]);
+        int full = Enumerable.Range(0, samples.Count - 5).First(at => Rate(samples[at], samples[at + 5]) >= 0.9 * end
+            || at == samples.Count - 6);
+        return (streams.Max(stream => stream.LongestPause()), samples[full].At);
+
+        static double Rate((long Clips, double At) from, (long Clips, double At) to) => (to.Clips - from.Clips) / (to.At - from.At);
+    }
+
     private static string Text(double value) => value.ToString(value < 100 ? "F1" : "F0", CultureInfo.InvariantCulture);
 
     private static Process StartNode(int seed)
     {
         string[] program = Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet"
             ? [Environment.ProcessPath!, Path.Combine(AppContext.BaseDirectory, "Alpro.Benchmarks.dll")] : [Environment.ProcessPath!];
-        return Process.Start(new ProcessStartInfo(program[0], [.. program[1..], "nodes", "decoder", $"{seed}"])
+        return Process.Start(new ProcessStartInfo(program[0], [.. program[1..], "nodes", "decoder", $"{seed}",
+            $"wait={_wait.TotalMilliseconds}", $"decoders={_decoders}"])
         {
             RedirectStandardInput = true,
         })!;
     }
 
-    private static TimeSpan Cpu(IEnumerable<Process> processes) => processes.Aggregate(TimeSpan.Zero, static (sum, process) =>
+    /// <summary>
+    /// Processor time of processes, without the thread that compiles what has run for a while: a process that is not a minute old has much
+    /// of that to do, and it is not the cost of a clip.
+    /// </summary>
+    private static TimeSpan Cpu(IEnumerable<Process> processes)
     {
-        process.Refresh();
-        return sum + process.TotalProcessorTime;
-    });
+        long nanoseconds = 0;
+        foreach (string thread in processes.SelectMany(static process => Directory.EnumerateDirectories($"/proc/{process.Id}/task")))
+        {
+            try
+            {
+                if (!File.ReadAllText(Path.Combine(thread, "comm")).StartsWith(".NET Tiered", StringComparison.Ordinal))
+                    nanoseconds += long.Parse(File.ReadAllText(Path.Combine(thread, "schedstat")).Split(' ')[0]);
+            }
+            catch (IOException)
+            {
+                // The thread has ended.
+            }
+        }
+        return TimeSpan.FromMicroseconds(nanoseconds / 1e3);
+    }
 
     private static async Task UntilAsync(Func<bool> condition)
     {
@@ -185,7 +250,9 @@ internal static class NodesBenchmark
         private readonly ClipLedger _ledger = new();
         private readonly IActorRef _pipeline;
         private readonly Task _taking;
-        private long _delivered, _lost, _last = Stopwatch.GetTimestamp(), _longest;
+        private (long Clips, long At) _taken = (0, Stopwatch.GetTimestamp());    // whoever uses it holds its lock
+        private readonly Lock _lock = new();
+        private long _lost, _longest;
 
         public Stream(RunHost host)
         {
@@ -199,7 +266,14 @@ internal static class NodesBenchmark
             _taking = TakeAsync();
         }
 
-        public long Delivered => Interlocked.Read(ref _delivered);
+        /// <summary>Clips taken, and when the last of them came.</summary>
+        public (long Clips, long At) Taken
+        {
+            get
+            {
+                lock (_lock) return _taken;
+            }
+        }
 
         /// <summary>Steps that came out of their order, or with too few clips.</summary>
         public long Lost => Interlocked.Read(ref _lost);
@@ -224,13 +298,10 @@ internal static class NodesBenchmark
             await foreach (ClipBatch batch in _batches.Reader.ReadAllAsync())
             {
                 using (batch)
-                {
                     if (batch.Step != step++ || batch.Size != BatchSize) Interlocked.Increment(ref _lost);
-                    Interlocked.Add(ref _delivered, batch.Size);
-                }
                 long now = Stopwatch.GetTimestamp();
-                _longest = Math.Max(_longest, now - _last);
-                _last = now;
+                _longest = Math.Max(_longest, now - _taken.At);
+                lock (_lock) _taken = (_taken.Clips + BatchSize, now);
             }
         }
     }
@@ -248,8 +319,14 @@ internal static class NodesBenchmark
     {
         private static readonly ClipLayout _layout = new(_clips);
 
-        public Clip Load(ClipRequest request) => new(request, _layout) { Key = "a clip", TokenCount = 1 };
+        private readonly ManualResetEvent _never = new(false);
 
-        public void Dispose() { }
+        public Clip Load(ClipRequest request)
+        {
+            if (_wait > TimeSpan.Zero) _never.WaitOne(_wait);        // as for a disk: it takes no processor
+            return new(request, _layout) { Key = "a clip", TokenCount = 1 };
+        }
+
+        public void Dispose() => _never.Dispose();
     }
 }

@@ -18,6 +18,7 @@ var benchmarks = new Dictionary<string, Func<string[], int>>
     ["dataplane"] = Alpro.Benchmarks.DataPlaneBenchmark.Run,
     ["metrics"] = Alpro.Benchmarks.MetricsBenchmark.Run,
     ["nodes"] = Alpro.Benchmarks.NodesBenchmark.Run,
+    ["scale"] = Alpro.Benchmarks.ScaleBenchmark.Run,
     ["page"] = Alpro.Benchmarks.PageBenchmark.Run,
     ["gpu"] = Alpro.Benchmarks.Gpu.GpuCheck.Run,
 };

@@ -15,7 +15,11 @@ internal sealed class Pulse : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Task<(int Unreachable, List<double> Milliseconds)> _beating;
 
-    private Pulse(RunHost first, RunHost second) => (_first, _second, _beating) = (first, second, Task.Run(BeatAsync));
+    private Pulse(RunHost first, RunHost second)
+    {
+        (_first, _second) = (first, second);
+        _beating = Task.Run(BeatAsync);                              // it uses both
+    }
 
     public static async Task<Pulse> StartAsync()
     {

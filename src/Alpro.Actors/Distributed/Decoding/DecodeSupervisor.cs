@@ -32,7 +32,7 @@ internal sealed class DecodeSupervisor : ReceiveActor, IWithTimers
 
         /// <summary>Connects to where a trainer told the node to bring clips.</summary>
         public Func<DecoderNodeLink.Welcome, CancellationToken, Task<Stream>> Connect { get; init; } = (there, stop) =>
-            DataPlane.ConnectAsync(there.Host, there.Port, there.Token, Certificates, stop);
+            DataPlane.ConnectAsync(there.Host, there.Port, there.Token, Certificates, stop, DataPlane.Loop);
     }
 
     private sealed record Assign

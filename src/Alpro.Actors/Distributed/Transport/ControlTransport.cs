@@ -39,7 +39,7 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
     private readonly ClusterNode _node;
     private readonly ILogger _log;
     private readonly Socket _socket;
-    private readonly SocketLoop _loop = new("control");
+    private readonly SocketLoop _loop = new("control", ActorMetrics.ControlTransfer);
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<Task, Connection> _open = new();
     private Address _local = Address.AllSystems;
@@ -126,6 +126,9 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
     {
         /// <summary>Messages that may wait to be sent; Akka keeps those that follow, and asks again.</summary>
         private const int MaxWaiting = 64;
+
+        /// <summary>Bytes that are read at once, where so many have come.</summary>
+        private const int ReadAhead = 8 << 10;
 
         private readonly Stream _stream;
         private readonly int _longest;
@@ -214,11 +217,12 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
             IHandleEventListener? listener = ReadHandlerSource.Task.IsCompletedSuccessfully
                 ? await ReadHandlerSource.Task.ConfigureAwait(false) : null;
             byte[] head = new byte[sizeof(int)];
+            var input = new BufferedStream(_stream, ReadAhead);      // what has come is read at once, and not length by length
             try
             {
                 while (listener is not null)
                 {
-                    await _stream.ReadExactlyAsync(head).ConfigureAwait(false);
+                    await input.ReadExactlyAsync(head).ConfigureAwait(false);
                     int length = BinaryPrimitives.ReadInt32LittleEndian(head);
                     if (length < 0 || length > _longest)
                     {
@@ -226,7 +230,7 @@ internal sealed class ControlTransport : Akka.Remote.Transport.Transport
                         break;
                     }
                     byte[] payload = GC.AllocateUninitializedArray<byte>(length);
-                    await _stream.ReadExactlyAsync(payload).ConfigureAwait(false);
+                    await input.ReadExactlyAsync(payload).ConfigureAwait(false);
                     listener.Notify(new InboundPayload(UnsafeByteOperations.UnsafeWrap(payload)));
                 }
             }

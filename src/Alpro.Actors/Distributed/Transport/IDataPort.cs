@@ -30,7 +30,7 @@ internal sealed class DataPort(ClusterNode node, Socket socket) : IDataPort
 
     /// <inheritdoc/>
     public Task ListenAsync(Action<string, Stream> proven, Action<string> refused, CancellationToken stop) =>
-        DataPlane.ListenAsync(socket, node.Certificates, proven, refused, stop);
+        DataPlane.ListenAsync(socket, node.Certificates, proven, refused, stop, DataPlane.Loop);
 
     /// <inheritdoc/>
     public void Dispose() => socket.Dispose();

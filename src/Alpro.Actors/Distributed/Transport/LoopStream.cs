@@ -49,7 +49,7 @@ internal sealed class LoopStream : Stream
             int read = _socket.Receive(buffer.Span, SocketFlags.None, out SocketError error);
             if (error == SocketError.Success)
             {
-                ActorMetrics.ControlTransfer("receive", read);
+                _loop.Transferred("receive", read);
                 return read;
             }
             ThrowIfFailed(error);
@@ -66,7 +66,7 @@ internal sealed class LoopStream : Stream
             int written = _socket.Send(buffer.Span, SocketFlags.None, out SocketError error);
             if (error == SocketError.Success)
             {
-                ActorMetrics.ControlTransfer("transmit", written);
+                _loop.Transferred("transmit", written);
                 buffer = buffer[written..];
                 continue;
             }
@@ -104,8 +104,7 @@ internal sealed class LoopStream : Stream
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
-        _socket.Dispose();
-        if (disposing) _loop.Wake();                                 // who waits for the socket hears of it
+        if (disposing) _loop.Close(_socket);
         base.Dispose(disposing);
     }
 

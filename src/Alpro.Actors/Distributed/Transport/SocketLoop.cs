@@ -18,21 +18,32 @@ internal sealed class SocketLoop : IDisposable
     /// <summary>How often it is looked whether somebody has waited for too long.</summary>
     private static readonly TimeSpan _lookEvery = TimeSpan.FromSeconds(1);
 
-    private readonly List<Waiter> _waiting = [];                     // its monitor guards it
+    private readonly List<Waiter> _waiting = [];                     // its monitor guards it, _closing and _ended
+    private readonly List<Socket> _closing = [];
     private readonly Socket _wake = new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp),
         _woken = new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+    private readonly Thread _thread;
+    private int _called;                                             // 1: a byte is under way to the thread
     private volatile bool _stopped;
+    private bool _ended;
 
-    /// <summary>A loop whose thread has this name.</summary>
-    public SocketLoop(string name)
+    /// <summary>A loop.</summary>
+    /// <param name="name">Name of its thread.</param>
+    /// <param name="transferred">Told of bytes that go over its connections: <c>transmit</c> or <c>receive</c>, and how many.</param>
+    public SocketLoop(string name, Action<string, long> transferred)
     {
+        Transferred = transferred;
         // A pair of sockets of this machine, which hear only each other: one wakes the thread that waits for the other.
         _woken.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         _wake.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         _wake.Connect(_woken.LocalEndPoint!);
         _woken.Connect(_wake.LocalEndPoint!);
-        new Thread(Run) { Name = name, IsBackground = true }.Start();
+        _thread = new(Run) { Name = name, IsBackground = true };
+        _thread.Start();
     }
+
+    /// <summary>Told of the bytes that go over its connections.</summary>
+    public Action<string, long> Transferred { get; }
 
     /// <summary>Ends the thread; who still waits, waits for ever.</summary>
     public void Dispose()
@@ -56,9 +67,23 @@ internal sealed class SocketLoop : IDisposable
         return ready.Task;
     }
 
-    /// <summary>Has the thread look again: somebody waits, or has closed a socket that is waited for.</summary>
-    public void Wake()
+    /// <summary>
+    /// Closes a socket; who waits for it hears of it. The thread does so between two waits: to close what it waits for would reset the
+    /// connection, and the other end might lose what was sent last.
+    /// </summary>
+    public void Close(Socket socket)
     {
+        lock (_waiting)
+            if (!_ended) _closing.Add(socket);
+            else socket.Dispose();
+        Wake();
+    }
+
+    /// <summary>Has the thread look again: somebody waits, or a socket is to be closed.</summary>
+    private void Wake()
+    {
+        // On its own thread it looks again before it waits. Elsewhere, one byte is enough for all who come until it has looked.
+        if (Thread.CurrentThread == _thread || Interlocked.Exchange(ref _called, 1) == 1) return;
         try
         {
             _wake.Send([0]);
@@ -71,23 +96,31 @@ internal sealed class SocketLoop : IDisposable
 
     private void Run()
     {
-        byte[] nothing = new byte[64];
+        byte[] call = new byte[1];
         while (!_stopped)
         {
             List<Socket> reads = [_woken], writes = [];
+            bool closes;
             lock (_waiting)
+            {
+                closes = CloseAll();
                 foreach (Waiter waiter in _waiting)
                     if (!waiter.Socket.SafeHandle.IsClosed) (waiter.Writes ? writes : reads).Add(waiter.Socket);
+            }
             try
             {
-                Socket.Select(reads, writes, null, _lookEvery);
+                Socket.Select(reads, writes, null, closes ? TimeSpan.Zero : _lookEvery);
             }
             catch (Exception exception) when (exception is ObjectDisposedException or SocketException)
             {
-                (reads, writes) = ([], []);                          // one was closed between the look and the wait
+                (reads, writes) = ([], []);                          // one was closed by another between the look and the wait
             }
             HashSet<Socket> readable = [.. reads], writable = [.. writes];
-            while (readable.Contains(_woken) && _woken.Available > 0) _woken.Receive(nothing);
+            if (readable.Contains(_woken))
+            {
+                _woken.Receive(call);
+                Interlocked.Exchange(ref _called, 0);                // before it is looked who waits
+            }
             Waiter[] ended;
             lock (_waiting)
             {
@@ -103,7 +136,20 @@ internal sealed class SocketLoop : IDisposable
 
             bool IsReady(Waiter waiter) => (waiter.Writes ? writable : readable).Contains(waiter.Socket);
         }
+        lock (_waiting)
+        {
+            _ended = true;
+            CloseAll();
+        }
         _wake.Dispose();
         _woken.Dispose();
+
+        bool CloseAll()
+        {
+            foreach (Socket socket in _closing) socket.Dispose();
+            bool any = _closing.Count > 0;
+            _closing.Clear();
+            return any;
+        }
     }
 }
