@@ -1,5 +1,6 @@
 using Alpro.Actors;
 using Alpro.Actors.Evaluation;
+using Alpro.Actors.Hosting;
 using Alpro.Actors.Search;
 using Alpro.Data;
 using Alpro.Data.Corpora;
@@ -19,7 +20,7 @@ public sealed class IndexJobTests(IndexedRuns runs) : IClassFixture<IndexedRuns>
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public async Task Killed_five_times_it_ends_at_the_same_bytes()
+    public async Task Killed_five_times_and_completed_by_two_encoders_it_ends_at_the_same_bytes()
     {
         IndexReport straight = await runs.Job(_folder.File("straight"), _short).RunAsync(runs.Host, default);
         Assert.True(straight.Windows > 50, $"{straight.Windows} windows");
@@ -37,7 +38,8 @@ public sealed class IndexJobTests(IndexedRuns runs) : IClassFixture<IndexedRuns>
             foreach (string file in Directory.EnumerateFiles(Path.Combine(folder, "generation-1")))
                 if (!file.EndsWith(".json", StringComparison.Ordinal)) File.AppendAllText(file, "torn");
         }
-        IndexReport report = await runs.Job(folder, _short).RunAsync(runs.Host, default);
+        await using RunHost other = await RunHost.StartAsync(adjust: settings => settings with { Decoders = 3, Evaluators = 2 });
+        IndexReport report = await runs.Job(folder, _short).RunAsync(other, default);
         Assert.Equal((straight.Windows, straight.Files), (report.Windows, report.Files));
         Assert.True(report.Encoded < straight.Encoded, $"{report.Encoded} of {straight.Encoded} windows were encoded at the end");
         Assert.Equal(Bytes(_folder.File("straight")), Bytes(folder));
