@@ -19,9 +19,9 @@ public class SoakTests
         Assert.Equal(expected, trained.Losses());
 
         using var stop = new CancellationTokenSource();
-        Thread[] disturbers = [new(() => Collect(stop.Token)), new(() => Litter(stop.Token))];
+        Thread disturber = new(() => Collect(stop.Token));
         int before = GC.CollectionCount(0), cycles = 0;
-        foreach (Thread thread in disturbers) thread.Start();
+        disturber.Start();
         try
         {
             for (; GC.CollectionCount(0) - before < Collections || cycles < 3; cycles++) Assert.Equal(expected, trained.Losses());
@@ -29,7 +29,7 @@ public class SoakTests
         finally
         {
             stop.Cancel();
-            foreach (Thread thread in disturbers) thread.Join();
+            disturber.Join();
         }
     }
 
@@ -68,13 +68,12 @@ public class SoakTests
 
     private static void Collect(CancellationToken stop)
     {
-        while (!stop.IsCancellationRequested) GC.Collect(0, GCCollectionMode.Forced, blocking: true);
-    }
-
-    private static void Litter(CancellationToken stop)
-    {
         object[] garbage = new object[64];
-        for (int i = 0; !stop.IsCancellationRequested; i = (i + 1) % garbage.Length) garbage[i] = new byte[200];
+        for (int i = 0; !stop.IsCancellationRequested; i = (i + 1) % garbage.Length)
+        {
+            garbage[i] = new byte[200];
+            GC.Collect(0, GCCollectionMode.Forced, blocking: true);
+        }
     }
 
     /// <summary>A small pretraining model with every random draw on, taught by plain gradient descent.</summary>

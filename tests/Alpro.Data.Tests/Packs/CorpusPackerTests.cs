@@ -28,7 +28,7 @@ public sealed class CorpusPackerTests : IClassFixture<CorpusPackerTests.World>, 
     [Fact]
     public async Task Clips_of_a_pack_are_the_same_from_every_reader_and_through_the_container()
     {
-        await PackAsync(_world.Videos, "p");
+        CopyPack();
         await PackAsync(_world.Videos, "m", Small with { Codec = PackedCodec.Mjpeg });
         await PackAsync(_world.Images, "i");
         foreach (string pack in (string[])["p", "m", "i"])
@@ -53,9 +53,9 @@ public sealed class CorpusPackerTests : IClassFixture<CorpusPackerTests.World>, 
     }
 
     [Fact]
-    public async Task Only_the_wanted_frames_are_read()
+    public void Only_the_wanted_frames_are_read()
     {
-        await PackAsync(_world.Videos, "p");
+        CopyPack();
         using VideoTextCorpus corpus = OpenPack("p");
         MediaSource media = corpus[1].Media;
         using VideoReader reader = new(new DecodeLimits());
@@ -66,9 +66,9 @@ public sealed class CorpusPackerTests : IClassFixture<CorpusPackerTests.World>, 
     }
 
     [Fact]
-    public async Task Of_a_pack_in_a_store_only_the_wanted_frames_are_fetched_neighbours_at_once()
+    public void Of_a_pack_in_a_store_only_the_wanted_frames_are_fetched_neighbours_at_once()
     {
-        await PackAsync(_world.Videos, "p");
+        CopyPack();
         using FileServer server = new(_folder.Path);
         using FaultProxy store = new(server.Port);
         PlaceSettings places = new() { CacheFolder = _folder.File("cache") };
@@ -265,9 +265,9 @@ public sealed class CorpusPackerTests : IClassFixture<CorpusPackerTests.World>, 
     }
 
     [Fact]
-    public async Task Wrong_bytes_make_a_clip_unreadable_by_every_reader()
+    public void Wrong_bytes_make_a_clip_unreadable_by_every_reader()
     {
-        await PackAsync(_world.Videos, "p");
+        CopyPack();
         using VideoTextCorpus corpus = OpenPack("p");
         MediaSource media = corpus[2].Media;
         PackedClip clip = media.Packed!;
@@ -294,9 +294,9 @@ public sealed class CorpusPackerTests : IClassFixture<CorpusPackerTests.World>, 
     }
 
     [Fact]
-    public async Task A_shard_that_is_missing_or_cut_makes_its_clips_unreadable()
+    public void A_shard_that_is_missing_or_cut_makes_its_clips_unreadable()
     {
-        await PackAsync(_world.Videos, "p");
+        CopyPack();
         using VideoTextCorpus corpus = OpenPack("p");
         MediaSource media = corpus[0].Media;
         using VideoReader reader = new(new DecodeLimits());
@@ -337,7 +337,7 @@ public sealed class CorpusPackerTests : IClassFixture<CorpusPackerTests.World>, 
     [Fact]
     public async Task A_pack_can_be_packed_again()
     {
-        await PackAsync(_world.Videos, "p");
+        CopyPack();
         PackReport again = await PackAsync(new() { Name = "again", Annotations = _folder.File("p/index") }, "again",
             Small with { RateFactor = 1, Side = 32 });
         using VideoTextCorpus first = OpenPack("p"), second = OpenPack("again");
@@ -373,12 +373,23 @@ public sealed class CorpusPackerTests : IClassFixture<CorpusPackerTests.World>, 
     private VideoTextCorpus OpenPack(string name) =>
         VideoTextCorpus.Open(new CorpusConfig { Name = name, Annotations = _folder.File($"{name}/index") });
 
-    private async Task<PackReport> PackAsync(CorpusConfig config, string name, PackSettings? settings = null, int workers = 2,
+    private Task<PackReport> PackAsync(CorpusConfig config, string name, PackSettings? settings = null, int workers = 2,
+        IProgress<(int, int)>? progress = null, CancellationToken stop = default) =>
+        PackIntoAsync(config, _folder.File(name), settings ?? Small, workers, progress, stop);
+
+    private static async Task<PackReport> PackIntoAsync(CorpusConfig config, string folder, PackSettings settings, int workers = 2,
         IProgress<(int, int)>? progress = null, CancellationToken stop = default)
     {
         using VideoTextCorpus corpus = Open(config);
-        return await new CorpusPacker(settings ?? Small, () => FrameReaders.Create(new DecodeLimits()), workers)
-            .PackAsync(corpus, config.Media ?? Path.GetDirectoryName(config.Annotations)!, _folder.File(name), progress, stop);
+        return await new CorpusPacker(settings, () => FrameReaders.Create(new DecodeLimits()), workers)
+            .PackAsync(corpus, config.Media ?? Path.GetDirectoryName(config.Annotations)!, folder, progress, stop);
+    }
+
+    /// <summary>Takes a copy of the world's pack as <c>p</c>.</summary>
+    private void CopyPack()
+    {
+        Directory.CreateDirectory(_folder.File("p"));
+        foreach (string file in Directory.EnumerateFiles(_world.Pack)) File.Copy(file, _folder.File($"p/{Path.GetFileName(file)}"));
     }
 
     private (string Name, string Hash)[] BytesOf(string pack) => [.. Directory.EnumerateFiles(_folder.File(pack))
@@ -399,7 +410,7 @@ public sealed class CorpusPackerTests : IClassFixture<CorpusPackerTests.World>, 
         public void Report((int Done, int Count) value) => told(value);
     }
 
-    /// <summary>A synthetic world that all these tests pack.</summary>
+    /// <summary>A synthetic world that all these tests pack, and a small pack of its videos.</summary>
     public sealed class World : IAsyncLifetime
     {
         private readonly TemporaryFolder _folder = new();
@@ -413,8 +424,14 @@ public sealed class CorpusPackerTests : IClassFixture<CorpusPackerTests.World>, 
         internal CorpusConfig Images => new() { Name = "images", Annotations = _folder.File("images/annotations.json"),
             Media = _folder.File("images") };
 
-        public async Task InitializeAsync() => await SyntheticWorld.CreateAsync(_folder.Path,
-            new SyntheticWorldSettings { Clips = 24, TestClips = 4, Seed = 3 }, null, CancellationToken.None);
+        internal string Pack => _folder.File("pack");
+
+        public async Task InitializeAsync()
+        {
+            await SyntheticWorld.CreateAsync(_folder.Path, new SyntheticWorldSettings { Clips = 24, TestClips = 4, Seed = 3 }, null,
+                CancellationToken.None);
+            await PackIntoAsync(Videos, Pack, Small);
+        }
 
         public Task DisposeAsync()
         {
