@@ -43,9 +43,16 @@ internal sealed class NodeProcess : IDisposable
     /// <summary>The exit code of one that has ended.</summary>
     public int ExitCode => _process.ExitCode;
 
-    /// <summary>Starts a node of a quick cluster, where no other running settings are named; it goes on while others start.</summary>
-    public static NodeProcess Start(params string[] arguments) =>
-        StartProgram(["node", .. arguments, .. arguments.Contains("--hocon") ? (string[])[] : ["--hocon", QuickCluster.File]]);
+    /// <summary>
+    /// Starts a node of a quick cluster, where no other running settings are named, and without a page, where none is; it goes on while
+    /// others start.
+    /// </summary>
+    public static NodeProcess Start(params string[] arguments)
+    {
+        return StartProgram(["node", .. arguments, .. Unless("--hocon", QuickCluster.File), .. Unless("--page", "off")]);
+
+        string[] Unless(string option, string value) => arguments.Contains(option) ? [] : [option, value];
+    }
 
     /// <summary>Starts the program with any command.</summary>
     /// <param name="arguments">The command and its arguments.</param>

@@ -8,7 +8,8 @@ public sealed class SmallWorld : IAsyncLifetime
     public TemporaryFolder Folder { get; } = new();
 
     public async Task InitializeAsync() =>
-        await SyntheticWorld.CreateAsync(Folder.Path, new SyntheticWorldSettings { Clips = 24, Seed = 3 }, null, CancellationToken.None);
+        await SyntheticWorld.CreateAsync(
+            Folder.Path, new SyntheticWorldSettings { Clips = 24, TestClips = 4, Seed = 3 }, null, CancellationToken.None);
 
     public Task DisposeAsync()
     {
