@@ -1,3 +1,5 @@
+using Alpro.Data.Clips;
+using Alpro.Data.Sampling;
 using Alpro.Tests.Support.Events;
 using Alpro.Tests.Support.Runs;
 using Alpro.Training.Configuration;
@@ -67,8 +69,25 @@ public sealed class WatchedRun : IAsyncLifetime
             {
                 if (record.Step == 20) begun.TrySetResult();
             },
+            disturb: (host, _) =>
+            {
+                host.Source = source => new UnhurriedClips(source, _stop.Token);
+                return Task.CompletedTask;
+            },
             watched: _page.Status.Watch, stop: _stop.Token);
         await await Task.WhenAny(begun.Task, _training);
         return _page.Address!;
+    }
+
+    /// <summary>Clips that take a while: a run as fast as it can be would take the browser's processors.</summary>
+    private sealed class UnhurriedClips(IClipSource source, CancellationToken stop) : IClipSource
+    {
+        public Clip Load(ClipRequest request)
+        {
+            stop.WaitHandle.WaitOne(10);
+            return source.Load(request);
+        }
+
+        public void Dispose() => source.Dispose();
     }
 }
