@@ -39,6 +39,14 @@ internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
 
     private sealed record CheckLeases;
 
+    private sealed record GiveOutAgain(ClipRequest Request);
+
+    /// <summary>
+    /// How long a clip waits that was lost more than once: where many nodes are lost together, it would pass from one to the next, and be
+    /// taken for what killed them.
+    /// </summary>
+    private static readonly TimeSpan _pause = TimeSpan.FromSeconds(1);
+
     /// <summary>The bounds that end a run.</summary>
     /// <param name="MaxRejectedFraction">Share of the clips that may be unreadable.</param>
     /// <param name="Window">The latest clips, of which that share is taken.</param>
@@ -86,6 +94,11 @@ internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
         Receive<WindowFreed>(message => OnWindowFreed(message.Step));
         Receive<Terminated>(message => OnDecoderDied(message.ActorRef));
         Receive<CheckLeases>(_ => OnCheckLeases());
+        Receive<GiveOutAgain>(message =>
+        {
+            _returned.Enqueue(message.Request);
+            Grant();
+        });
         ActorMetrics.WatchInHand(Self, () => job.Ledger.InHand);
         ActorMetrics.WatchQueue(Self, "decoders", () => _leases.Count);
         ActorMetrics.WatchMailbox(Self, "coordinator");
@@ -142,7 +155,8 @@ internal sealed class ClipCoordinator : ReceiveActor, IWithTimers
         {
             _job.Ledger.Redeliver();
             _lost.TryAdd(request, _time.GetTimestamp());
-            _returned.Enqueue(request);
+            if (deaths == 1) _returned.Enqueue(request);
+            else Timers.StartSingleTimer(request, new GiveOutAgain(request), _pause);
         }
         else
         {
