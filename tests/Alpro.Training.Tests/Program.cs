@@ -27,22 +27,20 @@ internal static unsafe class Program
             EntryPointTests.Print();
             return 0;
         }
-        if (arguments is not ["step-memory"]) return 2;
+        if (arguments is not ["step-memory", string task, string precision, string recomputing]) return 2;
+        RunConfig config = StepMemoryTests.Config(Enum.Parse<LearningTask>(task), Enum.Parse<Precision>(precision),
+            bool.Parse(recomputing));
         var restart = (delegate* unmanaged<void>)Export("heap_restart");
         var live = (delegate* unmanaged<long>)Export("heap_live");
         var peak = (delegate* unmanaged<long>)Export("heap_peak");
-        foreach (object[] step in StepMemoryTests.Steps)
-        {
-            RunConfig config = StepMemoryTests.Config((LearningTask)step[0], (Precision)step[1], (bool)step[2]);
-            Train(config);                                           // what libraries keep for good is there
-            long before = live();
-            restart();
-            Train(config);
-            Console.Out.WriteLine($"{string.Join(' ', step)}: {peak() - before}");
-        }
+        Train();                                                     // what libraries keep for good is there
+        long before = live();
+        restart();
+        Train();
+        Console.Out.WriteLine(peak() - before);
         return 0;
 
-        static void Train(RunConfig config)
+        void Train()
         {
             using AlproModel model = RunModel.Create(config, CPU);
             using Trainer trainer = TinyRun.Trainer(config, new(), model: model);

@@ -311,13 +311,13 @@ public sealed class BottleneckTests(SmallWorld world) : IClassFixture<SmallWorld
 
         public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
-        public override void Write(ReadOnlySpan<byte> buffer)
+        public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
         {
-            Wait(buffer.Length > 1000 ? 60 : 0);
-            stream.Write(buffer);
+            if (buffer.Length > 1000) await Task.Delay(60, cancellationToken);
+            await stream.WriteAsync(buffer, cancellationToken);
         }
 
-        public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
         public override void Flush() => stream.Flush();
 

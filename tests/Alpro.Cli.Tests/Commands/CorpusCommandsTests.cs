@@ -44,7 +44,7 @@ public sealed class CorpusCommandsTests : IDisposable
 
         JsonElement entities = Json(AlproProgram.Run("entities", "--config", config, "--count", "5", "--json"));
         Assert.Equal(5, entities.GetProperty("count").GetInt32());
-        Assert.Equal("background 12", File.ReadLines(_folder.File("lists/entities.txt")).First());
+        Assert.Equal("background 9", File.ReadLines(_folder.File("lists/entities.txt")).First());
     }
 
     [Fact]

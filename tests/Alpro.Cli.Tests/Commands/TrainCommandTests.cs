@@ -80,7 +80,7 @@ public sealed class TrainCommandTests(SmallWorld world) : IClassFixture<SmallWor
     {
         CorpusConfig corpus = Config(steps: 4).Data.Corpora[0];
         string validation = System.Text.Json.JsonSerializer.Serialize<CorpusConfig[]>([corpus], ConfigLoader.Json);
-        string[] fast = ["schedule.warmupRatio=0", "optimizer.learningRate=0.1"];                    // what it learns does not last
+        string[] fast = ["schedule.warmupRatio=0", "optimizer.learningRate=1"];                    // what it learns does not last
         string[] validated = [$"data.validation={validation}", "evaluation.maxClips=4", "training.validateEvery=1"];
         RunConfig config = Config(steps: 4, null, [.. validated, .. fast]);
         RunResult run = await SmallRun.TrainAsync(config, _out.File("damaged"));

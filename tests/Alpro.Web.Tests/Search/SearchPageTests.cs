@@ -70,11 +70,11 @@ public sealed class SearchPageTests(SmallIndex index, BrowserFixture browser) : 
     public async Task Question_is_answered_with_the_frames_it_was_drawn_from()
     {
         await using Visit visit = await OpenAsync($"?open={SmallIndex.First}&second=0.5");
-        await visit.Page.GetByLabel("Ask about it").FillAsync("what colour is the background");
+        await visit.Page.GetByLabel("Ask about it").FillAsync("what texture is the background");
         await visit.Page.Keyboard.PressAsync("Enter");
         await Expect(visit.Page.Locator(".answers li")).ToHaveCountAsync(SearchLimits.UsualAnswers);
         await Expect(visit.Page.Locator(".answers li").First).ToContainTextAsync("%");
-        await Expect(visit.Page.Locator("#said")).ToContainTextAsync("The model does not know “colour”");
+        await Expect(visit.Page.Locator("#said")).ToContainTextAsync("The model does not know “texture”");
         await Expect(visit.Page.Locator(".frames button")).ToHaveCountAsync(2);
         Assert.True(await visit.Page.Locator(".frames img").First
             .EvaluateAsync<bool>("image => image.decode().then(() => image.naturalWidth > 0)"));
