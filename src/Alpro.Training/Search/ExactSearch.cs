@@ -73,16 +73,22 @@ public static unsafe class ExactSearch
         var best = new PriorityQueue<SimilarWindow, SimilarWindow>(WorstFirst.Instance);
         float least = float.NegativeInfinity;
         int half = Paired(width) / 2;
-        for (int row = first; row < end; row++)
+        Span<float> similarities = stackalloc float[2];
+        for (int row = first; row < end; row += similarities.Length)
         {
+            int rows = Math.Min(similarities.Length, end - row);
             Half* feature_F = features_NF + (long)row * width;
-            float similarity = Product((int*)feature_F, query_F, query_F + half, half);
-            for (int at = 2 * half; at < width; at++) similarity += (float)feature_F[at] * query_F[at];
-            if (!(similarity > least) || filter?.Invoke(row) == false) continue;
-            var window = new SimilarWindow(row, similarity);
-            if (best.Count < count) best.Enqueue(window, window);
-            else best.EnqueueDequeue(window, window);
-            if (best.Count == count) least = best.Peek().Similarity;
+            (similarities[0], similarities[1]) = Products((int*)feature_F, (int*)(feature_F + (rows - 1) * width), query_F, half);
+            for (int number = 0; number < rows; number++, feature_F += width)
+            {
+                float similarity = similarities[number];
+                for (int at = 2 * half; at < width; at++) similarity += (float)feature_F[at] * query_F[at];
+                if (!(similarity > least) || filter?.Invoke(row + number) == false) continue;
+                var window = new SimilarWindow(row + number, similarity);
+                if (best.Count < count) best.Enqueue(window, window);
+                else best.EnqueueDequeue(window, window);
+                if (best.Count == count) least = best.Peek().Similarity;
+            }
         }
         return best;
     }
@@ -102,23 +108,36 @@ public static unsafe class ExactSearch
     }
 
     /// <summary>
-    /// The product of the pairs of one row. A 16-bit number shifted to where a 32-bit one has its bits is that number times 2^-112, its
-    /// sign, zero and numbers below the smallest normal one included; so no conversion is needed. Two sums do not wait for each other.
+    /// The products of the pairs of two rows, for which the query is loaded once. A 16-bit number shifted to where a 32-bit one has its
+    /// bits is that number times 2^-112, its sign, zero and numbers below the smallest normal one included; so no conversion is needed.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Product(int* row, float* even, float* odd, int half)
+    private static (float One, float Two) Products(int* one, int* two, float* query, int half)
     {
         Vector512<int> bits = Vector512.Create(unchecked((int)0x8FFFE000));
-        Vector512<float> evens = default, odds = default;
+        Vector512<float> a = default, b = default, c = default, d = default;     // four sums that do not wait for each other
         for (int at = 0; at < half; at += Vector512<int>.Count)
         {
-            if (Sse.IsSupported) Sse.Prefetch0((byte*)(row + at) + Ahead);
-            Vector512<int> pairs = Vector512.Load(row + at);
-            evens = Vector512.FusedMultiplyAdd((((pairs << 16) >> 3) & bits).AsSingle(), Vector512.Load(even + at), evens);
-            odds = Vector512.FusedMultiplyAdd(((pairs >> 3) & bits).AsSingle(), Vector512.Load(odd + at), odds);
+            if (Sse.IsSupported)
+            {
+                Sse.Prefetch0((byte*)(one + at) + Ahead);
+                Sse.Prefetch0((byte*)(two + at) + Ahead);
+            }
+            Vector512<float> even = Vector512.Load(query + at), odd = Vector512.Load(query + half + at);
+            Vector512<int> first = Vector512.Load(one + at), second = Vector512.Load(two + at);
+            a = Vector512.FusedMultiplyAdd((((first << 16) >> 3) & bits).AsSingle(), even, a);
+            b = Vector512.FusedMultiplyAdd(((first >> 3) & bits).AsSingle(), odd, b);
+            c = Vector512.FusedMultiplyAdd((((second << 16) >> 3) & bits).AsSingle(), even, c);
+            d = Vector512.FusedMultiplyAdd(((second >> 3) & bits).AsSingle(), odd, d);
         }
-        Vector512<float> sums = evens + odds;
-        Vector256<float> fewer = sums.GetLower() + sums.GetUpper();      // Vector512.Sum keeps an order, which takes three times as long
+        return (Sum(a + b), Sum(c + d));
+    }
+
+    /// <summary>The sum of a vector. Vector512.Sum keeps an order, which takes three times as long.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float Sum(Vector512<float> vector)
+    {
+        Vector256<float> fewer = vector.GetLower() + vector.GetUpper();
         return Vector128.Sum(fewer.GetLower() + fewer.GetUpper());
     }
 
