@@ -3,7 +3,9 @@ using Alpro.Actors.Distributed.Membership;
 
 namespace Alpro.Simulation;
 
-/// <summary>How long it takes from a strike until its effect is over, in the terms in which <c>scripts/chaos</c> says it of real nodes.</summary>
+/// <summary>
+/// How long it takes from a strike until its effect is over, in the terms in which <c>scripts/chaos</c> says it of real nodes.
+/// </summary>
 internal sealed class Recoveries
 {
     private sealed class Loss(SimulatedNode node, Strike strike, TimeSpan at)

@@ -365,7 +365,8 @@ internal class RunSupervisor : ReceiveActor, IWithTimers
     }
 
     /// <summary>Where there is no keeper to hear it, one that comes finds that the trainers have gone, and how far the run is.</summary>
-    private void TellEnded(bool completed) => GroupKeeper.Find(Context.System, _host.Cluster!)?.Tell(new GroupKeeper.Ended(completed), Self);
+    private void TellEnded(bool completed) =>
+        GroupKeeper.Find(Context.System, _host.Cluster!)?.Tell(new GroupKeeper.Ended(completed), Self);
 
     /// <summary>
     /// Scores the model on the validation corpora, of which the first decides which step is best; called on the trainer's thread.

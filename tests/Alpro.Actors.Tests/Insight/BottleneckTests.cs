@@ -108,7 +108,9 @@ public sealed class BottleneckTests(SmallWorld world) : IClassFixture<SmallWorld
         }
     }
 
-    /// <summary>Waits as for a disk, without a processor. To wait for a task would begin with looks at it, for which a thread queues.</summary>
+    /// <summary>
+    /// Waits as for a disk, without a processor. To wait for a task would begin with looks at it, for which a thread queues.
+    /// </summary>
     private static void Wait(double milliseconds)
     {
         using var never = new ManualResetEvent(false);

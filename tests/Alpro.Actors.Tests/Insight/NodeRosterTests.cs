@@ -25,8 +25,10 @@ public sealed class NodeRosterTests
         foreach ((string state, int second) in new[] { ("unreachable", 5), ("down", 7), (NodeStatus.Lost, 8) })
             _roster.Set("decoder", "b:1", state, _now.AddSeconds(second));
         NodeStatus lost = Assert.Single(_roster.With([new("b:1", "decoder", 2, 30, 0.8)]));
-        Assert.Equal<(string, DateTimeOffset?, double)>((NodeStatus.Lost, _now.AddSeconds(5), 0), (lost.State, lost.Since, lost.ClipsPerSecond));
+        Assert.Equal<(string, DateTimeOffset?, double)>((NodeStatus.Lost, _now.AddSeconds(5), 0),
+            (lost.State, lost.Since, lost.ClipsPerSecond));
         _roster.Set("decoder", "b:1", NodeStatus.Up, _now.AddSeconds(60));
-        Assert.Equal<(string, DateTimeOffset?)>((NodeStatus.Up, _now.AddSeconds(60)), (_roster.With([])[0].State, _roster.With([])[0].Since));
+        NodeStatus up = _roster.With([])[0];
+        Assert.Equal<(string, DateTimeOffset?)>((NodeStatus.Up, _now.AddSeconds(60)), (up.State, up.Since));
     }
 }

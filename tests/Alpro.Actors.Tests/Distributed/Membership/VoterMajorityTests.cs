@@ -75,8 +75,8 @@ public sealed class VoterMajorityTests
     }
 
     /// <summary>
-    /// Two nodes that do not reach each other give each other up, and the network parts before both sides know of both. Each side would have
-    /// the majority of those whom it has not given up.
+    /// Two nodes that do not reach each other give each other up, and the network parts before both sides know of both. Each side would
+    /// have the majority of those whom it has not given up.
     /// </summary>
     [Fact]
     public void Of_two_sides_at_most_one_goes_on_whomever_each_has_given_up()
