@@ -27,7 +27,7 @@ namespace Alpro.Benchmarks;
 /// </summary>
 internal static class SearchBenchmark
 {
-    private const int Width = 256, Queries = 30, Shortlist = 32;
+    private const int Width = 256, Queries = 200, Shortlist = 32;
 
     public static int Run(string[] args)
     {

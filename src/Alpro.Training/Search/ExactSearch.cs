@@ -19,6 +19,9 @@ public static unsafe class ExactSearch
     /// <summary>Rows that are worth a thread of their own.</summary>
     private const int RowsPerThread = 4096;
 
+    /// <summary>Rows for which the query is loaded once.</summary>
+    private const int RowsAtOnce = 4;
+
     /// <summary>Bytes of a cache line. The query begins with one, so that no vector of it lies in two.</summary>
     private const int CacheLine = 64;
 
@@ -73,12 +76,12 @@ public static unsafe class ExactSearch
         var best = new PriorityQueue<SimilarWindow, SimilarWindow>(WorstFirst.Instance);
         float least = float.NegativeInfinity;
         int half = Paired(width) / 2;
-        Span<float> similarities = stackalloc float[2];
-        for (int row = first; row < end; row += similarities.Length)
+        for (int row = first; row < end; row += RowsAtOnce)
         {
-            int rows = Math.Min(similarities.Length, end - row);
+            int rows = Math.Min(RowsAtOnce, end - row);
             Half* feature_F = features_NF + (long)row * width;
-            (similarities[0], similarities[1]) = Products((int*)feature_F, (int*)(feature_F + (rows - 1) * width), query_F, half);
+            Vector128<float> similarities = Products(feature_F, width, rows - 1, query_F, half);
+            if (width == 2 * half && !Vector128.GreaterThanAny(similarities, Vector128.Create(least))) continue;
             for (int number = 0; number < rows; number++, feature_F += width)
             {
                 float similarity = similarities[number];
@@ -108,29 +111,34 @@ public static unsafe class ExactSearch
     }
 
     /// <summary>
-    /// The products of the pairs of two rows, for which the query is loaded once. A 16-bit number shifted to where a 32-bit one has its
-    /// bits is that number times 2^-112, its sign, zero and numbers below the smallest normal one included; so no conversion is needed.
+    /// The products of the pairs of four rows, or of as many as there are up to the last. A 16-bit number shifted to where a 32-bit one has
+    /// its bits is that number times 2^-112, its sign, zero and numbers below the smallest normal one included; so no conversion is needed.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (float One, float Two) Products(int* one, int* two, float* query, int half)
+    private static Vector128<float> Products(Half* row, int width, int last, float* query, int half)
     {
-        Vector512<int> bits = Vector512.Create(unchecked((int)0x8FFFE000));
-        Vector512<float> a = default, b = default, c = default, d = default;     // four sums that do not wait for each other
+        int* one = (int*)row, two = (int*)(row + width * Math.Min(1, last)), three = (int*)(row + width * Math.Min(2, last)),
+            four = (int*)(row + width * last);
+        Vector512<float> a = default, b = default, c = default, d = default;
         for (int at = 0; at < half; at += Vector512<int>.Count)
         {
-            if (Sse.IsSupported)
-            {
-                Sse.Prefetch0((byte*)(one + at) + Ahead);
-                Sse.Prefetch0((byte*)(two + at) + Ahead);
-            }
             Vector512<float> even = Vector512.Load(query + at), odd = Vector512.Load(query + half + at);
-            Vector512<int> first = Vector512.Load(one + at), second = Vector512.Load(two + at);
-            a = Vector512.FusedMultiplyAdd((((first << 16) >> 3) & bits).AsSingle(), even, a);
-            b = Vector512.FusedMultiplyAdd(((first >> 3) & bits).AsSingle(), odd, b);
-            c = Vector512.FusedMultiplyAdd((((second << 16) >> 3) & bits).AsSingle(), even, c);
-            d = Vector512.FusedMultiplyAdd(((second >> 3) & bits).AsSingle(), odd, d);
+            a = Pairs(one + at, even, odd, a);
+            b = Pairs(two + at, even, odd, b);
+            c = Pairs(three + at, even, odd, c);
+            d = Pairs(four + at, even, odd, d);
         }
-        return (Sum(a + b), Sum(c + d));
+        return Vector128.Create(Sum(a), Sum(b), Sum(c), Sum(d));
+    }
+
+    /// <summary>A sum, with the products of as many pairs as a vector holds.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Pairs(int* pairs, Vector512<float> even, Vector512<float> odd, Vector512<float> sum)
+    {
+        if (Sse.IsSupported) Sse.Prefetch0((byte*)pairs + Ahead);
+        Vector512<int> both = Vector512.Load(pairs), bits = Vector512.Create(unchecked((int)0x8FFFE000));
+        sum = Vector512.FusedMultiplyAdd((((both << 16) >> 3) & bits).AsSingle(), even, sum);
+        return Vector512.FusedMultiplyAdd(((both >> 3) & bits).AsSingle(), odd, sum);
     }
 
     /// <summary>The sum of a vector. Vector512.Sum keeps an order, which takes three times as long.</summary>
