@@ -30,7 +30,7 @@ internal static class NodesBenchmark
 {
     private const int BatchSize = 64, Together = 4;
 
-    private static readonly TimeSpan _measured = TimeSpan.FromSeconds(5), _deadline = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan _measured = TimeSpan.FromSeconds(5), _deadline = TimeSpan.FromMinutes(5);
 
     private static readonly ClipSettings _clips = new() { Frames = 1, Size = 32, DecodeSize = 32, TextLength = 30 };
 
