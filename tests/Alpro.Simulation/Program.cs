@@ -17,6 +17,16 @@ internal static class Program
         var coordinators = new Option<int>("--coordinators") { Description = "Coordinators.", DefaultValueFactory = _ => 1 };
         var decoders = new Option<int>("--decoders") { Description = "Decoders of a decode node.", DefaultValueFactory = _ => 4 };
         var steps = new Option<long>("--steps") { Description = "Steps of the run.", DefaultValueFactory = _ => 150 };
+        var stepTime = new Option<double>("--step-time")
+        {
+            Description = "Seconds that a rank computes for a step.",
+            DefaultValueFactory = _ => new SimulationSettings().StepTime.TotalSeconds,
+        };
+        var shareTime = new Option<double>("--share-time")
+        {
+            Description = "Seconds that the furthest rank takes to give its weights to the others.",
+            DefaultValueFactory = _ => new SimulationSettings().ShareTime.TotalSeconds,
+        };
         var faults = new Option<string>("--faults")
         {
             Description = "What strikes, such as kill,freeze,count=6,death=0.01; all, or none.",
@@ -30,7 +40,7 @@ internal static class Program
         var log = new Option<FileInfo?>("--log") { Description = "A file, to which the events of the last seed are written." };
         var command = new RootCommand("Runs a cluster in virtual time: the real actors, over a network in memory, with faults from a seed.")
         {
-            nodes, trainers, coordinators, decoders, steps, faults, seeds, log,
+            nodes, trainers, coordinators, decoders, steps, stepTime, shareTime, faults, seeds, log,
         };
         command.SetAction(parsed =>
         {
@@ -43,11 +53,15 @@ internal static class Program
                     Coordinators = parsed.GetValue(coordinators),
                     Decoders = parsed.GetValue(decoders),
                     Steps = parsed.GetValue(steps),
+                    StepTime = TimeSpan.FromSeconds(parsed.GetValue(stepTime)),
+                    ShareTime = TimeSpan.FromSeconds(parsed.GetValue(shareTime)),
                     Faults = FaultSettings.Parse(parsed.GetValue(faults)!),
                 };
                 string[] range = parsed.GetValue(seeds)!.Split("..");
                 string again = $"scripts/simulate --nodes {settings.Nodes} --trainers {settings.Trainers} "
                     + $"--coordinators {settings.Coordinators} --decoders {settings.Decoders} --steps {settings.Steps} "
+                    + string.Create(CultureInfo.InvariantCulture, $"--step-time {settings.StepTime.TotalSeconds} ")
+                    + string.Create(CultureInfo.InvariantCulture, $"--share-time {settings.ShareTime.TotalSeconds} ")
                     + $"--faults {parsed.GetValue(faults)} --seeds ";
                 return Simulations.Run(settings, ulong.Parse(range[0], CultureInfo.InvariantCulture),
                     ulong.Parse(range[^1], CultureInfo.InvariantCulture), seed => again + seed, parsed.GetValue(log));

@@ -11,7 +11,7 @@ namespace Alpro.Simulation;
 internal sealed class Rings(World world)
 {
     /// <summary>How long a ring may take to form, and how long a neighbour may be silent: RingPort and RingSettings.</summary>
-    private static readonly TimeSpan _forming = TimeSpan.FromSeconds(5), _silence = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan _forming = TimeSpan.FromSeconds(5), _silence = TimeSpan.FromSeconds(5), _sign = _silence / 4;
 
     /// <summary>How long word of a lost rank takes round the ring.</summary>
     private static readonly TimeSpan _word = TimeSpan.FromMilliseconds(1);
@@ -30,13 +30,6 @@ internal sealed class Rings(World world)
         }
     }
 
-    /// <summary>Rings whose ranks are silent to each other end.</summary>
-    public void Look()
-    {
-        foreach (Ring ring in _rings.Values) ring.Look();
-        foreach (long over in _rings.Where(static ring => ring.Value.IsOver).Select(static ring => ring.Key).ToArray()) _rings.Remove(over);
-    }
-
     /// <summary>A process has ended, and its system has closed its connections.</summary>
     public void OnClosed(SimulatedNode node)
     {
@@ -46,7 +39,11 @@ internal sealed class Rings(World world)
     private Task<IWatchedGroup> JoinAsync(SimulatedNode node, RingGroup group)
     {
         if (!_rings.TryGetValue(group.Generation, out Ring? ring))
+        {
+            foreach (long over in _rings.Where(static ring => ring.Value.IsOver).Select(static ring => ring.Key).ToArray())
+                _rings.Remove(over);
             _rings[group.Generation] = ring = new(world, group.Generation, group.World);
+        }
         return ring.JoinAsync(node, group.Rank);
     }
 
@@ -56,7 +53,7 @@ internal sealed class Rings(World world)
         private readonly SimulatedNode?[] _nodes = new SimulatedNode?[ranks];
         private readonly TaskCompletionSource<IWatchedGroup>?[] _joining = new TaskCompletionSource<IWatchedGroup>?[ranks];
         private readonly Member?[] _members = new Member?[ranks];
-        private readonly TimeSpan?[] _silent = new TimeSpan?[ranks];
+        private readonly TimeSpan[] _heard = new TimeSpan[ranks];
         private readonly Dictionary<long, (long?[] Values, Action<long>?[] Then)> _operations = [];
         private bool _formed;
 
@@ -102,21 +99,6 @@ internal sealed class Rings(World world)
             }
         }
 
-        public void Look()
-        {
-            if (!_formed || IsOver) return;
-            for (int rank = 0; rank < ranks; rank++)
-            {
-                (SimulatedNode here, SimulatedNode next) = (_nodes[rank]!, _nodes[(rank + 1) % ranks]!);
-                if (!here.IsDead && !here.IsFrozen && world.Network.Connected(here, next)) _silent[rank] = null;
-                else if ((_silent[rank] ??= world.Time.Now) is var since && world.Time.Now - since > _silence)
-                {
-                    Fail(rank, "is silent");
-                    return;
-                }
-            }
-        }
-
         public void OnClosed(SimulatedNode node)
         {
             if (Array.IndexOf(_nodes, node) is >= 0 and var rank) Fail(rank, "closed its connection");
@@ -151,7 +133,19 @@ internal sealed class Rings(World world)
                 int here = rank;
                 _members[here] = new(this, here, ranks, generation);
                 On(here, _word, () => _joining[here]!.TrySetResult(_members[here]!));
+                _heard[here] = world.Time.Now;
+                world.Time.After(_sign * world.Chance.Uniform(Question.Detection, (ulong)generation, (ulong)here), () => GiveSign(here));
             }
+        }
+
+        /// <summary>A rank tells its neighbour now and then that it lives. It is lost when it has not done so for too long.</summary>
+        private void GiveSign(int rank)
+        {
+            if (IsOver) return;
+            (SimulatedNode here, SimulatedNode next) = (_nodes[rank]!, _nodes[(rank + 1) % ranks]!);
+            if (!here.IsDead && !here.IsFrozen && world.Network.Connected(here, next)) _heard[rank] = world.Time.Now;
+            else if (world.Time.Now - _heard[rank] >= _silence) Fail(rank, "is silent");
+            world.Time.After(_sign, () => GiveSign(rank));
         }
 
         private void On(int rank, TimeSpan after, Action action)

@@ -436,7 +436,6 @@ internal sealed class World : IDisposable
     private void Look()
     {
         if (IsDone) return;
-        Rings.Look();
         if (Waited() > Settings.Bound) Fail($"no step for {Waited().TotalSeconds:0} s after the last change");
         long steps = Math.Max(_settings.Window, _settings.WindowSize / (_clipSize * Settings.ClipsPerTrainer));
         foreach (SimulatedNode node in Alive)
