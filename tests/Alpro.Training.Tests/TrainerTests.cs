@@ -368,8 +368,8 @@ public sealed class TrainerTests : IDisposable
         using Trainer trainer = TinyRun.Trainer(config,
             new() { Record = record => { records.Add(record); tensors.Add(Tensor.TotalCount); } }, model: model);
         trainer.Run(TinyRun.Batches(config));
-        // What ends in other threads meanwhile may hold a few for a moment: what stays is in all of the last steps.
-        Assert.InRange(tensors.Skip(50).Min(), 0, tensors.Skip(10).Take(10).Max());
+        // The count is that of the process, so other threads move it by a few. A tensor that each step leaves is 31 more between the two.
+        Assert.InRange(tensors.Skip(50).Min() - tensors.Skip(10).Take(10).Max(), long.MinValue, 30);
         Assert.InRange(records.Skip(10).Max(record => record.AllocatedBytes), 0, 300_000);
     }
 
