@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Numerics;
 using Akka.Cluster;
 
@@ -83,6 +82,7 @@ internal sealed class MemberList
     /// <summary>Whoever is in one alone has joined, unless he was about to be taken out: Akka's Member.PickHighestPriority.</summary>
     public MemberList Merge(MemberList other)
     {
+        if (other == this) return this;
         var facts = new Fact[Math.Max(_facts.Length, other._facts.Length)];
         for (int number = 0; number < facts.Length; number++)
             facts[number] = (Find(number), other.Find(number)) switch
@@ -108,44 +108,71 @@ internal sealed class MemberList
 /// <summary>Who does not reach whom, as those say who watch each other.</summary>
 internal sealed class Reachability
 {
-    public static readonly Reachability Whole = new(ImmutableSortedDictionary<int, (long Version, BigInteger Lost)>.Empty);
+    public static readonly Reachability Whole = new([]);
 
-    /// <summary>By the observer's number: how often it has changed its mind, and whom it does not reach.</summary>
-    private readonly ImmutableSortedDictionary<int, (long Version, BigInteger Lost)> _rows;
+    /// <summary>By the observers' numbers, in their order: how often each has changed its mind, and whom it does not reach.</summary>
+    private readonly Row[] _rows;
 
-    private Reachability(ImmutableSortedDictionary<int, (long Version, BigInteger Lost)> rows) =>
-        (_rows, Lost) = (rows, rows.Aggregate(BigInteger.Zero, static (all, row) => all | row.Value.Lost));
+    private Reachability(Row[] rows) => (_rows, Lost) = (rows, LostIn(rows));
+
+    private readonly record struct Row(int Observer, long Version, BigInteger Lost);
 
     /// <summary>Those whom somebody does not reach.</summary>
     public BigInteger Lost { get; }
 
     /// <summary>How many pairs do not reach each other.</summary>
-    public int Pairs => Lost.IsZero ? 0 : _rows.Sum(static row => (int)BigInteger.PopCount(row.Value.Lost));
+    public int Pairs => Lost.IsZero ? 0 : _rows.Sum(static row => (int)BigInteger.PopCount(row.Lost));
 
     /// <summary>Those whom one node does not reach.</summary>
-    public BigInteger LostBy(SimulatedNode observer) => _rows.GetValueOrDefault(observer.Number).Lost;
+    public BigInteger LostBy(SimulatedNode observer) => Find(observer.Number) is >= 0 and var at ? _rows[at].Lost : BigInteger.Zero;
 
     /// <summary>Those whom somebody else than these does not reach.</summary>
-    public BigInteger LostByOthers(BigInteger than) => than.IsZero ? Lost
-        : _rows.Where(row => (than >> row.Key).IsEven).Aggregate(BigInteger.Zero, static (all, row) => all | row.Value.Lost);
+    public BigInteger LostByOthers(BigInteger than) => than.IsZero ? Lost : LostIn(_rows.Where(row => (than >> row.Observer).IsEven));
 
     /// <summary>A node has found whom it does not reach.</summary>
-    public Reachability With(SimulatedNode observer, BigInteger lost) =>
-        new(_rows.SetItem(observer.Number, (_rows.GetValueOrDefault(observer.Number).Version + 1, lost)));
+    public Reachability With(SimulatedNode observer, BigInteger lost)
+    {
+        int at = Find(observer.Number);
+        if (at < 0) return new([.. _rows[..~at], new(observer.Number, 1, lost), .. _rows[~at..]]);
+        Row[] rows = [.. _rows];
+        rows[at] = new(observer.Number, rows[at].Version + 1, lost);
+        return new(rows);
+    }
 
     /// <summary>Of each member, what it found last.</summary>
     public Reachability Merge(Reachability other, BigInteger members)
     {
-        var rows = ImmutableSortedDictionary.CreateBuilder<int, (long Version, BigInteger Lost)>();
-        foreach ((int observer, (long version, BigInteger lost)) in _rows.Concat(other._rows))
-            if (!(members >> observer).IsEven && (!rows.TryGetValue(observer, out var row) || row.Version < version))
-                rows[observer] = (version, lost & members);
-        return new(rows.ToImmutable());
+        byte[] bits = members.ToByteArray(isUnsigned: true);
+        var rows = new List<Row>(Math.Max(_rows.Length, other._rows.Length));
+        for (int one = 0, two = 0; one < _rows.Length || two < other._rows.Length;)
+        {
+            int order = one == _rows.Length ? 1 : two == other._rows.Length ? -1
+                : _rows[one].Observer.CompareTo(other._rows[two].Observer);
+            Row row = order < 0 || order == 0 && _rows[one].Version >= other._rows[two].Version ? _rows[one] : other._rows[two];
+            if (order <= 0) one++;
+            if (order >= 0) two++;
+            if (row.Observer / 8 < bits.Length && (bits[row.Observer / 8] >> row.Observer % 8 & 1) == 1)
+                rows.Add(row.Lost.IsZero ? row : row with { Lost = row.Lost & members });
+        }
+        return new([.. rows]);
     }
 
     /// <summary>What is left when members are taken out.</summary>
-    public Reachability Without(BigInteger removed) => new(_rows.Where(row => (removed >> row.Key).IsEven)
-        .ToImmutableSortedDictionary(static row => row.Key, row => (row.Value.Version, row.Value.Lost & ~removed)));
+    public Reachability Without(BigInteger removed) => new([.. _rows.Where(row => (removed >> row.Observer).IsEven)
+        .Select(row => row with { Lost = row.Lost & ~removed })]);
+
+    /// <summary>Where an observer's row is; if it has none, the complement of where it would be.</summary>
+    private int Find(int observer) => Array.BinarySearch(_rows, new Row(observer, 0, default), _byObserver);
+
+    private static BigInteger LostIn(IEnumerable<Row> rows)
+    {
+        BigInteger lost = BigInteger.Zero;
+        foreach (Row row in rows)
+            if (!row.Lost.IsZero) lost |= row.Lost;
+        return lost;
+    }
+
+    private static readonly Comparer<Row> _byObserver = Comparer<Row>.Create(static (one, two) => one.Observer.CompareTo(two.Observer));
 }
 
 /// <summary>How many changes each node has made: which of two gossips knows what the other does not.</summary>
