@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Alpro.Tests.Support.Browser;
 using Alpro.Web.Search;
 using Microsoft.Playwright;
@@ -36,12 +37,30 @@ public sealed class SearchPageTests(SmallIndex index, BrowserFixture browser) : 
         string link = (await visit.Page.Locator("#link").GetAttributeAsync("href"))!;
         await visit.Page.Keyboard.PressAsync("Escape");
         await Expect(visit.Page.Locator("#moment")).ToBeHiddenAsync();
+        await Expect(visit.Page).Not.ToHaveURLAsync(new Regex("open="));            // the browser goes back by itself
         await visit.Page.GotoAsync(link);
         await Expect(visit.Page.Locator("#title")).ToHaveTextAsync("2.mp4");
         await visit.Page.ReloadAsync();
         await Expect(visit.Page.Locator("#moment")).ToBeVisibleAsync();
         await visit.Page.Locator("#close").ClickAsync();
         await Expect(cards).ToHaveCountAsync(SmallIndex.OfEach);
+        visit.AssertQuiet();
+    }
+
+    [BrowserFact]
+    public async Task What_is_pressed_while_a_moment_closes_is_not_lost()
+    {
+        await using Visit visit = await OpenAsync("?text=two+large+red+circles");
+        await visit.Page.Locator("#results .open").First.ClickAsync();
+        await Expect(visit.Page.Locator("#moment")).ToBeVisibleAsync();
+        await visit.Page.EvaluateAsync("""
+            document.getElementById("moment").addEventListener("close", () => document.getElementById("home").click(), { once: true });
+            """);
+        await visit.Page.Locator("#close").ClickAsync();
+        await Expect(visit.Page.Locator("#found")).ToHaveTextAsync("Moments");
+        await visit.Page.GoBackAsync();
+        await Expect(visit.Page.Locator("#found")).ToHaveTextAsync("Moments for “two large red circles”");
+        await Expect(visit.Page.Locator("#moment")).ToBeHiddenAsync();
         visit.AssertQuiet();
     }
 

@@ -7,7 +7,7 @@ const find = id => document.getElementById(id);
 const form = find("query"), results = find("results"), status = find("status"), problem = find("problem"), more = find("more");
 const fields = ["text", "folder", "atLeast", "atMost", "rerank"];
 const page = 24;
-let about = null, searching = null, searched = null;
+let about = null, searching = null, searched = null, left = null;
 
 /** The address of the page with changes; what is null or empty leaves it. */
 function address(changes, from = location.search) {
@@ -18,11 +18,12 @@ function address(changes, from = location.search) {
   return text ? `?${text}` : "./";
 }
 
-/** Goes to another state of the page. */
-function go(changes, from) {
+/** Goes to another state of the page, once the browser is back from a moment that was closed. */
+async function go(changes, from) {
+  await left;
   const next = address(changes, from);
   if (new URL(next, location).href !== location.href) history.pushState({ ours: true }, "", next);
-  return render();
+  await render();
 }
 
 /** Brings the page to what its address says. */
@@ -144,5 +145,7 @@ try {
 
 /** Closing goes back to where the moment was opened; a page that was opened by a link to a moment has no such place. */
 function leave() {
-  if (history.state?.ours) history.back(); else go({ open: null, second: null });
+  if (!history.state?.ours) return go({ open: null, second: null });
+  left = new Promise(done => addEventListener("popstate", done, { once: true }));
+  history.back();
 }
