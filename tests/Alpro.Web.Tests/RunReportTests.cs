@@ -75,6 +75,16 @@ public sealed partial class RunReportTests : IDisposable
         Assert.True(File.Exists(folder.Report));
     }
 
+    [Fact]
+    public void Several_may_write_the_report_at_once()
+    {
+        string page = Write(steps: 20);
+        var folder = new RunFolder(_folder.Path);
+        Parallel.For(0, 40, new() { MaxDegreeOfParallelism = 8 }, _ => RunReport.Write(folder));
+        Assert.InRange(File.ReadAllText(folder.Report).Length, page.Length - 10, page.Length + 10);       // it says when it was written
+        Assert.False(File.Exists($"{folder.Report}.partial"));
+    }
+
     [GeneratedRegex("<(script|img|link)[^>]* (src|href)=\"(?!data:)")]
     private static partial Regex Loads();
 }

@@ -43,6 +43,9 @@ public sealed class RunFolder(string path)
     /// <summary>The page about the run.</summary>
     public string Report => In("report.html");
 
+    /// <summary>The file that is locked while a process writes the page.</summary>
+    public string ReportLock => In(".report.lock");
+
     /// <summary>The accounts of the clips, from which the page is written again.</summary>
     public string Ledger => In("ledger.json");
 

@@ -31,29 +31,9 @@ internal sealed class Generations(RunFolder folder)
     /// <exception cref="InvalidDataException">The file holds something else.</exception>
     public long Next()
     {
-        using FileStream turn = Turn();
+        using FileStream turn = FileTurn.Take(_turn, _patience);
         long next = Last() + 1;
         WholeFile.Write(_file, stream => stream.Write(Encoding.ASCII.GetBytes($"{next}\n")));
         return next;
-    }
-
-    private FileStream Turn()
-    {
-        FileStream? turn = null;
-        IOException? refused = null;
-        return SpinWait.SpinUntil(TryTake, _patience) ? turn! : throw refused!;
-
-        bool TryTake()
-        {
-            try
-            {
-                turn = new(_turn, FileMode.OpenOrCreate, FileAccess.Write, FileShare.None);
-            }
-            catch (IOException exception)
-            {
-                refused = exception;
-            }
-            return turn is not null;
-        }
     }
 }
