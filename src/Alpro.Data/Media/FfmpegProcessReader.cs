@@ -4,7 +4,6 @@ using System.Text.Json;
 using Alpro.Data.Places;
 using FFMpegCore;
 using FFMpegCore.Exceptions;
-using FFMpegCore.Pipes;
 
 namespace Alpro.Data.Media;
 
@@ -55,10 +54,7 @@ internal sealed class FfmpegProcessReader(DecodeLimits limits) : IFrameReader
         string scale = $"scale={width}:{height}:flags={filter.ToString().ToLowerInvariant()}";
         string arguments = $"-map 0:{_stream} -vf \"select='{wanted}',{scale}\" -vsync passthrough -frames:v {distinct.Length} "
             + "-pix_fmt rgb24 -f rawvideo";
-        using var frames = new MemoryStream(distinct.Length * width * height * 3);
-        Within(path, stop => FFMpegArguments.FromFileInput(path, verifyExists: false, options => options.WithCustomArgument("-threads 1"))
-            .OutputToPipe(new StreamPipeSink(frames), options => options.WithCustomArgument(arguments))
-            .ProcessAsynchronously(cancellationToken: stop), RejectReason.Corrupt);
+        byte[] frames = Within(path, stop => DecodeAsync(path, arguments, stop), RejectReason.Corrupt);
 
         int size = width * height * 3;
         for (int i = 0; i < indices.Length; i++)
@@ -66,12 +62,32 @@ internal sealed class FfmpegProcessReader(DecodeLimits limits) : IFrameReader
             int place = Array.BinarySearch(distinct, indices[i]);
             if ((place + 1) * size > frames.Length)
                 throw new UnreadableClipException(RejectReason.Corrupt, path, $"frame {indices[i]} cannot be decoded");
-            frames.GetBuffer().AsSpan(place * size, size).CopyTo(pixels_THWC[(i * size)..]);
+            frames.AsSpan(place * size, size).CopyTo(pixels_THWC[(i * size)..]);
         }
     }
 
     /// <inheritdoc/>
     public void Dispose() => Close();
+
+    /// <summary>
+    /// What the command writes, by way of a file. A pipe loses it where the command has ended before FFMpegCore comes to read, as on a busy
+    /// machine: it then gives up reading, and reports no fault.
+    /// </summary>
+    private static async Task<byte[]> DecodeAsync(string path, string arguments, CancellationToken stop)
+    {
+        string decoded = Path.GetTempFileName();
+        try
+        {
+            await FFMpegArguments.FromFileInput(path, verifyExists: false, options => options.WithCustomArgument("-threads 1"))
+                .OutputToFile(decoded, overwrite: true, options => options.WithCustomArgument(arguments))
+                .ProcessAsynchronously(cancellationToken: stop).ConfigureAwait(false);
+            return await File.ReadAllBytesAsync(decoded, stop).ConfigureAwait(false);
+        }
+        finally
+        {
+            File.Delete(decoded);
+        }
+    }
 
     /// <summary>A path that holds the clip alone: a stretch of a larger file, or a store's, is copied out of it.</summary>
     private string Whole(MediaSource media)
